@@ -1,0 +1,87 @@
+"""How to reach an endpoint: through which proxy, trusting which certificates."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+import urllib.request
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+import httpx
+from attrs import frozen
+
+
+@frozen
+class Connection:
+    """A proxy or none, and the certificates to trust, for the endpoint and an https proxy alike."""
+
+    proxy: httpx.Proxy | None
+    tls: ssl.SSLContext
+
+
+def connection(
+    endpoint: str, proxy: str | None, verify: ssl.SSLContext | str | os.PathLike[str] | None, trust_env: bool
+) -> Connection:
+    """Return how to reach an endpoint, from arguments and the environment.
+
+    httpx finds proxies by itself only where it builds the transport, once for every host;
+    a client of ours knows its one host beforehand.
+
+    Raises:
+        ValueError: The proxy is no URL, or the certificates can't be read.
+    """
+    url = urlsplit(endpoint)
+    if proxy is None and trust_env:
+        proxy = environment_proxy(url.scheme, url.hostname or "")
+    if isinstance(verify, ssl.SSLContext):
+        tls = verify
+    elif url.scheme == "http" and not (proxy or "").startswith("https:"):
+        # Nothing will be verified, and loading the certificates takes 25 ms.
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    else:
+        tls = _tls_context(verify, trust_env)
+    return Connection(_proxy(proxy, tls) if proxy else None, tls)
+
+
+def _proxy(url: str, tls: ssl.SSLContext) -> httpx.Proxy:
+    try:
+        proxy = httpx.Proxy(url, ssl_context=tls if url.startswith("https:") else None)
+    except (ValueError, httpx.InvalidURL):
+        # The URL may hold a password.
+        raise ValueError("the proxy is not a URL such as http://proxy.example:8080") from None
+    if proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
+        raise ValueError("a SOCKS proxy needs one more package: pip install 'httpx[socks]'")
+    return proxy
+
+
+def environment_proxy(scheme: str, host: str) -> str | None:
+    """Return the proxy that the environment names for a host; none for this machine itself."""
+    if is_loopback(host) or urllib.request.proxy_bypass(host):
+        return None
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine's loopback interface, by name or by address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _tls_context(verify: str | os.PathLike[str] | None, trust_env: bool) -> ssl.SSLContext:
+    if verify is None and trust_env and not ("SSL_CERT_FILE" in os.environ or "SSL_CERT_DIR" in os.environ):
+        # What Microsoft's clients read; httpx reads the other two itself.
+        verify = os.environ.get("REQUESTS_CA_BUNDLE")
+    if verify is None:
+        return httpx.create_ssl_context(trust_env=trust_env)
+    try:
+        if os.path.isdir(verify):
+            return ssl.create_default_context(capath=verify)
+        return ssl.create_default_context(cafile=verify)
+    except OSError as error:
+        raise ValueError(f"the CA certificates in {os.fspath(verify)!r} can't be read: {error}") from None

@@ -1,0 +1,308 @@
+"""The one flow from a question to a snapshot or an error, for sync and async alike.
+
+`exchange` is a generator: it says what to do next (fetch a token, send a request, pause),
+is sent what came of it, and returns the snapshot. It does no I/O, never sleeps, and reads
+the clock only through `Settings`. `_transport` runs it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from taskcounts import _answers
+from taskcounts._steps import (
+    MAX_BODY,
+    Answer,
+    Exchange,
+    Failure,
+    FetchToken,
+    NoToken,
+    Outcome,
+    Pause,
+    Question,
+    Request,
+    Send,
+    Settings,
+    Step,
+)
+from taskcounts._version import __version__
+from taskcounts.credentials import BearerToken, SharedKey
+from taskcounts.errors import (
+    AuthenticationFailed,
+    ContractViolation,
+    CredentialFailed,
+    DeadlineExceeded,
+    JobNotFound,
+    ServiceBusy,
+    ServiceError,
+    ServiceUnreachable,
+    TaskCountsError,
+    one_line,
+)
+from taskcounts.retry import RETRYABLE_STATUSES, retry_after_seconds
+from taskcounts.snapshot import Snapshot
+from taskcounts_rest.api.jobs import job_get_task_counts
+from taskcounts_rest.models import TaskCountsResult
+from taskcounts_rest.types import UNSET
+
+logger = logging.getLogger("taskcounts")
+
+USER_AGENT = f"taskcounts/{__version__}"
+
+
+def exchange(settings: Settings, question: Question) -> Exchange:
+    """Ask until there is a snapshot to return or an error to raise."""
+    clock = settings.clock
+    ends = clock.monotonic() + question.deadline
+    attempt = 0
+    while True:
+        attempt += 1
+        until = min(clock.monotonic() + question.timeout, ends)
+        # Date and authorization belong to this attempt alone: the service refuses old ones.
+        request = _stamp(settings, question)
+        yield from _authorize(settings, question, request, attempt, until)
+        outcome = yield Send(request, until)
+        assert isinstance(outcome, Answer | Failure)  # noqa: S101 - drivers answer Send with these alone.
+        judged = _judge(settings, question, request, attempt, outcome)
+        if isinstance(judged, Snapshot):
+            _log(question, attempt, "200", None)
+            return judged
+        again = _worth_asking_again(judged, outcome)
+        wish = judged.retry_after if isinstance(judged, ServiceError) else None
+        pause = settings.retry.pause_after(attempt, wish, clock.draw()) if again else None
+        left = ends - clock.monotonic()
+        fits = pause is not None and pause < left
+        _log(question, attempt, _summary(judged), pause if fits else None)
+        if not again or (pause is None and left > 0):
+            raise _without_frames(judged)
+        if pause is None or not fits:
+            raise _without_frames(_out_of_time(judged, question, pause, left))
+        yield Pause(pause)
+
+
+def _stamp(settings: Settings, question: Question) -> Request:
+    """Return the request of a new attempt, dated now and not yet authorized."""
+    parts = job_get_task_counts._get_kwargs(  # the generated request, without its transport
+        question.job_id,
+        timeout=UNSET if question.service_timeout is None else question.service_timeout,
+        client_request_id=question.client_request_id,
+        return_client_request_id=True,
+        ocp_date=format_datetime(settings.clock.now(), usegmt=True),
+    )
+    headers = {
+        "accept": "application/json",
+        # An answer is smaller than what compressing saves, and a bomb can't be sent plain.
+        "accept-encoding": "identity",
+        "user-agent": USER_AGENT,
+        **parts["headers"],
+    }
+    url = f"{settings.endpoint}{parts['url']}?{urlencode(parts['params'])}"
+    return Request(parts["method"].upper(), url, headers)
+
+
+def _authorize(
+    settings: Settings, question: Question, request: Request, attempt: int, until: float
+) -> Generator[Step, Outcome, None]:
+    """Give the request its Authorization header."""
+    credential = settings.credential
+    if isinstance(credential, SharedKey):
+        target = request.url.removeprefix(settings.endpoint)
+        request.headers["authorization"] = credential.authorization(request.method, target, request.headers)
+        return
+    if not isinstance(credential, BearerToken):
+        outcome = yield FetchToken(credential.get_token, settings.scope, until)
+        if isinstance(outcome, NoToken):
+            kind = DeadlineExceeded if outcome.timed_out else CredentialFailed
+            text = _text(question, f"the credential gave no token: {outcome.reason}", attempt - 1)
+            error = kind(text, **_facts(question, attempt - 1))
+            error.__cause__ = outcome.error
+            raise _without_frames(error)
+        assert isinstance(outcome, BearerToken)  # noqa: S101 - drivers answer FetchToken with these alone.
+        credential = outcome
+    request.headers["authorization"] = credential.authorization()
+
+
+def _judge(
+    settings: Settings, question: Question, request: Request, attempt: int, outcome: Answer | Failure
+) -> Snapshot | TaskCountsError:
+    """Return the snapshot that an outcome gives, or the error that it amounts to."""
+    if isinstance(outcome, Failure):
+        text = _text(question, f"no answer from {settings.endpoint}: {outcome.reason}", attempt)
+        error = ServiceUnreachable(text, **_facts(question, attempt))
+        error.__cause__ = outcome.error
+        return error
+    if outcome.status != 200:
+        return _service_error(settings, question, request, attempt, outcome)
+    if outcome.broken is not None:
+        return _judge(settings, question, request, attempt, outcome.broken)
+    try:
+        return _accept(settings, question, attempt, outcome)
+    except _answers.Violation as violation:
+        text = f"the answer can't be trusted: {violation.path}: {violation.reason}"
+        return ContractViolation(
+            _text(question, text, attempt, outcome.headers.get("request-id")),
+            path=violation.path,
+            answer=_redact(request, outcome.body[:2000].decode("utf-8", "replace")),
+            status=200,
+            request_id=outcome.headers.get("request-id"),
+            **_facts(question, attempt),
+        )
+
+
+def _accept(settings: Settings, question: Question, attempt: int, answer: Answer) -> Snapshot:
+    """Return the snapshot of a 200; raise Violation if it isn't what the fragment says."""
+    if answer.oversize:
+        raise _answers.Violation("$", f"it is larger than {MAX_BODY:,} bytes")
+    echo = answer.headers.get("client-request-id")
+    # A cache or a mixed-up proxy may hand us the answer to somebody else's question.
+    if echo is not None and echo.strip().lower() != str(question.client_request_id):
+        raise _answers.Violation("$", "it answers another request: its client-request-id isn't ours")
+    body = _answers.read_result(answer.headers, answer.body)
+    inconsistencies = _answers.find_inconsistencies(body)
+    if inconsistencies and settings.strict:
+        raise _answers.Violation(
+            inconsistencies[0].path, "; ".join(broken.text for broken in inconsistencies)
+        )
+    result = TaskCountsResult.from_dict(body)
+    return Snapshot(
+        job_id=question.job_id,
+        task_counts=result.task_counts,
+        task_slot_counts=result.task_slot_counts,
+        observed_at=settings.clock.now(),
+        request_id=answer.headers.get("request-id"),
+        client_request_id=str(question.client_request_id),
+        attempts=attempt,
+        inconsistencies=inconsistencies,
+        additional_properties=result.additional_properties,
+    )
+
+
+def _service_error(
+    settings: Settings, question: Question, request: Request, attempt: int, answer: Answer
+) -> ServiceError:
+    """Return the error that an answer other than 200 amounts to."""
+    whole = answer.broken is None and not answer.oversize
+    code, message, details = _answers.read_error(answer.headers, answer.body if whole else b"")
+    kind: type[ServiceError] = ServiceError
+    if answer.status in (401, 403):
+        kind = AuthenticationFailed
+    elif answer.status == 404 and code == "JobNotFound":
+        kind = JobNotFound
+    elif answer.status in (429, 503):
+        kind = ServiceBusy
+    text = f"{answer.status}"
+    if code:
+        text += f" {_redact(request, code)}"
+    if message:
+        text += f": {_redact(request, message.splitlines()[0])}"
+    elif 300 <= answer.status < 400:
+        # Following would hand the signature or the token to wherever the answer points.
+        host = urlsplit(answer.headers.get("location", "")).netloc.rpartition("@")[2]
+        text += f": a redirect{' to ' + host if host else ''}, which is not followed"
+    elif not code:
+        text += ": not in the service's error format; a proxy on the way may have answered"
+    request_id = answer.headers.get("request-id")
+    return kind(
+        _text(question, text, attempt, request_id),
+        status=answer.status,
+        code=code and _redact(request, code),
+        message=message and _redact(request, message),
+        details=tuple((_redact(request, key), _redact(request, value)) for key, value in details),
+        request_id=request_id,
+        retry_after=retry_after_seconds(answer.headers, settings.clock.now()),
+        **_facts(question, attempt),
+    )
+
+
+def _worth_asking_again(error: TaskCountsError, outcome: Answer | Failure) -> bool:
+    """Whether another attempt may end better. Any may be made: a GET changes nothing."""
+    if isinstance(error, ServiceError):
+        return error.status in RETRYABLE_STATUSES
+    broken = outcome.broken if isinstance(outcome, Answer) else outcome
+    return broken is not None and not broken.permanent
+
+
+def _out_of_time(
+    error: TaskCountsError, question: Question, pause: float | None, left: float
+) -> TaskCountsError:
+    """Return the error of an exchange that the deadline ends.
+
+    What the service last said is worth more than that time was up: its errors stay, with the reason added.
+    """
+    why = f"the deadline of {_seconds(question.deadline)} is over"
+    if pause is not None and left > 0:
+        wish = error.retry_after if isinstance(error, ServiceError) else None
+        wanted = (
+            "the service asks to wait" if wish is not None and wish >= pause else "the next attempt would wait"
+        )
+        why = f"{wanted} {_seconds(pause)}, the deadline leaves {_seconds(left)}"
+    text = f"{error.args[0]}; gave up: {why}"
+    if isinstance(error, ServiceUnreachable):
+        late = DeadlineExceeded(text, **vars(error))
+        late.__cause__ = error.__cause__
+        return late
+    error.args = (text,)
+    return error
+
+
+def _without_frames(error: TaskCountsError) -> TaskCountsError:
+    """Drop the frames of an error's causes: their local variables hold the Authorization header."""
+    cause: BaseException | None = error.__cause__
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
+    return error
+
+
+def _redact(request: Request, text: str) -> str:
+    """Return a text from outside without the secrets of the request that it answers."""
+    scheme, _, secret = request.headers["authorization"].partition(" ")
+    if scheme == "SharedKey":
+        secret = secret.rpartition(":")[2]
+    return text.replace(secret, "<hidden>")
+
+
+def _facts(question: Question, attempts: int) -> dict[str, Any]:
+    return {
+        "job_id": question.job_id,
+        "attempts": attempts,
+        "client_request_id": str(question.client_request_id),
+    }
+
+
+def _text(question: Question, text: str, attempts: int, request_id: str | None = None) -> str:
+    trail = [f"{attempts} attempt{'' if attempts == 1 else 's'}"]
+    if request_id:
+        trail.append(f"request id {request_id}")
+    return f"job {question.job_id!r}: {text} ({', '.join(trail)})"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f}".removesuffix(".0") + " s"
+
+
+def _summary(error: TaskCountsError) -> str:
+    if isinstance(error, ServiceError):
+        return f"{error.status} {error.code or ''}".strip()
+    return type(error).__name__ if error.__cause__ is None else str(error.__cause__) or "no answer"
+
+
+def _log(question: Question, attempt: int, what: str, pause: float | None) -> None:
+    """Write the one record of an attempt, cut to one line: a part of it comes from outside."""
+    level = logging.DEBUG if what == "200" else logging.INFO
+    then = "" if pause is None else f"; next attempt in {_seconds(pause)}"
+    logger.log(
+        level,
+        "job %s, attempt %d: %s%s",
+        question.job_id,
+        attempt,
+        one_line(what, 200),
+        then,
+        extra={"client_request_id": str(question.client_request_id)},
+    )

@@ -1,0 +1,129 @@
+"""What the flow and its drivers say to each other: plain values, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from attrs import field, frozen
+
+from taskcounts.credentials import AsyncTokenCredential, BearerToken, SharedKey, TokenCredential
+from taskcounts.retry import RetryPolicy
+from taskcounts.snapshot import Snapshot
+
+# How much of a body is read. An answer has some 400 bytes, an error some 1,000.
+MAX_BODY = 1 << 20
+
+
+class Clock(Protocol):
+    """Where time and chance come from; tests bring their own."""
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never jumps."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the current time, aware, in UTC."""
+        ...
+
+    def draw(self) -> float:
+        """Return a number drawn evenly from [0, 1)."""
+        ...
+
+
+@frozen
+class Settings:
+    """What stays the same over all exchanges of a client."""
+
+    endpoint: str
+    credential: SharedKey | BearerToken | TokenCredential | AsyncTokenCredential
+    scope: str
+    retry: RetryPolicy
+    strict: bool
+    clock: Clock
+
+
+@frozen
+class Question:
+    """What one call asks, its arguments checked."""
+
+    job_id: str
+    service_timeout: int | None
+    timeout: float
+    deadline: float
+    client_request_id: UUID
+
+
+@frozen
+class Request:
+    """One attempt's request, as it goes out.
+
+    ``headers`` stays out of the repr: it holds the signature or token.
+    """
+
+    method: str
+    url: str
+    headers: dict[str, str] = field(repr=False)
+
+
+@frozen
+class FetchToken:
+    """Ask the credential for a token; the outcome is a BearerToken or a NoToken."""
+
+    get_token: Callable[[str], Any]
+    scope: str
+    until: float
+
+
+@frozen
+class Send:
+    """Send a request, read its answer, both until some moment; the outcome is an Answer or a Failure."""
+
+    request: Request
+    until: float
+
+
+@frozen
+class Pause:
+    """Wait for some seconds; the outcome is None."""
+
+    seconds: float
+
+
+@frozen
+class NoToken:
+    """The credential failed, or was too slow."""
+
+    reason: str
+    error: BaseException
+    timed_out: bool = False
+
+
+@frozen
+class Answer:
+    """What was read of an answer: names of headers in lower case, and the body up to MAX_BODY.
+
+    ``broken`` says why the rest of the body is missing, if it is.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    broken: Failure | None = None
+    oversize: bool = False
+
+
+@frozen
+class Failure:
+    """There is no answer, or not the whole of one; ``permanent`` marks what another attempt can't mend."""
+
+    reason: str
+    error: BaseException
+    permanent: bool = False
+
+
+Step = FetchToken | Send | Pause
+Outcome = BearerToken | NoToken | Answer | Failure | None
+Exchange = Generator[Step, Outcome, Snapshot]

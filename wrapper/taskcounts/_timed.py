@@ -1,0 +1,90 @@
+"""A limit of time that a dripping server can't stretch, for synchronous httpx.
+
+httpx limits each read by itself: a server that sends a byte a second never runs into it. Its pool
+(httpcore's) hands every socket operation to a network backend. The one in here gives each operation
+only what is left of the attempt, which belongs to the thread that makes it.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from typing import Any
+
+import httpx
+
+
+class TimeIsUp(TimeoutError):
+    """The attempt's time is over."""
+
+    def __init__(self) -> None:
+        super().__init__("the attempt's time is over")
+
+
+class Attempt(threading.local):
+    """When the attempt that this thread is making has to be over, on the monotonic clock."""
+
+    ends = float("inf")
+
+    def left(self) -> float | None:
+        """Return the seconds that are left, None for no limit; raise when there are none."""
+        left = self.ends - time.monotonic()
+        if left <= 0:
+            raise TimeIsUp
+        return left if left < threading.TIMEOUT_MAX else None
+
+
+attempt = Attempt()
+
+
+class TimedBackend:
+    """A network backend of httpcore whose every operation ends with the attempt."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> TimedStream:
+        # The inner backend would give each of the host's addresses the whole time.
+        # Looking them up has no limit but the system's own.
+        addresses = [info[4][0] for info in self._look_up(host, port)]
+        while True:
+            try:
+                return TimedStream(
+                    self._inner.connect_tcp(addresses[0], port, timeout=attempt.left(), **options)
+                )
+            except Exception:
+                if len(addresses) == 1:
+                    raise
+                addresses.pop(0)
+
+    def _look_up(self, host: str, port: int) -> list[Any]:
+        try:
+            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpx.ConnectError(f"the name {host!r} has no address: {error}") from error
+
+
+class TimedStream:
+    """A network stream of httpcore whose every operation ends with the attempt."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, timeout=attempt.left())  # type: ignore[no-any-return]
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, timeout=attempt.left())
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> TimedStream:
+        return TimedStream(self._inner.start_tls(ssl_context, server_hostname, timeout=attempt.left()))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+    def close(self) -> None:
+        self._inner.close()

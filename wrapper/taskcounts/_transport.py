@@ -1,0 +1,269 @@
+"""Runs the flow of `_exchange` over httpx, sync and async: sends, reads, sleeps, closes; decides nothing.
+
+The seam is `Engine` and `AsyncEngine`: from a request and the seconds that it may take to
+an Answer or a Failure. Whatever stands behind it has to bring along proxies, CA settings,
+the bound on what is read, and a limit of time that a dripping server can't stretch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Generator
+from typing import Any, Protocol
+
+import httpx
+
+from taskcounts._connection import Connection
+from taskcounts._steps import (
+    MAX_BODY,
+    Answer,
+    Clock,
+    Exchange,
+    Failure,
+    FetchToken,
+    NoToken,
+    Outcome,
+    Pause,
+    Request,
+    Send,
+)
+from taskcounts._timed import TimedBackend, TimeIsUp, attempt
+from taskcounts.credentials import BearerToken
+from taskcounts.errors import one_line
+from taskcounts.snapshot import Snapshot
+
+# One connection for each of many threads or tasks. An idle one is kept for a minute, so that
+# a poll every ten seconds or so doesn't open a new one each time.
+LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=60)
+
+
+class Engine(Protocol):
+    """Sends one request at a time in each of any number of threads."""
+
+    def send(self, request: Request, seconds: float) -> Answer | Failure:
+        """Send a request and read its answer within some seconds."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class AsyncEngine(Protocol):
+    """Sends any number of requests at once in one event loop."""
+
+    async def send(self, request: Request, seconds: float) -> Answer | Failure:
+        """Send a request and read its answer within some seconds."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class SyncClock(Clock, Protocol):
+    """A clock on which one can also wait."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class AsyncClock(Clock, Protocol):
+    """A clock on which a coroutine can also wait."""
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+def run(flow: Exchange, engine: Engine, clock: SyncClock) -> Snapshot:
+    """Run a flow to its snapshot, or to the error that it raises."""
+    outcome: Outcome = None
+    try:
+        while True:
+            step = flow.send(outcome)
+            if isinstance(step, Send):
+                outcome = engine.send(step.request, step.until - clock.monotonic())
+            elif isinstance(step, Pause):
+                clock.sleep(step.seconds)
+                outcome = None
+            else:
+                outcome = _fetch_token(step)
+    except StopIteration as end:
+        return _snapshot(end)
+
+
+async def run_async(flow: Exchange, engine: AsyncEngine, clock: AsyncClock) -> Snapshot:
+    """Run a flow to its snapshot, or to the error that it raises."""
+    outcome: Outcome = None
+    try:
+        while True:
+            step = flow.send(outcome)
+            if isinstance(step, Send):
+                outcome = await engine.send(step.request, step.until - clock.monotonic())
+            elif isinstance(step, Pause):
+                await clock.sleep_async(step.seconds)
+                outcome = None
+            else:
+                outcome = await _fetch_token_async(step, step.until - clock.monotonic())
+    except StopIteration as end:
+        return _snapshot(end)
+
+
+def _snapshot(end: StopIteration) -> Snapshot:
+    snapshot = end.value
+    assert isinstance(snapshot, Snapshot)  # noqa: S101 - the flow's only return value.
+    return snapshot
+
+
+def _fetch_token(step: FetchToken) -> BearerToken | NoToken:
+    # No limit of time: a synchronous credential can't be stopped from outside. It has timeouts of its own.
+    try:
+        return BearerToken(step.get_token(step.scope).token)
+    except Exception as error:
+        return _no_token(error)
+
+
+async def _fetch_token_async(step: FetchToken, seconds: float) -> BearerToken | NoToken:
+    try:
+        async with asyncio.timeout(seconds):
+            if inspect.iscoroutinefunction(step.get_token):
+                return BearerToken((await step.get_token(step.scope)).token)
+            return BearerToken((await asyncio.to_thread(step.get_token, step.scope)).token)
+    except TimeoutError as error:
+        return NoToken("it took longer than this attempt may", error, timed_out=True)
+    except Exception as error:
+        return _no_token(error)
+
+
+def _no_token(error: Exception) -> NoToken:
+    """Return the failure of a credential; raise what isn't one: bugs stay bugs."""
+    azure = sys.modules.get("azure.core.exceptions")
+    if isinstance(error, ValueError) or (azure and isinstance(error, azure.AzureError)):
+        return NoToken(one_line(f"{type(error).__name__}: {error}"), error)
+    raise error
+
+
+class HttpxEngine:
+    """Sends over an httpx transport, one attempt at a time in each thread."""
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self._transport = transport
+
+    @classmethod
+    def over(cls, connection: Connection) -> HttpxEngine:
+        """Return an engine with a connection pool of its own."""
+        transport = httpx.HTTPTransport(verify=connection.tls, proxy=connection.proxy, limits=LIMITS)
+        # httpx limits each read, not all of them together. Its own pool hands every socket
+        # operation to a backend, and there is no public way to hand it another one.
+        pool: Any = transport._pool
+        pool._network_backend = TimedBackend(pool._network_backend)
+        return cls(transport)
+
+    def send(self, request: Request, seconds: float) -> Answer | Failure:
+        """Send a request and read its answer within some seconds."""
+        if seconds <= 0:
+            return _too_late()
+        attempt.ends = time.monotonic() + seconds
+        try:
+            response = self._transport.handle_request(_httpx_request(request, seconds))
+        except (httpx.TransportError, OSError) as error:
+            return _failure(error)
+        body, broken, oversize = bytearray(), None, False
+        try:
+            for chunk in response.stream:  # type: ignore[union-attr]
+                body += chunk
+                if len(body) > MAX_BODY:
+                    oversize = True
+                    break
+                if time.monotonic() >= attempt.ends:
+                    raise TimeIsUp
+        except (httpx.TransportError, OSError) as error:
+            broken = _failure(error)
+        finally:
+            response.close()
+        return _answer(response, body, broken, oversize)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._transport.close()
+
+
+class AsyncHttpxEngine:
+    """Sends over an asynchronous httpx transport."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    @classmethod
+    def over(cls, connection: Connection) -> AsyncHttpxEngine:
+        """Return an engine with a connection pool of its own."""
+        return cls(httpx.AsyncHTTPTransport(verify=connection.tls, proxy=connection.proxy, limits=LIMITS))
+
+    async def send(self, request: Request, seconds: float) -> Answer | Failure:
+        """Send a request and read its answer within some seconds."""
+        if seconds <= 0:
+            return _too_late()
+        response, broken, oversize = None, None, False
+        body = bytearray()
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self._transport.handle_async_request(_httpx_request(request, None))
+                try:
+                    async for chunk in response.stream:  # type: ignore[union-attr]
+                        body += chunk
+                        if len(body) > MAX_BODY:
+                            oversize = True
+                            break
+                finally:
+                    await response.aclose()
+        except (httpx.TransportError, OSError) as error:
+            broken = _failure(error)
+        if response is None:
+            assert broken is not None  # noqa: S101 - without a response there was an error.
+            return broken
+        return _answer(response, body, broken, oversize)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+
+def _httpx_request(request: Request, seconds: float | None) -> httpx.Request:
+    if seconds is not None and seconds >= threading.TIMEOUT_MAX:
+        seconds = None
+    limits = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
+    return httpx.Request(request.method, request.url, headers=request.headers, extensions={"timeout": limits})
+
+
+def _answer(response: httpx.Response, body: bytearray, broken: Failure | None, oversize: bool) -> Answer:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, bytes(body), broken, oversize)
+
+
+def _failure(error: Exception) -> Failure:
+    """Return what an error of the transport means."""
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return Failure("it took longer than this attempt may", error)
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Failure(f"the certificate is not trusted: {cause.verify_message}", error, permanent=True)
+    permanent = isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
+    return Failure(one_line(str(error)) or type(error).__name__, error, permanent)
+
+
+def _too_late() -> Failure:
+    return Failure("no time was left to send the request", TimeIsUp())
+
+
+def _causes(error: BaseException) -> Generator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

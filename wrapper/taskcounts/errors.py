@@ -1,0 +1,120 @@
+"""What can go wrong, cut by what the caller can do about it.
+
+::
+
+    TaskCountsError           root; .job_id .attempts .client_request_id
+    ├── CredentialFailed      the credential gave no token; this attempt was not sent
+    ├── ServiceUnreachable    no usable answer; the transport's error is the cause
+    │   └── DeadlineExceeded  we stopped asking: the deadline is over
+    ├── ServiceError          .status .code .message .details .request_id .retry_after
+    │   ├── AuthenticationFailed   401 and 403
+    │   ├── JobNotFound            404 with that code
+    │   └── ServiceBusy            429 and 503
+    └── ContractViolation     an answer that is not what the service promises; .path .answer
+
+A wrong argument is a ValueError or TypeError, raised before anything is sent.
+``str()`` of every error is one line. All of them can be pickled, and none holds a secret.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "AuthenticationFailed",
+    "ContractViolation",
+    "CredentialFailed",
+    "DeadlineExceeded",
+    "JobNotFound",
+    "ServiceBusy",
+    "ServiceError",
+    "ServiceUnreachable",
+    "TaskCountsError",
+]
+
+
+class TaskCountsError(Exception):
+    """A question about a job has no trustworthy answer.
+
+    Attributes:
+        job_id: The job that was asked about.
+        attempts: How many requests were sent, from 1; 0 if none was.
+        client_request_id: The GUID that all these requests carried.
+    """
+
+    job_id: str
+    attempts: int
+    client_request_id: str
+
+    def __init__(self, text: str, **facts: Any) -> None:
+        super().__init__(text)
+        self.__dict__.update(facts)
+
+    def __str__(self) -> str:
+        return one_line(str(self.args[0]), limit=2000)
+
+
+class CredentialFailed(TaskCountsError):
+    """The credential gave no token; its own error is the cause. Trying again won't help before it does."""
+
+
+class ServiceUnreachable(TaskCountsError):
+    """No attempt brought a usable answer; the transport's last error is the cause."""
+
+
+class DeadlineExceeded(ServiceUnreachable):
+    """The deadline passed before there was an answer. The job's state is unknown."""
+
+
+class ServiceError(TaskCountsError):
+    """The service, or a proxy in front of it, answered with something else than 200.
+
+    Attributes:
+        status: The HTTP status, 520 and its like included.
+        code: The service's name for the error, None if the answer has none.
+        message: The service's text, as it came, None if the answer has none.
+        details: Pairs of key and value from the answer's ``values``.
+        request_id: The service's id of the request; quote it to Azure support.
+        retry_after: How long the service asks to wait, in seconds, None if it doesn't say.
+    """
+
+    status: int
+    code: str | None
+    message: str | None
+    details: tuple[tuple[str, str], ...]
+    request_id: str | None
+    retry_after: float | None
+
+
+class AuthenticationFailed(ServiceError):
+    """The service doesn't accept the credential (401), or not for this (403)."""
+
+
+class JobNotFound(ServiceError):
+    """The account has no job of this id; it may have been deleted."""
+
+
+class ServiceBusy(ServiceError):
+    """The service throttles (429) or is overloaded (503), and was so at every attempt that was allowed."""
+
+
+class ContractViolation(TaskCountsError):
+    """A 200 whose counts can't be trusted: it breaks what the service promises.
+
+    Attributes:
+        path: The member at fault, such as ``taskCounts.failed``; ``$`` for the answer as a whole.
+        answer: The beginning of the body, as text.
+        status: 200.
+        request_id: The service's id of the request; quote it to Azure support.
+    """
+
+    path: str
+    answer: str
+    status: int
+    request_id: str | None
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """Return a text as one line that a terminal can show: no control characters, bounded length."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

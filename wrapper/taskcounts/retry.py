@@ -1,0 +1,110 @@
+"""When to ask again: pure decisions, no clock, no sleep and no state."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from attrs import Attribute, field, frozen
+
+__all__ = ["RetryPolicy"]
+
+# Repeating a GET is always safe; these are the answers after which it is also of use.
+RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+
+_NUMBER = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
+
+
+def _number(least: float, most: float = math.inf) -> Callable[[object, Attribute[float], object], None]:
+    def check(_: object, attribute: Attribute[float], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{attribute.name} must be a number, not {type(value).__name__}")
+        if not (least <= value <= most and math.isfinite(value)):
+            upper = f" to {most:g}" if most < math.inf else " or more"
+            raise ValueError(f"{attribute.name} is {value!r}; give {least:g}{upper}")
+
+    return check
+
+
+@frozen(kw_only=True)
+class RetryPolicy:
+    """How often to ask, and how long to pause in between.
+
+    After attempt n (from 1) the pause in seconds is::
+
+        max(retry_after, min(max_pause, first_pause * 2 ** (n - 1)) * (1 - jitter * u))
+
+    with ``u`` drawn evenly from [0, 1), and ``retry_after`` what the service asked for, or 0.
+    The service's wish is never cut short: if it, or any pause, doesn't fit into the
+    deadline, there is no further attempt.
+
+    Asked again is after the statuses 408, 429, 500, 502, 503 and 504, and after transport
+    errors other than an untrusted certificate. ``RetryPolicy(max_attempts=1)`` never asks again.
+
+    Attributes:
+        max_attempts: How many requests at the most, the first one included.
+        first_pause: Seconds, before jitter, after the first attempt.
+        max_pause: Seconds, the longest pause of our own making.
+        jitter: Which part of our own pause is left to chance, 0 to 1.
+    """
+
+    max_attempts: int = field(default=4)
+    first_pause: float = field(default=0.5, validator=_number(0))
+    max_pause: float = field(default=20.0, validator=_number(0))
+    jitter: float = field(default=0.5, validator=_number(0, 1))
+
+    @max_attempts.validator
+    def _check_max_attempts(self, _: object, value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"max_attempts must be an int, not {type(value).__name__}")
+        if value < 1:
+            raise ValueError(f"max_attempts is {value}; give 1 or more")
+
+    def pause_after(self, attempt: int, retry_after: float | None, draw: float) -> float | None:
+        """Return how many seconds to pause after a failed attempt, or None if it was the last one.
+
+        Args:
+            attempt: Which attempt failed, from 1.
+            retry_after: How long the service asks to wait, in seconds, None if it doesn't say.
+            draw: A number drawn evenly from [0, 1).
+        """
+        if attempt >= self.max_attempts:
+            return None
+        # The exponent is bounded so that no number of attempts overflows a float.
+        backoff = min(self.max_pause, self.first_pause * 2.0 ** min(attempt - 1, 64))
+        return max(retry_after or 0.0, backoff * (1 - self.jitter * draw))
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return how long an answer asks to wait, in seconds; None if it doesn't say so in a readable way.
+
+    Args:
+        headers: The answer's headers, names in lower case. ``retry-after`` holds seconds,
+            with or without a fraction, or an HTTP date; ``retry-after-ms`` milliseconds.
+            Where both are there, the longer counts.
+        now: The current time, for an HTTP date in an answer that has no ``date`` of its own.
+    """
+    wishes = []
+    milliseconds = headers.get("retry-after-ms", "").strip()
+    if _NUMBER.fullmatch(milliseconds):
+        wishes.append(float(milliseconds) / 1000)
+    wish = headers.get("retry-after", "").strip()
+    if _NUMBER.fullmatch(wish):
+        wishes.append(float(wish))
+    elif moment := http_date(wish):
+        # Measured by the service's own clock, the wish doesn't suffer from ours being off.
+        since = http_date(headers.get("date", "")) or now
+        wishes.append(max(0.0, (moment - since).total_seconds()))
+    return max(wishes, default=None)
+
+
+def http_date(text: str) -> datetime | None:
+    """Return the moment that an HTTP date names, None if it names none."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

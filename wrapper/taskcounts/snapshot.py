@@ -1,0 +1,74 @@
+"""What one answer says of a job: one observation of its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import field, frozen
+
+from taskcounts_rest.models import TaskCounts, TaskSlotCounts
+
+__all__ = ["Inconsistency", "Snapshot"]
+
+
+@frozen
+class Inconsistency:
+    """An invariant of the counts that an answer breaks.
+
+    Attributes:
+        invariant: Its name in the fragment, such as ``task-counts-completed``.
+        path: The member that should be the sum of others, such as ``taskCounts.completed``.
+        text: The numbers, in one line for people.
+    """
+
+    invariant: str
+    path: str
+    text: str
+
+
+@frozen(kw_only=True)
+class Snapshot:
+    """The counts of a job as the service told them at one moment.
+
+    The service counts in the background: the numbers may trail the truth by seconds or more,
+    and can go down when tasks are reactivated or deleted. One snapshot never proves a job done.
+
+    Attributes:
+        job_id: The job, as it was asked for.
+        task_counts: Tasks that are active, running, completed, succeeded, failed.
+        task_slot_counts: The same in task slots. The service doesn't keep it in step with ``task_counts``.
+        observed_at: When the answer came, in UTC, by this machine's clock.
+        request_id: The service's id of the request, None if the answer had none.
+        client_request_id: Our GUID of the request.
+        attempts: How many requests it took, from 1.
+        inconsistencies: Which invariants the answer breaks. Empty is the rule; otherwise
+            at least one of the numbers is wrong, and nobody can tell which.
+        additional_properties: Members of the answer that its description doesn't name, as they came.
+    """
+
+    job_id: str
+    task_counts: TaskCounts
+    task_slot_counts: TaskSlotCounts
+    observed_at: datetime
+    request_id: str | None
+    client_request_id: str
+    attempts: int
+    inconsistencies: tuple[Inconsistency, ...] = ()
+    additional_properties: Mapping[str, Any] = field(factory=dict, hash=False)
+
+    @property
+    def total(self) -> int:
+        """How many tasks the job has: active, running and completed."""
+        return self.task_counts.active + self.task_counts.running + self.task_counts.completed
+
+    @property
+    def done(self) -> int:
+        """How many tasks are completed: a number, not a verdict on the job."""
+        return self.task_counts.completed
+
+    @property
+    def percent(self) -> float | None:
+        """Which part of the tasks is completed, 0 to 100; None for a job without tasks."""
+        return 100 * self.done / self.total if self.total else None
