@@ -54,7 +54,7 @@ clean: ## Remove what the targets made
 $(RUNS): tests/requirements/run.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: Python 3.11 or later is needed; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@echo "Setting up $(VENV) (once) ..."
-	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) --require-hashes -r tests/requirements/run.txt
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@

@@ -237,7 +237,9 @@ def _out_of_time(
     if pause is not None and left > 0:
         wish = error.retry_after if isinstance(error, ServiceError) else None
         wanted = (
-            "the service asks to wait" if wish is not None and wish >= pause else "the next attempt would wait"
+            "the service asks to wait"
+            if wish is not None and wish >= pause
+            else "the next attempt would wait"
         )
         why = f"{wanted} {_seconds(pause)}, the deadline leaves {_seconds(left)}"
     text = f"{error.args[0]}; gave up: {why}"
@@ -304,5 +306,5 @@ def _log(question: Question, attempt: int, what: str, pause: float | None) -> No
         attempt,
         one_line(what, 200),
         then,
-        extra={"client_request_id": str(question.client_request_id)},
+        extra={"client_request_id": str(question.client_request_id), "pause": pause},
     )

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import inspect
-import math
 import os
-import re
 import ssl
 import uuid
 from types import TracebackType
 from typing import Any, ClassVar, Generic, NoReturn, Protocol, Self, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 
+from taskcounts._arguments import (
+    check_credential,
+    check_endpoint,
+    check_guid,
+    check_job_id,
+    check_seconds,
+    check_service_timeout,
+    check_token_channel,
+)
 from taskcounts._clock import SYSTEM_CLOCK
-from taskcounts._connection import connection, is_loopback
+from taskcounts._connection import connection
 from taskcounts._exchange import exchange
 from taskcounts._steps import Question, Settings
 from taskcounts._transport import AsyncClock, AsyncHttpxEngine, HttpxEngine, SyncClock, run, run_async
@@ -26,10 +31,8 @@ from taskcounts.credentials import (
     SharedKey,
     scope_for,
 )
-from taskcounts.errors import one_line
 from taskcounts.retry import RetryPolicy
 from taskcounts.snapshot import Snapshot
-from taskcounts_rest import contract
 
 __all__ = ["AsyncTaskCountsClient", "TaskCountsClient"]
 
@@ -37,8 +40,6 @@ __all__ = ["AsyncTaskCountsClient", "TaskCountsClient"]
 DEFAULT_TIMEOUT = 35.0
 DEFAULT_DEADLINE = 120.0
 
-_JOB_ID = re.compile(contract.PARAMETERS["jobId"]["pattern"])
-_HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+")
 # What the az CLI reads.
 ENVIRONMENT = ("AZURE_BATCH_ACCOUNT", "AZURE_BATCH_ENDPOINT", "AZURE_BATCH_ACCESS_KEY")
 
@@ -102,14 +103,14 @@ class _Client(Generic[SomeTransport, SomeEngine]):
             ValueError: An argument can't be used; the message says why and holds no secret.
             TypeError: An argument is of the wrong type.
         """
-        self._endpoint = _check_endpoint(endpoint)
-        self._timeout = _check_seconds("timeout", timeout)
-        self._deadline = _check_seconds("deadline", deadline)
+        self._endpoint = check_endpoint(endpoint)
+        self._timeout = check_seconds("timeout", timeout)
+        self._deadline = check_seconds("deadline", deadline)
         if not isinstance(retry, RetryPolicy):
             raise TypeError(f"retry must be a RetryPolicy, not {type(retry).__name__}")
-        _check_credential(credential, awaits=self._awaits)
+        check_credential(credential, awaits=self._awaits)
         if not isinstance(credential, SharedKey):
-            _check_token_channel(self._endpoint, allow_token_over_http)
+            check_token_channel(self._endpoint, allow_token_over_http)
         scope = scope_for(self._endpoint) if scope is None else scope
         self._settings = Settings(self._endpoint, credential, scope, retry, strict, clock)
         self._clock = clock
@@ -154,11 +155,11 @@ class _Client(Generic[SomeTransport, SomeEngine]):
         if self._closed:
             raise RuntimeError("the client is closed; make a new one")
         return Question(
-            job_id=_check_job_id(job_id),
-            service_timeout=_check_service_timeout(service_timeout),
-            timeout=self._timeout if timeout is None else _check_seconds("timeout", timeout),
-            deadline=self._deadline if deadline is None else _check_seconds("deadline", deadline),
-            client_request_id=_check_guid(client_request_id),
+            job_id=check_job_id(job_id),
+            service_timeout=check_service_timeout(service_timeout),
+            timeout=self._timeout if timeout is None else check_seconds("timeout", timeout),
+            deadline=self._deadline if deadline is None else check_seconds("deadline", deadline),
+            client_request_id=check_guid(client_request_id),
         )
 
     @property
@@ -270,113 +271,3 @@ class AsyncTaskCountsClient(_Client[httpx.AsyncBaseTransport, AsyncHttpxEngine])
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-def _check_endpoint(endpoint: str) -> str:
-    if not isinstance(endpoint, str):
-        raise TypeError(f"endpoint must be a str, not {type(endpoint).__name__}")
-    text = endpoint.strip()
-    try:
-        url = urlsplit(text if "://" in text else f"https://{text}")
-        host, port, sound = url.hostname or "", url.port, True
-    except ValueError:
-        host, port, sound = "", None, False
-    if (
-        not sound
-        or not _HOST.fullmatch(host)
-        or url.username is not None
-        or url.scheme not in ("http", "https")
-    ):
-        # What was given isn't shown: it may hold a password.
-        raise ValueError(
-            "the endpoint is not the URL of a Batch account, such as "
-            "https://myaccount.westeurope.batch.azure.com"
-        )
-    if url.path not in ("", "/") or url.query or url.fragment:
-        raise ValueError("the endpoint must end with the host: no path, query or fragment")
-    shown = f"[{host}]" if ":" in host else host
-    return f"{url.scheme}://{shown}" + (f":{port}" if port is not None else "")
-
-
-def _check_credential(credential: object, *, awaits: bool) -> None:
-    if isinstance(credential, SharedKey | BearerToken):
-        return
-    get_token = getattr(credential, "get_token", None)
-    kind = type(credential).__name__
-    if not callable(get_token):
-        hint = "; wrap a token in BearerToken, or a key in SharedKey" if isinstance(credential, str) else ""
-        raise TypeError(
-            "credential must be a SharedKey, a BearerToken or a credential object of azure-identity, "
-            f"not {kind}{hint}"
-        )
-    if inspect.iscoroutinefunction(get_token) and not awaits:
-        raise TypeError(
-            f"{kind} is an asynchronous credential; use it with AsyncTaskCountsClient, "
-            "or take its namesake from azure.identity"
-        )
-
-
-def _check_token_channel(endpoint: str, allow_token_over_http: bool) -> None:
-    """Refuse plain http: whoever sees a bearer token can use it, while a shared key sends only signatures."""
-    url = urlsplit(endpoint)
-    if url.scheme == "https":
-        return
-    if not is_loopback(url.hostname or ""):
-        raise ValueError("a bearer token is not sent over plain http, where anybody could read it; use https")
-    if not allow_token_over_http:
-        raise ValueError(
-            "a bearer token is not sent over plain http; for an emulator on this machine "
-            "pass allow_token_over_http=True"
-        )
-
-
-def _check_job_id(job_id: str) -> str:
-    if not isinstance(job_id, str):
-        raise TypeError(f"job_id must be a str, not {type(job_id).__name__}")
-    # Anything else could make another path of it: dots, slashes encoded or not, control characters.
-    if not _JOB_ID.fullmatch(job_id):
-        raise ValueError(
-            f"{one_line(ascii(job_id), 100)} is not a job id: letters, digits, '-' and '_', 1 to 64 of them, "
-            "with ':job-1' or the like behind for a job of a schedule"
-        )
-    return job_id
-
-
-def _check_service_timeout(seconds: int | None) -> int | None:
-    if seconds is None:
-        return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int):
-        raise TypeError(f"service_timeout must be an int, not {type(seconds).__name__}")
-    if seconds > 30:
-        raise ValueError(f"service_timeout is {seconds}; the service would use 30 instead: give 1 to 30")
-    if seconds < 1:
-        raise ValueError(f"service_timeout is {seconds}; the service would refuse it: give 1 to 30")
-    return seconds
-
-
-def _check_seconds(name: str, seconds: float) -> float:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
-    if math.isnan(seconds) or seconds <= 0:
-        raise ValueError(f"{name} is {seconds}; give seconds above 0, or math.inf for no limit")
-    return float(seconds)
-
-
-def _check_guid(guid: str | uuid.UUID | None) -> uuid.UUID:
-    if guid is None:
-        return uuid.uuid4()
-    if isinstance(guid, uuid.UUID):
-        return guid
-    if not isinstance(guid, str):
-        raise TypeError(f"client_request_id must be a str or a UUID, not {type(guid).__name__}")
-    try:
-        parsed = uuid.UUID(guid)
-    except ValueError:
-        parsed = None
-    # uuid.UUID also reads braces, URNs and missing hyphens; the service doesn't.
-    if parsed is None or str(parsed) != guid.lower():
-        raise ValueError(
-            f"client_request_id {one_line(ascii(guid), 60)} is not a plain GUID, "
-            "such as 9c4d50ee-2d56-4cd3-8152-34347dc9f2b0"
-        )
-    return parsed

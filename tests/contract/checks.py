@@ -1,0 +1,142 @@
+"""What every answer has to satisfy, whatever was asked. A check returns what is wrong, or nothing."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+
+from contract.target import Answered, Counts
+from taskcounts._answers import (
+    Violation,
+    check_result,
+    compile_schema,
+    find_inconsistencies,
+    read_json,
+)
+from taskcounts_rest import contract
+
+Complaints = Iterator[str]
+Check = Callable[[Answered], Complaints]
+
+COUNTERS = ("active", "running", "completed", "succeeded", "failed")
+
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_check_error = compile_schema(contract.ERROR)
+
+
+def media_type(answered: Answered) -> Complaints:
+    """Each body is JSON with minimal metadata, and says so."""
+    if answered.asked.method == "HEAD":
+        return
+    essence, _, rest = answered.headers.get("content-type", "").partition(";")
+    parameters = [part.strip().lower() for part in rest.split(";") if not part.strip().startswith("charset")]
+    if essence.strip().lower() != "application/json":
+        yield f"the content type is {essence!r}, not application/json"
+    elif parameters != ["odata=minimalmetadata"]:
+        yield f"the content type's parameters are {rest!r}, not odata=minimalmetadata"
+
+
+def request_id(answered: Answered) -> Complaints:
+    """Each answer carries the service's id of the request, a plain GUID."""
+    given = answered.headers.get("request-id")
+    if given is None:
+        yield "the header request-id is missing"
+    elif not _GUID.fullmatch(given):
+        yield f"the request-id {given!r} is not a GUID"
+
+
+def echo(answered: Answered) -> Complaints:
+    """The caller's id comes back if, and only if, that was asked for."""
+    sent = answered.asked.headers
+    own, wanted = sent.get("client-request-id"), sent.get("return-client-request-id", "false").lower()
+    if wanted not in ("true", "false") or (own is not None and not _GUID.fullmatch(own)):
+        return  # Such a request is refused, and nobody says what its answer carries.
+    given = answered.headers.get("client-request-id")
+    if own is None or wanted == "false":
+        if given is not None:
+            yield f"a client-request-id came that was not asked for: {given!r}"
+    elif given is None:
+        yield "the client-request-id was asked for and didn't come"
+    elif given.lower() != own.lower():
+        yield f"the client-request-id {given!r} is another's; ours is {own!r}"
+
+
+def result_body(answered: Answered) -> Complaints:
+    """A 200 carries exactly the counts that the fragment describes."""
+    if answered.status != 200:
+        return
+    try:
+        check_result(read_json(answered.headers, answered.body), "$")
+    except Violation as violation:
+        yield f"{violation.path}: {violation.reason}"
+
+
+def invariants(answered: Answered) -> Complaints:
+    """The counts of a 200 don't contradict each other."""
+    if answered.status != 200 or list(result_body(answered)):
+        return
+    for broken in find_inconsistencies(read_json(answered.headers, answered.body)):
+        yield f"{broken.invariant}: {broken.text}"
+
+
+def error_body(answered: Answered) -> Complaints:
+    """Any other answer carries an error that says what it is: a code and a text."""
+    if answered.status == 200 or answered.asked.method == "HEAD":
+        return
+    try:
+        error = read_json(answered.headers, answered.body)
+        _check_error(error, "$")
+    except Violation as violation:
+        yield f"{violation.path}: {violation.reason}"
+        return
+    if not error.get("code"):
+        yield "the error has no code"
+    if not error.get("message", {}).get("value"):
+        yield "the error has no message"
+
+
+def error_code(answered: Answered) -> Complaints:
+    """An error's code belongs to its status."""
+    known = contract.ERROR_CODES.get(answered.status)
+    if answered.status == 200 or known is None or list(error_body(answered)):
+        return
+    if answered.asked.method == "HEAD":
+        return
+    code = read_json(answered.headers, answered.body)["code"]
+    if code not in known:
+        yield f"a {answered.status} with the code {code!r}; known are {', '.join(known)}"
+
+
+def status(answered: Answered) -> Complaints:
+    """The service answers 200 or refuses; it doesn't fail, redirect, or succeed in another way."""
+    if answered.status != 200 and not 400 <= answered.status < 500:
+        yield f"the status is {answered.status}"
+
+
+EVERY_ANSWER: dict[str, Check] = {
+    "status": status,
+    "media-type": media_type,
+    "request-id": request_id,
+    "echo": echo,
+    "result-body": result_body,
+    "invariants": invariants,
+    "error-body": error_body,
+    "error-code": error_code,
+}
+
+
+def counts_of(answered: Answered) -> Counts | None:
+    """Return the counts of an answer, None if it has none that conform."""
+    if answered.status != 200 or list(result_body(answered)):
+        return None
+    result = read_json(answered.headers, answered.body)
+    tasks, slots = (
+        tuple(result[block][counter] for counter in COUNTERS) for block in ("taskCounts", "taskSlotCounts")
+    )
+    return tasks, slots
+
+
+def new_guid() -> str:
+    """Return a GUID that nobody has used."""
+    return str(uuid.uuid4())

@@ -1,0 +1,245 @@
+"""Requests made on purpose, each with what must come of it.
+
+A probe gets the target, sends what it needs, and yields each answer with what is wrong with it.
+What holds for every answer is checked besides, on each of them.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from contract.checks import counts_of, new_guid
+from contract.target import Answered, Counts, Target
+from taskcounts._answers import read_error
+from taskcounts.credentials import BearerToken, SharedKey
+from taskcounts_rest import contract
+
+Judged = Iterator[tuple[Answered, str | None]]
+VERSION = f"api-version={contract.API_VERSION}"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What to ask, and when it can be asked: None, or why not."""
+
+    ask: Callable[[Target], Judged]
+    unfit: Callable[[Target], str | None] = lambda _: None
+
+
+def expect(answered: Answered, status: int, *codes: str) -> tuple[Answered, str | None]:
+    """Judge an answer by its status and, for an error, its code."""
+    code = read_error(answered.headers, answered.body)[0]
+    said = f"{answered.status} {code or ''}".strip()
+    if answered.status != status or (codes and code not in codes):
+        return (
+            answered,
+            f"expected {' or '.join([f'{status} {code}' for code in codes]) or status}, got {said}",
+        )
+    return answered, None
+
+
+def right_request(target: Target) -> Judged:
+    """A right request gets counts."""
+    yield expect(target.ask(), 200)
+
+
+def own_id(target: Target) -> Judged:
+    """The caller's id comes back on request, in either case of its letters; otherwise it doesn't."""
+    for wanted in ("true", "false", "True", None):
+        headers = {"client-request-id": new_guid()}
+        if wanted:
+            headers["return-client-request-id"] = wanted
+        yield expect(target.ask(headers=headers), 200)
+    upper = {"client-request-id": new_guid().upper(), "return-client-request-id": "true"}
+    yield expect(target.ask(headers=upper), 200)
+    yield expect(target.ask(headers={"return-client-request-id": "true"}), 200)
+    # Errors echo it as well.
+    headers = {"client-request-id": new_guid(), "return-client-request-id": "true"}
+    yield expect(target.ask(f"{target.path()}?", headers), 400)
+
+
+def fresh_ids(target: Target) -> Judged:
+    """No two requests get the same request-id."""
+    first, second = target.ask(), target.ask()
+    same = first.headers.get("request-id") == second.headers.get("request-id")
+    yield second, "two answers carry the same request-id" if same else None
+
+
+def bad_own_id(target: Target) -> Judged:
+    """A client-request-id with braces is refused."""
+    headers = {"client-request-id": "{" + new_guid() + "}"}
+    yield expect(target.ask(headers=headers), 400, "InvalidHeaderValue")
+
+
+def version_required(target: Target) -> Judged:
+    """Without an api-version, or with a blank one, there are no counts."""
+    for query in ("", "?api-version=", "?timeout=20"):
+        yield expect(target.ask(target.path() + query), 400, "MissingRequiredQueryParameter")
+
+
+def query_names(target: Target) -> Judged:
+    """The names of query parameters may be in any case."""
+    yield expect(target.ask(f"{target.path()}?Api-Version={contract.API_VERSION}&TimeOut=20"), 200)
+
+
+def service_timeout(target: Target) -> Judged:
+    """A timeout is a whole number of seconds from 1; above 30 it is taken for 30."""
+    for seconds in ("1", "30", "31", "2147483647"):
+        yield expect(target.ask(f"{target.path()}?{VERSION}&timeout={seconds}"), 200)
+    refusals = ("InvalidQueryParameterValue", "OutOfRangeQueryParameterValue")
+    for nonsense in ("0", "-1", "abc", "1.5", "2147483648"):
+        yield expect(target.ask(f"{target.path()}?{VERSION}&timeout={nonsense}"), 400, *refusals)
+
+
+def unknown_job(target: Target) -> Judged:
+    """A job that doesn't exist is not found; it has no counts of zero."""
+    for job in (f"no-such-job-{new_guid()[:8]}", "no-such-schedule:job-1"):
+        yield expect(target.ask(f"{target.path(job)}?{VERSION}"), 404, "JobNotFound")
+
+
+def job_case(target: Target) -> Judged:
+    """The case of a job id doesn't matter."""
+    yield expect(target.ask(f"{target.path(target.job.swapcase())}?{VERSION}"), 200)
+
+
+def stillness(target: Target) -> Judged:
+    """A job that stands still is counted the same twice."""
+    first, second = target.ask(), target.ask()
+    changed = counts_of(first) != counts_of(second)
+    yield second, f"{counts_of(first)} became {counts_of(second)}" if changed else None
+
+
+def true_counts(target: Target) -> Judged:
+    """Jobs whose tasks are known are counted right, tasks and slots."""
+    for job, counts in target.known.items():
+        answered = target.ask(f"{target.path(job)}?{VERSION}")
+        yield _compare(answered, job, counts)
+
+
+def movement(target: Target) -> Judged:
+    """When a task moves, the counts follow."""
+    assert target.move is not None
+    counts = target.move()
+    yield _compare(target.ask(), target.job, counts)
+
+
+def _compare(answered: Answered, job: str, counts: Counts) -> tuple[Answered, str | None]:
+    got = counts_of(answered)
+    if got == counts:
+        return answered, None
+    return answered, f"job {job}: tasks and slots are {counts}, the answer says {got or answered.status}"
+
+
+def no_credential(target: Target) -> Judged:
+    """Without a credential there are no counts."""
+    yield expect(target.ask(authorization=""), 401, "AuthenticationFailed")
+
+
+def malformed_credential(target: Target) -> Judged:
+    """An Authorization header that is none is refused."""
+    for nonsense in ("SharedKey", "Basic dXNlcjpwYXNz", "nonsense"):
+        yield expect(target.ask(authorization=nonsense), 400, "InvalidAuthenticationInfo")
+
+
+def wrong_signature(target: Target) -> Judged:
+    """A signature made with another key gives no counts."""
+    stranger = SharedKey(_account(target), base64.b64encode(bytes(64)).decode())
+    yield expect(target.ask(credential=stranger), 403, "AuthenticationFailed")
+
+
+def other_account(target: Target) -> Judged:
+    """A signature in another account's name gives no counts."""
+    assert isinstance(target.credential, SharedKey)
+    right = target.credential.authorization("GET", "/", {})
+    renamed = right.replace(f"SharedKey {target.credential.account}:", "SharedKey anotheraccount:")
+    yield expect(target.ask(authorization=renamed), 403, "AuthenticationFailed")
+
+
+def stale_date(target: Target) -> Judged:
+    """A request that was signed an hour ago, or will be in an hour, gives no counts."""
+    for away in (-1, 1):
+        date = datetime.now(UTC) + timedelta(hours=away)
+        yield expect(target.ask(date=date), 403, "AuthenticationFailed")
+
+
+def signed_query(target: Target) -> Judged:
+    """The signature covers the query: adding to it makes it wrong."""
+    signed = f"{target.path()}?{VERSION}"
+    yield expect(target.ask(f"{signed}&timeout=20", sign_as=signed), 403, "AuthenticationFailed")
+
+
+def signed_path(target: Target) -> Judged:
+    """The signature covers the path: another job needs another one."""
+    other = f"{target.path('another-job')}?{VERSION}"
+    yield expect(target.ask(sign_as=other), 403, "AuthenticationFailed")
+
+
+def wrong_token(target: Target) -> Judged:
+    """A token that nobody issued gives no counts."""
+    forged = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL2JhdGNoLmNvcmUud2luZG93cy5uZXQifQ.x"
+    yield expect(target.ask(credential=BearerToken(forged)), 401, "AuthenticationFailed")
+
+
+def other_verbs(target: Target) -> Judged:
+    """Every verb but GET is refused, and the answer says that GET is allowed."""
+    for method in ("POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"):
+        answered = target.ask(method=method)
+        if answered.status == 405 and "GET" not in answered.headers.get("allow", ""):
+            yield answered, "a 405 whose Allow header doesn't name GET"
+        elif method == "HEAD":
+            yield expect(answered, 405)
+        else:
+            yield expect(answered, 405, "UnsupportedHttpVerb")
+
+
+def _account(target: Target) -> str:
+    return target.credential.account if isinstance(target.credential, SharedKey) else "nobody"
+
+
+def _needs_shared_key(target: Target) -> str | None:
+    return None if isinstance(target.credential, SharedKey) else "needs a shared key"
+
+
+def _needs_writes(target: Target) -> str | None:
+    return "only GETs are sent to this endpoint" if target.gets_only else None
+
+
+def _needs_own_job(target: Target) -> str | None:
+    return None if target.known else "needs jobs whose tasks are known"
+
+
+def _needs_movement(target: Target) -> str | None:
+    return None if target.move else "needs a job whose tasks can be moved"
+
+
+def _needs_shared_key_and_own(target: Target) -> str | None:
+    # An endpoint that somebody relies on isn't shown more wrong credentials than needed.
+    return _needs_shared_key(target) or ("few wrong credentials are sent here" if target.gets_only else None)
+
+
+PROBES: dict[str, Probe] = {
+    "right-request": Probe(right_request),
+    "own-id": Probe(own_id),
+    "fresh-ids": Probe(fresh_ids),
+    "bad-own-id": Probe(bad_own_id),
+    "version-required": Probe(version_required),
+    "query-names": Probe(query_names),
+    "service-timeout": Probe(service_timeout),
+    "unknown-job": Probe(unknown_job),
+    "job-case": Probe(job_case),
+    "stillness": Probe(stillness),
+    "true-counts": Probe(true_counts, _needs_own_job),
+    "movement": Probe(movement, _needs_movement),
+    "no-credential": Probe(no_credential),
+    "malformed-credential": Probe(malformed_credential, _needs_shared_key_and_own),
+    "wrong-signature": Probe(wrong_signature, _needs_shared_key),
+    "other-account": Probe(other_account, _needs_shared_key_and_own),
+    "stale-date": Probe(stale_date, _needs_shared_key),
+    "signed-query": Probe(signed_query, _needs_shared_key_and_own),
+    "signed-path": Probe(signed_path, _needs_shared_key_and_own),
+    "wrong-token": Probe(wrong_token),
+    "other-verbs": Probe(other_verbs, _needs_writes),
+}

@@ -1,0 +1,202 @@
+"""The emulator keeps the contract, in process and over a socket; and the run itself can't pass on nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import httpx
+import pytest
+
+from contract.checks import EVERY_ANSWER
+from contract.emulated import make_emulator, make_target
+from contract.generated import CHECKS, generate
+from contract.probes import PROBES
+from contract.run import Report, run
+from contract.target import Answered, Target
+from taskcounts import BearerToken, SharedKey
+from taskcounts.emulator import Emulator
+
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("over", ["process", "socket"])
+def test_the_emulator_keeps_the_contract(over: str) -> None:
+    """Right and wrong requests by the hundred get what the fragment says, and every check judged some."""
+    with make_emulator() as emulator:
+        target = make_target(emulator, emulator.app if over == "process" else None)
+        report = run(target, examples=100)
+        target.transport.close()
+    assert report.passed, report.text()
+    assert not report.skipped
+    assert set(report.judged) == {*EVERY_ANSWER, *PROBES, *CHECKS}
+    assert report.statuses[200] > 50
+    assert report.statuses[400] > 50
+
+
+def test_generated_requests_are_right_and_wrong() -> None:
+    """schemathesis makes requests of both kinds, and of its boundary coverage too."""
+    made = generate("nightly-render", 30)
+    assert sum(request.positive for request in made) > 20
+    assert sum(not request.positive for request in made) > 20
+    assert {request.case.meta.phase.name.value for request in made if request.case.meta} == {
+        "examples",
+        "coverage",
+        "fuzzing",
+    }
+
+
+def test_a_run_that_saw_no_counts_fails() -> None:
+    """With a job that isn't there, or a wrong key, nothing was checked: the run doesn't pass."""
+    with make_emulator() as emulator:
+        for job, key in (("no-such-job", emulator.key), ("nightly-render", "QUFB")):
+            target = Target(
+                emulator.endpoint, job, SharedKey(emulator.account, key), httpx.HTTPTransport(), pause=0
+            )
+            report = run(target, examples=1)
+            target.transport.close()
+            assert not report.passed
+            assert "saw-counts" in {finding.check for finding in report.findings}
+
+
+def test_a_run_over_nothing_fails() -> None:
+    """An endpoint that doesn't answer is reported as such."""
+    target = Target("http://127.0.0.1:9", "job", SharedKey("nobody", "QUFB"), httpx.HTTPTransport())
+    report = run(target, examples=1)
+    assert {finding.check for finding in report.findings} == {"reachable", "saw-counts"}
+    assert "BREAKS THE CONTRACT" in report.text()
+
+
+def test_a_named_endpoint_gets_gets_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Towards an endpoint of somebody's, a run sends GETs alone and a handful of wrong credentials."""
+    sent: list[tuple[str, str]] = []
+    ask = Target.ask
+
+    def spy(self: Target, *args: object, **options: object) -> Answered:
+        answered = ask(self, *args, **options)  # type: ignore[arg-type]
+        sent.append((answered.asked.method, str(answered.status)))
+        return answered
+
+    monkeypatch.setattr(Target, "ask", spy)
+    with make_emulator() as emulator:
+        target = make_target(emulator)
+        target.gets_only, target.known, target.move = True, {}, None
+        report = run(target)
+        target.transport.close()
+    assert report.passed, report.text()
+    assert {method for method, _ in sent} == {"GET"}
+    assert sum(status in ("401", "403") for _, status in sent) <= 12
+    assert set(report.skipped) == {
+        "true-counts",
+        "movement",
+        "malformed-credential",
+        "other-account",
+        "signed-query",
+        "signed-path",
+        "other-verbs",
+    }
+
+
+def test_a_token_serves_as_well() -> None:
+    """With a bearer token, the probes of shared keys are skipped and said to be."""
+    with make_emulator() as emulator:
+        target = make_target(emulator)
+        target.credential = BearerToken("opaque-token")
+        report = run(target)
+        target.transport.close()
+    assert report.passed, report.text()
+    assert report.skipped["wrong-signature"] == "needs a shared key"
+
+
+def test_throttling_is_waited_out() -> None:
+    """A 429 isn't held against an endpoint before it has come again after the pauses that it asked for."""
+    slept: list[float] = []
+    with make_emulator() as emulator:
+        emulator.fault("throttled", times=2, retry_after=7)
+        target = make_target(emulator)
+        target.sleep = slept.append
+        report = run(target, examples=1)
+        target.transport.close()
+    assert report.passed, report.text()
+    assert slept == [7.0, 7.0]
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m contract` as `make contract` does."""
+    cleared = {name: text for name, text in os.environ.items() if not name.startswith("AZURE_BATCH")}
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "contract", *arguments],
+        env={**cleared, "PYTHONPATH": str(TESTS), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def check_emulator(emulator: Emulator, junit: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command over an emulator's socket, as over anybody's endpoint."""
+    return command(
+        *("--endpoint", emulator.endpoint, "--job", "nightly-render"),
+        *("--rate", "1000", "--junit", str(junit), *arguments),
+        AZURE_BATCH_ACCOUNT=emulator.account,
+        AZURE_BATCH_ACCESS_KEY=emulator.key,
+    )
+
+
+def test_the_command_checks_an_endpoint(tmp_path: Path) -> None:
+    """It takes endpoint, job and credentials, prints a verdict, and writes a JUnit report."""
+    junit = tmp_path / "deep" / "contract.xml"
+    with make_emulator() as emulator:
+        endpoint, done = emulator.endpoint, check_emulator(emulator, junit)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{endpoint} keeps the contract" in done.stdout.splitlines()[-1]
+    assert emulator.key not in done.stdout + done.stderr
+    suite = ET.parse(junit).getroot()  # noqa: S314 - our own file.
+    assert suite.get("failures") == "0"
+    assert int(suite.get("tests", "0")) == len(suite.findall("testcase")) > 30
+
+
+def test_the_command_reports_a_broken_contract(tmp_path: Path) -> None:
+    """Findings make it exit with 1, and stand in the report with what had been asked."""
+    junit = tmp_path / "contract.xml"
+    with make_emulator() as emulator:
+        emulator.fault("wrong-shape", variant="negative")
+        done = check_emulator(emulator, junit, "--examples", "1")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "result-body" in done.stdout
+    assert "BREAKS THE CONTRACT" in done.stdout.splitlines()[-1]
+    assert ET.parse(junit).getroot().findall(".//failure")  # noqa: S314 - our own file.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--endpoint", "https://account.example"), "JOB="),
+        (("--endpoint", "https://account.example", "--job", "../x"), "not a job id"),
+        (("--endpoint", "ftp://account.example", "--job", "x"), "not the URL"),
+        (("--endpoint", "https://account.example", "--job", "x"), "AZURE_BATCH_ACCESS_KEY"),
+    ],
+)
+def test_the_command_says_what_is_missing(arguments: tuple[str, ...], complaint: str) -> None:
+    """Wrong usage is an exit code of 2 and a sentence, and nothing is sent."""
+    environment = (
+        {} if "AZURE" in complaint else {"AZURE_BATCH_ACCOUNT": "acct", "AZURE_BATCH_ACCESS_KEY": "QUFB"}
+    )
+    done = command(*arguments, **environment)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_report_counts_what_it_cuts() -> None:
+    """A report shows three findings of a check and counts the rest."""
+    with make_emulator() as emulator:
+        emulator.fault("wrong-shape", variant="null")
+        target = make_target(emulator)
+        report: Report = run(target, examples=1)
+        target.transport.close()
+    assert "more of result-body" in report.text()

@@ -1,0 +1,43 @@
+"""Every wrong server is caught, by the check that names what is wrong with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from contract.emulated import make_emulator, make_target
+from contract.mutants import MUTANTS, Mutant
+from contract.run import Finding, Report, findings
+from taskcounts import SharedKey
+
+
+def run_over(mutant: Mutant) -> list[Finding]:
+    """Return what a contract run finds wrong with a mutant, up to what it has to find."""
+    emulator = make_emulator()
+    target = make_target(emulator, mutant.around(emulator.app, SharedKey(emulator.account, emulator.key)))
+    seen = []
+    for finding in findings(target, Report(target.endpoint)):
+        seen.append(finding)
+        if finding.check == mutant.caught_by:
+            break
+    target.transport.close()
+    emulator.service.close()
+    return seen
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_is_caught(mutant: Mutant, mutant_table: list[tuple[str, str, str]]) -> None:
+    """A contract run over a wrong server finds it out, by the right check."""
+    seen = run_over(mutant)
+    caught = [finding for finding in seen if finding.check == mutant.caught_by]
+    mutant_table.append((mutant.name, mutant.caught_by, caught[0].text if caught else "NOT CAUGHT"))
+    assert caught, [str(finding) for finding in seen[:5]]
+
+
+def test_nothing_is_found_where_nothing_is_wrong() -> None:
+    """What stands between the emulator and the run doesn't cause findings by itself."""
+    assert run_over(Mutant("nothing", "")) == []
+
+
+def test_mutants_are_many_and_distinct() -> None:
+    """There are at least 40 mutants, and no two have the same name."""
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 40

@@ -1,0 +1,76 @@
+"""An emulator to ask, and the command line to ask it with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from taskcounts.cli.app import run
+from taskcounts.emulator import Emulator
+
+JOBS = {
+    "nightly-render": [
+        {"count": 5},
+        {"count": 7, "state": "running", "requiredSlots": 2},
+        {"count": 2, "state": "completed", "result": "success"},
+        {"count": 2, "state": "completed", "result": "failure"},
+    ],
+    "empty": [],
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """An emulator with two jobs, named in the environment."""
+    with Emulator() as running:
+        for job, tasks in JOBS.items():
+            running.add_job(job, tasks)
+        monkeypatch.setenv("AZURE_BATCH_ENDPOINT", running.endpoint)
+        monkeypatch.setenv("AZURE_BATCH_ACCOUNT", running.account)
+        monkeypatch.setenv("AZURE_BATCH_ACCESS_KEY", running.key)
+        yield running
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Run the command line in this process."""
+    logger = logging.getLogger("taskcounts")
+    before = logger.handlers, logger.propagate, logger.level
+
+    def call(*arguments: str) -> Ended:
+        capfd.readouterr()
+        code = run(list(arguments))
+        captured = capfd.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    yield call
+    logger.handlers, logger.propagate, logger.level = before[0], before[1], before[2]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """The two together."""
+
+    emulator: Emulator
+    command: Command
+
+
+@pytest.fixture
+def ask(emulator: Emulator, command: Command) -> Ask:
+    """An emulator, and the command line to ask it with."""
+    return Ask(emulator, command)

@@ -1,0 +1,244 @@
+"""The command line as a whole: usage, versions, completion, interruption, and what never reaches a person."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from taskcounts import TaskCountsError, __main__, __version__, demo
+from taskcounts.cli import app
+from taskcounts.emulator import Emulator
+
+from .conftest import Command
+
+
+def start(*arguments: str, **options: object) -> subprocess.Popen[str]:
+    """Start the command line in a process of its own."""
+    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # noqa: S603
+        [sys.executable, "-m", "taskcounts", *arguments],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},
+    )
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for something that happens in another process."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_version(command: Command) -> None:
+    """--version says name and version."""
+    assert command("--version").out == f"taskcounts {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [("-h",), ("get", "--help"), ("emulate", "-h"), ("completion", "-h")])
+def test_help(command: Command, arguments: tuple[str, ...]) -> None:
+    """Every command explains itself."""
+    ended = command(*arguments)
+    assert ended.code == 0
+    assert "Usage: taskcounts" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("get",), "error: Missing argument 'JOB...'."),
+        (("get", "x", "--output", "xml"), "error: Invalid value for '-o'"),
+        (("gett",), "error: No such command 'gett'"),
+        (("get", "x", "--deadlin", "5"), "error: No such option"),
+        (
+            ("get", "x", "--deadline", "-1", "--endpoint", "h", "--account", "acct", "--key", "QUFB"),
+            "deadline is -1",
+        ),
+    ],
+)
+def test_wrong_usage(command: Command, arguments: tuple[str, ...], says: str) -> None:
+    """Wrong usage is exit code 2, one line, and mostly a hint."""
+    ended = command(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert says in ended.err.splitlines()[0]
+    assert len(ended.err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(command: Command, shell: str) -> None:
+    """Each shell's script completes the commands."""
+    assert "_TASKCOUNTS_COMPLETE" in command("completion", shell).out
+
+
+def test_completion_completes() -> None:
+    """What bash asks for comes back: the commands that begin so."""
+    environment = {
+        **os.environ,
+        "_TASKCOUNTS_COMPLETE": "bash_complete",
+        "COMP_WORDS": "taskcounts g",
+        "COMP_CWORD": "1",
+    }
+    process = start(env=environment)
+    assert process.communicate(timeout=20)[0] == "plain,get\n"
+
+
+def test_a_defect_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that nobody foresaw is one line and exit code 70; its traceback is to be had on request."""
+
+    def broken(**_: object) -> None:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(app, "make_client", broken)
+    ended = command("get", "x")
+    assert ended.code == 70
+    assert ended.err.startswith("error: a defect of taskcounts: KeyError: 'surprise'\nhint: ")
+    monkeypatch.setenv("TASKCOUNTS_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        app.run(["get", "x"])
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (OSError(28, "No space left on device"), 74, "No space left on device"),
+        (OSError(13, "Permission denied", "/some/file"), 74, "/some/file: Permission denied"),
+        (click.ClickException("no\nsuch thing"), 2, "no such thing"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_other_ends(
+    command: Command, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, says: str
+) -> None:
+    """Whatever ends a command is told in one line."""
+
+    def broken(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(app, "make_client", broken)
+    ended = command("get", "x")
+    assert (ended.code, ended.err.strip()) == (code, f"error: {says}")
+
+
+def test_full_disk(emulator: Emulator) -> None:
+    """Output that can't be written is an error, not a success."""
+    with Path("/dev/full").open("w") as full:
+        process = start("get", "empty", "-o", "ndjson", stdout=full)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 74
+    assert err == "error: No space left on device\n"
+
+
+def test_broken_pipe(emulator: Emulator) -> None:
+    """A reader that has enough ends the command without a word, as SIGPIPE would."""
+    process = start("get", *["empty"] * 50, "-o", "ndjson")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdout = None
+    assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 141
+
+
+def test_interrupted_while_waiting(emulator: Emulator) -> None:
+    """Ctrl-C in the middle of a call is exit code 130 and one line, below the terminal's own ^C."""
+    emulator.fault("slow", seconds=30, times=1)
+    process = start("get", "empty", "-v")
+    wait_until(lambda: not emulator.service.faults.as_json())
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[1] == "\nerror: interrupted\n"
+    assert process.returncode == 130
+
+
+def test_terminal_table(emulator: Emulator) -> None:
+    """On a terminal the head of the table stands out, and no id is cut, however narrow the window."""
+    ours, theirs = pty.openpty()
+    process = start(
+        "get", "nightly-render", stdout=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "30"}
+    )
+    process.communicate(timeout=20)
+    os.close(theirs)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "nightly-render" in shown
+    assert "\x1b[1mjob" in shown
+
+
+def test_without_its_packages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without click the command says what to install."""
+    monkeypatch.setitem(sys.modules, "click", None)
+    monkeypatch.delitem(sys.modules, "taskcounts.cli.app")
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == 2
+    assert "pip install 'taskcounts[cli]'" in capsys.readouterr().err
+
+
+def test_a_missing_module_of_ours_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That advice isn't given for a broken installation."""
+    monkeypatch.setitem(sys.modules, "taskcounts.cli.output", None)
+    monkeypatch.delitem(sys.modules, "taskcounts.cli.app")
+    with pytest.raises(ModuleNotFoundError):
+        __main__.main()
+
+
+def test_main_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console script ends with the command's code."""
+    monkeypatch.setattr(sys, "argv", ["taskcounts", "get"])
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == 2
+
+
+def test_demo() -> None:
+    """The demonstration ends by itself, with every job done and counted right."""
+    said: list[str] = []
+    assert demo.main(tick=0, say=said.append) == 0
+    assert said[-1] == "All jobs are done; every answer was counted right."
+    assert any("(attempt 2)" in line for line in said)
+    assert len({line for line in said if line.startswith("nightly-render")}) > 4
+
+
+def test_demo_notices_wrong_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a job's tasks weren't all counted, the demonstration says so and fails."""
+    monkeypatch.setattr(demo, "JOBS", {"one": 3})
+
+    def move(emulator: Emulator, job: str, _: object) -> None:
+        emulator.step(job, start=3)
+        emulator.step(job, succeed=3)
+        demo.JOBS["one"] = 4
+
+    monkeypatch.setattr(demo, "move", move)
+    said: list[str] = []
+    assert demo.main(tick=0, say=said.append) == 1
+    assert said[-1] == "counted wrong: one"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (TaskCountsError("it\nbroke"), 1, "error: it broke\n"),
+    ],
+)
+def test_demo_ends_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    says: str,
+) -> None:
+    """Ctrl-C and errors end the demonstration in one line."""
+
+    def broken() -> int:
+        raise error
+
+    monkeypatch.setattr(demo, "main", broken)
+    assert demo.run() == code
+    assert capsys.readouterr().err == says

@@ -1,0 +1,127 @@
+"""`taskcounts emulate`: an emulator from the command line, and what keeps it from starting."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from taskcounts import SharedKey, TaskCountsClient
+
+from .conftest import Command
+
+SCENARIO = {"jobs": [{"id": "nightly", "tasks": [{"count": 3}, {"state": "running", "requiredSlots": 2}]}]}
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_what_it_prints(tmp_path: Path, end: signal.Signals) -> None:
+    """Its exports name an endpoint that answers for the scenario; a signal stops it, without a traceback."""
+    scenario = tmp_path / "scenario.json"
+    scenario.write_text(json.dumps(SCENARIO), encoding="utf-8")
+    process = subprocess.Popen(  # noqa: S603
+        [
+            sys.executable,
+            "-m",
+            "taskcounts",
+            "emulate",
+            "--scenario",
+            str(scenario),
+            "--data",
+            str(tmp_path / "db"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    exports = dict(re.findall(r"export (\w+)=(\S+)", "".join(process.stdout.readline() for _ in range(3))))
+    credential = SharedKey(exports["AZURE_BATCH_ACCOUNT"], exports["AZURE_BATCH_ACCESS_KEY"])
+    with TaskCountsClient(exports["AZURE_BATCH_ENDPOINT"], credential) as client:
+        snapshot = client.get_job_task_counts("nightly")
+    assert (snapshot.task_counts.active, snapshot.task_slot_counts.running) == (3, 2)
+    process.send_signal(end)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert out == ""
+    assert err.splitlines() == [f"emulating at {exports['AZURE_BATCH_ENDPOINT']}; Ctrl-C stops it", "stopped"]
+
+
+def test_a_busy_port(command: Command) -> None:
+    """A port that somebody else has is one line."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = command("emulate", "--port", str(taken.getsockname()[1]))
+    assert ended.code == 2
+    assert "in use" in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "scenario.json: "),
+        (json.dumps({"jobs": [{"id": "a b"}]}), "jobs[0].id"),
+        (json.dumps({"jobs": [{"id": "x", "tasks": [{"state": "asleep"}]}]}), "jobs[0].tasks[0].state"),
+    ],
+)
+def test_a_bad_scenario(command: Command, tmp_path: Path, text: str, says: str) -> None:
+    """What is wrong with a scenario is said with its file and place."""
+    scenario = tmp_path / "scenario.json"
+    scenario.write_text(text, encoding="utf-8")
+    ended = command("emulate", "--scenario", str(scenario))
+    assert ended.code == 2
+    assert says in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_a_missing_scenario(command: Command, tmp_path: Path) -> None:
+    """A file that isn't there is named."""
+    ended = command("emulate", "--scenario", str(tmp_path / "none.json"))
+    assert ended.code == 74
+    assert "none.json: No such file or directory" in ended.err
+
+
+def test_a_data_file_that_is_none(command: Command, tmp_path: Path) -> None:
+    """A file of something else is refused and left as it is."""
+    data = tmp_path / "data"
+    data.write_text("something else entirely" * 100, encoding="utf-8")
+    ended = command("emulate", "--data", str(data))
+    assert ended.code == 2
+    assert len(ended.err.splitlines()) == 1
+    assert data.read_text(encoding="utf-8") == "something else entirely" * 100
+
+
+def test_a_key_that_is_none_is_not_shown(command: Command) -> None:
+    """A key that isn't Base64 is refused without being shown."""
+    ended = command("emulate", "--key", "hunter2!")
+    assert ended.code == 2
+    assert "hunter2" not in ended.err
+
+
+def test_other_hosts_are_warned_of(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listening for other machines is said to be open to them."""
+
+    def serve(service: object, *, host: str, port: int, ready: object) -> None:
+        ready("http://0.0.0.0:1")  # type: ignore[operator]
+
+    monkeypatch.setattr("taskcounts.cli.emulate.serve", serve)
+    ended = command("emulate", "--host", "0.0.0.0")  # noqa: S104 - nothing listens.
+    assert ended.code == 0
+    assert "warning: whoever reaches http://0.0.0.0:1" in ended.err
+
+
+def test_without_its_packages(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, the error says how to install it."""
+    for name in [
+        name for name in sys.modules if name.startswith(("taskcounts.emulator", "taskcounts.cli.emulate"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn.config", None)
+    ended = command("emulate")
+    assert ended.code == 2
+    assert "pip install 'taskcounts[emulator]'" in ended.err

@@ -1,0 +1,127 @@
+"""Checks of what callers pass in: ValueError or TypeError before anything is sent, and no secret shown."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import uuid
+from urllib.parse import urlsplit
+
+from taskcounts._connection import is_loopback
+from taskcounts.credentials import BearerToken, SharedKey
+from taskcounts.errors import one_line
+from taskcounts_rest import contract
+
+JOB_ID = re.compile(contract.PARAMETERS["jobId"]["pattern"])
+HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+")
+
+
+def check_endpoint(endpoint: str) -> str:
+    if not isinstance(endpoint, str):
+        raise TypeError(f"endpoint must be a str, not {type(endpoint).__name__}")
+    text = endpoint.strip()
+    try:
+        url = urlsplit(text if "://" in text else f"https://{text}")
+        host, port, sound = url.hostname or "", url.port, True
+    except ValueError:
+        host, port, sound = "", None, False
+    if (
+        not sound
+        or not HOST.fullmatch(host)
+        or url.username is not None
+        or url.scheme not in ("http", "https")
+    ):
+        # What was given isn't shown: it may hold a password.
+        raise ValueError(
+            "the endpoint is not the URL of a Batch account, such as "
+            "https://myaccount.westeurope.batch.azure.com"
+        )
+    if url.path not in ("", "/") or url.query or url.fragment:
+        raise ValueError("the endpoint must end with the host: no path, query or fragment")
+    shown = f"[{host}]" if ":" in host else host
+    return f"{url.scheme}://{shown}" + (f":{port}" if port is not None else "")
+
+
+def check_credential(credential: object, *, awaits: bool) -> None:
+    if isinstance(credential, SharedKey | BearerToken):
+        return
+    get_token = getattr(credential, "get_token", None)
+    kind = type(credential).__name__
+    if not callable(get_token):
+        hint = "; wrap a token in BearerToken, or a key in SharedKey" if isinstance(credential, str) else ""
+        raise TypeError(
+            "credential must be a SharedKey, a BearerToken or a credential object of azure-identity, "
+            f"not {kind}{hint}"
+        )
+    if inspect.iscoroutinefunction(get_token) and not awaits:
+        raise TypeError(
+            f"{kind} is an asynchronous credential; use it with AsyncTaskCountsClient, "
+            "or take its namesake from azure.identity"
+        )
+
+
+def check_token_channel(endpoint: str, allow_token_over_http: bool) -> None:
+    """Refuse plain http: whoever sees a bearer token can use it, while a shared key sends only signatures."""
+    url = urlsplit(endpoint)
+    if url.scheme == "https":
+        return
+    if not is_loopback(url.hostname or ""):
+        raise ValueError("a bearer token is not sent over plain http, where anybody could read it; use https")
+    if not allow_token_over_http:
+        raise ValueError(
+            "a bearer token is not sent over plain http; for an emulator on this machine "
+            "pass allow_token_over_http=True"
+        )
+
+
+def check_job_id(job_id: str) -> str:
+    if not isinstance(job_id, str):
+        raise TypeError(f"job_id must be a str, not {type(job_id).__name__}")
+    # Anything else could make another path of it: dots, slashes encoded or not, control characters.
+    if not JOB_ID.fullmatch(job_id):
+        raise ValueError(
+            f"{one_line(ascii(job_id), 100)} is not a job id: letters, digits, '-' and '_', 1 to 64 of them, "
+            "with ':job-1' or the like behind for a job of a schedule"
+        )
+    return job_id
+
+
+def check_service_timeout(seconds: int | None) -> int | None:
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int):
+        raise TypeError(f"service_timeout must be an int, not {type(seconds).__name__}")
+    if seconds > 30:
+        raise ValueError(f"service_timeout is {seconds}; the service would use 30 instead: give 1 to 30")
+    if seconds < 1:
+        raise ValueError(f"service_timeout is {seconds}; the service would refuse it: give 1 to 30")
+    return seconds
+
+
+def check_seconds(name: str, seconds: float) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
+    if math.isnan(seconds) or seconds <= 0:
+        raise ValueError(f"{name} is {seconds}; give seconds above 0, or math.inf for no limit")
+    return float(seconds)
+
+
+def check_guid(guid: str | uuid.UUID | None) -> uuid.UUID:
+    if guid is None:
+        return uuid.uuid4()
+    if isinstance(guid, uuid.UUID):
+        return guid
+    if not isinstance(guid, str):
+        raise TypeError(f"client_request_id must be a str or a UUID, not {type(guid).__name__}")
+    try:
+        parsed = uuid.UUID(guid)
+    except ValueError:
+        parsed = None
+    # uuid.UUID also reads braces, URNs and missing hyphens; the service doesn't.
+    if parsed is None or str(parsed) != guid.lower():
+        raise ValueError(
+            f"client_request_id {one_line(ascii(guid), 60)} is not a plain GUID, "
+            "such as 9c4d50ee-2d56-4cd3-8152-34347dc9f2b0"
+        )
+    return parsed

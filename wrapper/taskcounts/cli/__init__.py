@@ -1,0 +1,1 @@
+"""The command line; needs the extra ``cli``. Data goes to stdout, talk to stderr."""

@@ -1,0 +1,88 @@
+"""What a command ends with: exit codes, and errors as one line with a hint."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import click
+
+from taskcounts.errors import (
+    AuthenticationFailed,
+    ContractViolation,
+    CredentialFailed,
+    DeadlineExceeded,
+    JobNotFound,
+    TaskCountsError,
+    one_line,
+)
+
+
+class Exit(IntEnum):
+    """The exit codes of every command."""
+
+    OK = 0
+    USAGE = 2
+    NOT_FOUND = 3
+    AUTHENTICATION = 4
+    SERVICE = 5
+    CONTRACT = 6
+    DEFECT = 70
+    INPUT_OUTPUT = 74
+    TIMED_OUT = 124
+    INTERRUPTED = 130
+    PIPE_CLOSED = 141
+
+
+# The first class that an error is of decides.
+_CODES: tuple[tuple[type[TaskCountsError], Exit, str | None], ...] = (
+    (
+        JobNotFound,
+        Exit.NOT_FOUND,
+        "the id may be another account's; 'az batch job list' shows this one's jobs",
+    ),
+    (
+        AuthenticationFailed,
+        Exit.AUTHENTICATION,
+        "account, key and endpoint must belong together, and this machine's clock must be right",
+    ),
+    (CredentialFailed, Exit.AUTHENTICATION, "sign in first, with 'az login' or a managed identity"),
+    (DeadlineExceeded, Exit.TIMED_OUT, "--deadline gives it more time"),
+    (ContractViolation, Exit.CONTRACT, "nothing in this answer can be relied on; -v shows each attempt"),
+    (TaskCountsError, Exit.SERVICE, None),
+)
+
+
+class CommandError(click.ClickException):
+    """A command can't go on; the text says why, the hint what to do."""
+
+    def __init__(self, text: str, hint: str | None = None) -> None:
+        super().__init__(text)
+        self.hint = hint
+
+
+def code_and_hint(error: TaskCountsError) -> tuple[Exit, str | None]:
+    """Return the exit code of an error, and what a person might do about it."""
+    return next((code, hint) for kind, code, hint in _CODES if isinstance(error, kind))
+
+
+def explain(error: Exception) -> tuple[Exit, str, str | None]:
+    """Return exit code, text and hint for what ended a command."""
+    if isinstance(error, CommandError):
+        return Exit.USAGE, error.message, error.hint
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx else "taskcounts"
+        return Exit.USAGE, error.format_message(), f"'{command} --help' shows the options"
+    if isinstance(error, click.ClickException):
+        return Exit.USAGE, error.format_message(), None
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return Exit.INPUT_OUTPUT, f"{where}{error.strerror or error}", None
+    text = f"a defect of taskcounts: {type(error).__name__}: {error}"
+    return Exit.DEFECT, text, "please report it; TASKCOUNTS_TRACEBACK=1 shows where it is"
+
+
+def complain(text: str, hint: str | None = None, word: str = "error") -> None:
+    """Write one line, and a second one with a hint, to stderr."""
+    click.echo(f"{click.style(word + ':', bold=True)} {one_line(text, 2000)}", err=True)
+    if hint:
+        click.echo(f"{click.style('hint:', bold=True)} {hint}", err=True)
