@@ -1,0 +1,227 @@
+"""Who may ask the emulator: shared keys are checked in full, tokens by what they state of themselves."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from taskcounts.credentials import signature, string_to_sign
+from taskcounts.emulator.auth import Call, authenticate, parse_date
+from taskcounts.emulator.refusals import Refusal
+
+KEY = bytes(range(64))
+NOW = datetime(2024, 8, 1, 12, 34, 56, 654321, tzinfo=UTC)
+DATE = "Thu, 01 Aug 2024 12:34:56 GMT"
+PATH = "/jobs/nightly%3Ajob-1/taskcounts"
+
+
+def check(call: Call) -> None:
+    """Ask as whoever the call says."""
+    authenticate(call, "myaccount", KEY, NOW)
+
+
+def refusal(call: Call) -> Refusal:
+    """Return the refusal of a call."""
+    with pytest.raises(Refusal) as caught:
+        check(call)
+    return caught.value
+
+
+def signed(
+    headers: dict[str, str],
+    query: str = "api-version=1&timeOut=%3330",
+    account: str = "myaccount",
+    **options: bool,
+) -> Call:
+    """Return a call with a shared key's signature of a certain form."""
+    text = string_to_sign("GET", f"{PATH}?{query}" if query else PATH, headers, account, **options)
+    authorization = f"SharedKey {account}:{signature(KEY, text)}"
+    return Call("GET", PATH, query, {**headers, "authorization": authorization})
+
+
+def bearer(claims: object) -> Call:
+    """Return a call with an unsigned JSON Web Token."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return Call("GET", PATH, "", {"authorization": f"Bearer e30.{payload}.c2ln"})
+
+
+@pytest.mark.parametrize("fold_names", [True, False])
+@pytest.mark.parametrize("date_counts", [True, False])
+@pytest.mark.parametrize("account", ["myaccount", "MyAccount"])
+def test_all_forms_that_official_clients_sign_are_taken(
+    fold_names: bool, date_counts: bool, account: str
+) -> None:
+    """Query names folded or not, Date signed beside ocp-date or not, the account in any case."""
+    headers = {"ocp-date": DATE, "date": "Thu, 01 Aug 2024 12:00:00 GMT", "content-type": "application/json"}
+    check(signed(headers, account=account, fold_names=fold_names, date_counts=date_counts))
+
+
+def test_a_date_header_will_do() -> None:
+    """Where there is no ocp-date, Date is signed and looked at; and a query need not be there."""
+    check(signed({"date": DATE}, query=""))
+
+
+@pytest.mark.parametrize("minutes", [-15, 15])
+def test_a_date_may_be_a_quarter_of_an_hour_off(minutes: int) -> None:
+    """Up to 15 minutes either way are taken; a second more is refused."""
+    edge = NOW.replace(microsecond=0) + timedelta(minutes=minutes)
+    beyond = edge + timedelta(seconds=1 if minutes > 0 else -1)
+    authenticate(
+        signed({"ocp-date": format_datetime(edge, usegmt=True)}), "myaccount", KEY, NOW.replace(microsecond=0)
+    )
+    refused = refusal(signed({"ocp-date": format_datetime(beyond, usegmt=True)}))
+    assert refused.status == 403
+    assert "15 minutes" in refused.details[0][1]
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (signed({}), "no ocp-date and no Date"),
+        (signed({"ocp-date": "today"}), "RFC 1123"),
+        (signed({"ocp-date": DATE}, account="other"), "'other' is not the one that is asked, 'myaccount'"),
+    ],
+)
+def test_what_does_not_fit_is_forbidden_with_the_string_to_sign(call: Call, reason: str) -> None:
+    """A wrong date or account is 403 AuthenticationFailed; the details say why and what was to be signed."""
+    refused = refusal(call)
+    assert (refused.status, refused.code, refused.headers) == (403, "AuthenticationFailed", ())
+    ((name, detail),) = refused.details
+    assert name == "AuthenticationErrorDetail"
+    assert reason in detail
+    assert "following string to sign: 'GET\n\n" in detail
+
+
+def test_a_wrong_signature_is_forbidden_without_showing_the_right_one() -> None:
+    """The string to sign comes back, neither signature does."""
+    right = signed({"ocp-date": DATE})
+    _, _, given = right.headers["authorization"].partition(":")
+    wrong = Call("GET", PATH, "api-version=2", right.headers)
+    refused = refusal(wrong)
+    detail = refused.details[0][1]
+    assert detail.endswith(f"'GET\n\n\n\n\n\n\n\n\n\n\n\nocp-date:{DATE}\n/myaccount{PATH}\napi-version:2'.")
+    expected = signature(KEY, string_to_sign("GET", wrong.target, wrong.headers, "myaccount"))
+    assert given not in detail
+    assert expected not in detail
+
+
+def test_nobody_is_asked_to_say_who_he_is() -> None:
+    """Without Authorization the answer is 401 with a challenge."""
+    refused = refusal(Call("GET", PATH, "", {}))
+    assert (refused.status, refused.code) == (401, "AuthenticationFailed")
+    assert dict(refused.headers)["www-authenticate"].startswith("Bearer authorization_uri=")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "SharedKey",
+        "SharedKey myaccount",
+        "SharedKey myaccount:",
+        "SharedKey :c2ln",
+        "SharedKey my account:c2ln",
+        "SharedKey myaccount:c2ln=c2ln",
+        "SharedKey myaccount:é",
+        "SharedKeyLite myaccount:c2ln",
+        "Basic dXNlcg==",
+        "Bearer",
+        "Bearer ",
+        "Bearer two words",
+        "Bearer é",
+        "Bearer =",
+    ],
+)
+def test_an_authorization_that_cannot_be_read_is_invalid(value: str) -> None:
+    """What has another scheme or form is 400 InvalidAuthenticationInfo, and is not shown."""
+    refused = refusal(Call("GET", PATH, "", {"authorization": value, "ocp-date": DATE}))
+    assert (refused.status, refused.code, refused.details) == (400, "InvalidAuthenticationInfo", ())
+
+
+def test_an_authorization_that_stands_twice_is_invalid() -> None:
+    """Of two Authorization headers neither is believed."""
+    call = signed({"ocp-date": DATE})
+    twice = Call("GET", PATH, call.query, call.headers, frozenset({"authorization"}))
+    assert refusal(twice).code == "InvalidAuthenticationInfo"
+
+
+@pytest.mark.parametrize("scheme", ["sharedkey", "SHAREDKEY"])
+def test_the_scheme_may_be_in_any_case(scheme: str) -> None:
+    """Schemes are compared without regard to case (RFC 9110, 11.1)."""
+    call = signed({"ocp-date": DATE})
+    value = call.headers["authorization"].replace("SharedKey", scheme)
+    check(Call("GET", PATH, call.query, {**call.headers, "authorization": value}))
+
+
+@pytest.mark.parametrize("token", ["x", "opaque~token==", "a.b", "a.b.c", "a._.c", "a.W10.c", "e30.e30.c2ln"])
+def test_a_token_that_states_nothing_is_taken(token: str) -> None:
+    """A token of another kind than a JSON Web Token, or without claims, is taken by its shape."""
+    check(Call("GET", PATH, "", {"authorization": f"bearer  {token}"}))
+
+
+def test_a_token_too_deep_to_be_read_is_taken() -> None:
+    """A payload that nests without end is like one that is no JSON."""
+    payload = base64.urlsafe_b64encode(b"[" * 100_000).decode().rstrip("=")
+    check(Call("GET", PATH, "", {"authorization": f"Bearer a.{payload}.c"}))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "https://batch.core.windows.net/", "exp": NOW.timestamp() + 1},
+        {"aud": ["x", "https://batch.chinacloudapi.cn/"]},
+        {"aud": "https://batch.core.usgovcloudapi.net/", "exp": "later"},
+    ],
+)
+def test_a_token_for_the_service_is_taken(claims: object) -> None:
+    """The three audiences of the service are taken, until the token expires."""
+    check(bearer(claims))
+
+
+@pytest.mark.parametrize(
+    "audience", ["https://batch.core.windows.net", "https://management.azure.com/", None, []]
+)
+def test_a_token_for_another_audience_is_refused(audience: object) -> None:
+    """The audience must be the service's with its slash, or the answer is 401 with the recorded detail."""
+    refused = refusal(bearer({"aud": audience}))
+    assert (refused.status, refused.code) == (401, "AuthenticationFailed")
+    ((_, detail),) = refused.details
+    assert "wrong audience or resource" in detail
+    assert "'https://batch.core.windows.net/'" in detail
+    assert dict(refused.headers)["www-authenticate"]
+
+
+def test_a_token_that_expired_is_refused() -> None:
+    """A token is good until the second of its expiry, and not in it."""
+    refused = refusal(bearer({"exp": NOW.timestamp()}))
+    assert refused.status == 401
+    assert refused.details[0][1] == "The access token has expired."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thu, 1 Aug 2024 12:34:56 GMT",
+        "thu, 01 Aug 2024 12:34:56 GMT",
+        "Thu, 32 Aug 2024 12:34:56 GMT",
+        "Thu, 01 Aug 0000 12:34:56 GMT",
+        "Thu, 01 Aug 2024 12:34:60 GMT",
+        "Wed, 01 Aug 2024 12:34:56 GMT",
+        "Thu, 01 Aug 2024 12:34:56 +0000",
+        "Thu, 01 Aug 2024 12:34:56 GMT\n",
+        "Thursday, 01-Aug-24 12:34:56 GMT",
+    ],
+)
+def test_only_one_form_of_a_date_is_read(text: str) -> None:
+    """Anything but the preferred form of RFC 9110 with the right weekday is no date."""
+    assert parse_date(text) is None
+    assert parse_date(DATE) == NOW.replace(microsecond=0)
+
+
+def test_a_call_shows_no_headers() -> None:
+    """The repr of a request leaves its headers out, since they hold the Authorization."""
+    assert "SharedKey" not in repr(signed({"ocp-date": DATE}))

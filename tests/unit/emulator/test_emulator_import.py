@@ -1,0 +1,68 @@
+"""The package: its public names, and what it says where its libraries are not installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+from taskcounts import emulator
+
+WITHOUT = """
+import sys
+sys.modules[{name!r}] = None
+try:
+    import taskcounts.emulator
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def run(name: str) -> str:
+    """Return what an import says in a process where a module is missing."""
+    done = subprocess.run(  # noqa: S603 - Our own program, in the Python that runs the tests.
+        [sys.executable, "-c", WITHOUT.format(name=name)], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["starlette", "uvicorn", "httptools"])
+def test_a_library_that_is_missing_is_named_with_the_remedy(name: str) -> None:
+    """One line says what is missing and how to install it."""
+    said = run(name)
+    assert said.startswith(f"ImportError the emulator needs {name}")
+    assert said.endswith(": pip install 'taskcounts[emulator]'\n")
+    assert said.count("\n") == 1
+
+
+def test_a_module_of_our_own_that_is_missing_is_not_explained_away() -> None:
+    """A broken installation stays what it is."""
+    assert run("taskcounts.emulator.admin").startswith("ModuleNotFoundError")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("starlette.applications", "^the emulator needs starlette: pip install"),
+        ("taskcounts.emulator.admin", "import of taskcounts.emulator.admin halted"),
+    ],
+)
+def test_the_advice_is_for_libraries_alone(monkeypatch: pytest.MonkeyPatch, name: str, message: str) -> None:
+    """The root of what is missing is named; a module of ours that is missing stays the error that it is."""
+    assert emulator.__file__ is not None
+    spec = importlib.util.spec_from_file_location("taskcounts_emulator_again", emulator.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "taskcounts.emulator.app")
+    with pytest.raises(ImportError, match=message):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def test_public_names_are_documented() -> None:
+    """Every public name exists and says what it is."""
+    for name in emulator.__all__:
+        assert getattr(emulator, name).__doc__

@@ -1,0 +1,408 @@
+"""The server: real connections, and what faults do to them; starting, stopping, ports and signals."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from taskcounts.credentials import SharedKey
+from taskcounts.emulator import EmulatedAccount, Emulator, EmulatorError, connection, serve
+
+TARGET = "/jobs/nightly/taskcounts?api-version=2024-07-01.20.0"
+DATE = "Thu, 01 Aug 2024 12:34:56 GMT"
+
+
+def request(emulator: Emulator, version: str = "1.1", more: str = "") -> bytes:
+    """Return the bytes of a signed request."""
+    headers = {"host": "myaccount.test", "ocp-date": DATE}
+    headers["authorization"] = SharedKey(emulator.account, emulator.key).authorization("GET", TARGET, headers)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"GET {TARGET} HTTP/{version}\r\n{lines}{more}\r\n".encode()
+
+
+def connect(emulator: Emulator) -> socket.socket:
+    """Return a connection to a running emulator."""
+    url = urlsplit(emulator.endpoint)
+    return socket.create_connection((url.hostname, url.port), timeout=5)
+
+
+def answered(connection: socket.socket, sent: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Send a request, and return the status, headers and body of its answer."""
+    connection.sendall(sent)
+    answer = http.client.HTTPResponse(connection, method="GET")
+    answer.begin()
+    return answer.status, dict(answer.getheaders()), answer.read()
+
+
+def received(connection: socket.socket) -> list[bytes]:
+    """Return all that comes until the connection is closed, in the pieces in which it comes."""
+    return list(iter(lambda: connection.recv(65536), b""))
+
+
+def test_many_calls_share_a_connection(emulator: Emulator) -> None:
+    """Connections are kept, and an answer says where it ends."""
+    with connect(emulator) as connection:
+        for _ in range(3):
+            status, headers, body = answered(connection, request(emulator))
+            assert status == 200
+            assert headers["transfer-encoding"] == "chunked"
+            assert b'"active":5' in body
+
+
+def test_calls_may_be_sent_ahead(emulator: Emulator) -> None:
+    """Requests that are sent without waiting are answered one after another."""
+    with connect(emulator) as connection:
+        connection.sendall(request(emulator) * 3 + request(emulator, more="connection: close\r\n"))
+        assert b"".join(received(connection)).count(b"HTTP/1.1 200 OK") == 4
+
+
+def test_an_old_client_gets_a_length(emulator: Emulator) -> None:
+    """HTTP/1.0 knows no chunks."""
+    with connect(emulator) as connection:
+        status, headers, body = answered(connection, request(emulator, "1.0"))
+        assert status == 200
+        assert headers["content-length"] == str(len(body))
+        assert "transfer-encoding" not in headers
+
+
+def test_what_is_no_http_is_refused(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+    """Bytes that are no request never reach the service."""
+    with connect(emulator) as connection, caplog.at_level(logging.CRITICAL):
+        connection.sendall(b"FOO /jobs HTTP/1.1\r\n\r\n")
+        assert b"".join(received(connection)).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_reset_is_one(emulator: Emulator) -> None:
+    """The caller finds the connection reset before any byte of an answer."""
+    emulator.fault("reset", times=1)
+    with connect(emulator) as connection:
+        connection.sendall(request(emulator))
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+    with connect(emulator) as connection:
+        assert answered(connection, request(emulator))[0] == 200
+
+
+def test_a_truncated_answer_promises_more_than_it_has(emulator: Emulator) -> None:
+    """The length is that of the whole answer, and the connection is closed in the middle of it."""
+    emulator.fault("truncate", times=1)
+    with connect(emulator) as connection, pytest.raises(http.client.IncompleteRead) as caught:
+        answered(connection, request(emulator))
+    assert len(caught.value.partial) == 132
+    assert caught.value.expected == 132
+
+
+def test_a_drip_is_the_right_answer_in_bytes(emulator: Emulator) -> None:
+    """The body comes a byte at a time, and is whole in the end; the connection is kept."""
+    with connect(emulator) as connection:
+        right = answered(connection, request(emulator))
+        emulator.fault("drip", times=1, interval=0)
+        connection.sendall(request(emulator))
+        answer = http.client.HTTPResponse(connection, method="GET")
+        answer.begin()
+        assert answer.read1(1) == b"{"
+        assert b"{" + answer.read() == right[2]
+        assert answered(connection, request(emulator))[0] == 200
+
+
+@pytest.mark.parametrize("job", ["nightly", "other"])
+def test_a_head_drips_too(emulator: Emulator, job: str) -> None:
+    """With headers_too every byte of an answer comes alone, the status line too, be it a refusal."""
+    emulator.fault("drip", times=1, interval=0, headers_too=True)
+    if job == "other":
+        emulator.reset()
+        emulator.fault("drip", times=1, interval=0, headers_too=True)
+    with connect(emulator) as connection:
+        status, headers, body = answered(connection, request(emulator))
+        assert connection.recv(1) == b""
+    assert headers["connection"] == "close"
+    assert status == (200 if job == "nightly" else 404)
+    assert (b"JobNotFound" in body) == (job == "other")
+
+
+def test_an_empty_answer_drips_too(emulator: Emulator) -> None:
+    """An answer of no byte has an end as well, whatever drips (here: the answer to an empty body)."""
+    from taskcounts.emulator import wire
+
+    empty = wire.Answer(200, (("transfer-encoding", "chunked"),), b"")
+    assert wire.raw(empty).endswith(b"connection: close\r\n\r\n0\r\n\r\n")
+
+
+def test_a_slow_answer_is_right(emulator: Emulator) -> None:
+    """It comes after its time, and not before."""
+    emulator.fault("slow", times=1, seconds=0.05)
+    with connect(emulator) as connection:
+        begun = time.monotonic()
+        assert answered(connection, request(emulator))[0] == 200
+        assert time.monotonic() - begun >= 0.05
+
+
+@pytest.mark.parametrize("kind", ["drip", "slow"])
+def test_a_caller_that_leaves_is_not_waited_for(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    """When the caller closes, the emulator stops dripping or waiting, and logs nothing."""
+    options: dict[str, Any] = {"drip": {"interval": 60}, "slow": {"seconds": 60}}[kind]
+    emulator.fault(kind, **options)
+    with connect(emulator) as connection:
+        connection.sendall(request(emulator))
+    emulator.clear_faults()
+    with connect(emulator) as connection:
+        assert answered(connection, request(emulator))[0] == 200
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("drip", {"interval": 60}),
+        ("drip", {"interval": 60, "headers_too": True}),
+        ("slow", {"seconds": 3600}),
+        (None, {}),
+    ],
+)
+def test_it_stops_at_once(
+    kind: str | None, options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither open connections nor answers under way keep it from stopping, and nothing is logged."""
+    with Emulator() as emulator:
+        emulator.add_job("nightly")
+        if kind is not None:
+            emulator.fault(kind, **options)
+        idle, busy, twice = connect(emulator), connect(emulator), connect(emulator)
+        sent = f"GET {TARGET} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token\r\n\r\n".encode()
+        busy.sendall(sent)
+        twice.sendall(sent + sent)
+        until_taken(emulator)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 0.5
+    for open_connection in (idle, busy, twice):
+        open_connection.close()
+    assert not caplog.records
+
+
+def until_taken(emulator: Emulator) -> None:
+    """Return when the emulator has read what was sent before: a later call has been answered."""
+    with connect(emulator) as connection:
+        assert answered(connection, b"GET /_emulator/health HTTP/1.1\r\nhost: localhost\r\n\r\n")[0] == 200
+
+
+def test_it_is_gone_when_it_has_stopped() -> None:
+    """After the with statement nothing listens, there is no endpoint, and its thread has ended."""
+    with Emulator() as emulator:
+        endpoint = emulator.endpoint
+        assert repr(emulator) == f"Emulator('emulated', key=<hidden>, endpoint='{endpoint}')"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{endpoint}/_emulator/health", trust_env=False)
+    with pytest.raises(EmulatorError, match=r"^the emulator is not running"):
+        _ = emulator.endpoint
+    assert not [thread for thread in threading.enumerate() if thread.name == f"emulator {endpoint}"]
+
+
+def test_it_runs_once_at_a_time() -> None:
+    """Entering a running emulator is an error; leaving one that never ran is none."""
+    with Emulator() as emulator, pytest.raises(EmulatorError, match="running already"):
+        emulator.__enter__()
+    with (
+        pytest.raises(EmulatorError, match="in use"),
+        closing(socket.create_server(("127.0.0.1", 0))) as taken,
+    ):
+        Emulator(port=taken.getsockname()[1]).__enter__()
+    Emulator().__exit__(None, None, None)
+
+
+def test_two_emulators_share_nothing() -> None:
+    """Each has its own port, account, key, jobs and faults."""
+    with Emulator("first") as first, Emulator("second") as second:
+        assert first.endpoint != second.endpoint
+        assert first.key != second.key
+        first.load({"jobs": [{"id": "nightly", "tasks": [{}]}]})
+        second.add_job("nightly")
+        second.fault("busy")
+        token = {"authorization": "Bearer token"}
+        with httpx.Client(headers=token, trust_env=False) as client:
+            assert client.get(first.endpoint + TARGET).json()["taskCounts"]["active"] == 1
+            assert client.get(second.endpoint + TARGET).status_code == 503
+        first.reset()
+        assert second.counts("nightly").tasks.active == 0
+
+
+def test_many_callers_at_once_are_all_answered(emulator: Emulator) -> None:
+    """Calls, steps and the administration from many threads give counts of some moment, and no error."""
+    problems = []
+
+    def work() -> None:
+        try:
+            with connect(emulator) as connection:
+                for _ in range(25):
+                    status, _, _ = answered(connection, request(emulator))
+                    assert status == 200
+        except Exception as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    emulator.step("nightly", start=5)
+    for thread in threads:
+        thread.join()
+    assert not problems
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "message"),
+    [
+        ("127.0.0.1", 99999, "port 99999 on 127.0.0.1: cannot listen: "),
+        ("127.0.0.1", -1, "port -1 on 127.0.0.1: cannot listen: "),
+        ("a..b", 0, "port 0 on a..b: cannot listen: "),
+        ("192.0.2.1", 0, "port 0 on 192.0.2.1: cannot listen: "),
+        ("x" * 64, 0, "port 0 on xxx"),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_told(host: str, port: int, message: str) -> None:
+    """Not listening is an EmulatorError of one line."""
+    with pytest.raises(EmulatorError) as caught:
+        serve(EmulatedAccount(), host=host, port=port)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    """The message says which port, and what to do."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(EmulatorError) as caught:
+            serve(EmulatedAccount(), port=port)
+    assert str(caught.value) == f"port {port} on 127.0.0.1 is in use; choose another, or 0 for any free one"
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_an_address_of_ipv6_is_written_in_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The endpoint of an IPv6 address is a URL."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        # A container without IPv6: the socket is IPv4's, the name stays.
+        found = socket.getaddrinfo("127.0.0.1", 0, type=socket.SOCK_STREAM)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with Emulator(host="::1") as emulator:
+        assert emulator.endpoint.startswith("http://[::1]:")
+
+
+SERVER = """
+import sys
+from taskcounts.emulator import EmulatedAccount, serve
+service = EmulatedAccount()
+service.add_job("nightly")
+service.fault("slow", seconds=3600)
+serve(service, ready=lambda endpoint: print(endpoint, flush=True))
+service.close()
+print("stopped")
+"""
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[str]]:
+    """A process of its own that serves, as the command line does."""
+    with subprocess.Popen(  # noqa: S603 - Our own program, in the Python that runs the tests.
+        [sys.executable, "-W", "error", "-c", SERVER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as started:
+        yield started
+        started.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals between processes")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """SIGINT and SIGTERM let serve return at once, with an answer under way, and without a word on stderr."""
+    assert process.stdout is not None
+    url = urlsplit(process.stdout.readline().strip())
+    with socket.create_connection((url.hostname, url.port)) as connection:
+        connection.sendall(
+            f"GET {TARGET} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token\r\n\r\n".encode()
+        )
+        with socket.create_connection((url.hostname, url.port)) as other:
+            assert answered(other, b"GET /_emulator/health HTTP/1.1\r\nhost: localhost\r\n\r\n")[0] == 200
+        begun = time.monotonic()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=5)
+    assert (out, err, process.returncode) == ("stopped\n", "", 0)
+    assert time.monotonic() - begun < 1
+
+
+def test_serving_leaves_the_handlers_of_signals_as_they_were() -> None:
+    """After serve has returned, a signal does what it did before; the store is open yet."""
+    service = EmulatedAccount()
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    endpoints = []
+
+    def ready(endpoint: str) -> None:
+        endpoints.append(endpoint)
+        signal.raise_signal(signal.SIGTERM)
+
+    serve(service, ready=ready)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+    service.add_job("nightly")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(endpoints[0], trust_env=False)
+
+
+def test_an_error_in_ready_lets_go_of_the_port() -> None:
+    """What ready raises comes out of serve, elsewhere than in the main thread as well."""
+    caught = []
+
+    def ready(endpoint: str) -> None:
+        raise LookupError(endpoint)
+
+    def run() -> None:
+        with pytest.raises(LookupError) as error:
+            serve(EmulatedAccount(), ready=ready)
+        caught.append(str(error.value))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(caught[0], trust_env=False)
+
+
+def test_in_process_a_broken_connection_is_raised(emulator: Emulator) -> None:
+    """Where there is no connection, reset and truncate raise, and a drip or pause just takes its time."""
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(emulator.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.get(TARGET, headers={"authorization": "Bearer token"})
+
+    right = asyncio.run(ask())
+    for kind in ("reset", "truncate"):
+        emulator.fault(kind, times=1)
+        with pytest.raises(ConnectionResetError, match="as a fault asks"):
+            asyncio.run(ask())
+    emulator.fault("slow", times=1, seconds=0)
+    emulator.fault("drip", times=1, interval=0, headers_too=True)
+    assert asyncio.run(ask()).content == asyncio.run(ask()).content == right.content
+
+
+def test_only_our_own_server_lends_its_connection() -> None:
+    """Whatever else stands in the extensions of a scope is not taken for a connection."""
+    for extensions in (None, {}, {connection.EXTENSION: object()}):
+        found = connection.connection_of({"extensions": extensions})
+        assert isinstance(found, connection.InProcess)

@@ -1,0 +1,73 @@
+"""How an answer leaves: whole, or as badly as a fault asks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from taskcounts.emulator import wire
+from taskcounts.emulator.connection import Connection, InProcess
+from taskcounts.emulator.faults import Fault
+
+__all__ = ["Send", "deliver"]
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+async def deliver(
+    answer: wire.Answer, fault: Fault | None, connection: Connection | InProcess, send: Send
+) -> None:
+    """Send an answer.
+
+    Args:
+        answer: The right answer, or the wrong one if that is the fault.
+        fault: What goes wrong; a kind that concerns no delivery changes nothing here.
+        connection: Where the request came from.
+        send: ASGI's.
+
+    Raises:
+        ClientGone: The connection is closed.
+        ConnectionResetError: It would be, if there were one.
+    """
+    match fault:
+        case Fault(kind="reset"):
+            await connection.reset()
+        case Fault(kind="slow"):
+            await connection.pause(fault.seconds)
+        case Fault(kind="drip"):
+            await _drip(answer, fault, connection, send)
+            return
+        case Fault(kind="truncate"):
+            await _start(answer, wire.with_length(answer).headers, send)
+            await _part(answer.body[: len(answer.body) // 2], send)
+            await connection.hang_up()
+    await _start(answer, answer.headers, send)
+    await _part(answer.body, send, more=False)
+
+
+async def _drip(answer: wire.Answer, fault: Fault, connection: Connection | InProcess, send: Send) -> None:
+    if fault.headers_too and isinstance(connection, Connection):
+        # An ASGI server sends a head in one piece, so these bytes go past it.
+        for byte in wire.raw(answer):
+            connection.write(bytes((byte,)))
+            await connection.pause(fault.interval)
+        await connection.hang_up()
+    await _start(answer, answer.headers, send)
+    for byte in answer.body:
+        await _part(bytes((byte,)), send)
+        await connection.pause(fault.interval)
+    await _part(b"", send, more=False)
+
+
+async def _start(answer: wire.Answer, headers: wire.Headers, send: Send) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+        }
+    )
+
+
+async def _part(body: bytes, send: Send, *, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": more})

@@ -1,0 +1,272 @@
+"""The emulator as a server: in a thread of a program or test, or alone for the command line.
+
+uvicorn's protocol speaks HTTP. Its ``Server`` is left out: it looks only ten times a second whether it is
+to stop, and then waits for answers that a fault keeps from ending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+from starlette.applications import Starlette
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from taskcounts.emulator.app import create_app
+from taskcounts.emulator.connection import EXTENSION, Connection
+from taskcounts.emulator.errors import EmulatorError
+from taskcounts.emulator.model import JobCounts, utc_now
+from taskcounts.emulator.service import EmulatedAccount
+from taskcounts.emulator.sockets import endpoint_of, listen
+
+__all__ = ["Emulator", "serve"]
+
+# As long as the service's own server keeps an idle connection. Shorter, and a client
+# that polls slowly would find its connection closed just as it sends.
+_KEEP_ALIVE = 120
+
+# For answers that are being written when the server stops; they take far less.
+_LAST_ANSWERS = 1.0
+
+
+class Emulator:
+    """An emulated account with a server of its own in a background thread; use it in a ``with`` statement.
+
+    Args:
+        account: The account's name.
+        key: Its access key, Base64; by default 64 random bytes.
+        store: A file that keeps the jobs; by default they are kept in memory.
+        strict: Refuse every api-version but the one that is emulated.
+        now: The clock; returns a time with its zone.
+        host: The address to listen on.
+        port: The port, or 0 for any free one.
+
+    Raises:
+        EmulatorError: A setting is wrong, the store cannot be used, or (on entering) the port is taken.
+
+    Attributes:
+        service: The account: whatever the emulator can do, it does there.
+        app: The ASGI application, for use without the server.
+    """
+
+    def __init__(
+        self,
+        account: str = "emulated",
+        key: str | None = None,
+        *,
+        store: str | os.PathLike[str] = ":memory:",
+        strict: bool = False,
+        now: Callable[[], datetime] = utc_now,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.service = EmulatedAccount(account, key, store=store, strict=strict, now=now)
+        self.app: Starlette = create_app(self.service)
+        self._address = (host, port)
+        self._endpoint: str | None = None
+        self._running: tuple[threading.Thread, asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    @property
+    def account(self) -> str:
+        """The account's name."""
+        return self.service.account
+
+    @property
+    def key(self) -> str:
+        """The account's access key, Base64."""
+        return self.service.key
+
+    @property
+    def endpoint(self) -> str:
+        """The URL to call, without a slash at the end.
+
+        Raises:
+            EmulatorError: The emulator is not running.
+        """
+        if self._endpoint is None:
+            raise EmulatorError("the emulator is not running; use it in a with statement")
+        return self._endpoint
+
+    def add_job(self, job_id: str, tasks: Iterable[object] = ()) -> None:
+        """Add a job with its tasks, given as the entries of a scenario are: see ``EmulatedAccount``."""
+        self.service.add_job(job_id, tasks)
+
+    def step(self, job_id: str, *, start: int = 0, succeed: int = 0, fail: int = 0) -> None:
+        """Move tasks on: see ``EmulatedAccount.step``."""
+        self.service.step(job_id, start=start, succeed=succeed, fail=fail)
+
+    def counts(self, job_id: str) -> JobCounts:
+        """Return the true counts of a job: see ``EmulatedAccount.counts``."""
+        return self.service.counts(job_id)
+
+    def load(self, scenario: object) -> list[str]:
+        """Add the jobs of a scenario: see ``EmulatedAccount.load``."""
+        return self.service.load(scenario)
+
+    def fault(
+        self, kind: str, *, job: str | None = None, times: int | None = None, **options: object
+    ) -> None:
+        """Let something go wrong: see ``EmulatedAccount.fault``."""
+        self.service.fault(kind, job=job, times=times, **options)
+
+    def clear_faults(self) -> int:
+        """Let nothing go wrong any more, and return how many faults were set."""
+        return self.service.clear_faults()
+
+    def reset(self) -> None:
+        """Forget all jobs, tasks and faults."""
+        self.service.reset()
+
+    def __enter__(self) -> Self:
+        if self._running is not None:
+            raise EmulatorError("the emulator is running already; make another one")
+        listening = listen(*self._address)
+        self._endpoint = endpoint_of(self._address[0], listening)
+        loop, stop = asyncio.new_event_loop(), asyncio.Event()
+
+        def run() -> None:
+            try:
+                loop.run_until_complete(_run(self.app, listening, stop))
+            finally:
+                loop.close()
+
+        thread = threading.Thread(target=run, name=f"emulator {self._endpoint}", daemon=True)
+        self._running = thread, loop, stop
+        # The socket listens already: whoever connects before the loop runs is only kept waiting for it.
+        thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._running is not None:
+            thread, loop, stop = self._running
+            loop.call_soon_threadsafe(stop.set)
+            thread.join()
+            self._running = self._endpoint = None
+        self.service.close()
+
+    def __repr__(self) -> str:
+        return f"Emulator({self.account!r}, key=<hidden>, endpoint={self._endpoint!r})"
+
+
+def serve(
+    service: EmulatedAccount,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Answer until SIGINT or SIGTERM comes, then return; the store stays open.
+
+    For the main thread of a program: elsewhere no signal ends it. ``Emulator`` is for threads.
+
+    Args:
+        service: The account to answer for.
+        host: The address to listen on.
+        port: The port, or 0 for any free one.
+        ready: Called once with the URL to call, when calls are answered.
+
+    Raises:
+        EmulatorError: The address cannot be listened on.
+    """
+    listening = listen(host, port)
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        with _stopped_by_signals(stop):
+            ready(endpoint_of(host, listening))
+            await _run(create_app(service), listening, stop)
+
+    try:
+        asyncio.run(run())
+    finally:
+        # Where ready raises, nothing else has taken care of it.
+        listening.close()
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, which tells the application of the connection that a request came on."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._connection = Connection(transport)
+        self._cycles: list[RequestResponseCycle] = []
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # uvicorn tells the newest request alone, and logs an error for those before it.
+        for cycle in self._cycles:
+            cycle.disconnected = True
+        self._connection.gone.set()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        extensions: dict[str, Any] = {EXTENSION: self._connection}
+        self.scope["extensions"] = extensions
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
+        self._cycles.append(self.cycle)
+
+
+async def _run(app: Starlette, listening: socket.socket, stop: asyncio.Event) -> None:
+    """Answer until ``stop`` is set, then close every connection, whatever is under way on it."""
+    config = Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        # Whoever uses the emulator decides on the logs of the process.
+        log_config=None,
+        access_log=False,
+        # The answers have these headers already, as the service writes them.
+        server_header=False,
+        date_header=False,
+        # What stands in the request is what counts, for the signature too.
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+    )
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _Protocol(config, state, {}), sock=listening, backlog=config.backlog
+    )
+    await stop.wait()
+    server.close()
+    # More than one round: a connection that was just accepted takes a few to be known.
+    for _ in range(5):
+        for protocol in list(state.connections):
+            protocol.transport.abort()
+        await asyncio.sleep(0)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*state.tasks, return_exceptions=True), _LAST_ANSWERS)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set the event on SIGINT and SIGTERM; elsewhere than in the main thread signals cannot be had."""
+    loop = asyncio.get_running_loop()
+
+    def handler(_number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    earlier = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in earlier.items():
+            signal.signal(number, previous)
