@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from datetime import UTC, datetime
@@ -29,6 +28,8 @@ class SystemClock:
 
     async def sleep_async(self, seconds: float) -> None:
         """Wait, and let other tasks run."""
+        import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever waits so has it.
+
         await asyncio.sleep(seconds)
 
 

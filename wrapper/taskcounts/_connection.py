@@ -7,14 +7,13 @@ import os
 import ssl
 import urllib.request
 from importlib.util import find_spec
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
-from attrs import frozen
 
 
-@frozen
-class Connection:
+class Connection(NamedTuple):
     """A proxy or none, and the certificates to trust, for the endpoint and an https proxy alike."""
 
     proxy: httpx.Proxy | None

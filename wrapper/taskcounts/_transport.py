@@ -7,7 +7,6 @@ the bound on what is read, and a limit of time that a dripping server can't stre
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import ssl
 import sys
@@ -131,6 +130,8 @@ def _fetch_token(step: FetchToken) -> BearerToken | NoToken:
 
 
 async def _fetch_token_async(step: FetchToken, seconds: float) -> BearerToken | NoToken:
+    import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever runs this has it.
+
     try:
         async with asyncio.timeout(seconds):
             if inspect.iscoroutinefunction(step.get_token):
@@ -208,6 +209,8 @@ class AsyncHttpxEngine:
 
     async def send(self, request: Request, seconds: float) -> Answer | Failure:
         """Send a request and read its answer within some seconds."""
+        import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever runs this has it.
+
         if seconds <= 0:
             return _too_late()
         response, broken, oversize = None, None, False
