@@ -1,0 +1,125 @@
+"""What the README shows is what happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from taskcounts import __version__, errors
+from taskcounts.cli.outcome import Exit
+from taskcounts.emulator import Emulator
+from taskcounts.emulator.scenario import parse_scenario
+
+PROJECT = Path(__file__).parents[2]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def blocks(language: str) -> list[str]:
+    """Return the code blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[tuple[str, str]]:
+    """Return the calls of `taskcounts get` with the output that the README shows."""
+    shown = []
+    for block in blocks("console"):
+        for call in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            line, _, output = call.partition("\n")
+            if line.startswith("taskcounts get ") and output:
+                shown.append((line, output))
+    return shown
+
+
+@pytest.fixture
+def environment() -> Iterator[dict[str, str]]:
+    """The environment of somebody whose account has the README's jobs."""
+    with Emulator() as emulator:
+        emulator.add_job(
+            "nightly-render",
+            [
+                {"count": 5},
+                {"count": 7, "state": "running", "requiredSlots": 2},
+                {"count": 37, "state": "completed", "result": "success"},
+                {"count": 3, "state": "completed", "result": "failure"},
+            ],
+        )
+        emulator.add_job("weekly-report:job-7", [{"count": 12, "state": "completed", "result": "success"}])
+        yield {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "AZURE_BATCH_ENDPOINT": emulator.endpoint,
+            "AZURE_BATCH_ACCOUNT": emulator.account,
+            "AZURE_BATCH_ACCESS_KEY": emulator.key,
+        }
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_blocks_run(code: str, environment: dict[str, str]) -> None:
+    """Each block of Python runs by itself and prints something."""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-W", "error", "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize(("line", "output"), commands())
+def test_commands_print_what_is_shown(line: str, output: str, environment: dict[str, str]) -> None:
+    """Each call of the command line prints, to the letter, what stands below it, but for ids."""
+    done = subprocess.run(  # noqa: S603
+        line.split(),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    shown, printed = (
+        [GUID.sub("…", line.rstrip()) for line in text.splitlines()] for text in (output, done.stdout)
+    )
+    assert printed == shown
+
+
+def test_it_shows_commands() -> None:
+    """There are examples of success and of failure."""
+    assert len(commands()) >= 2
+    assert len(blocks("python")) >= 3
+
+
+def test_scenarios_are_right() -> None:
+    """The example of a scenario is one."""
+    [scenario] = [block for block in blocks("json") if "tasks" in block]
+    assert [job.id for job in parse_scenario(json.loads(scenario))] == ["nightly-render"]
+
+
+def test_exit_codes_are_all_told() -> None:
+    """The table of exit codes has each of them."""
+    told = {
+        int(code) for row in re.findall(r"^\| ([\d, ]+) \|", README, re.MULTILINE) for code in row.split(",")
+    }
+    assert told == {int(code) for code in Exit}
+
+
+def test_errors_are_all_told() -> None:
+    """The hierarchy of errors has each of them."""
+    for name in errors.__all__:
+        assert re.search(rf"^[│├└─ ]*{name} ", README, re.MULTILINE), name
+
+
+def test_versions_agree() -> None:
+    """The newest section of the changelog is of this version."""
+    changelog = (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\S+)", changelog, re.MULTILINE)[0] == __version__
