@@ -102,9 +102,13 @@ def check_service_timeout(seconds: int | None) -> int | None:
 def check_seconds(name: str, seconds: float) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
-    if math.isnan(seconds) or seconds <= 0:
+    try:
+        limit = float(seconds)
+    except OverflowError:
+        limit = math.inf
+    if math.isnan(limit) or limit <= 0:
         raise ValueError(f"{name} is {seconds}; give seconds above 0, or math.inf for no limit")
-    return float(seconds)
+    return limit
 
 
 def check_guid(guid: str | uuid.UUID | None) -> uuid.UUID:

@@ -73,11 +73,12 @@ def is_loopback(host: str) -> bool:
 
 
 def _tls_context(verify: str | os.PathLike[str] | None, trust_env: bool) -> ssl.SSLContext:
-    if verify is None and trust_env and not ("SSL_CERT_FILE" in os.environ or "SSL_CERT_DIR" in os.environ):
-        # What Microsoft's clients read; httpx reads the other two itself.
-        verify = os.environ.get("REQUESTS_CA_BUNDLE")
+    if verify is None and trust_env:
+        # The first two are OpenSSL's and httpx's, the third is what Microsoft's clients read.
+        names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+        verify = next((os.environ[name] for name in names if os.environ.get(name)), None)
     if verify is None:
-        return httpx.create_ssl_context(trust_env=trust_env)
+        return httpx.create_ssl_context(trust_env=False)
     try:
         if os.path.isdir(verify):
             return ssl.create_default_context(capath=verify)

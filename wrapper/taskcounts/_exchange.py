@@ -59,18 +59,23 @@ def exchange(settings: Settings, question: Question) -> Exchange:
     clock = settings.clock
     ends = clock.monotonic() + question.deadline
     attempt = 0
+    failed = _unsent(question)
     while True:
         attempt += 1
         until = min(clock.monotonic() + question.timeout, ends)
         # Date and authorization belong to this attempt alone: the service refuses old ones.
         request = _stamp(settings, question)
         yield from _authorize(settings, question, request, attempt, until)
+        if clock.monotonic() >= ends:
+            # A pause or a credential took longer than it should have.
+            raise _out_of_time(failed, question, None)
         outcome = yield Send(request, until)
         assert isinstance(outcome, Answer | Failure)  # noqa: S101 - drivers answer Send with these alone.
         judged = _judge(settings, question, request, attempt, outcome)
         if isinstance(judged, Snapshot):
             _log(question, attempt, "200", None)
             return judged
+        failed = judged
         again = _worth_asking_again(judged, outcome)
         wish = judged.retry_after if isinstance(judged, ServiceError) else None
         pause = settings.retry.pause_after(attempt, wish, clock.draw()) if again else None
@@ -78,10 +83,17 @@ def exchange(settings: Settings, question: Question) -> Exchange:
         fits = pause is not None and pause < left
         _log(question, attempt, _summary(judged), pause if fits else None)
         if not again or (pause is None and left > 0):
-            raise _without_frames(judged)
+            raise judged
         if pause is None or not fits:
-            raise _without_frames(_out_of_time(judged, question, pause, left))
+            raise _out_of_time(judged, question, pause, left)
         yield Pause(pause)
+
+
+def _unsent(question: Question) -> TaskCountsError:
+    """Return the error of an exchange that sent nothing."""
+    return ServiceUnreachable(
+        _text(question, "no time was left to send the request", 0), **_facts(question, 0)
+    )
 
 
 def _stamp(settings: Settings, question: Question) -> Request:
@@ -108,49 +120,64 @@ def _authorize(
     settings: Settings, question: Question, request: Request, attempt: int, until: float
 ) -> Generator[Step, Outcome, None]:
     """Give the request its Authorization header."""
-    credential = settings.credential
-    if isinstance(credential, SharedKey):
+    # The credential has no local name here: one of somebody else's shows anything in its repr.
+    if isinstance(settings.credential, SharedKey):
         target = request.url.removeprefix(settings.endpoint)
-        request.headers["authorization"] = credential.authorization(request.method, target, request.headers)
-        return
-    if not isinstance(credential, BearerToken):
-        outcome = yield FetchToken(credential.get_token, settings.scope, until)
+        sign = settings.credential.authorization
+        request.headers["authorization"] = sign(request.method, target, request.headers)
+    elif isinstance(settings.credential, BearerToken):
+        request.headers["authorization"] = settings.credential.authorization()
+    else:
+        outcome = yield FetchToken(settings.credential.get_token, settings.scope, until)
         if isinstance(outcome, NoToken):
             kind = DeadlineExceeded if outcome.timed_out else CredentialFailed
             text = _text(question, f"the credential gave no token: {outcome.reason}", attempt - 1)
             error = kind(text, **_facts(question, attempt - 1))
             error.__cause__ = outcome.error
-            raise _without_frames(error)
+            raise _cleaned(error, "")
         assert isinstance(outcome, BearerToken)  # noqa: S101 - drivers answer FetchToken with these alone.
-        credential = outcome
-    request.headers["authorization"] = credential.authorization()
+        request.headers["authorization"] = outcome.authorization()
 
 
 def _judge(
     settings: Settings, question: Question, request: Request, attempt: int, outcome: Answer | Failure
 ) -> Snapshot | TaskCountsError:
     """Return the snapshot that an outcome gives, or the error that it amounts to."""
+    secret = _secret(request)
+    if isinstance(outcome, Answer):
+        # Some servers repeat in their answer what they were asked with.
+        outcome = _without_secret(outcome, secret)
+        if outcome.status == 200 and outcome.broken is not None:
+            outcome = outcome.broken
     if isinstance(outcome, Failure):
-        text = _text(question, f"no answer from {settings.endpoint}: {outcome.reason}", attempt)
-        error = ServiceUnreachable(text, **_facts(question, attempt))
+        reason = one_line(_hide(outcome.reason, secret))
+        text = _text(question, f"no answer from {settings.endpoint}: {reason}", attempt)
+        error: TaskCountsError = ServiceUnreachable(text, **_facts(question, attempt))
         error.__cause__ = outcome.error
-        return error
-    if outcome.status != 200:
-        return _service_error(settings, question, request, attempt, outcome)
-    if outcome.broken is not None:
-        return _judge(settings, question, request, attempt, outcome.broken)
-    try:
-        return _accept(settings, question, attempt, outcome)
-    except _answers.Violation as violation:
-        text = f"the answer can't be trusted: {violation.path}: {violation.reason}"
-        return ContractViolation(
-            _text(question, text, attempt, outcome.headers.get("request-id")),
-            path=violation.path,
-            answer=_redact(request, outcome.body[:2000].decode("utf-8", "replace")),
-            status=200,
-            request_id=outcome.headers.get("request-id"),
-            **_facts(question, attempt),
-        )
+    elif outcome.status != 200:
+        error = _service_error(settings, question, attempt, outcome)
+    else:
+        try:
+            return _accept(settings, question, attempt, outcome)
+        except _answers.Violation as violation:
+            error = _violation(question, attempt, outcome, violation)
+    return _cleaned(error, secret)
+
+
+def _violation(
+    question: Question, attempt: int, answer: Answer, violation: _answers.Violation
+) -> ContractViolation:
+    """Return the error that a 200 amounts to which is not what the fragment says."""
+    request_id = answer.headers.get("request-id")
+    text = f"the answer can't be trusted: {violation.path}: {violation.reason}"
+    return ContractViolation(
+        _text(question, text, attempt, request_id),
+        path=violation.path,
+        answer=answer.body[:2000].decode("utf-8", "replace"),
+        status=200,
+        request_id=request_id,
+        **_facts(question, attempt),
+    )
 
 
 def _accept(settings: Settings, question: Question, attempt: int, answer: Answer) -> Snapshot:
@@ -181,9 +208,7 @@ def _accept(settings: Settings, question: Question, attempt: int, answer: Answer
     )
 
 
-def _service_error(
-    settings: Settings, question: Question, request: Request, attempt: int, answer: Answer
-) -> ServiceError:
+def _service_error(settings: Settings, question: Question, attempt: int, answer: Answer) -> ServiceError:
     """Return the error that an answer other than 200 amounts to."""
     whole = answer.broken is None and not answer.oversize
     code, message, details = _answers.read_error(answer.headers, answer.body if whole else b"")
@@ -194,28 +219,35 @@ def _service_error(
         kind = JobNotFound
     elif answer.status in (429, 503):
         kind = ServiceBusy
-    text = f"{answer.status}"
-    if code:
-        text += f" {_redact(request, code)}"
-    if message:
-        text += f": {_redact(request, message.splitlines()[0])}"
+    text = f"{answer.status} {code}" if code else f"{answer.status}"
+    if message and message.strip():
+        # What follows in further lines repeats the request id and the time.
+        text += f": {message.strip().splitlines()[0]}"
     elif 300 <= answer.status < 400:
         # Following would hand the signature or the token to wherever the answer points.
-        host = urlsplit(answer.headers.get("location", "")).netloc.rpartition("@")[2]
-        text += f": a redirect{' to ' + host if host else ''}, which is not followed"
+        text += f": a redirect{_host(answer)}, which is not followed"
     elif not code:
         text += ": not in the service's error format; a proxy on the way may have answered"
     request_id = answer.headers.get("request-id")
     return kind(
         _text(question, text, attempt, request_id),
         status=answer.status,
-        code=code and _redact(request, code),
-        message=message and _redact(request, message),
-        details=tuple((_redact(request, key), _redact(request, value)) for key, value in details),
+        code=code,
+        message=message,
+        details=details,
         request_id=request_id,
         retry_after=retry_after_seconds(answer.headers, settings.clock.now()),
         **_facts(question, attempt),
     )
+
+
+def _host(answer: Answer) -> str:
+    """Return where an answer redirects to, as far as it can be shown: a path or query may hold secrets."""
+    try:
+        host = urlsplit(answer.headers.get("location", "")).netloc.rpartition("@")[2]
+    except ValueError:
+        host = ""
+    return f" to {host}" if host else ""
 
 
 def _worth_asking_again(error: TaskCountsError, outcome: Answer | Failure) -> bool:
@@ -227,7 +259,7 @@ def _worth_asking_again(error: TaskCountsError, outcome: Answer | Failure) -> bo
 
 
 def _out_of_time(
-    error: TaskCountsError, question: Question, pause: float | None, left: float
+    error: TaskCountsError, question: Question, pause: float | None, left: float = 0.0
 ) -> TaskCountsError:
     """Return the error of an exchange that the deadline ends.
 
@@ -236,11 +268,8 @@ def _out_of_time(
     why = f"the deadline of {_seconds(question.deadline)} is over"
     if pause is not None and left > 0:
         wish = error.retry_after if isinstance(error, ServiceError) else None
-        wanted = (
-            "the service asks to wait"
-            if wish is not None and wish >= pause
-            else "the next attempt would wait"
-        )
+        asked = wish is not None and wish >= pause
+        wanted = "the service asks to wait" if asked else "the next attempt would wait"
         why = f"{wanted} {_seconds(pause)}, the deadline leaves {_seconds(left)}"
     text = f"{error.args[0]}; gave up: {why}"
     if isinstance(error, ServiceUnreachable):
@@ -251,23 +280,48 @@ def _out_of_time(
     return error
 
 
-def _without_frames(error: TaskCountsError) -> TaskCountsError:
-    """Drop the frames of an error's causes: their local variables hold the Authorization header."""
-    cause: BaseException | None = error.__cause__
+def _secret(request: Request) -> str:
+    """Return what of a request's Authorization nobody may see: the signature, or the token."""
+    secret = request.headers["authorization"].rpartition(" ")[2].rpartition(":")[2]
+    # What is as short as this guards nothing, and hiding it would cut numbers and words to pieces.
+    return secret if len(secret) >= 8 else ""
+
+
+def _hide(text: str, secret: str) -> str:
+    return text.replace(secret, "<hidden>") if secret else text
+
+
+def _without_secret(answer: Answer, secret: str) -> Answer:
+    """Return an answer in which the secret doesn't stand."""
+    hidden = secret.encode()
+    if not secret or not (hidden in answer.body or any(secret in value for value in answer.headers.values())):
+        return answer
+    headers = {name: _hide(value, secret) for name, value in answer.headers.items()}
+    return answer._replace(headers=headers, body=answer.body.replace(hidden, b"<hidden>"))
+
+
+def _cleaned(error: TaskCountsError, secret: str) -> TaskCountsError:
+    """Hide the secret in whatever an error says, and drop the frames of its causes.
+
+    JSON can spell the secret in ways that only show once it is read; the transport's errors
+    quote what it could not read; and their frames hold the request with its Authorization header.
+    """
+    error.args = tuple(_hide_in(argument, secret) for argument in error.args)
+    vars(error).update({name: _hide_in(value, secret) for name, value in vars(error).items()})
     seen: set[int] = set()
+    cause = error.__cause__
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         cause.__traceback__ = None
+        cause.args = tuple(_hide_in(argument, secret) for argument in cause.args)
         cause = cause.__cause__ or cause.__context__
     return error
 
 
-def _redact(request: Request, text: str) -> str:
-    """Return a text from outside without the secrets of the request that it answers."""
-    scheme, _, secret = request.headers["authorization"].partition(" ")
-    if scheme == "SharedKey":
-        secret = secret.rpartition(":")[2]
-    return text.replace(secret, "<hidden>")
+def _hide_in(value: Any, secret: str) -> Any:
+    if isinstance(value, str):
+        return _hide(value, secret)
+    return tuple(_hide_in(item, secret) for item in value) if isinstance(value, tuple) else value
 
 
 def _facts(question: Question, attempts: int) -> dict[str, Any]:

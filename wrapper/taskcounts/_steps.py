@@ -1,7 +1,8 @@
 """What the flow and its drivers say to each other: plain values, no behaviour.
 
 They are named tuples, which take a third of the time to define that attrs classes take: this is
-paid at every import.
+paid at every import. What comes from outside, or holds a secret, stays out of every repr: error
+reporters print the local variables of all frames.
 """
 
 from __future__ import annotations
@@ -45,6 +46,12 @@ class Settings(NamedTuple):
     strict: bool
     clock: Clock
 
+    def __repr__(self) -> str:
+        # A credential of somebody else's may show anything in its own repr.
+        ours = isinstance(self.credential, SharedKey | BearerToken)
+        shown = repr(self.credential) if ours else type(self.credential).__name__
+        return f"Settings({self.endpoint!r}, {shown})"
+
 
 class Question(NamedTuple):
     """What one call asks, its arguments checked."""
@@ -77,6 +84,9 @@ class FetchToken(NamedTuple):
     scope: str
     until: float
 
+    def __repr__(self) -> str:
+        return f"FetchToken({self.scope})"
+
 
 class Send(NamedTuple):
     """Send a request, read its answer, both until some moment; the outcome is an Answer or a Failure."""
@@ -98,6 +108,9 @@ class NoToken(NamedTuple):
     error: BaseException
     timed_out: bool = False
 
+    def __repr__(self) -> str:
+        return f"NoToken({type(self.error).__name__})"
+
 
 class Answer(NamedTuple):
     """What was read of an answer: names of headers in lower case, and the body up to MAX_BODY.
@@ -111,6 +124,9 @@ class Answer(NamedTuple):
     broken: Failure | None = None
     oversize: bool = False
 
+    def __repr__(self) -> str:
+        return f"Answer({self.status})"
+
 
 class Failure(NamedTuple):
     """There is no answer, or not the whole of one; ``permanent`` marks what another attempt can't mend."""
@@ -118,6 +134,9 @@ class Failure(NamedTuple):
     reason: str
     error: BaseException
     permanent: bool = False
+
+    def __repr__(self) -> str:
+        return f"Failure({type(self.error).__name__})"
 
 
 Step = FetchToken | Send | Pause

@@ -1,8 +1,9 @@
-"""A limit of time that a dripping server can't stretch, for synchronous httpx.
+"""What httpx's pool lacks to keep a limit of time: network backends of httpcore, around its own.
 
 httpx limits each read by itself: a server that sends a byte a second never runs into it. Its pool
-(httpcore's) hands every socket operation to a network backend. The one in here gives each operation
-only what is left of the attempt, which belongs to the thread that makes it.
+hands every socket operation to a network backend. The synchronous one in here gives each operation
+only what is left of the attempt, which belongs to the thread that makes it. Asynchronous operations
+are cancelled from outside; there the backend closes what a cancelled TLS handshake leaves open.
 """
 
 from __future__ import annotations
@@ -88,3 +89,30 @@ class TimedStream:
 
     def close(self) -> None:
         self._inner.close()
+
+
+class ClosingBackend:
+    """An asynchronous network backend of httpcore that leaves no connection open behind a cancelled call."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def connect_tcp(self, *arguments: Any, **options: Any) -> Any:
+        return _ClosingStream(await self._inner.connect_tcp(*arguments, **options))
+
+
+class _ClosingStream:
+    """A stream whose TLS handshake closes it, however it fails; httpcore forgets cancellations."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def start_tls(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return await self._inner.start_tls(*arguments, **options)
+        except BaseException:
+            await self._inner.aclose()
+            raise

@@ -31,7 +31,7 @@ from taskcounts._steps import (
     Request,
     Send,
 )
-from taskcounts._timed import TimedBackend, TimeIsUp, attempt
+from taskcounts._timed import ClosingBackend, TimedBackend, TimeIsUp, attempt
 from taskcounts.credentials import BearerToken
 from taskcounts.errors import one_line
 from taskcounts.snapshot import Snapshot
@@ -39,6 +39,9 @@ from taskcounts.snapshot import Snapshot
 # One connection for each of many threads or tasks. An idle one is kept for a minute, so that
 # a poll every ten seconds or so doesn't open a new one each time.
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=60)
+
+# Seconds; the clock goes on between the decision to send and the sending.
+LEAST = 0.001
 
 
 class Engine(Protocol):
@@ -88,7 +91,7 @@ def run(flow: Exchange, engine: Engine, clock: SyncClock) -> Snapshot:
         while True:
             step = flow.send(outcome)
             if isinstance(step, Send):
-                outcome = engine.send(step.request, step.until - clock.monotonic())
+                outcome = engine.send(step.request, max(step.until - clock.monotonic(), LEAST))
             elif isinstance(step, Pause):
                 clock.sleep(step.seconds)
                 outcome = None
@@ -105,7 +108,7 @@ async def run_async(flow: Exchange, engine: AsyncEngine, clock: AsyncClock) -> S
         while True:
             step = flow.send(outcome)
             if isinstance(step, Send):
-                outcome = await engine.send(step.request, step.until - clock.monotonic())
+                outcome = await engine.send(step.request, max(step.until - clock.monotonic(), LEAST))
             elif isinstance(step, Pause):
                 await clock.sleep_async(step.seconds)
                 outcome = None
@@ -132,12 +135,17 @@ def _fetch_token(step: FetchToken) -> BearerToken | NoToken:
 async def _fetch_token_async(step: FetchToken, seconds: float) -> BearerToken | NoToken:
     import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever runs this has it.
 
+    limit = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds):
+        async with limit:
             if inspect.iscoroutinefunction(step.get_token):
                 return BearerToken((await step.get_token(step.scope)).token)
-            return BearerToken((await asyncio.to_thread(step.get_token, step.scope)).token)
+            # A synchronous credential would hold up the whole event loop.
+            given = await asyncio.to_thread(step.get_token, step.scope)
+            return BearerToken((await given if inspect.isawaitable(given) else given).token)
     except TimeoutError as error:
+        if not limit.expired():
+            raise
         return NoToken("it took longer than this attempt may", error, timed_out=True)
     except Exception as error:
         return _no_token(error)
@@ -169,8 +177,6 @@ class HttpxEngine:
 
     def send(self, request: Request, seconds: float) -> Answer | Failure:
         """Send a request and read its answer within some seconds."""
-        if seconds <= 0:
-            return _too_late()
         attempt.ends = time.monotonic() + seconds
         try:
             response = self._transport.handle_request(_httpx_request(request, seconds))
@@ -205,14 +211,15 @@ class AsyncHttpxEngine:
     @classmethod
     def over(cls, connection: Connection) -> AsyncHttpxEngine:
         """Return an engine with a connection pool of its own."""
-        return cls(httpx.AsyncHTTPTransport(verify=connection.tls, proxy=connection.proxy, limits=LIMITS))
+        transport = httpx.AsyncHTTPTransport(verify=connection.tls, proxy=connection.proxy, limits=LIMITS)
+        pool: Any = transport._pool
+        pool._network_backend = ClosingBackend(pool._network_backend)
+        return cls(transport)
 
     async def send(self, request: Request, seconds: float) -> Answer | Failure:
         """Send a request and read its answer within some seconds."""
         import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever runs this has it.
 
-        if seconds <= 0:
-            return _too_late()
         response, broken, oversize = None, None, False
         body = bytearray()
         try:
@@ -258,15 +265,13 @@ def _failure(error: Exception) -> Failure:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Failure(f"the certificate is not trusted: {cause.verify_message}", error, permanent=True)
     permanent = isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
-    return Failure(one_line(str(error)) or type(error).__name__, error, permanent)
-
-
-def _too_late() -> Failure:
-    return Failure("no time was left to send the request", TimeIsUp())
+    return Failure(str(error) or type(error).__name__, error, permanent)
 
 
 def _causes(error: BaseException) -> Generator[BaseException]:
+    seen: set[int] = set()
     cause: BaseException | None = error
-    while cause is not None:
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
         yield cause
         cause = cause.__cause__ or cause.__context__

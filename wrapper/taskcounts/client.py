@@ -26,7 +26,6 @@ from taskcounts._steps import Question, Settings
 from taskcounts._transport import AsyncClock, AsyncHttpxEngine, HttpxEngine, SyncClock, run, run_async
 from taskcounts.credentials import (
     AsyncTokenCredential,
-    BearerToken,
     Credential,
     SharedKey,
     scope_for,
@@ -140,9 +139,18 @@ class _Client(Generic[SomeTransport, SomeEngine]):
         if missing:
             verb = "is" if len(missing) == 1 else "are"
             raise ValueError(f"{' and '.join(missing)} {verb} not set in the environment")
+        try:
+            endpoint = check_endpoint(os.environ["AZURE_BATCH_ENDPOINT"])
+        except ValueError as error:
+            raise ValueError(f"AZURE_BATCH_ENDPOINT: {error}") from None
         if credential is None:
-            credential = SharedKey(os.environ["AZURE_BATCH_ACCOUNT"], os.environ["AZURE_BATCH_ACCESS_KEY"])
-        return cls(os.environ["AZURE_BATCH_ENDPOINT"], credential, **options)
+            try:
+                credential = SharedKey(
+                    os.environ["AZURE_BATCH_ACCOUNT"], os.environ["AZURE_BATCH_ACCESS_KEY"]
+                )
+            except ValueError as error:
+                raise ValueError(f"AZURE_BATCH_ACCOUNT or AZURE_BATCH_ACCESS_KEY: {error}") from None
+        return cls(endpoint, credential, **options)
 
     def _question(
         self,
@@ -168,12 +176,7 @@ class _Client(Generic[SomeTransport, SomeEngine]):
         return self._endpoint
 
     def __repr__(self) -> str:
-        credential = self._settings.credential
-        # A credential of somebody else's may show anything in its own repr.
-        shown = (
-            repr(credential) if isinstance(credential, SharedKey | BearerToken) else type(credential).__name__
-        )
-        return f"{type(self).__name__}({self._endpoint!r}, {shown})"
+        return f"{type(self).__name__}{repr(self._settings).removeprefix('Settings')}"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(

@@ -128,8 +128,8 @@ class SharedKey(_Secret):
     account: str
 
     def __init__(self, account: str, key: str) -> None:
-        decoded = _decode_key(key)
-        # A debugger or error reporter that prints local variables must not find it here.
+        object.__setattr__(self, "_key", _decode_key(key))
+        # An error reporter that prints local variables must not find it here.
         del key
         if not isinstance(account, str):
             raise TypeError(f"account must be a str, not {type(account).__name__}")
@@ -137,13 +137,12 @@ class SharedKey(_Secret):
             raise ValueError(
                 f"account {account!r} is not the name of a Batch account (3 to 24 letters and digits, no URL)"
             )
-        if decoded is None:
+        if not self._key:
             raise ValueError(
                 "the access key is not Base64; copy it whole from the portal "
                 "or from 'az batch account keys list' (88 characters, ending in '==')"
             )
         object.__setattr__(self, "account", account.lower())
-        object.__setattr__(self, "_key", decoded)
 
     def authorization(self, method: str, target: str, headers: Mapping[str, str]) -> str:
         """Return the value of the Authorization header for a request.
@@ -165,7 +164,8 @@ class SharedKey(_Secret):
         return hash((SharedKey, self.account))
 
     def __repr__(self) -> str:
-        return f"SharedKey({self.account!r}, key=<hidden>)"
+        # An error reporter may ask for it while the constructor refuses its arguments.
+        return f"SharedKey({getattr(self, 'account', None)!r}, key=<hidden>)"
 
 
 class BearerToken(_Secret):
@@ -244,9 +244,9 @@ def scope_for(endpoint: str) -> str:
     return PUBLIC_SCOPE
 
 
-def _decode_key(key: str) -> bytes | None:
-    """Return the bytes of a key, or None: an error raised here would carry the key in its traceback."""
+def _decode_key(key: str) -> bytes:
+    """Return the bytes of a key, none if it is not one; an error raised here would have the key in a frame."""
     try:
-        return base64.b64decode(key.strip(), validate=True) or None
+        return base64.b64decode(key.strip(), validate=True)
     except (binascii.Error, ValueError, AttributeError, TypeError):
-        return None
+        return b""

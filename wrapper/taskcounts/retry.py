@@ -18,11 +18,15 @@ RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _NUMBER = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 
 
+# Beyond a year in seconds nobody waits, and beyond some 10**308 there are no floats.
+LONGEST = 366 * 86400
+
+
 def _number(least: float, most: float = math.inf) -> Callable[[object, Attribute[float], object], None]:
     def check(_: object, attribute: Attribute[float], value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError(f"{attribute.name} must be a number, not {type(value).__name__}")
-        if not (least <= value <= most and math.isfinite(value)):
+        if not (least <= value <= most and value <= LONGEST):
             upper = f" to {most:g}" if most < math.inf else " or more"
             raise ValueError(f"{attribute.name} is {value!r}; give {least:g}{upper}")
 
