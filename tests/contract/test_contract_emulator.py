@@ -33,7 +33,7 @@ def test_the_emulator_keeps_the_contract(over: str) -> None:
     assert report.passed, report.text()
     assert not report.skipped
     assert set(report.judged) == {*EVERY_ANSWER, *PROBES, *CHECKS}
-    assert report.statuses[200] > 50
+    assert report.statuses[200] > 30
     assert report.statuses[400] > 50
 
 

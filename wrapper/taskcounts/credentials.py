@@ -245,7 +245,7 @@ def scope_for(endpoint: str) -> str:
 
 
 def _decode_key(key: str) -> bytes:
-    """Return the bytes of a key, none if it is not one; an error raised here would have the key in a frame."""
+    """Return a key's bytes, none if it isn't one; an error raised here would have it in a frame."""
     try:
         return base64.b64decode(key.strip(), validate=True)
     except (binascii.Error, ValueError, AttributeError, TypeError):
