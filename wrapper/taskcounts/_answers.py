@@ -93,13 +93,11 @@ def read_json(headers: Mapping[str, str], body: bytes) -> Any:
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise Violation(name, "the member is there twice")
-            seen.add(name)
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise Violation(name, "the member is there twice")
+        members[name] = value
     return members
 
 

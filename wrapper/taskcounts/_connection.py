@@ -30,13 +30,18 @@ def connection(
 
     Raises:
         ValueError: The proxy is no URL, or the certificates can't be read.
+        TypeError: ``verify`` is something else, such as False.
     """
+    if verify is not None and not isinstance(verify, ssl.SSLContext | str | os.PathLike):
+        raise TypeError(
+            f"verify must be an ssl.SSLContext or a path, not {verify!r}: certificates are always checked"
+        )
     url = urlsplit(endpoint)
     if proxy is None and trust_env:
         proxy = environment_proxy(url.scheme, url.hostname or "")
     if isinstance(verify, ssl.SSLContext):
         tls = verify
-    elif url.scheme == "http" and not (proxy or "").startswith("https:"):
+    elif url.scheme == "http" and not (proxy or "").lower().startswith("https:"):
         # Nothing will be verified, and loading the certificates takes 25 ms.
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     else:
@@ -46,7 +51,7 @@ def connection(
 
 def _proxy(url: str, tls: ssl.SSLContext) -> httpx.Proxy:
     try:
-        proxy = httpx.Proxy(url, ssl_context=tls if url.startswith("https:") else None)
+        proxy = httpx.Proxy(url, ssl_context=tls if url.lower().startswith("https:") else None)
     except (ValueError, httpx.InvalidURL):
         # The URL may hold a password.
         raise ValueError("the proxy is not a URL such as http://proxy.example:8080") from None

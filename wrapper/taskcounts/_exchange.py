@@ -62,14 +62,13 @@ def exchange(settings: Settings, question: Question) -> Exchange:
     failed = _unsent(question)
     while True:
         attempt += 1
-        until = min(clock.monotonic() + question.timeout, ends)
         # Date and authorization belong to this attempt alone: the service refuses old ones.
         request = _stamp(settings, question)
-        yield from _authorize(settings, question, request, attempt, until)
+        yield from _authorize(settings, question, request, attempt, ends)
         if clock.monotonic() >= ends:
             # A pause or a credential took longer than it should have.
             raise _out_of_time(failed, question, None)
-        outcome = yield Send(request, until)
+        outcome = yield Send(request, min(clock.monotonic() + question.timeout, ends))
         assert isinstance(outcome, Answer | Failure)  # noqa: S101 - drivers answer Send with these alone.
         judged = _judge(settings, question, request, attempt, outcome)
         if isinstance(judged, Snapshot):
@@ -117,7 +116,7 @@ def _stamp(settings: Settings, question: Question) -> Request:
 
 
 def _authorize(
-    settings: Settings, question: Question, request: Request, attempt: int, until: float
+    settings: Settings, question: Question, request: Request, attempt: int, ends: float
 ) -> Generator[Step, Outcome, None]:
     """Give the request its Authorization header."""
     # The credential has no local name here: one of somebody else's shows anything in its repr.
@@ -128,7 +127,7 @@ def _authorize(
     elif isinstance(settings.credential, BearerToken):
         request.headers["authorization"] = settings.credential.authorization()
     else:
-        outcome = yield FetchToken(settings.credential.get_token, settings.scope, until)
+        outcome = yield FetchToken(settings.credential.get_token, settings.scope, ends)
         if isinstance(outcome, NoToken):
             kind = DeadlineExceeded if outcome.timed_out else CredentialFailed
             text = _text(question, f"the credential gave no token: {outcome.reason}", attempt - 1)

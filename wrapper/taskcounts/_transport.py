@@ -146,7 +146,7 @@ async def _fetch_token_async(step: FetchToken, seconds: float) -> BearerToken | 
     except TimeoutError as error:
         if not limit.expired():
             raise
-        return NoToken("it took longer than this attempt may", error, timed_out=True)
+        return NoToken("it took longer than the deadline", error, timed_out=True)
     except Exception as error:
         return _no_token(error)
 

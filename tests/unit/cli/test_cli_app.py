@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pty
 import signal
@@ -18,7 +19,7 @@ from taskcounts import TaskCountsError, __main__, __version__, demo
 from taskcounts.cli import app
 from taskcounts.emulator import Emulator
 
-from .conftest import Command
+from .conftest import Command, Ended
 
 
 def start(*arguments: str, **options: object) -> subprocess.Popen[str]:
@@ -124,6 +125,19 @@ def test_other_ends(
     monkeypatch.setattr(app, "make_client", broken)
     ended = command("get", "x")
     assert (ended.code, ended.err.strip()) == (code, f"error: {says}")
+
+
+def test_nobody_reads_any_more(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed pipe ends a command as SIGPIPE would, without a word."""
+
+    def broken(**_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(app, "make_client", broken)
+    # Click wraps both when a pipe breaks.
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    assert command("get", "x") == Ended(141, "", "")
 
 
 def test_full_disk(emulator: Emulator) -> None:

@@ -118,6 +118,14 @@ def test_unreachable(command: Command) -> None:
     assert ended.err.count("error: ") == 1
 
 
+def test_a_record_of_no_answer(emulator: Emulator, command: Command) -> None:
+    """Where nobody answered, a record has neither status nor code."""
+    emulator.fault("slow", seconds=30)
+    [record] = json.loads(command("get", "empty", "-o", "json", "--deadline", "0.2").out)
+    assert record["error"].keys() == {"type", "text"}
+    assert record["error"]["type"] == "DeadlineExceeded"
+
+
 def test_inconsistent_answers_are_told(
     emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

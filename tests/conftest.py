@@ -1,0 +1,84 @@
+"""Fixtures for all tests, and Hypothesis' profiles: HYPOTHESIS_PROFILE=thorough looks harder."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+import ssl
+from collections.abc import Callable, Iterator
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from hypothesis import HealthCheck, settings
+
+from support import Authority, Behave, Call, FakeClock, Server
+
+settings.register_profile(
+    "default",
+    max_examples=60,
+    deadline=None,  # A slow machine is no bug.
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=2000, derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(params=["sync", "async"], scope="session")
+def call(request: pytest.FixtureRequest) -> Call:
+    return Call(awaits=request.param == "async")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Start servers on loopback; they end with the test."""
+    servers: list[Server] = []
+
+    def start(behave: Behave, tls: ssl.SSLContext | None = None) -> Server:
+        servers.append(Server(behave, tls))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    folder = tmp_path_factory.mktemp("authority")
+    # Not today's date: the tests hold for as long as the clock isn't far off.
+    begin = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    end = datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC)
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An authority of tests")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    ca = (
+        x509.CertificateBuilder(
+            ca_name, ca_name, ca_key.public_key(), x509.random_serial_number(), begin, end
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(ca_key, hashes.SHA256())
+    )
+    leaf = (
+        x509.CertificateBuilder(ca_name, name, key.public_key(), x509.random_serial_number(), begin, end)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(ca_key, hashes.SHA256())
+    )
+    encoding, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (folder / "ca.pem").write_bytes(ca.public_bytes(encoding))
+    (folder / "leaf.pem").write_bytes(leaf.public_bytes(encoding))
+    (folder / "key.pem").write_bytes(key.private_bytes(encoding, private, serialization.NoEncryption()))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "leaf.pem", folder / "key.pem")
+    return Authority(folder / "ca.pem", server)

@@ -1,0 +1,271 @@
+"""How an endpoint is reached: proxies and certificates, from arguments and from the environment."""
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from support import ENDPOINT, KEY, Authority, Call, NoPauses, Peer, Script, Server, always, answer, header
+from taskcounts import RetryPolicy, ServiceUnreachable
+from taskcounts._connection import connection, environment_proxy, is_loopback
+
+FAR = "http://batch.example"
+ONCE = {"retry": RetryPolicy(max_attempts=1), "timeout": 2.0}
+
+
+@pytest.fixture
+def proxy(serve: Callable[..., Server]) -> Server:
+    """A proxy that answers plain requests itself, and refuses to connect to anywhere."""
+
+    def behave(peer: Peer) -> None:
+        refusal = b"HTTP/1.1 407 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        peer.send(refusal if peer.head.startswith(b"CONNECT") else answer().raw())
+        peer.socket.close()
+
+    return serve(behave)
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"])
+def test_proxy_of_the_environment(
+    call: Call, proxy: Server, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The proxy that the environment names gets the request, with the whole URL, signed for the endpoint."""
+    # urllib ignores HTTP_PROXY where a web server may have set it from a header.
+    monkeypatch.delenv("REQUEST_METHOD", raising=False)
+    monkeypatch.setenv(name, proxy.url)
+    assert call(FAR).attempts == 1
+    (head,) = proxy.requests
+    assert head.startswith(b"GET http://batch.example/jobs/job-1/taskcounts?api-version=")
+    assert header(head, "host") == "batch.example"
+
+
+def test_proxy_without_a_scheme(call: Call, proxy: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that is named by host and port alone is spoken to over http."""
+    monkeypatch.setenv("HTTP_PROXY", proxy.url.removeprefix("http://"))
+    assert call(FAR).attempts == 1
+    assert len(proxy.requests) == 1
+
+
+def test_proxy_for_https(call: Call, proxy: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For https the proxy is asked to connect, and learns no more than the host; its refusal is told."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(ServiceUnreachable, match="407"):
+        call("https://batch.example", client=ONCE)
+    (head,) = proxy.requests
+    assert head.startswith(b"CONNECT batch.example:443 HTTP/1.1\r\n")
+    assert header(head, "authorization") is None
+
+
+@pytest.mark.parametrize("bypass", ["*", "batch.example", ".example", "other,batch.example"])
+def test_no_proxy(monkeypatch: pytest.MonkeyPatch, bypass: str) -> None:
+    """Hosts that NO_PROXY names are reached directly."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert environment_proxy("http", "batch.example") == "http://127.0.0.1:9"
+    monkeypatch.setenv("NO_PROXY", bypass)
+    assert environment_proxy("http", "batch.example") is None
+
+
+def test_loopback_needs_no_proxy(
+    call: Call, serve: Callable[..., Server], proxy: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This machine itself is never reached through a proxy of the environment."""
+    for name in ("HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy.url)
+    server = serve(always(answer()))
+    assert call(server.url).attempts == 1
+    assert (len(server.requests), proxy.requests) == (1, [])
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1"])
+def test_loopback(host: str) -> None:
+    """Loopback is known by name and by address."""
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["", "localhost.example", "127.0.0.1.example", "10.0.0.1", "::2", "0.0.0.0"])  # noqa: S104
+def test_no_loopback(host: str) -> None:
+    """What only looks like loopback isn't."""
+    assert not is_loopback(host)
+
+
+def test_proxy_given(call: Call, proxy: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that is given takes the place of the environment's, for loopback as well."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert call(FAR, client={"proxy": proxy.url}).attempts == 1
+    assert call("http://127.0.0.1:9", client={"proxy": proxy.url}).attempts == 1
+    assert len(proxy.requests) == 2
+
+
+def test_proxy_with_a_password(call: Call, proxy: Server) -> None:
+    """User and password of a proxy's URL go to the proxy, as its own kind of authorization."""
+    url = proxy.url.replace("//", "//me:secret@")
+    assert call(FAR, client={"proxy": url}).attempts == 1
+    assert header(proxy.requests[0], "proxy-authorization") == "Basic bWU6c2VjcmV0"
+
+
+def test_environment_is_not_trusted(call: Call, proxy: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With trust_env=False the environment names no proxy and no certificates."""
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
+    assert connection(FAR, None, None, trust_env=False).proxy is None
+    call.client_type(ENDPOINT, KEY, trust_env=False)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://me:secretword@proxy.example", "http://me:secretword@proxy.example:x", "me:secretword"]
+)
+def test_proxies_that_are_none(call: Call, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """What isn't the URL of a proxy is refused, and not shown: it may hold a password."""
+    with pytest.raises(ValueError, match="the proxy is not a URL such as") as caught:
+        call.client_type(ENDPOINT, KEY, proxy=url)
+    assert "secretword" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+def test_socks(call: Call, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """A SOCKS proxy needs a package that httpx doesn't bring; without it the way to get it is told."""
+    monkeypatch.setattr("taskcounts._connection.find_spec", {}.get)
+    with pytest.raises(ValueError, match=r"pip install 'httpx\[socks\]'"):
+        call.client_type(ENDPOINT, KEY, proxy=f"{scheme}://127.0.0.1:1080")
+
+
+def test_socks_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With that package SOCKS is left to httpx."""
+    monkeypatch.setattr("taskcounts._connection.find_spec", dict.fromkeys(["socksio"], object()).get)
+    proxy = connection(ENDPOINT, "socks5://127.0.0.1:1080", None, trust_env=False).proxy
+    assert proxy is not None
+    assert proxy.url.scheme == "socks5"
+
+
+def test_proxy_over_tls(call: Call, serve: Callable[..., Server], authority: Authority) -> None:
+    """A proxy that is reached over https shows a certificate, too, and it is checked by the same rules."""
+    proxy = serve(always(answer()), authority.server)
+    assert call(FAR, client={"proxy": proxy.url, "verify": authority.certificate}).attempts == 1
+    with pytest.raises(ServiceUnreachable, match="the certificate is not trusted"):
+        call(FAR, client={"proxy": proxy.url, "clock": NoPauses()})
+
+
+@pytest.fixture
+def secure(serve: Callable[..., Server], authority: Authority) -> Server:
+    return serve(always(answer()), authority.server)
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_certificates_of_a_file(
+    call: Call, secure: Server, authority: Authority, kind: Callable[[Path], Any]
+) -> None:
+    """A PEM file says what to trust, over real TLS."""
+    assert call(secure.url, client={"verify": kind(authority.certificate)}).attempts == 1
+    assert len(secure.requests) == 1
+
+
+def test_certificates_of_a_context(call: Call, secure: Server, authority: Authority) -> None:
+    """So does an SSLContext, which is taken as it is."""
+    context = ssl.create_default_context(cafile=authority.certificate)
+    assert call(secure.url, client={"verify": context}).attempts == 1
+
+
+def test_certificates_of_a_folder(call: Call, secure: Server, authority: Authority, tmp_path: Path) -> None:
+    """So does a folder, if its files are hashed; one without them trusts nobody."""
+    with pytest.raises(ServiceUnreachable, match="the certificate is not trusted"):
+        call(secure.url, client={"verify": tmp_path})
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_certificates_of_the_environment(
+    call: Call, secure: Server, authority: Authority, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """So does the environment, unless it isn't trusted itself."""
+    monkeypatch.setenv(name, str(authority.certificate))
+    assert call(secure.url).attempts == 1
+    with pytest.raises(ServiceUnreachable, match="the certificate is not trusted"):
+        call(secure.url, client={"trust_env": False})
+
+
+def test_order_of_the_environment(
+    call: Call, secure: Server, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of the variables SSL_CERT_FILE and SSL_CERT_DIR go before REQUESTS_CA_BUNDLE."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    assert call(secure.url).attempts == 1
+    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    with pytest.raises(ServiceUnreachable, match="the certificate is not trusted"):
+        call(secure.url)
+
+
+def test_certificates_that_cannot_be_read(call: Call, tmp_path: Path) -> None:
+    """A file that isn't there, or holds no certificates, is named."""
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("nonsense")
+    for path in (tmp_path / "nowhere.pem", nonsense):
+        with pytest.raises(ValueError, match=f"the CA certificates in '{path}' can't be read: "):
+            call.client_type(ENDPOINT, KEY, verify=path)
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+@pytest.mark.parametrize("content", [None, "nonsense"])
+def test_environment_that_cannot_be_read(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, content: str | None
+) -> None:
+    """The same goes for a file that the environment names."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv(name, str(path))
+    with pytest.raises(ValueError, match=f"the CA certificates in '{path}' can't be read: "):
+        call.client_type(ENDPOINT, KEY)
+
+
+def test_plain_http_loads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For plain http no certificates are loaded: none will be checked, and it takes time."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    assert connection("http://127.0.0.1", None, None, trust_env=True).tls.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_default_certificates() -> None:
+    """Without any wish certificates are checked, by the list that comes with httpx."""
+    tls = connection(ENDPOINT, None, None, trust_env=True).tls
+    assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert len(tls.get_ca_certs()) > 50
+
+
+def test_connection_is_kept(call: Call, serve: Callable[..., Server]) -> None:
+    """A client keeps its connection from call to call."""
+    peers = []
+
+    def behave(peer: Peer) -> None:
+        peers.append(peer.socket.getpeername())
+        peer.send(answer(connection="keep-alive").raw())
+
+    server = serve(behave)
+    assert len(call.times(3, server.url)) == 3
+    assert len(set(peers)) == 1
+
+
+def test_transport_is_closed_with_the_client() -> None:
+    """A transport that is handed over is closed with the client."""
+    closed = []
+
+    class Transport(httpx.MockTransport):
+        def close(self) -> None:
+            closed.append(True)
+
+    client = Call(awaits=False).client_type(ENDPOINT, KEY, transport=Transport(Script(answer())))
+    with client:
+        assert client.get_job_task_counts("job-1").attempts == 1
+    assert closed == [True]
+
+
+@pytest.mark.parametrize("verify", [False, True, 0], ids=repr)
+def test_certificates_are_always_checked(call: Call, verify: Any) -> None:
+    """There is no switch that takes any certificate; who wants that has to build the SSLContext."""
+    with pytest.raises(TypeError, match="certificates are always checked"):
+        call.client_type(ENDPOINT, KEY, verify=verify)
