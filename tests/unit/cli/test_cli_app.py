@@ -140,10 +140,21 @@ def test_nobody_reads_any_more(command: Command, monkeypatch: pytest.MonkeyPatch
     assert command("get", "x") == Ended(141, "", "")
 
 
-def test_full_disk(emulator: Emulator) -> None:
+def test_output_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What couldn't be written isn't tried again at the end."""
+    with Path("/dev/full").open("w") as full:
+        full.write("never written")
+        monkeypatch.setattr(sys, "stdout", full)
+        app.drop_output()
+        full.flush()
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_full_disk(emulator: Emulator, unbuffered: str) -> None:
     """Output that can't be written is an error, not a success."""
     with Path("/dev/full").open("w") as full:
-        process = start("get", "empty", "-o", "ndjson", stdout=full)
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        process = start("get", "empty", "-o", "ndjson", stdout=full, env=environment)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 74
     assert err == "error: No space left on device\n"

@@ -36,7 +36,16 @@ def run(arguments: list[str]) -> int:
         if code is Exit.DEFECT and os.environ.get("TASKCOUNTS_TRACEBACK"):
             raise
         complain(text, hint)
+        drop_output()
         return code
+
+
+def drop_output() -> None:
+    """Let go of output that can't be written: the interpreter's last flush would spoil the exit code."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
