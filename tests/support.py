@@ -84,7 +84,10 @@ class Script:
         reply = self.replies[min(len(self.requests), len(self.replies)) - 1]
         if isinstance(reply, Exception):
             raise reply
-        return (reply if isinstance(reply, Reply) else reply(request)).response()
+        response = (reply if isinstance(reply, Reply) else reply(request)).response()
+        # As the service does for whoever asks.
+        response.headers.setdefault("client-request-id", request.headers["client-request-id"])
+        return response
 
 
 class FakeClock:

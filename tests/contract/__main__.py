@@ -19,7 +19,7 @@ from contract.run import EXAMPLES, Report, run
 from contract.target import Target
 from taskcounts import BearerToken, SharedKey
 from taskcounts._arguments import check_endpoint, check_job_id, check_token_channel
-from taskcounts._connection import connection
+from taskcounts._connection import Reach, connection
 
 
 @click.command()
@@ -58,9 +58,10 @@ def _endpoint(endpoint: str, job: str | None, rate: float, examples: int) -> Rep
     try:
         endpoint = check_endpoint(endpoint)
         credential = _credential()
+        reach = Reach(None, None, trust_env=True)
         if isinstance(credential, BearerToken):
-            check_token_channel(endpoint, allow_token_over_http=True)
-        route = connection(endpoint, None, None, trust_env=True)
+            check_token_channel(endpoint, allow_token_over_http=True, reach=reach)
+        route = connection(endpoint, reach)
         target = Target(
             endpoint=endpoint,
             job=check_job_id(job),

@@ -14,6 +14,10 @@ def main() -> None:
             raise
         sys.stderr.write("error: the command line needs more packages\nhint: pip install 'taskcounts[cli]'\n")
         sys.exit(2)
+    except KeyboardInterrupt:
+        # Loading takes a tenth of a second, long enough for an impatient Ctrl-C.
+        sys.stderr.write("error: interrupted\n")
+        sys.exit(130)
     sys.exit(run(sys.argv[1:]))
 
 

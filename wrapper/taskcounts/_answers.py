@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from taskcounts.errors import one_line
 from taskcounts.snapshot import Inconsistency
 from taskcounts_rest import contract
 
@@ -118,6 +119,21 @@ def find_inconsistencies(result: Mapping[str, Any]) -> tuple[Inconsistency, ...]
             text = f"{path} is {whole}, but {names} is {numbers} = {sum(parts)}"
             broken.append(Inconsistency(invariant=rule["name"], path=path, text=text))
     return tuple(broken)
+
+
+def find_doubts(headers: Mapping[str, str]) -> tuple[Inconsistency, ...]:
+    """Return what the headers of a 200 leave open: whether it belongs to our request, and is of now."""
+    doubts = []
+    if "client-request-id" not in headers:
+        text = "the answer lacks the client-request-id that was asked for: it may belong to another request"
+        doubts.append(Inconsistency(invariant="echo", path="client-request-id", text=text))
+    if "request-id" not in headers:
+        text = "the answer lacks the request-id that the service gives to each: it may be somebody else's"
+        doubts.append(Inconsistency(invariant="request-id", path="request-id", text=text))
+    if headers.get("age", "0").strip() != "0":
+        text = f"the answer comes from a cache, where it is {one_line(headers['age'], 20)} seconds old"
+        doubts.append(Inconsistency(invariant="age", path="age", text=text))
+    return tuple(doubts)
 
 
 def _at(result: Mapping[str, Any], path: tuple[str, ...]) -> int:

@@ -8,7 +8,9 @@ import re
 import uuid
 from urllib.parse import urlsplit
 
-from taskcounts._connection import is_loopback
+import httpx
+
+from taskcounts._connection import Reach, is_loopback
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.errors import one_line
 from taskcounts_rest import contract
@@ -40,7 +42,15 @@ def check_endpoint(endpoint: str) -> str:
     if url.path not in ("", "/") or url.query or url.fragment:
         raise ValueError("the endpoint must end with the host: no path, query or fragment")
     shown = f"[{host}]" if ":" in host else host
-    return f"{url.scheme}://{shown}" + (f":{port}" if port is not None else "")
+    checked = f"{url.scheme}://{shown}" + (f":{port}" if port is not None else "")
+    try:
+        # It knows more of hosts: addresses out of range, names in an alphabet of their own.
+        sound = bool(httpx.URL(checked).host)
+    except (httpx.InvalidURL, ValueError):
+        sound = False
+    if not sound:
+        raise ValueError(f"the endpoint's host {one_line(ascii(host), 100)} is neither a name nor an address")
+    return checked
 
 
 def check_credential(credential: object, *, awaits: bool) -> None:
@@ -61,7 +71,7 @@ def check_credential(credential: object, *, awaits: bool) -> None:
         )
 
 
-def check_token_channel(endpoint: str, allow_token_over_http: bool) -> None:
+def check_token_channel(endpoint: str, allow_token_over_http: bool, reach: Reach) -> None:
     """Refuse plain http: whoever sees a bearer token can use it, while a shared key sends only signatures."""
     url = urlsplit(endpoint)
     if url.scheme == "https":
@@ -73,6 +83,8 @@ def check_token_channel(endpoint: str, allow_token_over_http: bool) -> None:
             "a bearer token is not sent over plain http; for an emulator on this machine "
             "pass allow_token_over_http=True"
         )
+    if reach.proxy is not None:
+        raise ValueError("a bearer token is not sent over plain http through a proxy, which could read it")
 
 
 def check_job_id(job_id: str) -> str:

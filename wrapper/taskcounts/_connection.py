@@ -13,6 +13,17 @@ from urllib.parse import urlsplit
 import httpx
 
 
+class Reach(NamedTuple):
+    """How to reach an endpoint, as callers say it; a proxy's URL may hold a password."""
+
+    proxy: str | None
+    verify: ssl.SSLContext | str | os.PathLike[str] | None
+    trust_env: bool
+
+    def __repr__(self) -> str:
+        return "Reach()"
+
+
 class Connection(NamedTuple):
     """A proxy or none, and the certificates to trust, for the endpoint and an https proxy alike."""
 
@@ -20,9 +31,7 @@ class Connection(NamedTuple):
     tls: ssl.SSLContext
 
 
-def connection(
-    endpoint: str, proxy: str | None, verify: ssl.SSLContext | str | os.PathLike[str] | None, trust_env: bool
-) -> Connection:
+def connection(endpoint: str, reach: Reach) -> Connection:
     """Return how to reach an endpoint, from arguments and the environment.
 
     httpx finds proxies by itself only where it builds the transport, once for every host;
@@ -32,32 +41,37 @@ def connection(
         ValueError: The proxy is no URL, or the certificates can't be read.
         TypeError: ``verify`` is something else, such as False.
     """
-    if verify is not None and not isinstance(verify, ssl.SSLContext | str | os.PathLike):
+    if reach.verify is not None and not isinstance(reach.verify, ssl.SSLContext | str | os.PathLike):
         raise TypeError(
-            f"verify must be an ssl.SSLContext or a path, not {verify!r}: certificates are always checked"
+            "verify must be an ssl.SSLContext or a path, "
+            f"not {reach.verify!r}: certificates are always checked"
         )
     url = urlsplit(endpoint)
-    if proxy is None and trust_env:
-        proxy = environment_proxy(url.scheme, url.hostname or "")
-    if isinstance(verify, ssl.SSLContext):
-        tls = verify
-    elif url.scheme == "http" and not (proxy or "").lower().startswith("https:"):
+    if reach.proxy is None and reach.trust_env:
+        reach = reach._replace(proxy=environment_proxy(url.scheme, url.hostname or ""))
+    if isinstance(reach.verify, ssl.SSLContext):
+        tls = reach.verify
+    elif url.scheme == "http" and not (reach.proxy or "").lower().startswith("https:"):
         # Nothing will be verified, and loading the certificates takes 25 ms.
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     else:
-        tls = _tls_context(verify, trust_env)
-    return Connection(_proxy(proxy, tls) if proxy else None, tls)
-
-
-def _proxy(url: str, tls: ssl.SSLContext) -> httpx.Proxy:
-    try:
-        proxy = httpx.Proxy(url, ssl_context=tls if url.lower().startswith("https:") else None)
-    except (ValueError, httpx.InvalidURL):
-        # The URL may hold a password.
-        raise ValueError("the proxy is not a URL such as http://proxy.example:8080") from None
-    if proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
+        tls = _tls_context(reach.verify, reach.trust_env)
+    proxy = _proxy(reach, tls) if reach.proxy else None
+    # Neither refusal shows what was given.
+    if reach.proxy and proxy is None:
+        raise ValueError("the proxy is not a URL such as http://proxy.example:8080")
+    if proxy is not None and proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
         raise ValueError("a SOCKS proxy needs one more package: pip install 'httpx[socks]'")
-    return proxy
+    return Connection(proxy, tls)
+
+
+def _proxy(reach: Reach, tls: ssl.SSLContext) -> httpx.Proxy | None:
+    """Return the proxy, None if it is no URL: an error raised in here would have the URL in a frame."""
+    url = reach.proxy or ""
+    try:
+        return httpx.Proxy(url, ssl_context=tls if url.lower().startswith("https:") else None)
+    except (ValueError, httpx.InvalidURL):
+        return None
 
 
 def environment_proxy(scheme: str, host: str) -> str | None:

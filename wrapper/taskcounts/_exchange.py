@@ -11,7 +11,7 @@ import logging
 from collections.abc import Generator
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from taskcounts import _answers
 from taskcounts._steps import (
@@ -43,7 +43,7 @@ from taskcounts.errors import (
     TaskCountsError,
     one_line,
 )
-from taskcounts.retry import RETRYABLE_STATUSES, retry_after_seconds
+from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, retry_after_seconds
 from taskcounts.snapshot import Snapshot
 from taskcounts_rest.api.jobs import job_get_task_counts
 from taskcounts_rest.models import TaskCountsResult
@@ -79,7 +79,8 @@ def exchange(settings: Settings, question: Question) -> Exchange:
         wish = judged.retry_after if isinstance(judged, ServiceError) else None
         pause = settings.retry.pause_after(attempt, wish, clock.draw()) if again else None
         left = ends - clock.monotonic()
-        fits = pause is not None and pause < left
+        # Nobody waits for more than a year, and no clock can.
+        fits = pause is not None and pause < min(left, LONGEST)
         _log(question, attempt, _summary(judged), pause if fits else None)
         if not again or (pause is None and left > 0):
             raise judged
@@ -148,47 +149,55 @@ def _judge(
         outcome = _without_secret(outcome, secret)
         if outcome.status == 200 and outcome.broken is not None:
             outcome = outcome.broken
+    error: TaskCountsError
     if isinstance(outcome, Failure):
         reason = one_line(_hide(outcome.reason, secret))
         text = _text(question, f"no answer from {settings.endpoint}: {reason}", attempt)
-        error: TaskCountsError = ServiceUnreachable(text, **_facts(question, attempt))
+        error = ServiceUnreachable(text, **_facts(question, attempt))
         error.__cause__ = outcome.error
-    elif outcome.status != 200:
-        error = _service_error(settings, question, attempt, outcome)
     else:
         try:
-            return _accept(settings, question, attempt, outcome)
+            _check_echo(question, outcome)
+            if outcome.status == 200:
+                return _accept(settings, question, attempt, outcome)
+            error = _service_error(settings, question, attempt, outcome)
         except _answers.Violation as violation:
-            error = _violation(question, attempt, outcome, violation)
+            error = _violation(question, attempt, outcome, violation, secret)
     return _cleaned(error, secret)
 
 
 def _violation(
-    question: Question, attempt: int, answer: Answer, violation: _answers.Violation
+    question: Question, attempt: int, answer: Answer, violation: _answers.Violation, secret: str
 ) -> ContractViolation:
-    """Return the error that a 200 amounts to which is not what the fragment says."""
+    """Return the error that an answer amounts to which is not what the fragment says."""
     request_id = answer.headers.get("request-id")
     text = f"the answer can't be trusted: {violation.path}: {violation.reason}"
     return ContractViolation(
         _text(question, text, attempt, request_id),
         path=violation.path,
-        answer=answer.body[:2000].decode("utf-8", "replace"),
-        status=200,
+        answer=_hide(answer.body.decode("utf-8", "replace"), secret)[:2000],
+        status=answer.status,
         request_id=request_id,
         **_facts(question, attempt),
     )
+
+
+def _check_echo(question: Question, answer: Answer) -> None:
+    """Raise Violation if an answer says that it belongs to another request.
+
+    A cache or a mixed-up proxy may hand us the answer to somebody else's question.
+    """
+    echo = answer.headers.get("client-request-id")
+    if echo is not None and echo.strip().lower() != str(question.client_request_id):
+        raise _answers.Violation("$", "it answers another request: its client-request-id isn't ours")
 
 
 def _accept(settings: Settings, question: Question, attempt: int, answer: Answer) -> Snapshot:
     """Return the snapshot of a 200; raise Violation if it isn't what the fragment says."""
     if answer.oversize:
         raise _answers.Violation("$", f"it is larger than {MAX_BODY:,} bytes")
-    echo = answer.headers.get("client-request-id")
-    # A cache or a mixed-up proxy may hand us the answer to somebody else's question.
-    if echo is not None and echo.strip().lower() != str(question.client_request_id):
-        raise _answers.Violation("$", "it answers another request: its client-request-id isn't ours")
     body = _answers.read_result(answer.headers, answer.body)
-    inconsistencies = _answers.find_inconsistencies(body)
+    inconsistencies = _answers.find_inconsistencies(body) + _answers.find_doubts(answer.headers)
     if inconsistencies and settings.strict:
         raise _answers.Violation(
             inconsistencies[0].path, "; ".join(broken.text for broken in inconsistencies)
@@ -287,7 +296,11 @@ def _secret(request: Request) -> str:
 
 
 def _hide(text: str, secret: str) -> str:
-    return text.replace(secret, "<hidden>") if secret else text
+    if secret:
+        # JSON may spell a slash with a backslash, and a URL anything with percent signs.
+        for spelling in (secret, secret.replace("/", "\\/"), quote(secret, safe="")):
+            text = text.replace(spelling, "<hidden>")
+    return text
 
 
 def _without_secret(answer: Answer, secret: str) -> Answer:

@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -51,10 +52,11 @@ class TimedBackend:
         # Looking them up has no limit but the system's own.
         addresses = [info[4][0] for info in self._look_up(host, port)]
         while True:
+            left = attempt.left()
+            # One that is silent, as broken IPv6 often is, leaves its share to the next.
+            share = None if left is None else left / len(addresses)
             try:
-                return TimedStream(
-                    self._inner.connect_tcp(addresses[0], port, timeout=attempt.left(), **options)
-                )
+                return TimedStream(self._inner.connect_tcp(addresses[0], port, timeout=share, **options))
             except Exception:
                 if len(addresses) == 1:
                     raise
@@ -82,6 +84,8 @@ class TimedStream:
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> TimedStream:
+        if self.get_extra_info("ssl_object") is not None:
+            return _TlsInTls(self, ssl_context, server_hostname)
         return TimedStream(self._inner.start_tls(ssl_context, server_hostname, timeout=attempt.left()))
 
     def get_extra_info(self, info: str) -> Any:
@@ -89,6 +93,44 @@ class TimedStream:
 
     def close(self) -> None:
         self._inner.close()
+
+
+class _TlsInTls(TimedStream):
+    """TLS inside the TLS of an https proxy. httpcore's own reads on and on under one and the same limit."""
+
+    def __init__(self, inner: TimedStream, context: ssl.SSLContext, hostname: str | None) -> None:
+        super().__init__(inner)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
+        self._run(self._tls.do_handshake)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return bytes(self._run(lambda: self._tls.read(max_bytes)))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._run(lambda: self._tls.write(buffer))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._tls if info == "ssl_object" else super().get_extra_info(info)
+
+    def _run(self, step: Callable[[], Any]) -> Any:
+        """Take a step of the protocol, reading and writing what it takes."""
+        while True:
+            try:
+                result = step()
+            except ssl.SSLWantReadError:
+                self._flush()
+                if data := self._inner.read(2**16):
+                    self._incoming.write(data)
+                else:
+                    self._incoming.write_eof()
+            else:
+                self._flush()
+                return result
+
+    def _flush(self) -> None:
+        if self._outgoing.pending:
+            self._inner.write(self._outgoing.read())
 
 
 class ClosingBackend:

@@ -127,7 +127,10 @@ def _snapshot(end: StopIteration) -> Snapshot:
 def _fetch_token(step: FetchToken) -> BearerToken | NoToken:
     # No limit of time: a synchronous credential can't be stopped from outside. It has timeouts of its own.
     try:
-        return BearerToken(step.get_token(step.scope).token)
+        given = step.get_token(step.scope)
+        if inspect.isawaitable(given):
+            raise TypeError("the credential is an asynchronous one; use it with AsyncTaskCountsClient")
+        return BearerToken(given.token)
     except Exception as error:
         return _no_token(error)
 
@@ -164,6 +167,7 @@ class HttpxEngine:
 
     def __init__(self, transport: httpx.BaseTransport) -> None:
         self._transport = transport
+        self._closed = False
 
     @classmethod
     def over(cls, connection: Connection) -> HttpxEngine:
@@ -177,28 +181,32 @@ class HttpxEngine:
 
     def send(self, request: Request, seconds: float) -> Answer | Failure:
         """Send a request and read its answer within some seconds."""
+        if self._closed:
+            return _closed()
         attempt.ends = time.monotonic() + seconds
+        response, body, oversize = None, bytearray(), False
         try:
             response = self._transport.handle_request(_httpx_request(request, seconds))
+            try:
+                for chunk in response.stream:  # type: ignore[union-attr]
+                    body += chunk
+                    if len(body) > MAX_BODY:
+                        oversize = True
+                        break
+                    if time.monotonic() >= attempt.ends:
+                        raise TimeIsUp
+            finally:
+                response.close()
         except (httpx.TransportError, OSError) as error:
-            return _failure(error)
-        body, broken, oversize = bytearray(), None, False
-        try:
-            for chunk in response.stream:  # type: ignore[union-attr]
-                body += chunk
-                if len(body) > MAX_BODY:
-                    oversize = True
-                    break
-                if time.monotonic() >= attempt.ends:
-                    raise TimeIsUp
-        except (httpx.TransportError, OSError) as error:
-            broken = _failure(error)
-        finally:
-            response.close()
-        return _answer(response, body, broken, oversize)
+            failure = _failure(error)
+            return failure if response is None else _answer(response, body, failure, oversize)
+        except BaseException as error:
+            raise _without_frames(error) from None
+        return _answer(response, body, None, oversize)
 
     def close(self) -> None:
         """Close all connections."""
+        self._closed = True
         self._transport.close()
 
 
@@ -207,6 +215,7 @@ class AsyncHttpxEngine:
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
+        self._closed = False
 
     @classmethod
     def over(cls, connection: Connection) -> AsyncHttpxEngine:
@@ -220,8 +229,9 @@ class AsyncHttpxEngine:
         """Send a request and read its answer within some seconds."""
         import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever runs this has it.
 
-        response, broken, oversize = None, None, False
-        body = bytearray()
+        if self._closed:
+            return _closed()
+        response, body, oversize = None, bytearray(), False
         try:
             async with asyncio.timeout(seconds):
                 response = await self._transport.handle_async_request(_httpx_request(request, None))
@@ -234,14 +244,15 @@ class AsyncHttpxEngine:
                 finally:
                     await response.aclose()
         except (httpx.TransportError, OSError) as error:
-            broken = _failure(error)
-        if response is None:
-            assert broken is not None  # noqa: S101 - without a response there was an error.
-            return broken
-        return _answer(response, body, broken, oversize)
+            failure = _failure(error)
+            return failure if response is None else _answer(response, body, failure, oversize)
+        except BaseException as error:
+            raise _without_frames(error) from None
+        return _answer(response, body, None, oversize)
 
     async def close(self) -> None:
         """Close all connections."""
+        self._closed = True
         await self._transport.aclose()
 
 
@@ -266,6 +277,18 @@ def _failure(error: Exception) -> Failure:
             return Failure(f"the certificate is not trusted: {cause.verify_message}", error, permanent=True)
     permanent = isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
     return Failure(str(error) or type(error).__name__, error, permanent)
+
+
+def _closed() -> Failure:
+    """Return what becomes of a call whose client is closed meanwhile."""
+    return Failure("the client was closed", RuntimeError("the client was closed"), permanent=True)
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """Drop the transport's frames from what passes through, such as an interruption: they hold headers."""
+    for cause in _causes(error):
+        cause.__traceback__ = None
+    return error
 
 
 def _causes(error: BaseException) -> Generator[BaseException]:

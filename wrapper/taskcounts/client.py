@@ -20,7 +20,7 @@ from taskcounts._arguments import (
     check_token_channel,
 )
 from taskcounts._clock import SYSTEM_CLOCK
-from taskcounts._connection import connection
+from taskcounts._connection import Reach, connection
 from taskcounts._exchange import exchange
 from taskcounts._steps import Question, Settings
 from taskcounts._transport import AsyncClock, AsyncHttpxEngine, HttpxEngine, SyncClock, run, run_async
@@ -102,6 +102,9 @@ class _Client(Generic[SomeTransport, SomeEngine]):
             ValueError: An argument can't be used; the message says why and holds no secret.
             TypeError: An argument is of the wrong type.
         """
+        reach = Reach(proxy, verify, trust_env)
+        # An error reporter that prints local variables must not find its password here.
+        del proxy
         self._endpoint = check_endpoint(endpoint)
         self._timeout = check_seconds("timeout", timeout)
         self._deadline = check_seconds("deadline", deadline)
@@ -109,7 +112,7 @@ class _Client(Generic[SomeTransport, SomeEngine]):
             raise TypeError(f"retry must be a RetryPolicy, not {type(retry).__name__}")
         check_credential(credential, awaits=self._awaits)
         if not isinstance(credential, SharedKey):
-            check_token_channel(self._endpoint, allow_token_over_http)
+            check_token_channel(self._endpoint, allow_token_over_http, reach)
         scope = scope_for(self._endpoint) if scope is None else scope
         self._settings = Settings(self._endpoint, credential, scope, retry, strict, clock)
         self._clock = clock
@@ -117,7 +120,7 @@ class _Client(Generic[SomeTransport, SomeEngine]):
         self._engine: SomeEngine = (
             self._engine_type(transport)
             if transport is not None
-            else self._engine_type.over(connection(self._endpoint, proxy, verify, trust_env))
+            else self._engine_type.over(connection(self._endpoint, reach))
         )
 
     @classmethod
@@ -176,7 +179,9 @@ class _Client(Generic[SomeTransport, SomeEngine]):
         return self._endpoint
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}{repr(self._settings).removeprefix('Settings')}"
+        # An error reporter may ask for it while the constructor refuses its arguments.
+        settings = getattr(self, "_settings", "Settings()")
+        return type(self).__name__ + repr(settings).strip("'").removeprefix("Settings")
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(

@@ -99,12 +99,12 @@ class ServiceBusy(ServiceError):
 
 
 class ContractViolation(TaskCountsError):
-    """A 200 whose counts can't be trusted: it breaks what the service promises.
+    """An answer that can't be trusted: a 200 that breaks what the service promises, or another's answer.
 
     Attributes:
         path: The member at fault, such as ``taskCounts.failed``; ``$`` for the answer as a whole.
         answer: The beginning of the body, as text.
-        status: 200.
+        status: 200; another one if the answer says that it belongs to another request.
         request_id: The service's id of the request; quote it to Azure support.
     """
 

@@ -15,12 +15,14 @@ __all__ = ["Inconsistency", "Snapshot"]
 
 @frozen
 class Inconsistency:
-    """An invariant of the counts that an answer breaks.
+    """Something about an answer that speaks against its numbers.
 
     Attributes:
-        invariant: Its name in the fragment, such as ``task-counts-completed``.
-        path: The member that should be the sum of others, such as ``taskCounts.completed``.
-        text: The numbers, in one line for people.
+        invariant: The name of an invariant in the fragment, such as ``task-counts-completed``; or
+            ``echo``, ``request-id`` or ``age`` for an answer that may not be the service's to our
+            request, or not of now.
+        path: The member at fault, such as ``taskCounts.completed``, or the header.
+        text: What is wrong, in one line for people.
     """
 
     invariant: str
@@ -43,8 +45,8 @@ class Snapshot:
         request_id: The service's id of the request, None if the answer had none.
         client_request_id: Our GUID of the request.
         attempts: How many requests it took, from 1.
-        inconsistencies: Which invariants the answer breaks. Empty is the rule; otherwise
-            at least one of the numbers is wrong, and nobody can tell which.
+        inconsistencies: What speaks against the numbers: invariants that they break, and signs that
+            the answer isn't ours or isn't fresh. Empty is the rule; otherwise don't rely on any of them.
         additional_properties: Members of the answer that its description doesn't name, as they came.
     """
 

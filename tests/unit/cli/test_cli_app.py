@@ -160,6 +160,56 @@ def test_full_disk(emulator: Emulator, unbuffered: str) -> None:
     assert err == "error: No space left on device\n"
 
 
+@pytest.mark.parametrize(
+    "arguments", ["get empty", "get empty -o json", "get empty -o tsv", "completion bash"]
+)
+def test_no_standard_output(emulator: Emulator, arguments: str) -> None:
+    """Where there is nothing to write to, a command doesn't pretend to have written."""
+    process = start_shell(f"{arguments} >&-")
+    assert process.communicate(timeout=20)[1] == "error: there is no standard output to write to\n"
+    assert process.returncode == 74
+
+
+@pytest.mark.parametrize("where", ["/dev/full", "&-"])
+def test_talk_costs_no_data(emulator: Emulator, where: str) -> None:
+    """Where errors can't be told, the other jobs' counts are still written, and the exit code is right."""
+    process = start_shell(f"get no-such-job empty -o tsv 2>{where}")
+    assert "\nempty\t0" in process.communicate(timeout=20)[0]
+    assert process.returncode == 3
+
+
+def start_shell(arguments: str) -> subprocess.Popen[str]:
+    """Start the command line through a shell, with its redirections."""
+    command = f"exec {sys.executable} -m taskcounts {arguments}"
+    return subprocess.Popen(  # noqa: S602
+        command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_interrupted_while_loading(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C before anything has begun is one line, too."""
+
+    class Impatient:
+        """Stands for the module that is being loaded."""
+
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "taskcounts.cli.app", Impatient())
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+
+
+def test_no_standard_output_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python says None where a stream is closed."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert app.run(["get", "x"]) == 74
+
+
 def test_broken_pipe(emulator: Emulator) -> None:
     """A reader that has enough ends the command without a word, as SIGPIPE would."""
     process = start("get", *["empty"] * 50, "-o", "ndjson")

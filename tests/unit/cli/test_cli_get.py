@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import types
@@ -255,3 +256,32 @@ def test_the_endpoint_may_be_wrong(command: Command) -> None:
     ended = command("get", "x", "--endpoint", "ftp://x", "--account", "acct", "--key", "QUFB")
     assert ended.code == 2
     assert "the endpoint is not the URL of a Batch account" in ended.err
+
+
+@pytest.mark.parametrize("output", ["table", "json", "ndjson", "tsv"])
+def test_an_interruption_keeps_what_was_counted(
+    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    """What was counted before Ctrl-C is still written."""
+    ask_one = app.ask
+
+    def interrupted(client: Any, job: str, *rest: Any) -> Any:
+        if job == "empty":
+            raise KeyboardInterrupt
+        return ask_one(client, job, *rest)
+
+    monkeypatch.setattr(app, "ask", interrupted)
+    ended = command("get", "nightly-render", "empty", "-o", output)
+    assert ended.code == 130
+    assert "nightly-render" in ended.out
+
+
+def test_a_key_from_standard_input(
+    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key can come through a pipe; without one, that is said."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(emulator.key + "\n"))
+    assert command("get", "empty", "--key-file", "-").code == 0
+    monkeypatch.setattr(sys, "stdin", None)
+    ended = command("get", "empty", "--key-file", "-")
+    assert (ended.code, ended.err) == (2, "error: there is no standard input to read the access key from\n")

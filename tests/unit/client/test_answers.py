@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from support import (
@@ -25,6 +26,7 @@ from support import (
     always,
     answer,
     error,
+    header,
     wire,
 )
 from taskcounts import (
@@ -498,3 +500,53 @@ def test_checks_of_other_shapes(value: object, path: str, reason: str) -> None:
         compile_schema(contract.ERROR)(value, "$")
     assert caught.value.path == path
     assert reason in caught.value.reason
+
+
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_answers_to_others(call: Call, status: int) -> None:
+    """An answer that says it belongs to another request isn't believed, whatever it says."""
+    reply = (
+        error(status, "JobNotFound", client_request_id=GUID)
+        if status != 200
+        else answer(client_request_id=GUID)
+    )
+    with pytest.raises(ContractViolation, match="it answers another request") as caught:
+        call(Script(reply))
+    assert (caught.value.status, caught.value.attempts) == (status, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "invariant"),
+    [({"client_request_id": None}, "echo"), ({"request_id": None}, "request-id"), ({"age": "86400"}, "age")],
+)
+def test_answers_of_doubtful_origin(call: Call, change: dict[str, Any], invariant: str) -> None:
+    """Where nothing shows that an answer is ours, or is of now, the snapshot says so; strict refuses it."""
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        response = answer(client_request_id=request.headers["client-request-id"]).response()
+        for name, value in change.items():
+            if value is None:
+                del response.headers[name.replace("_", "-")]
+            else:
+                response.headers[name] = value
+        return response
+
+    [doubt] = call(reply).inconsistencies
+    assert doubt.invariant == invariant
+    with pytest.raises(ContractViolation):
+        call(reply, client={"strict": True})
+
+
+def test_an_answer_before_its_question(call: Call, serve: Callable[..., Server]) -> None:
+    """Two answers at once: the second one isn't silently taken for the answer to the next question."""
+    other = {**COUNTS, "taskCounts": {**COUNTS["taskCounts"], "active": 99}}
+
+    def twice(peer: Peer) -> None:
+        own = header(peer.head, "client-request-id") or ""
+        first = answer(client_request_id=own, connection="keep-alive").raw()
+        peer.send(first + answer(other, connection="keep-alive").raw())
+
+    server = serve(twice)
+    first, second = call.times(2, server.url)
+    assert first.inconsistencies == ()
+    assert second.task_counts.active != 99 or second.inconsistencies[0].invariant == "echo"

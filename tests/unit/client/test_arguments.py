@@ -279,3 +279,10 @@ def test_endpoint_is_read_only(call: Call) -> None:
     """Where requests go can't be changed under a signature."""
     with pytest.raises(AttributeError):
         call.client_type(ENDPOINT, SharedKey("other", ACCESS_KEY)).endpoint = "https://b.example"
+
+
+@pytest.mark.parametrize("host", ["999.1.1.1", "xn--zz.example"])
+def test_hosts_that_are_none(call: Call, host: str) -> None:
+    """A host that can't be one is refused at once, not at the first call."""
+    with pytest.raises(ValueError, match="neither a name nor an address"):
+        call.client_type(f"https://{host}", KEY)

@@ -1,6 +1,9 @@
 """How an endpoint is reached: proxies and certificates, from arguments and from the environment."""
 
+import contextlib
+import socket
 import ssl
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +12,8 @@ import httpx
 import pytest
 
 from support import ENDPOINT, KEY, Authority, Call, NoPauses, Peer, Script, Server, always, answer, header
-from taskcounts import RetryPolicy, ServiceUnreachable
-from taskcounts._connection import connection, environment_proxy, is_loopback
+from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable, TaskCountsClient
+from taskcounts._connection import Reach, connection, environment_proxy, is_loopback
 
 FAR = "http://batch.example"
 ONCE = {"retry": RetryPolicy(max_attempts=1), "timeout": 2.0}
@@ -112,7 +115,7 @@ def test_environment_is_not_trusted(call: Call, proxy: Server, monkeypatch: pyte
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
-    assert connection(FAR, None, None, trust_env=False).proxy is None
+    assert connection(FAR, Reach(None, None, False)).proxy is None
     call.client_type(ENDPOINT, KEY, trust_env=False)
 
 
@@ -123,8 +126,11 @@ def test_proxies_that_are_none(call: Call, monkeypatch: pytest.MonkeyPatch, url:
     """What isn't the URL of a proxy is refused, and not shown: it may hold a password."""
     with pytest.raises(ValueError, match="the proxy is not a URL such as") as caught:
         call.client_type(ENDPOINT, KEY, proxy=url)
-    assert "secretword" not in str(caught.value)
-    assert caught.value.__suppress_context__
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [frame for frame in shown.stack if "tests" not in Path(frame.filename).parts]
+    assert frames
+    assert "secretword" not in str(caught.value) + repr([frame.locals for frame in frames])
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
@@ -138,7 +144,7 @@ def test_socks(call: Call, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None
 def test_socks_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """With that package SOCKS is left to httpx."""
     monkeypatch.setattr("taskcounts._connection.find_spec", dict.fromkeys(["socksio"], object()).get)
-    proxy = connection(ENDPOINT, "socks5://127.0.0.1:1080", None, trust_env=False).proxy
+    proxy = connection(ENDPOINT, Reach("socks5://127.0.0.1:1080", None, False)).proxy
     assert proxy is not None
     assert proxy.url.scheme == "socks5"
 
@@ -227,12 +233,12 @@ def test_environment_that_cannot_be_read(
 def test_plain_http_loads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     """For plain http no certificates are loaded: none will be checked, and it takes time."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    assert connection("http://127.0.0.1", None, None, trust_env=True).tls.verify_mode is ssl.CERT_REQUIRED
+    assert connection("http://127.0.0.1", Reach(None, None, True)).tls.verify_mode is ssl.CERT_REQUIRED
 
 
 def test_default_certificates() -> None:
     """Without any wish certificates are checked, by the list that comes with httpx."""
-    tls = connection(ENDPOINT, None, None, trust_env=True).tls
+    tls = connection(ENDPOINT, Reach(None, None, True)).tls
     assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert len(tls.get_ca_certs()) > 50
 
@@ -269,3 +275,68 @@ def test_certificates_are_always_checked(call: Call, verify: Any) -> None:
     """There is no switch that takes any certificate; who wants that has to build the SSLContext."""
     with pytest.raises(TypeError, match="certificates are always checked"):
         call.client_type(ENDPOINT, KEY, verify=verify)
+
+
+def test_tls_through_a_tls_proxy(call: Call, serve: Callable[..., Server], authority: Authority) -> None:
+    """An https proxy carries a connection to an https endpoint, TLS inside TLS."""
+    secure = serve(always(answer()), authority.server)
+    proxy = serve(lambda peer: tunnel(peer, secure.port), authority.server)
+    client = {"proxy": proxy.url, "verify": str(authority.certificate)}
+    assert call(secure.url, client=client).attempts == 1
+    assert proxy.requests[0].startswith(b"CONNECT 127.0.0.1:")
+    assert secure.requests[0].startswith(b"GET /jobs/job-1/taskcounts")
+
+
+def tunnel(peer: Peer, port: int) -> None:
+    """Carry bytes to and fro, as a proxy does after CONNECT, until one side ends."""
+    peer.send(b"HTTP/1.1 200 Connected\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", port)) as far:
+        near = peer.socket
+        near.settimeout(0.05)
+        far.settimeout(0.05)
+        while not peer.server.stopped.is_set():
+            for source, sink in ((near, far), (far, near)):
+                with contextlib.suppress(TimeoutError):
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    sink.sendall(data)
+
+
+def test_a_silent_address_leaves_time_for_the_next(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host's first address that doesn't answer takes its share of the time, and not all of it."""
+    server = serve(always(answer()))
+    shares: list[float] = []
+    # Nobody answers there; connecting is made to take as long as it is given.
+    silent = ("127.0.0.2", server.port)
+    real = socket.create_connection
+
+    def connect(address: tuple[str, int], timeout: float, **options: Any) -> socket.socket:
+        shares.append(timeout)
+        if address == silent:
+            raise TimeoutError
+        return real(address, timeout, **options)
+
+    entries = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, server.port))
+        for host in ("127.0.0.2", "127.0.0.1")
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: entries)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with TaskCountsClient(server.url, KEY, retry=RetryPolicy(max_attempts=1)) as client:
+        assert client.get_job_task_counts("job-1", deadline=4).attempts == 1
+    assert shares[0] < 2.1
+    assert shares[1] > 3
+
+
+def test_no_token_through_a_proxy_without_tls(call: Call) -> None:
+    """A token that may go to this machine without TLS doesn't go there through somebody's proxy."""
+    with pytest.raises(ValueError, match="through a proxy"):
+        call.client_type(
+            "http://localhost:1",
+            BearerToken("opaque"),
+            allow_token_over_http=True,
+            proxy="http://127.0.0.1:9",
+        )

@@ -5,6 +5,7 @@ import gc
 import math
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,7 @@ from support import (
     Server,
     always,
     answer,
+    error,
 )
 from taskcounts import (
     AsyncTaskCountsClient,
@@ -34,6 +36,7 @@ from taskcounts import (
     RetryPolicy,
     ServiceBusy,
     ServiceUnreachable,
+    TaskCountsClient,
 )
 from taskcounts._timed import TimedBackend, TimedStream, TimeIsUp, attempt
 
@@ -238,7 +241,7 @@ def test_transport_that_is_slow_between_chunks() -> None:
 def test_no_operation_begins_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """When an attempt's time is over, nothing more is read, written or connected for it."""
     monkeypatch.setattr(attempt, "ends", time.monotonic() - 1)
-    inner = Mock()
+    inner = Mock(get_extra_info=lambda _: None)
     stream = TimedStream(inner)
     for act in (
         lambda: stream.read(1),
@@ -299,3 +302,96 @@ def test_host_without_an_address(call: Call) -> None:
     with pytest.raises(ServiceUnreachable) as caught:
         call(f"https://{'a' * 64}.invalid", client={"clock": FakeClock()})
     assert caught.value.attempts == 4
+
+
+def test_server_that_drips_tls_inside_tls(serve: Callable[..., Server], authority: Authority) -> None:
+    """A handshake inside an https proxy's TLS that comes a byte at a time doesn't hold a call either."""
+
+    def drip(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 200 Connected\r\n\r\n")
+        # The head of a TLS record that says it is long.
+        peer.send(b"\x16\x03\x03\x40\x00")
+        for _ in range(40):
+            peer.send(b"\x02")
+            if peer.wait(0.05):
+                return
+
+    proxy = serve(drip, authority.server)
+    started = time.monotonic()
+    with (
+        TaskCountsClient(
+            "https://127.0.0.1:9", KEY, proxy=proxy.url, verify=str(authority.certificate), deadline=DEADLINE
+        ) as client,
+        pytest.raises(DeadlineExceeded),
+    ):
+        client.get_job_task_counts("job-1")
+    assert time.monotonic() - started < DEADLINE + GRACE
+
+
+def test_a_tls_proxy_that_hangs_up(serve: Callable[..., Server], authority: Authority) -> None:
+    """A tunnel that ends in the middle of the inner handshake is a broken connection."""
+
+    def hang_up(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 200 Connected\r\n\r\n")
+        peer.socket.shutdown(socket.SHUT_RDWR)
+
+    proxy = serve(hang_up, authority.server)
+    retry = RetryPolicy(max_attempts=1)
+    with (
+        TaskCountsClient(
+            "https://127.0.0.1:9", KEY, proxy=proxy.url, verify=str(authority.certificate), retry=retry
+        ) as client,
+        pytest.raises(ServiceUnreachable),
+    ):
+        client.get_job_task_counts("job-1", deadline=5)
+
+
+def test_closing_ends_what_goes_on(serve: Callable[..., Server]) -> None:
+    """A client that is closed while another thread asks doesn't begin another attempt."""
+    server = serve(Peer.wait)
+    client = TaskCountsClient(server.url, KEY, timeout=0.3, retry=RetryPolicy(first_pause=0))
+    ended: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            client.get_job_task_counts("job-1")
+        except ServiceUnreachable as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while not server.requests:
+        time.sleep(0.01)
+    client.close()
+    thread.join(5)
+    assert [str(error).partition(": ")[2].partition(" (")[0] for error in ended] == [
+        f"no answer from {server.url}: the client was closed"
+    ]
+
+
+def test_closing_ends_what_goes_on_async(serve: Callable[..., Server]) -> None:
+    """The same goes for tasks."""
+    server = serve(Peer.wait)
+
+    async def ask_and_close() -> None:
+        client = AsyncTaskCountsClient(server.url, KEY, timeout=0.3, retry=RetryPolicy(first_pause=0))
+        task = asyncio.create_task(client.get_job_task_counts("job-1"))
+        while not server.requests:  # noqa: ASYNC110 - another thread's list.
+            await asyncio.sleep(0.01)
+        await client.close()
+        with pytest.raises(ServiceUnreachable, match="the client was closed"):
+            await task
+
+    asyncio.run(ask_and_close())
+
+
+@pytest.mark.parametrize("wish", ["9" * 30, "9" * 300, "9" * 400])
+def test_no_limit_is_no_reason_to_wait_for_ever(call: Call, clock: FakeClock, wish: str) -> None:
+    """A wish of ages ends a call even where there is no deadline."""
+    with pytest.raises(ServiceBusy, match="the service asks to wait"):
+        call(
+            Script(error(429, "TooManyRequests", retry_after=wish)),
+            client={"clock": clock},
+            deadline=math.inf,
+        )
+    assert clock.pauses == []

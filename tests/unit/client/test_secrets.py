@@ -6,6 +6,7 @@ import logging
 import pickle
 import socket
 import traceback
+import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +33,14 @@ from support import (
     header,
     wire,
 )
-from taskcounts import BearerToken, RetryPolicy, SharedKey, TaskCountsError
+from taskcounts import (
+    BearerToken,
+    ContractViolation,
+    RetryPolicy,
+    SharedKey,
+    TaskCountsClient,
+    TaskCountsError,
+)
 from taskcounts._transport import _causes
 
 WRAPPER = str(Path(taskcounts.__file__).parent)
@@ -294,3 +302,45 @@ def test_nonsense_of_a_credential(call: Call, caplog: pytest.LogCaptureFixture) 
     with nothing_leaks(caplog):
         call(Script(answer()), credential=StaticCredential(f"Bearer {TOKEN}"))
     assert json.dumps(TOKEN) not in caplog.text
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+def test_interruptions(call: Call, credential: Any, interruption: type[BaseException]) -> None:
+    """What passes through from the transport leaves the transport's frames behind: they hold the headers."""
+    held: list[Any] = []
+
+    def interrupt(request: httpx.Request) -> Any:
+        headers = request.headers.raw
+        held.append(headers)
+        raise interruption
+
+    with pytest.raises(interruption) as caught:
+        call(interrupt, credential=credential, client={"retry": RetryPolicy(max_attempts=1)})
+    assert held
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "interrupt" not in [frame.name for frame in shown.stack]
+
+
+def test_frames_of_a_refused_client() -> None:
+    """An error reporter can show a client that refuses its arguments."""
+    with pytest.raises(ValueError, match="the endpoint is not") as caught:
+        TaskCountsClient("not an endpoint!", KEY)
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert any("TaskCountsClient()" in (frame.locals or {}).get("self", "") for frame in shown.stack)
+
+
+def test_other_spellings(call: Call, credential: Any) -> None:
+    """A secret is found as JSON and as URLs may spell it, too."""
+
+    def reply(request: httpx.Request) -> Any:
+        secret = _only(request.headers["authorization"])
+        spelt = secret.replace("/", "\\/"), urllib.parse.quote(secret, safe="")
+        return answer(f'{{"a": "{spelt[0]}", "b": "{spelt[1]}"}}'.encode())
+
+    script = Script(reply)
+    with pytest.raises(ContractViolation) as caught:
+        call(script, credential=credential)
+    secret = _only(script.requests[0].headers["authorization"])
+    told = str(vars(caught.value))
+    assert "<hidden>" in told
+    assert leaks(told.replace("\\", "") + urllib.parse.unquote(told), [secret]) == []

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import get_completion_class
 
-from taskcounts import SharedKey, Snapshot, TaskCountsClient, TaskCountsError, TokenCredential, __version__
+from taskcounts import SharedKey, TaskCountsClient, TaskCountsError, TokenCredential, __version__
 from taskcounts._arguments import check_job_id, check_service_timeout
 from taskcounts.cli.outcome import CommandError, Exit, code_and_hint, complain, explain
-from taskcounts.cli.output import WRITERS
+from taskcounts.cli.output import WRITERS, Writer
 from taskcounts.client import DEFAULT_DEADLINE, DEFAULT_TIMEOUT
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -23,6 +23,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code. No traceback gets out of here."""
+    if sys.stdout is None:
+        complain("there is no standard output to write to")
+        return Exit.INPUT_OUTPUT
     try:
         return int(cli.main(arguments, prog_name="taskcounts", standalone_mode=False) or Exit.OK)
     except (click.Abort, KeyboardInterrupt):
@@ -74,7 +77,7 @@ def account_options(command: Command) -> Command:
         ),
         click.option(
             "--key-file",
-            type=click.File("r"),
+            type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
             metavar="FILE",
             help="Read the access key from a file, or - for stdin.",
         ),
@@ -148,21 +151,29 @@ def get(
     first_failure = Exit.OK
     with make_client(**options) as client:
         writer = WRITERS[output]()
-        for job in jobs:
-            result: Snapshot | TaskCountsError
-            try:
-                result = client.get_job_task_counts(job, service_timeout=service_timeout)
-            except TaskCountsError as error:
-                result = error
-                code, hint = code_and_hint(error)
-                complain(str(error), hint)
+        try:
+            for job in jobs:
+                code = ask(client, job, service_timeout, writer)
                 first_failure = first_failure or code
-            else:
-                for broken in result.inconsistencies:
-                    complain(f"job {job!r}: {broken.text}: at least one of them is wrong", word="warning")
-            writer.add(result)
-        writer.end()
+        finally:
+            # What was counted before an interruption isn't lost.
+            writer.end()
     return first_failure
+
+
+def ask(client: TaskCountsClient, job: str, service_timeout: int | None, writer: Writer) -> Exit:
+    """Hand the counts of a job to the writer, or the error, which is told as well; return its exit code."""
+    try:
+        snapshot = client.get_job_task_counts(job, service_timeout=service_timeout)
+    except TaskCountsError as error:
+        code, hint = code_and_hint(error)
+        complain(str(error), hint)
+        writer.add(error)
+        return code
+    for doubt in snapshot.inconsistencies:
+        complain(f"job {job!r}: {doubt.text}; don't rely on these numbers", word="warning")
+    writer.add(snapshot)
+    return Exit.OK
 
 
 def make_client(
@@ -176,7 +187,7 @@ def make_client(
         if auth == "entra":
             credential = entra_credential()
         else:
-            key = key_file.read() if key_file else key
+            key = read_key(key_file) if key_file else key
             if not account:
                 raise CommandError("no account is given", "set AZURE_BATCH_ACCOUNT, or pass --account")
             if not key:
@@ -188,6 +199,15 @@ def make_client(
         return TaskCountsClient(endpoint, credential, **options)
     except ValueError as error:
         raise CommandError(str(error)) from None
+
+
+def read_key(path: Path) -> str:
+    """Return what a file holds; ``-`` is standard input."""
+    if str(path) != "-":
+        return path.read_text(encoding="utf-8", errors="replace")
+    if sys.stdin is None:
+        raise CommandError("there is no standard input to read the access key from")
+    return sys.stdin.read()
 
 
 def entra_credential() -> TokenCredential:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from enum import IntEnum
 
 import click
@@ -83,6 +84,8 @@ def explain(error: Exception) -> tuple[Exit, str, str | None]:
 
 def complain(text: str, hint: str | None = None, word: str = "error") -> None:
     """Write one line, and a second one with a hint, to stderr."""
-    click.echo(f"{click.style(word + ':', bold=True)} {one_line(text, 2000)}", err=True)
-    if hint:
-        click.echo(f"{click.style('hint:', bold=True)} {hint}", err=True)
+    # Talk that can't be written must not cost data that can.
+    with contextlib.suppress(OSError):
+        click.echo(f"{click.style(word + ':', bold=True)} {one_line(text, 2000)}", err=True)
+        if hint:
+            click.echo(f"{click.style('hint:', bold=True)} {hint}", err=True)
