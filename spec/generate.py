@@ -40,6 +40,8 @@ OPERATION = ("/jobs/{jobId}/taskcounts", "get")
 # What the derived schemas may say; `taskcounts` checks answers against no more and no less.
 SCHEMA_WORDS = {"type", "format", "minimum", "required", "properties", "items"}
 PROSE = {"description", "example", "x-invariants"}
+TYPES = {"object", "array", "string", "integer"}
+INTEGER_FORMATS = {"int32", "int64"}
 
 HEADER = '''"""What the fragment says of the operation, as data; derived from spec/ by `make generate`."""
 
@@ -127,15 +129,16 @@ def contract_module(fragment: dict[str, Any]) -> str:
         parameter = resolve(fragment, reference)
         parameters[parameter["name"]] = {"in": parameter["in"], **parameter["schema"]}
     schemas = fragment["components"]["schemas"]
+    result = plain_schema(fragment, schemas["TaskCountsResult"])
     values: list[tuple[str, str, Any]] = [
         ("API_VERSION", "str", parameters["api-version"]["const"]),
         ("METHOD", "str", method.upper()),
         ("PATH", "str", path),
         ("MEDIA_TYPE", "str", next(iter(operation["responses"]["200"]["content"]))),
         ("PARAMETERS", "dict[str, dict[str, Any]]", parameters),
-        ("RESULT", "dict[str, Any]", plain_schema(fragment, schemas["TaskCountsResult"])),
+        ("RESULT", "dict[str, Any]", result),
         ("ERROR", "dict[str, Any]", plain_schema(fragment, schemas["BatchError"])),
-        ("INVARIANTS", "tuple[dict[str, Any], ...]", invariants(schemas["TaskCountsResult"])),
+        ("INVARIANTS", "tuple[dict[str, Any], ...]", invariants(schemas["TaskCountsResult"], result)),
         (
             "ERROR_CODES",
             "dict[int, tuple[str, ...]]",
@@ -161,6 +164,9 @@ def plain_schema(fragment: dict[str, Any], schema: dict[str, Any]) -> dict[str, 
     unknown = set(schema) - SCHEMA_WORDS
     if unknown:
         raise GenerationError(f"{FRAGMENT.name}: answers aren't checked for {', '.join(sorted(unknown))}")
+    kind, form = schema.get("type"), schema.get("format")
+    if kind not in TYPES or (form in INTEGER_FORMATS) != (kind == "integer"):
+        raise GenerationError(f"{FRAGMENT.name}: answers aren't checked for the type {kind}, format {form}")
     if "properties" in schema:
         schema["properties"] = {
             name: plain_schema(fragment, member) for name, member in schema["properties"].items()
@@ -170,17 +176,30 @@ def plain_schema(fragment: dict[str, Any], schema: dict[str, Any]) -> dict[str, 
     return schema
 
 
-def invariants(schema: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+def invariants(schema: dict[str, Any], result: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     """Return the invariants of a schema, each `whole` and `parts` as paths of member names."""
     return tuple(
         {
             "name": rule["name"],
             "description": rule["description"],
-            "whole": tuple(rule["whole"].split(".")),
-            "parts": tuple(tuple(part.split(".")) for part in rule["parts"]),
+            "whole": counter_path(rule["whole"], result),
+            "parts": tuple(counter_path(part, result) for part in rule["parts"]),
         }
         for rule in schema["x-invariants"]
     )
+
+
+def counter_path(text: str, result: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names on the way to a number that every answer has; refuse any other path."""
+    path = tuple(text.split("."))
+    schema = result
+    for name in path:
+        if name not in schema.get("required", ()):
+            raise GenerationError(f"{FRAGMENT.name}: the invariants name {text!r}; answers needn't have it")
+        schema = schema["properties"][name]
+    if schema["type"] != "integer":
+        raise GenerationError(f"{FRAGMENT.name}: the invariants name {text!r}, which is no number")
+    return path
 
 
 def inputs() -> list[Path]:
@@ -207,8 +226,12 @@ def run(*command: str | Path) -> None:
 
 def replace(fresh: Path, target: Path) -> None:
     """Put the fresh tree in the place of the old one, leaving nothing of that."""
+    beside = target.with_name(target.name + ".fresh")
+    shutil.rmtree(beside, ignore_errors=True)
+    # The old one goes only when the new one is there, whole.
+    shutil.copytree(fresh, beside)
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(fresh, target)
+    beside.rename(target)
 
 
 def compare(fresh: Path, target: Path) -> None:
