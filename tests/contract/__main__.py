@@ -12,14 +12,13 @@ import sys
 from pathlib import Path
 
 import click
-import httpx
 
-from contract.emulated import make_emulator, make_target
+from contract.emulated import make_emulator, make_target, socket_engine
 from contract.run import EXAMPLES, Report, run
 from contract.target import Target
 from taskcounts import BearerToken, SharedKey
 from taskcounts._arguments import check_endpoint, check_job_id, check_token_channel
-from taskcounts._connection import Reach, connection
+from taskcounts._connection import Reach
 
 
 @click.command()
@@ -58,15 +57,13 @@ def _endpoint(endpoint: str, job: str | None, rate: float, examples: int) -> Rep
     try:
         endpoint = check_endpoint(endpoint)
         credential = _credential()
-        reach = Reach(None, None, trust_env=True)
         if isinstance(credential, BearerToken):
-            check_token_channel(endpoint, allow_token_over_http=True, reach=reach)
-        route = connection(endpoint, reach)
+            check_token_channel(endpoint, True, Reach(None, None, trust_env=True))
         target = Target(
             endpoint=endpoint,
             job=check_job_id(job),
             credential=credential,
-            transport=httpx.HTTPTransport(verify=route.tls, proxy=route.proxy),
+            engine=socket_engine(endpoint),
             pause=1 / rate,
         )
     except ValueError as error:

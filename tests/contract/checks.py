@@ -114,6 +114,15 @@ def status(answered: Answered) -> Complaints:
         yield f"the status is {answered.status}"
 
 
+def secrecy(answered: Answered) -> Complaints:
+    """No answer repeats the signature or token that it was asked with."""
+    secret = answered.secret
+    where = answered.body.decode("utf-8", "replace").replace("\\/", "/") + str(dict(answered.headers))
+    # What is shorter than this guards nothing, and may stand in any text.
+    if len(secret) >= 16 and secret in where:
+        yield "the answer repeats the signature or token of the request"
+
+
 EVERY_ANSWER: dict[str, Check] = {
     "status": status,
     "media-type": media_type,
@@ -123,6 +132,7 @@ EVERY_ANSWER: dict[str, Check] = {
     "invariants": invariants,
     "error-body": error_body,
     "error-code": error_code,
+    "secrecy": secrecy,
 }
 
 

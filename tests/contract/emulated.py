@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
-
-import httpx
 
 from contract.target import Counts, InProcess, Target
 from taskcounts import SharedKey
+from taskcounts._connection import Reach, connection
+from taskcounts._transport import HttpxEngine
 from taskcounts.emulator import Emulator
 
 JOB = "nightly-render"
@@ -23,18 +24,31 @@ JOBS: dict[str, list[dict[str, Any]]] = {
     ],
     "empty": [],
     "Mixed_Case-1": [{"count": 1, "state": "completed", "result": "success"}],
+    # The one's id begins with the other's.
     "nightly:job-1": [{"count": 1, "state": "active", "requiredSlots": 4}],
-    "large": [{"count": 1500, "state": "running", "requiredSlots": 2}],
+    "nightly:job-12": [{"count": 2, "state": "running", "requiredSlots": 3}],
+    # More than a page of a listing, and more slots than 16 bits hold.
+    "large": [
+        {"count": 1100, "state": "active", "requiredSlots": 101},
+        {"count": 1200, "state": "running", "requiredSlots": 102},
+        {"count": 1300, "state": "completed", "result": "success", "requiredSlots": 103},
+        {"count": 1400, "state": "completed", "result": "failure", "requiredSlots": 104},
+    ],
 }
 KNOWN: dict[str, Counts] = {
     JOB: ((9, 7, 8, 2, 6), (18, 16, 16, 10, 6)),
     "empty": ((0, 0, 0, 0, 0), (0, 0, 0, 0, 0)),
     "Mixed_Case-1": ((0, 0, 1, 1, 0), (0, 0, 1, 1, 0)),
     "nightly:job-1": ((1, 0, 0, 0, 0), (4, 0, 0, 0, 0)),
-    "large": ((0, 1500, 0, 0, 0), (0, 3000, 0, 0, 0)),
+    "nightly:job-12": ((0, 2, 0, 0, 0), (0, 6, 0, 0, 0)),
+    "large": ((1100, 1200, 2700, 1300, 1400), (111100, 122400, 279500, 133900, 145600)),
 }
-# One running task succeeds; preparing ones don't yet run.
-MOVED: Counts = ((9, 6, 9, 3, 6), (18, 15, 17, 11, 6))
+# One running task of one slot succeeds, another one fails, and an active one of two slots starts.
+MOVES: tuple[tuple[dict[str, int], Counts], ...] = (
+    ({"succeed": 1}, ((9, 6, 9, 3, 6), (18, 15, 17, 11, 6))),
+    ({"fail": 1}, ((9, 5, 10, 3, 7), (18, 14, 18, 11, 7))),
+    ({"start": 1}, ((8, 6, 10, 3, 7), (16, 16, 18, 11, 7))),
+)
 
 
 def make_emulator(**settings: Any) -> Emulator:
@@ -48,16 +62,21 @@ def make_emulator(**settings: Any) -> Emulator:
 def make_target(emulator: Emulator, app: Any = None) -> Target:
     """Return the target of an emulator: an application in this process, or its socket where none is given."""
 
-    def move() -> Counts:
-        emulator.step(JOB, succeed=1)
-        return MOVED
+    def move(step: dict[str, int], counts: Counts) -> Counts:
+        emulator.step(JOB, **step)
+        return counts
 
     return Target(
         endpoint="http://emulator.test" if app else emulator.endpoint,
         job=JOB,
         credential=SharedKey(emulator.account, emulator.key),
-        transport=InProcess(app) if app else httpx.HTTPTransport(),
+        engine=HttpxEngine(InProcess(app)) if app else socket_engine(emulator.endpoint),
         gets_only=False,
         known=KNOWN,
-        move=move,
+        moves=tuple(partial(move, step, counts) for step, counts in MOVES),
     )
+
+
+def socket_engine(endpoint: str) -> HttpxEngine:
+    """Return what carries requests over a socket."""
+    return HttpxEngine.over(connection(endpoint, Reach(None, None, trust_env=True)))

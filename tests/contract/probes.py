@@ -68,10 +68,13 @@ def fresh_ids(target: Target) -> Judged:
     yield second, "two answers carry the same request-id" if same else None
 
 
-def bad_own_id(target: Target) -> Judged:
-    """A client-request-id with braces is refused."""
-    headers = {"client-request-id": "{" + new_guid() + "}"}
-    yield expect(target.ask(headers=headers), 400, "InvalidHeaderValue")
+def bad_headers(target: Target) -> Judged:
+    """A client-request-id with braces, or a flag that is neither true nor false, is refused."""
+    for headers in (
+        {"client-request-id": "{" + new_guid() + "}"},
+        *({"return-client-request-id": flag} for flag in ("1", "yes", "truee")),
+    ):
+        yield expect(target.ask(headers=headers), 400, "InvalidHeaderValue")
 
 
 def version_required(target: Target) -> Judged:
@@ -90,8 +93,15 @@ def service_timeout(target: Target) -> Judged:
     for seconds in ("1", "30", "31", "2147483647"):
         yield expect(target.ask(f"{target.path()}?{VERSION}&timeout={seconds}"), 200)
     refusals = ("InvalidQueryParameterValue", "OutOfRangeQueryParameterValue")
-    for nonsense in ("0", "-1", "abc", "1.5", "2147483648"):
+    # Some of these a lenient parser takes for numbers.
+    for nonsense in ("0", "-1", "abc", "1.5", "2147483648", "%2B5", "2_0", "%2020", "1e1", "%D9%A1"):
         yield expect(target.ask(f"{target.path()}?{VERSION}&timeout={nonsense}"), 400, *refusals)
+
+
+def repeated_query(target: Target) -> Judged:
+    """A query parameter that stands twice is refused: which one holds?"""
+    for query in (f"{VERSION}&{VERSION}", f"{VERSION}&timeout=10&timeout=20"):
+        yield expect(target.ask(f"{target.path()}?{query}"), 400, "InvalidQueryParameterValue")
 
 
 def unknown_job(target: Target) -> Judged:
@@ -120,10 +130,10 @@ def true_counts(target: Target) -> Judged:
 
 
 def movement(target: Target) -> Judged:
-    """When a task moves, the counts follow."""
-    assert target.move is not None
-    counts = target.move()
-    yield _compare(target.ask(), target.job, counts)
+    """When tasks start, succeed and fail, the counts follow."""
+    for move in target.moves:
+        counts = move()
+        yield _compare(target.ask(), target.job, counts)
 
 
 def _compare(answered: Answered, job: str, counts: Counts) -> tuple[Answered, str | None]:
@@ -134,20 +144,32 @@ def _compare(answered: Answered, job: str, counts: Counts) -> tuple[Answered, st
 
 
 def no_credential(target: Target) -> Judged:
-    """Without a credential there are no counts."""
-    yield expect(target.ask(authorization=""), 401, "AuthenticationFailed")
+    """Without a credential there are no counts, nor is it told which jobs there are."""
+    unknown = f"{target.path('no-such-job')}?{VERSION}"
+    for asked in (None, unknown):
+        answered = target.ask(asked, own_headers(), authorization="")
+        yield expect(answered, 401, "AuthenticationFailed")
+        if answered.status == 401 and "www-authenticate" not in answered.headers:
+            yield answered, "a 401 must say in WWW-Authenticate how to authenticate (RFC 9110, 15.5.2)"
+
+
+def own_headers() -> dict[str, str]:
+    """Return headers that ask for the caller's id back: refusals have to do so, too."""
+    return {"client-request-id": new_guid(), "return-client-request-id": "true"}
 
 
 def malformed_credential(target: Target) -> Judged:
     """An Authorization header that is none is refused."""
     for nonsense in ("SharedKey", "Basic dXNlcjpwYXNz", "nonsense"):
-        yield expect(target.ask(authorization=nonsense), 400, "InvalidAuthenticationInfo")
+        yield expect(
+            target.ask(None, own_headers(), authorization=nonsense), 400, "InvalidAuthenticationInfo"
+        )
 
 
 def wrong_signature(target: Target) -> Judged:
     """A signature made with another key gives no counts."""
     stranger = SharedKey(_account(target), base64.b64encode(bytes(64)).decode())
-    yield expect(target.ask(credential=stranger), 403, "AuthenticationFailed")
+    yield expect(target.ask(None, own_headers(), credential=stranger), 403, "AuthenticationFailed")
 
 
 def other_account(target: Target) -> Judged:
@@ -159,10 +181,17 @@ def other_account(target: Target) -> Judged:
 
 
 def stale_date(target: Target) -> Judged:
-    """A request that was signed an hour ago, or will be in an hour, gives no counts."""
-    for away in (-1, 1):
-        date = datetime.now(UTC) + timedelta(hours=away)
-        yield expect(target.ask(date=date), 403, "AuthenticationFailed")
+    """A request that was signed more than 15 minutes ago gives no counts; a little less is allowed."""
+    for minutes, status, codes in ((-16, 403, ["AuthenticationFailed"]), (-14, 200, [])):
+        date = datetime.now(UTC) + timedelta(minutes=minutes)
+        yield expect(target.ask(date=date), status, *codes)
+
+
+def early_date(target: Target) -> Judged:
+    """The same goes for a clock that is fast."""
+    for minutes, status, codes in ((16, 403, ["AuthenticationFailed"]), (14, 200, [])):
+        date = datetime.now(UTC) + timedelta(minutes=minutes)
+        yield expect(target.ask(date=date), status, *codes)
 
 
 def signed_query(target: Target) -> Judged:
@@ -212,7 +241,7 @@ def _needs_own_job(target: Target) -> str | None:
 
 
 def _needs_movement(target: Target) -> str | None:
-    return None if target.move else "needs a job whose tasks can be moved"
+    return None if target.moves else "needs a job whose tasks can be moved"
 
 
 def _needs_shared_key_and_own(target: Target) -> str | None:
@@ -224,10 +253,11 @@ PROBES: dict[str, Probe] = {
     "right-request": Probe(right_request),
     "own-id": Probe(own_id),
     "fresh-ids": Probe(fresh_ids),
-    "bad-own-id": Probe(bad_own_id),
+    "bad-headers": Probe(bad_headers),
     "version-required": Probe(version_required),
     "query-names": Probe(query_names),
     "service-timeout": Probe(service_timeout),
+    "repeated-query": Probe(repeated_query, _needs_own_job),
     "unknown-job": Probe(unknown_job),
     "job-case": Probe(job_case),
     "stillness": Probe(stillness),
@@ -238,6 +268,7 @@ PROBES: dict[str, Probe] = {
     "wrong-signature": Probe(wrong_signature, _needs_shared_key),
     "other-account": Probe(other_account, _needs_shared_key_and_own),
     "stale-date": Probe(stale_date, _needs_shared_key),
+    "early-date": Probe(early_date, _needs_shared_key_and_own),
     "signed-query": Probe(signed_query, _needs_shared_key_and_own),
     "signed-path": Probe(signed_path, _needs_shared_key_and_own),
     "wrong-token": Probe(wrong_token),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
 
 from taskcounts import SharedKey
+from taskcounts.retry import http_date
 
 App = Callable[..., Any]
 Scope = dict[str, Any]
@@ -202,6 +203,56 @@ def drop(block: int, counter: str) -> Callable[[Exchange], None]:
     return counts(spoil)
 
 
+def capped(block: int, counter: str, most: int) -> Callable[[Exchange], None]:
+    """Count no further than a page goes."""
+
+    def spoil(*blocks: dict[str, Any]) -> None:
+        blocks[block][counter] = min(blocks[block][counter], most)
+
+    return counts(spoil)
+
+
+def wrapped(block: int, counter: str, modulus: int) -> Callable[[Exchange], None]:
+    """Count in too few bits."""
+
+    def spoil(*blocks: dict[str, Any]) -> None:
+        blocks[block][counter] %= modulus
+
+    return counts(spoil)
+
+
+def remembered(counter: str) -> Callable[[Exchange], None]:
+    """Answer one counter of each job as it was at first."""
+
+    def spoil(exchange: Exchange) -> None:
+        body = exchange.json
+        key = exchange.scope["path"].lower()
+        body["taskCounts"][counter] = int(exchange.memory.setdefault(key, str(body["taskCounts"][counter])))
+        exchange.json = body
+
+    return success(spoil)
+
+
+def tell_strangers(exchange: Exchange) -> None:
+    """Tell anybody which jobs there are."""
+    if exchange.status == 401 and "no-such-job" in exchange.scope["path"]:
+        exchange.status, exchange.json = 404, {"code": "JobNotFound", "message": {"value": "There is none."}}
+
+
+def no_echo_for_strangers(exchange: Exchange) -> None:
+    """Echo nothing to whoever isn't let in."""
+    if exchange.status in (401, 403):
+        exchange.headers.pop("client-request-id", None)
+
+
+def repeat_authorization(exchange: Exchange) -> None:
+    """Say what was wrong with a request, with all that it had."""
+    body = exchange.json
+    if isinstance(body, dict) and "message" in body:
+        body["message"]["value"] += f" Authorization: {exchange.asked.get('authorization')}"
+        exchange.json = body
+
+
 def failed_twice(tasks: dict[str, Any], _: dict[str, Any]) -> None:
     """Count the failed tasks beside the completed ones, as scripts do."""
     tasks["completed"] = tasks["succeeded"]
@@ -236,13 +287,21 @@ def any_account(scope: Scope) -> None:
         scope["resign"] = True
 
 
-def undated(scope: Scope) -> None:
-    """Take requests of any age."""
-    headers = headers_of(scope)
-    if headers.get("authorization", "").startswith("SharedKey ") and "ocp-date" in headers:
-        headers["ocp-date"] = format_datetime(datetime.now(UTC), usegmt=True)
-        scope["headers"] = [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
-        scope["resign"] = True
+def undated(minutes: int) -> Callable[[Scope], None]:
+    """Take requests of any age, or up to some minutes."""
+
+    def spoil(scope: Scope) -> None:
+        headers = headers_of(scope)
+        date = http_date(headers.get("ocp-date", ""))
+        if not headers.get("authorization", "").startswith("SharedKey ") or date is None:
+            return
+        now = datetime.now(UTC)
+        if not minutes or abs(now - date) < timedelta(minutes=minutes):
+            headers["ocp-date"] = format_datetime(now, usegmt=True)
+            scope["headers"] = [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
+            scope["resign"] = True
+
+    return spoil
 
 
 def edit_query(change: Callable[[list[str]], list[str]]) -> Callable[[Scope], None]:
@@ -290,6 +349,37 @@ def case_sensitive(parts: list[str]) -> list[str]:
 def drop_timeout(parts: list[str]) -> list[str]:
     """Take anything for a timeout."""
     return [part for part in parts if _named(part) != "timeout"]
+
+
+def pythonic_timeout(parts: list[str]) -> list[str]:
+    """Read a timeout as Python reads a number."""
+    changed = []
+    for part in parts:
+        name, _, text = part.partition("=")
+        try:
+            number = int(unquote(text)) if name.lower() == "timeout" else 0
+        except ValueError:
+            number = 0
+        changed.append(f"{name}={number}" if number > 0 and number < 2**31 else part)
+    return changed
+
+
+def last_of_two(parts: list[str]) -> list[str]:
+    """Take the last of a parameter that stands twice."""
+    return list({_named(part): part for part in parts}.values())
+
+
+def one_for_true(headers: dict[str, str]) -> None:
+    """Take 1 for true."""
+    if headers.get("return-client-request-id") == "1":
+        headers["return-client-request-id"] = "true"
+
+
+def beginning_of_id(scope: Scope) -> None:
+    """Find a job by the beginning of its id."""
+    if b"nightly%3Ajob-12" in scope["raw_path"]:
+        scope["raw_path"] = scope["raw_path"].replace(b"job-12", b"job-1")
+        scope["resign"] = True
 
 
 def refuse_long(parts: list[str]) -> list[str]:

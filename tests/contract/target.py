@@ -12,12 +12,22 @@ from typing import Any
 
 import httpx
 
+from taskcounts._steps import Failure, Request
+from taskcounts._transport import Engine
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.retry import retry_after_seconds
 from taskcounts_rest import contract
 
-# How often a throttled request is repeated before the run gives up.
+# How often a throttled request is repeated before the run gives up, and how long it waits at the most.
 PATIENCE = 3
+LONGEST_PAUSE = 120.0
+# Seconds that an answer may take.
+TIMEOUT = 30.0
+
+Counts = tuple[tuple[int, int, int, int, int], tuple[int, int, int, int, int]]
+"""Tasks, then slots: active, running, completed, succeeded, failed."""
+
+Move = Callable[[], Counts]
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,17 @@ class Answered:
     status: int
     headers: Mapping[str, str]
     body: bytes
-    response: httpx.Response = field(repr=False, compare=False)
+    secret: str = field(repr=False, compare=False)
+
+    @property
+    def response(self) -> httpx.Response:
+        """The answer as schemathesis takes it. What the connection did with it is no part of that."""
+        hop = ("content-encoding", "content-length", "transfer-encoding", "connection")
+        headers = {name: value for name, value in self.headers.items() if name not in hop}
+        request = httpx.Request(self.asked.method, "http://endpoint" + self.asked.target)
+        response = httpx.Response(self.status, headers=headers, content=self.body, request=request)
+        response.elapsed = timedelta()  # It is set only by httpx's clients.
+        return response
 
 
 class Unreachable(Exception):
@@ -59,21 +79,21 @@ class Target:
         endpoint: Its URL.
         job: A job that exists there and stands still during the run.
         credential: Who is asking.
-        transport: What carries the requests.
+        engine: What carries the requests, with all the limits that the client has.
         gets_only: Send nothing but GETs, and no more than a few wrong credentials.
         pause: Seconds between two requests.
         known: Jobs whose true counts the run knows, as tasks and as slots.
-        move: Moves a task of the job, where the run can do that, and returns its true counts then.
+        moves: Each moves a task of the job, where the run can do that, and returns its true counts then.
     """
 
     endpoint: str
     job: str
     credential: SharedKey | BearerToken
-    transport: httpx.BaseTransport
+    engine: Engine
     gets_only: bool = True
     pause: float = 0.0
     known: dict[str, Counts] = field(default_factory=dict)
-    move: Callable[[], Counts] | None = None
+    moves: tuple[Move, ...] = ()
     sleep: Callable[[float], None] = time.sleep
 
     def path(self, job: str | None = None) -> str:
@@ -121,32 +141,25 @@ class Target:
                 return answered
             throttled += 1
             wish = retry_after_seconds(answered.headers, datetime.now(UTC))
-            self.sleep(2.0**throttled if wish is None else wish)
+            pause = 2.0**throttled if wish is None else wish
+            if pause > LONGEST_PAUSE:
+                raise Unreachable(f"{asked}: {answered.status}, and to be asked again after {pause:g} s")
+            self.sleep(pause)
 
     def _send(self, asked: Asked, headers: Mapping[str, str]) -> Answered:
         if self.pause:
             self.sleep(self.pause)
-        encoded = {name: value.encode("latin-1", "replace") for name, value in headers.items()}
-        request = httpx.Request(
-            asked.method,
-            httpx.URL(self.endpoint).copy_with(raw_path=asked.target.encode("ascii")),
-            headers=encoded,  # type: ignore[arg-type]
-            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), 30.0)},
-        )
-        try:
-            response = self.transport.handle_request(request)
-            body = b"".join(response.stream)  # type: ignore[arg-type]
-            response.close()
-        except httpx.TransportError as error:
-            raise Unreachable(f"{asked}: {type(error).__name__}: {error}") from error
-        answer = httpx.Response(response.status_code, headers=response.headers, content=body, request=request)
-        answer.elapsed = timedelta()  # schemathesis reads it; httpx sets it only in its clients.
-        merged = {name.lower(): value for name, value in response.headers.items()}
-        return Answered(asked, response.status_code, merged, body, answer)
-
-
-Counts = tuple[tuple[int, int, int, int, int], tuple[int, int, int, int, int]]
-"""Tasks, then slots: active, running, completed, succeeded, failed."""
+        # Headers hold Latin-1; what a generated one has beyond that can't be sent.
+        sent = {name: value.encode("latin-1", "replace").decode("latin-1") for name, value in headers.items()}
+        answer = self.engine.send(Request(asked.method, self.endpoint + asked.target, sent), TIMEOUT)
+        failure = answer if isinstance(answer, Failure) else answer.broken
+        if failure is not None:
+            raise Unreachable(f"{asked}: {failure.reason}")
+        assert not isinstance(answer, Failure)
+        if answer.oversize:
+            raise Unreachable(f"{asked}: the answer has no end")
+        secret = headers.get("authorization", "").rpartition(" ")[2].rpartition(":")[2]
+        return Answered(asked, answer.status, answer.headers, answer.body, secret)
 
 
 class InProcess(httpx.BaseTransport):

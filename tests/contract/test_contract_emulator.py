@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
-import httpx
 import pytest
 
 from contract.checks import EVERY_ANSWER
-from contract.emulated import make_emulator, make_target
+from contract.emulated import make_emulator, make_target, socket_engine
 from contract.generated import CHECKS, generate
 from contract.probes import PROBES
 from contract.run import Report, run
@@ -29,7 +29,7 @@ def test_the_emulator_keeps_the_contract(over: str) -> None:
     with make_emulator() as emulator:
         target = make_target(emulator, emulator.app if over == "process" else None)
         report = run(target, examples=100)
-        target.transport.close()
+        target.engine.close()
     assert report.passed, report.text()
     assert not report.skipped
     assert set(report.judged) == {*EVERY_ANSWER, *PROBES, *CHECKS}
@@ -54,17 +54,23 @@ def test_a_run_that_saw_no_counts_fails() -> None:
     with make_emulator() as emulator:
         for job, key in (("no-such-job", emulator.key), ("nightly-render", "QUFB")):
             target = Target(
-                emulator.endpoint, job, SharedKey(emulator.account, key), httpx.HTTPTransport(), pause=0
+                emulator.endpoint,
+                job,
+                SharedKey(emulator.account, key),
+                socket_engine(emulator.endpoint),
+                pause=0,
             )
             report = run(target, examples=1)
-            target.transport.close()
+            target.engine.close()
             assert not report.passed
             assert "saw-counts" in {finding.check for finding in report.findings}
 
 
 def test_a_run_over_nothing_fails() -> None:
     """An endpoint that doesn't answer is reported as such."""
-    target = Target("http://127.0.0.1:9", "job", SharedKey("nobody", "QUFB"), httpx.HTTPTransport())
+    target = Target(
+        "http://127.0.0.1:9", "job", SharedKey("nobody", "QUFB"), socket_engine("http://127.0.0.1:9")
+    )
     report = run(target, examples=1)
     assert {finding.check for finding in report.findings} == {"reachable", "saw-counts"}
     assert "BREAKS THE CONTRACT" in report.text()
@@ -83,9 +89,9 @@ def test_a_named_endpoint_gets_gets_only(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Target, "ask", spy)
     with make_emulator() as emulator:
         target = make_target(emulator)
-        target.gets_only, target.known, target.move = True, {}, None
+        target.gets_only, target.known, target.moves = True, {}, ()
         report = run(target)
-        target.transport.close()
+        target.engine.close()
     assert report.passed, report.text()
     assert {method for method, _ in sent} == {"GET"}
     assert sum(status in ("401", "403") for _, status in sent) <= 12
@@ -94,6 +100,8 @@ def test_a_named_endpoint_gets_gets_only(monkeypatch: pytest.MonkeyPatch) -> Non
         "movement",
         "malformed-credential",
         "other-account",
+        "early-date",
+        "repeated-query",
         "signed-query",
         "signed-path",
         "other-verbs",
@@ -106,7 +114,7 @@ def test_a_token_serves_as_well() -> None:
         target = make_target(emulator)
         target.credential = BearerToken("opaque-token")
         report = run(target)
-        target.transport.close()
+        target.engine.close()
     assert report.passed, report.text()
     assert report.skipped["wrong-signature"] == "needs a shared key"
 
@@ -119,9 +127,33 @@ def test_throttling_is_waited_out() -> None:
         target = make_target(emulator)
         target.sleep = slept.append
         report = run(target, examples=1)
-        target.transport.close()
+        target.engine.close()
     assert report.passed, report.text()
     assert slept == [7.0, 7.0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"kind": "throttled", "retry_after": 100000}, "to be asked again after 100000 s"),
+        ({"kind": "throttled", "retry_after": "9" * 90}, "to be asked again"),
+        ({"kind": "reset"}, "reset"),
+        ({"kind": "truncate"}, "without"),
+        ({"kind": "drip", "interval": 1}, "longer than"),
+    ],
+)
+def test_what_keeps_a_run_from_going_on_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], says: str
+) -> None:
+    """A run neither hangs nor crashes: what stops it is reported."""
+    monkeypatch.setattr("contract.target.TIMEOUT", 0.3)
+    with make_emulator() as emulator:
+        emulator.fault(**fault)
+        target = make_target(emulator)
+        report = run(target, examples=1)
+        target.engine.close()
+    [reachable] = [finding for finding in report.findings if finding.check == "reachable"]
+    assert says in reachable.text
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -198,5 +230,5 @@ def test_a_report_counts_what_it_cuts() -> None:
         emulator.fault("wrong-shape", variant="null")
         target = make_target(emulator)
         report: Report = run(target, examples=1)
-        target.transport.close()
+        target.engine.close()
     assert "more of result-body" in report.text()

@@ -19,6 +19,7 @@ from taskcounts_rest import contract
 
 PROJECT = Path(__file__).parents[2]
 FRAGMENT: dict[str, Any] = YAML(typ="safe").load(PROJECT / "spec" / "taskcounts.openapi.yaml")
+FILE = "spec/taskcounts.openapi.yaml"
 EXAMPLES = sorted((PROJECT / "spec" / "examples").glob("*.json"))
 
 
@@ -134,8 +135,21 @@ def test_a_changed_fragment_changes_the_check(copy: Path) -> None:
     ("file", "old", "new", "complaint"),
     [
         ("spec/generator.yaml", "docstrings_on_attributes", "docstrings_on_atributes", "knows no"),
-        ("spec/taskcounts.openapi.yaml", "minimum: 0", "multipleOf: 2", "multipleOf"),
-        ("spec/taskcounts.openapi.yaml", "format: date-time-rfc1123", "format: date-time", "failed"),
+        (FILE, "minimum: 0", "multipleOf: 2", "multipleOf"),
+        (
+            "spec/taskcounts.openapi.yaml",
+            "whole: taskCounts.completed",
+            "whole: taskCounts.complete",
+            "needn't",
+        ),
+        (FILE, "whole: taskCounts.completed", "whole: taskCounts", "no number"),
+        (
+            "spec/taskcounts.openapi.yaml",
+            "format: int32\n          minimum",
+            "format: int16\n          minimum",
+            "int16",
+        ),
+        (FILE, "format: date-time-rfc1123", "format: date-time", "failed"),
         ("pyproject.toml", "ruff==0.17.6", "ruff==0.1.0", "is wanted"),
     ],
 )

@@ -19,7 +19,7 @@ def run_over(mutant: Mutant) -> list[Finding]:
         seen.append(finding)
         if finding.check == mutant.caught_by:
             break
-    target.transport.close()
+    target.engine.close()
     emulator.service.close()
     return seen
 

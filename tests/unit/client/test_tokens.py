@@ -165,6 +165,12 @@ def test_awaitable_from_a_plain_function() -> None:
     assert script.requests[0].headers["authorization"] == "Bearer token-1"
 
 
+def test_awaitable_in_a_sync_client() -> None:
+    """A synchronous client can't wait for one, and says which client can."""
+    with pytest.raises(TypeError, match="use it with AsyncTaskCountsClient"):
+        Call(awaits=False)(Script(answer()), credential=LateCredential())
+
+
 class SlowCredential(Credential):
     """A synchronous credential that takes its time, in whichever thread asks it."""
 

@@ -227,3 +227,24 @@ def test_a_caller_that_leaves_is_let_go() -> None:
     }
     asyncio.run(create_app(EmulatedAccount())(scope, receive, send))
     assert sent == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("host", "evil.example@127.0.0.1")],
+        [("host", "127.0.0.1"), ("host", "evil.example")],
+        [("host", "127.0.0.1"), ("sec-fetch-site", "cross-site")],
+        [("host", "127.0.0.1/x")],
+    ],
+    ids=repr,
+)
+def test_names_that_can_be_read_in_two_ways_are_refused(ask: Ask, headers: list[tuple[str, str]]) -> None:
+    """A host with a user, two hosts, or a browser's word that another site asks: all are turned away."""
+    answer = ask("/_emulator/reset", "POST", headers, sign=False, host=False)
+    assert answer.status_code == 400
+
+
+def test_an_address_in_brackets_is_this_machine(ask: Ask) -> None:
+    """IPv6 has its own loopback address."""
+    assert ask("/_emulator/health", "GET", [("host", "[::1]:80")], sign=False, host=False).status_code == 200

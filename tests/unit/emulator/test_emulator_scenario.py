@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import OrderedDict
 
 import pytest
@@ -176,3 +177,19 @@ def test_every_account_has_a_key_of_its_own() -> None:
     first, second = EmulatedAccount(), EmulatedAccount()
     assert first.key != second.key
     assert len(first.decoded_key) == 64
+
+
+def test_a_scenario_is_bounded_as_a_whole() -> None:
+    """A few words can't ask for more tasks than can be added in a moment, spread over jobs or not."""
+    jobs = [{"id": f"job-{number}", "tasks": [{"count": 600_000}]} for number in range(2)]
+    with pytest.raises(EmulatorError, match=r"^jobs\[1\]\.tasks: a scenario has at most 1000000 tasks"):
+        parse_scenario({"jobs": jobs})
+
+
+def test_a_member_that_stands_twice_is_found_at_once() -> None:
+    """Looking for it takes time that grows with the text, not with its square."""
+    text = "{" + ",".join(f'"{number}":0' for number in range(50_000)) + ',"49999":0}'
+    started = time.monotonic()
+    with pytest.raises(EmulatorError, match="twice"):
+        parse_scenario(text)
+    assert time.monotonic() - started < 2

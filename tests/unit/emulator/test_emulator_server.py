@@ -21,6 +21,7 @@ import pytest
 
 from taskcounts.credentials import SharedKey
 from taskcounts.emulator import EmulatedAccount, Emulator, EmulatorError, connection, serve
+from taskcounts.emulator.server import _stopped_by_signals
 
 TARGET = "/jobs/nightly/taskcounts?api-version=2024-07-01.20.0"
 DATE = "Thu, 01 Aug 2024 12:34:56 GMT"
@@ -406,3 +407,44 @@ def test_only_our_own_server_lends_its_connection() -> None:
     for extensions in (None, {}, {connection.EXTENSION: object()}):
         found = connection.connection_of({"extensions": extensions})
         assert isinstance(found, connection.InProcess)
+
+
+def test_a_head_that_never_ends_is_cut_off(emulator: Emulator) -> None:
+    """A request whose headers go on and on isn't kept for ever."""
+
+    def go_on() -> None:
+        with connect(emulator) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nx: ")
+            for _ in range(200):
+                connection.sendall(b"y" * 2**16)
+
+    # It ends in a reset or a broken pipe, as it happens.
+    with pytest.raises(OSError, match=r"reset|pipe"):
+        go_on()
+
+
+def test_a_long_body_is_no_long_head(emulator: Emulator) -> None:
+    """What is bounded is the head; a body may be larger."""
+    body = b" " * 2**21 + b'{"jobs": []}'
+    head = (
+        "POST /_emulator/scenario HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\n\r\n"
+    )
+    with connect(emulator) as connection:
+        status, _, _ = answered(connection, head.encode() + body)
+    assert status == 200
+
+
+def test_who_asks_twice_need_not_wait() -> None:
+    """A second signal ends it even while it is busy with something else."""
+
+    async def ask_twice() -> None:
+        stop = asyncio.Event()
+        with _stopped_by_signals(stop):
+            signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(0)
+            assert stop.is_set()
+
+    asyncio.run(ask_twice())

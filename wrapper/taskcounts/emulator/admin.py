@@ -21,6 +21,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -38,6 +39,8 @@ __all__ = ["MAX_BODY", "Admin"]
 MAX_BODY = 64 * 2**20
 
 _Told = dict[str, object]
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
 logger = logging.getLogger("taskcounts.emulator")
 
@@ -95,12 +98,16 @@ class Admin:
         """Refuse what a page of another site could send: by its name for us, or by its own name."""
         server = request.scope.get("server") or ("", None)
         own = {*self._service.admin_hosts, str(server[0]).lower()}
-        if not _is_own(f"//{request.headers.get('host', '')}", own):
+        hosts = request.headers.getlist("host")
+        # Anything but a host and a port could be read in two ways.
+        if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]) or not _is_own(f"//{hosts[0]}", own):
             raise EmulatorError(
                 "the administration answers only under a name of this machine, such as 127.0.0.1 or localhost"
             )
         origin = request.headers.get("origin")
-        if origin is not None and not _is_own(origin, own):
+        if (origin is not None and not _is_own(origin, own)) or request.headers.get(
+            "sec-fetch-site"
+        ) == "cross-site":
             raise EmulatorError("the administration answers no page of another site")
 
     def _health(self, _: bytes) -> _Told:

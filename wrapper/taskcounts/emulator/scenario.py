@@ -48,6 +48,7 @@ def parse_scenario(source: object) -> tuple[NewJob, ...]:
         raise EmulatorError("scenario: the member 'jobs' is missing")
     jobs = []
     seen: dict[str, str] = {}
+    total = 0
     for index, entry in enumerate(documents.array(found["jobs"], "jobs")):
         path = f"jobs[{index}]"
         given = documents.members(entry, path, ("id", "tasks"))
@@ -59,6 +60,10 @@ def parse_scenario(source: object) -> tuple[NewJob, ...]:
             raise EmulatorError(f"{path}.id: {job.id!r} is the id of {earlier} already")
         seen[job.id.lower()] = path
         jobs.append(job)
+        total += sum(group.count for group in job.tasks)
+        if total > MAX_TASKS:
+            # A few words ask for any number of tasks, and adding them keeps callers waiting.
+            raise EmulatorError(f"{path}.tasks: a scenario has at most {MAX_TASKS} tasks; this makes {total}")
     return tuple(jobs)
 
 

@@ -35,6 +35,9 @@ __all__ = ["Emulator", "serve"]
 # that polls slowly would find its connection closed just as it sends.
 _KEEP_ALIVE = 120
 
+# Of a request's head, in bytes. What comes with it in one piece counts, too.
+_MAX_HEAD = 2**20
+
 # For answers that are being written when the server stops; they take far less.
 _LAST_ANSWERS = 1.0
 
@@ -202,6 +205,11 @@ class _Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._connection = Connection(transport)
         self._cycles: list[RequestResponseCycle] = []
+        self._head = 0
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._head = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -210,6 +218,13 @@ class _Protocol(HttpToolsProtocol):
             cycle.disconnected = True
         self._connection.gone.set()
 
+    def data_received(self, data: bytes) -> None:
+        # httptools keeps a head that never ends for as long as it comes.
+        self._head += len(data)
+        super().data_received(data)
+        if self._head > _MAX_HEAD:
+            self.transport.abort()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         extensions: dict[str, Any] = {EXTENSION: self._connection}
@@ -217,6 +232,7 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
+        self._head = 0
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
         self._cycles.append(self.cycle)
 
@@ -260,7 +276,13 @@ def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
     """Set the event on SIGINT and SIGTERM; elsewhere than in the main thread signals cannot be had."""
     loop = asyncio.get_running_loop()
 
-    def handler(_number: int, _frame: object) -> None:
+    asked: list[int] = []
+
+    def handler(number: int, _frame: object) -> None:
+        if asked:
+            # The loop is busy, with a large scenario perhaps; whoever asks twice doesn't want to wait for it.
+            raise KeyboardInterrupt
+        asked.append(number)
         loop.call_soon_threadsafe(stop.set)
 
     numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()

@@ -46,7 +46,7 @@ _SCHEMA = (
 )
 
 _COUNT = """
-    SELECT jobs.number, tasks.state, tasks.result, COUNT(*), SUM(tasks.required_slots)
+    SELECT jobs.id, tasks.state, tasks.result, COUNT(*), SUM(tasks.required_slots)
     FROM jobs LEFT JOIN tasks ON tasks.job = jobs.number
 """
 
@@ -148,12 +148,14 @@ class Store:
     def all_counts(self) -> dict[str, JobCounts]:
         """Return what each job's tasks come to, by job id, in the order in which the jobs were added."""
         with self._reading() as db:
-            jobs = db.execute("SELECT number, id FROM jobs ORDER BY number").fetchall()
-            rows = db.execute(_COUNT + "GROUP BY jobs.number, tasks.state, tasks.result").fetchall()
-        by_job: dict[int, list[tuple[int, str | None, str | None, int, int]]] = {}
+            # One statement, so that no other process changes the jobs in between.
+            rows = db.execute(
+                _COUNT + "GROUP BY jobs.number, tasks.state, tasks.result ORDER BY jobs.number"
+            ).fetchall()
+        by_job: dict[str, list[tuple[str, str | None, str | None, int, int]]] = {}
         for row in rows:
             by_job.setdefault(row[0], []).append(row)
-        return {job_id: _summed(by_job[number]) for number, job_id in jobs}
+        return {job_id: _summed(of_job) for job_id, of_job in by_job.items()}
 
     def clear(self) -> None:
         """Remove all jobs and tasks."""
@@ -225,7 +227,7 @@ class Store:
         return None if row is None else int(row[0])
 
 
-def _summed(rows: Iterable[tuple[int, str | None, str | None, int, int]]) -> JobCounts:
+def _summed(rows: Iterable[tuple[str, str | None, str | None, int, int]]) -> JobCounts:
     """Return the counts of the groups of one job; running is what prepares and what runs."""
     tasks = {"active": 0, "running": 0, "success": 0, "failure": 0}
     slots = dict(tasks)
