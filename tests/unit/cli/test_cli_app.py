@@ -140,12 +140,11 @@ def test_nobody_reads_any_more(command: Command, monkeypatch: pytest.MonkeyPatch
     assert command("get", "x") == Ended(141, "", "")
 
 
-def test_output_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_is_let_go_of() -> None:
     """What couldn't be written isn't tried again at the end."""
     with Path("/dev/full").open("w") as full:
         full.write("never written")
-        monkeypatch.setattr(sys, "stdout", full)
-        app.drop_output()
+        app.settle(full)
         full.flush()
 
 

@@ -6,10 +6,8 @@ import logging
 import time
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from support import (
@@ -26,7 +24,6 @@ from support import (
     always,
     answer,
     error,
-    header,
     wire,
 )
 from taskcounts import (
@@ -42,79 +39,6 @@ from taskcounts._answers import Violation, compile_schema
 from taskcounts_rest import contract
 
 ONCE = {"retry": RetryPolicy(max_attempts=1)}
-
-RECORDINGS = [
-    json.loads(line)
-    for line in (Path(__file__).parents[2] / "data" / "recordings.jsonl").read_text().splitlines()
-]
-COUNTED = [recording for recording in RECORDINGS if recording["kind"] == "taskcounts"]
-FAILED = [recording for recording in RECORDINGS if recording["kind"].startswith("error")]
-
-
-def recorded(recording: dict[str, Any]) -> Reply:
-    """Return a recording as it went over the wire."""
-    body = recording["body"]
-    headers = dict(recording["response_headers"] or {"content-type": "application/json"})
-    # What belongs to the recorded connection, and the echo of the recorded question.
-    for name in [*headers]:
-        if name.lower() in ("transfer-encoding", "content-length", "client-request-id"):
-            del headers[name]
-    return Reply(recording["status"], headers, body.encode() if isinstance(body, str) else wire(body))
-
-
-def numbers(counts: Any) -> list[int]:
-    return [counts.active, counts.running, counts.completed, counts.succeeded, counts.failed]
-
-
-@pytest.mark.parametrize(
-    "recording", COUNTED, ids=lambda r: r["response_headers"].get("request-id", r["source"])
-)
-def test_recorded_counts(call: Call, recording: dict[str, Any]) -> None:
-    """Real answers give their numbers exactly; the flat shape of old versions gives none."""
-    script = Script(recorded(recording))
-    body = recording["body"] if isinstance(recording["body"], dict) else json.loads(recording["body"])
-    if "taskCounts" not in body:
-        with pytest.raises(ContractViolation, match="taskCounts: the member is missing") as caught:
-            call(script)
-        assert caught.value.path == "taskCounts"
-        return
-    snapshot = call(script)
-    names = ["active", "running", "completed", "succeeded", "failed"]
-    assert numbers(snapshot.task_counts) == [body["taskCounts"][name] for name in names]
-    assert numbers(snapshot.task_slot_counts) == [body["taskSlotCounts"][name] for name in names]
-    assert snapshot.inconsistencies == ()
-    assert snapshot.additional_properties == {"odata.metadata": body["odata.metadata"]}
-
-
-def test_recordings_are_of_both_kinds() -> None:
-    """The tests of recordings can fail: there are nested ones, a flat one, and errors."""
-    shapes = ["taskSlotCounts" in str(recording["body"]) for recording in COUNTED]
-    assert (shapes.count(True), shapes.count(False)) == (4, 1)
-    assert {recording["status"] for recording in FAILED} == {400, 401, 412, 429}
-
-
-@pytest.mark.parametrize("recording", FAILED, ids=lambda recording: str(recording["status"]))
-def test_recorded_errors(call: Call, recording: dict[str, Any]) -> None:
-    """Real errors become the right class, with code, message, details and request id as they came."""
-    with pytest.raises(ServiceError) as caught:
-        call(Script(recorded(recording)), client=ONCE)
-    fault = caught.value
-    kinds = {401: AuthenticationFailed, 429: ServiceBusy}
-    assert type(fault) is kinds.get(recording["status"], ServiceError)
-    assert fault.status == recording["status"]
-    headers = {name.lower(): value for name, value in (recording["response_headers"] or {}).items()}
-    assert fault.request_id == headers.get("request-id")
-    assert fault.retry_after == (float(headers["retry-after"]) if "retry-after" in headers else None)
-    body = recording["body"]
-    if recording["status"] == 401:  # The source cut it in the middle.
-        assert (fault.code, fault.message, fault.details) == (None, None, ())
-        return
-    body = body if isinstance(body, dict) else json.loads(body)
-    assert fault.code == body["code"]
-    assert fault.message == body["message"]["value"]
-    assert fault.details == tuple((each["key"], each["value"]) for each in body.get("values", []))
-    assert f"{fault.status} {fault.code}: {body['message']['value'].splitlines()[0]}" in str(fault)
-    assert str(fault.request_id) in str(fault)
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -421,29 +345,6 @@ def test_errors_in_odd_shapes(call: Call, body: Any, told: tuple[Any, ...]) -> N
     assert str(caught.value).isprintable()
 
 
-def test_echo_of_our_own_id(call: Call) -> None:
-    """An answer that repeats our id, in any case, is ours."""
-    assert call(Script(answer(client_request_id=f" {GUID.upper()} ")), client_request_id=GUID).attempts == 1
-
-
-@pytest.mark.parametrize(
-    "echo", ["00000000-0000-0000-0000-000000000000", "", f"{GUID}, {GUID}", f"{{{GUID}}}"]
-)
-def test_echo_of_another_id(call: Call, echo: str) -> None:
-    """An answer that repeats another id answers another question; its counts aren't taken."""
-    with pytest.raises(
-        ContractViolation, match="it answers another request: its client-request-id isn't ours"
-    ):
-        call(Script(answer(client_request_id=echo)), client_request_id=GUID)
-
-
-def test_echo_is_asked_for(call: Call) -> None:
-    """Every request asks for its id back, in the service's words."""
-    script = Script(answer())
-    call(script)
-    assert script.requests[0].headers["return-client-request-id"] == "true"
-
-
 def test_log_has_a_line_for_each_attempt(
     call: Call, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -500,53 +401,3 @@ def test_checks_of_other_shapes(value: object, path: str, reason: str) -> None:
         compile_schema(contract.ERROR)(value, "$")
     assert caught.value.path == path
     assert reason in caught.value.reason
-
-
-@pytest.mark.parametrize("status", [200, 404, 503])
-def test_answers_to_others(call: Call, status: int) -> None:
-    """An answer that says it belongs to another request isn't believed, whatever it says."""
-    reply = (
-        error(status, "JobNotFound", client_request_id=GUID)
-        if status != 200
-        else answer(client_request_id=GUID)
-    )
-    with pytest.raises(ContractViolation, match="it answers another request") as caught:
-        call(Script(reply))
-    assert (caught.value.status, caught.value.attempts) == (status, 1)
-
-
-@pytest.mark.parametrize(
-    ("change", "invariant"),
-    [({"client_request_id": None}, "echo"), ({"request_id": None}, "request-id"), ({"age": "86400"}, "age")],
-)
-def test_answers_of_doubtful_origin(call: Call, change: dict[str, Any], invariant: str) -> None:
-    """Where nothing shows that an answer is ours, or is of now, the snapshot says so; strict refuses it."""
-
-    def reply(request: httpx.Request) -> httpx.Response:
-        response = answer(client_request_id=request.headers["client-request-id"]).response()
-        for name, value in change.items():
-            if value is None:
-                del response.headers[name.replace("_", "-")]
-            else:
-                response.headers[name] = value
-        return response
-
-    [doubt] = call(reply).inconsistencies
-    assert doubt.invariant == invariant
-    with pytest.raises(ContractViolation):
-        call(reply, client={"strict": True})
-
-
-def test_an_answer_before_its_question(call: Call, serve: Callable[..., Server]) -> None:
-    """Two answers at once: the second one isn't silently taken for the answer to the next question."""
-    other = {**COUNTS, "taskCounts": {**COUNTS["taskCounts"], "active": 99}}
-
-    def twice(peer: Peer) -> None:
-        own = header(peer.head, "client-request-id") or ""
-        first = answer(client_request_id=own, connection="keep-alive").raw()
-        peer.send(first + answer(other, connection="keep-alive").raw())
-
-    server = serve(twice)
-    first, second = call.times(2, server.url)
-    assert first.inconsistencies == ()
-    assert second.task_counts.active != 99 or second.inconsistencies[0].invariant == "echo"

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 from click.shell_completion import get_completion_class
@@ -23,11 +23,19 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code. No traceback gets out of here."""
+    code = run_command(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        settle(stream)
+    return code
+
+
+def run_command(arguments: list[str]) -> Exit:
+    """Run the command line and return its exit code."""
     if sys.stdout is None:
         complain("there is no standard output to write to")
         return Exit.INPUT_OUTPUT
     try:
-        return int(cli.main(arguments, prog_name="taskcounts", standalone_mode=False) or Exit.OK)
+        return Exit(cli.main(arguments, prog_name="taskcounts", standalone_mode=False) or Exit.OK)
     except (click.Abort, KeyboardInterrupt):
         complain("interrupted")
         return Exit.INTERRUPTED
@@ -39,16 +47,17 @@ def run(arguments: list[str]) -> int:
         if code is Exit.DEFECT and os.environ.get("TASKCOUNTS_TRACEBACK"):
             raise
         complain(text, hint)
-        drop_output()
         return code
 
 
-def drop_output() -> None:
-    """Let go of output that can't be written: the interpreter's last flush would spoil the exit code."""
+def settle(stream: TextIO | None) -> None:
+    """Let go of what can't be written: the interpreter's last flush would spoil the exit code."""
+    if stream is None:
+        return
     try:
-        sys.stdout.flush()
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
