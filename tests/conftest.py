@@ -61,17 +61,34 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An authority of tests")])
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    # Python 3.13 is strict: an authority has to say that it signs, and a certificate who signed it.
+    signs_certificates = x509.KeyUsage(
+        key_cert_sign=True,
+        crl_sign=True,
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
     ca = (
         x509.CertificateBuilder(
             ca_name, ca_name, ca_key.public_key(), x509.random_serial_number(), begin, end
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
+        .add_extension(signs_certificates, critical=True)
         .sign(ca_key, hashes.SHA256())
     )
     leaf = (
         x509.CertificateBuilder(ca_name, name, key.public_key(), x509.random_serial_number(), begin, end)
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
         )
         .sign(ca_key, hashes.SHA256())
     )

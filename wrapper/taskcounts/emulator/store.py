@@ -10,6 +10,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 
 from taskcounts.emulator.errors import EmulatorError, NoSuchJob
@@ -69,6 +70,8 @@ class Store:
         with self._translated():
             # No implicit transactions: each begins and ends where _change says so.
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        # An emulator that is only dropped leaves no connection open; Python 3.13 warns of those.
+        weakref.finalize(self, self._db.close)
         try:
             self._prepare()
         except BaseException:
