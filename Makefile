@@ -18,7 +18,7 @@ help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(RUNS) ## Start the emulator, move some tasks, ask for their counts
-	@$(BIN)/python -m taskcounts.demo
+	@$(BIN)/taskcounts demo
 
 test: $(READY) lint check-generated ## Pass every check and test
 	@$(BIN)/coverage erase

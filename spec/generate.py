@@ -69,6 +69,7 @@ def main() -> None:
                 compare(fresh, GENERATED)
             else:
                 replace(fresh, GENERATED)
+                sys.stdout.write(f"wrote {GENERATED.name}/\n")
     except GenerationError as refusal:
         sys.exit(f"generate: {refusal}")
 
@@ -163,7 +164,10 @@ def plain_schema(fragment: dict[str, Any], schema: dict[str, Any]) -> dict[str, 
     schema = {word: value for word, value in resolve(fragment, schema).items() if word not in PROSE}
     unknown = set(schema) - SCHEMA_WORDS
     if unknown:
-        raise GenerationError(f"{FRAGMENT.name}: answers aren't checked for {', '.join(sorted(unknown))}")
+        raise GenerationError(
+            f"{FRAGMENT.name}: answers aren't checked for {', '.join(sorted(unknown))}, "
+            f"only for {', '.join(sorted(SCHEMA_WORDS))}"
+        )
     kind, form = schema.get("type"), schema.get("format")
     if kind not in TYPES or (form in INTEGER_FORMATS) != (kind == "integer"):
         raise GenerationError(f"{FRAGMENT.name}: answers aren't checked for the type {kind}, format {form}")

@@ -84,4 +84,4 @@ def _credential() -> SharedKey | BearerToken:
 
 
 if __name__ == "__main__":
-    main(prog_name="make contract")
+    main(prog_name="python -m contract")

@@ -61,9 +61,11 @@ class Report:
             if len(findings) > 3:
                 lines.append(f"    and {len(findings) - 3} more of {findings[0].check}")
         seen = ", ".join(f"{count} × {status}" for status, count in sorted(self.statuses.items()))
-        verdict = (
-            "keeps the contract" if self.passed else f"BREAKS THE CONTRACT ({len(self.findings)} findings)"
-        )
+        verdict = "keeps the contract"
+        if not self.statuses[200]:
+            verdict = "WAS NOT CHECKED"
+        elif not self.passed:
+            verdict = f"BREAKS THE CONTRACT ({len(self.findings)} findings)"
         lines += ["", f"{self.endpoint} {verdict}; {self.statuses.total()} answers: {seen or 'none'}"]
         return "\n".join(lines)
 
@@ -100,28 +102,32 @@ def run(target: Target, examples: int = EXAMPLES) -> Report:
 def findings(target: Target, report: Report, examples: int = EXAMPLES) -> Iterator[Finding]:
     """Yield what is wrong with a target as it is found; what was seen is noted in the report."""
     try:
-        yield from _probe(target, report)
+        yield from _probe(target, report, "right-request")
+        if not report.statuses[200]:
+            # Right answers can't be had: whatever else was checked, it wouldn't be counts.
+            yield Finding(
+                "saw-counts",
+                f"no counts came; are credential, endpoint and the job {target.job!r} right?",
+            )
+            return
+        for name in PROBES:
+            if name != "right-request":
+                yield from _probe(target, report, name)
         yield from _generate(target, report, examples)
     except Unreachable as error:
         yield Finding("reachable", str(error))
-    if not report.statuses[200]:
-        # Right answers were never seen: whatever was checked, it wasn't counts.
-        yield Finding(
-            "saw-counts", f"no request got counts; are the credential and the job {target.job!r} right?"
-        )
 
 
-def _probe(target: Target, report: Report) -> Iterator[Finding]:
-    for name, probe in PROBES.items():
-        reason = probe.unfit(target)
-        if reason is not None:
-            report.skipped[name] = reason
-            continue
-        for answered, wrong in probe.ask(target):
-            report.judged[name] += 1
-            if wrong is not None:
-                yield Finding(name, wrong, str(answered.asked))
-            yield from _every_answer(answered, report)
+def _probe(target: Target, report: Report, name: str) -> Iterator[Finding]:
+    reason = PROBES[name].unfit(target)
+    if reason is not None:
+        report.skipped[name] = reason
+        return
+    for answered, wrong in PROBES[name].ask(target):
+        report.judged[name] += 1
+        if wrong is not None:
+            yield Finding(name, wrong, str(answered.asked))
+        yield from _every_answer(answered, report)
 
 
 def _generate(target: Target, report: Report, examples: int) -> Iterator[Finding]:

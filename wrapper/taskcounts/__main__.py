@@ -12,7 +12,9 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise
-        sys.stderr.write("error: the command line needs more packages\nhint: pip install 'taskcounts[cli]'\n")
+        sys.stderr.write(
+            "error: the command line needs more packages\nhint: install taskcounts with its extra 'cli'\n"
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         # Loading takes a tenth of a second, long enough for an impatient Ctrl-C.

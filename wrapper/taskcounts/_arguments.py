@@ -93,8 +93,8 @@ def check_job_id(job_id: str) -> str:
     # Anything else could make another path of it: dots, slashes encoded or not, control characters.
     if not JOB_ID.fullmatch(job_id):
         raise ValueError(
-            f"{one_line(ascii(job_id), 100)} is not a job id: letters, digits, '-' and '_', 1 to 64 of them, "
-            "with ':job-1' or the like behind for a job of a schedule"
+            f"{one_line(ascii(job_id), 100)} is not a job id: 1 to 64 letters, digits, '-' and '_', "
+            "followed by ':job-1' or the like for a job of a schedule"
         )
     return job_id
 

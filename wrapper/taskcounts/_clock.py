@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 class SystemClock:
     """Time as it passes, and chance as it falls."""
 
+    def __repr__(self) -> str:
+        return "SYSTEM_CLOCK"
+
     def monotonic(self) -> float:
         """Return seconds on a clock that never jumps."""
         return time.monotonic()

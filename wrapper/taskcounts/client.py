@@ -141,7 +141,8 @@ class _Client(Generic[SomeTransport, SomeEngine]):
         missing = [name for name in needed if not os.environ.get(name)]
         if missing:
             verb = "is" if len(missing) == 1 else "are"
-            raise ValueError(f"{' and '.join(missing)} {verb} not set in the environment")
+            named = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+            raise ValueError(f"{named} {verb} not set in the environment")
         try:
             endpoint = check_endpoint(os.environ["AZURE_BATCH_ENDPOINT"])
         except ValueError as error:

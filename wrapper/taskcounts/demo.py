@@ -1,4 +1,4 @@
-"""Shows the whole chain without an account: ``python -m taskcounts.demo``, or ``make demo``.
+"""Shows the whole chain without an account: ``taskcounts demo``, or ``make demo``.
 
 It starts the emulator on a free loopback port with jobs whose tasks move, and asks for their counts as
 anybody would: with a shared key, over a socket. It ends by itself when the jobs are done.
@@ -7,11 +7,10 @@ anybody would: with a shared key, over a socket. It ends by itself when the jobs
 from __future__ import annotations
 
 import random
-import sys
 import time
 from collections.abc import Callable
 
-from taskcounts import SharedKey, Snapshot, TaskCountsClient, TaskCountsError
+from taskcounts import SharedKey, Snapshot, TaskCountsClient
 from taskcounts.emulator import Emulator
 
 JOBS = {"nightly-render": 60, "reindex": 25, "weekly-report:job-7": 12}
@@ -21,8 +20,12 @@ TICK = 0.5
 BAR = 30
 
 
-def main(tick: float = TICK, say: Callable[[str], None] = print, seed: int = 7) -> int:
-    """Run the demonstration and return its exit code: 0 when all jobs are done and were counted right."""
+def show(say: Callable[[str], None], tick: float = TICK, seed: int = 7) -> None:
+    """Run the demonstration.
+
+    Raises:
+        RuntimeError: A job's tasks weren't all counted.
+    """
     chance = random.Random(seed)  # noqa: S311 - the same show each time.
     with Emulator() as emulator:
         for job, tasks in JOBS.items():
@@ -42,13 +45,10 @@ def main(tick: float = TICK, say: Callable[[str], None] = print, seed: int = 7) 
                     move(emulator, job, chance)
                 time.sleep(tick)
     wrong = [snapshot.job_id for snapshot in snapshots if snapshot.total != JOBS[snapshot.job_id]]
+    if wrong:
+        raise RuntimeError(f"counted wrong: {', '.join(wrong)}")
     say("")
-    say(
-        f"counted wrong: {', '.join(wrong)}"
-        if wrong
-        else "All jobs are done; every answer was counted right."
-    )
-    return 1 if wrong else 0
+    say("All jobs are done; every answer was counted right.")
 
 
 def move(emulator: Emulator, job: str, chance: random.Random) -> None:
@@ -74,21 +74,5 @@ def line(snapshot: Snapshot) -> str:
     retried = f"  (attempt {snapshot.attempts})" if snapshot.attempts > 1 else ""
     return (
         f"{snapshot.job_id:20} [{bar}] {tasks.active:3} active {tasks.running:3} running "
-        f"{tasks.succeeded:3} succeeded {tasks.failed:2} failed {snapshot.percent:5.1f} %{retried}"
+        f"{tasks.succeeded:3} succeeded {tasks.failed:2} failed{retried}"
     )
-
-
-def run() -> int:
-    """Run the demonstration for a person, who may interrupt it."""
-    try:
-        return main()
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130
-    except TaskCountsError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(run())

@@ -45,7 +45,7 @@ class RetryPolicy:
     The service's wish is never cut short: if it, or any pause, doesn't fit into the
     deadline, there is no further attempt.
 
-    Asked again is after the statuses 408, 429, 500, 502, 503 and 504, and after transport
+    The client asks again after the statuses 408, 429, 500, 502, 503 and 504, and after transport
     errors other than an untrusted certificate. ``RetryPolicy(max_attempts=1)`` never asks again.
 
     Attributes:

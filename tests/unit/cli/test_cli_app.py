@@ -17,6 +17,7 @@ import pytest
 
 from taskcounts import TaskCountsError, __main__, __version__, demo
 from taskcounts.cli import app
+from taskcounts.demo import show
 from taskcounts.emulator import Emulator
 
 from .conftest import Command, Ended
@@ -251,7 +252,7 @@ def test_without_its_packages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     with pytest.raises(SystemExit) as ended:
         __main__.main()
     assert ended.value.code == 2
-    assert "pip install 'taskcounts[cli]'" in capsys.readouterr().err
+    assert "install taskcounts with its extra 'cli'" in capsys.readouterr().err
 
 
 def test_a_missing_module_of_ours_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,14 +274,41 @@ def test_main_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_demo() -> None:
     """The demonstration ends by itself, with every job done and counted right."""
     said: list[str] = []
-    assert demo.main(tick=0, say=said.append) == 0
+    show(said.append, tick=0)
     assert said[-1] == "All jobs are done; every answer was counted right."
     assert any("(attempt 2)" in line for line in said)
     assert len({line for line in said if line.startswith("nightly-render")}) > 4
 
 
+def test_demo_as_a_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`taskcounts demo` shows it; what goes wrong in it is one line, Ctrl-C too."""
+    monkeypatch.setattr("taskcounts.demo.show", lambda say: say("shown"))
+    assert command("demo").out == "shown\n"
+    for error, code in (
+        (TaskCountsError("it\nbroke"), 5),
+        (KeyboardInterrupt(), 130),
+        (RuntimeError("x"), 70),
+    ):
+
+        def broken(say: object, error: BaseException = error) -> None:
+            raise error
+
+        monkeypatch.setattr("taskcounts.demo.show", broken)
+        ended = command("demo")
+        assert ended.code == code
+        assert ended.err.strip().splitlines()[0].startswith("error: ")
+
+
+def test_demo_without_its_packages(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the emulator's packages the demonstration says what to install."""
+    monkeypatch.setitem(sys.modules, "taskcounts.demo", None)
+    ended = command("demo")
+    assert ended.code == 2
+    assert "extra 'emulator'" in ended.err
+
+
 def test_demo_notices_wrong_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If a job's tasks weren't all counted, the demonstration says so and fails."""
+    """If a job's tasks weren't all counted, the demonstration fails."""
     monkeypatch.setattr(demo, "JOBS", {"one": 3})
 
     def move(emulator: Emulator, job: str, _: object) -> None:
@@ -289,30 +317,10 @@ def test_demo_notices_wrong_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         demo.JOBS["one"] = 4
 
     monkeypatch.setattr(demo, "move", move)
-    said: list[str] = []
-    assert demo.main(tick=0, say=said.append) == 1
-    assert said[-1] == "counted wrong: one"
+    with pytest.raises(RuntimeError, match="counted wrong: one"):
+        show(print, tick=0)
 
 
-@pytest.mark.parametrize(
-    ("error", "code", "says"),
-    [
-        (KeyboardInterrupt(), 130, "interrupted\n"),
-        (TaskCountsError("it\nbroke"), 1, "error: it broke\n"),
-    ],
-)
-def test_demo_ends_without_a_traceback(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    error: BaseException,
-    code: int,
-    says: str,
-) -> None:
-    """Ctrl-C and errors end the demonstration in one line."""
-
-    def broken() -> int:
-        raise error
-
-    monkeypatch.setattr(demo, "main", broken)
-    assert demo.run() == code
-    assert capsys.readouterr().err == says
+def test_no_command_is_a_cry_for_help(command: Command) -> None:
+    """Without a command the help is shown, as it is."""
+    assert command().out == command("--help").out

@@ -131,4 +131,4 @@ def test_without_its_packages(command: Command, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "uvicorn.config", None)
     ended = command("emulate")
     assert ended.code == 2
-    assert "pip install 'taskcounts[emulator]'" in ended.err
+    assert "install taskcounts with its extra 'emulator'" in ended.err

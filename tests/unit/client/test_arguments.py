@@ -46,7 +46,7 @@ def test_job_ids(call: Call, job_id: str) -> None:
 def test_job_ids_that_are_none(call: Call, job_id: str) -> None:
     """What isn't a job id is refused, shown in a line that does a terminal no harm; nothing is sent."""
     script = Script(answer())
-    with pytest.raises(ValueError, match="is not a job id: letters, digits") as caught:
+    with pytest.raises(ValueError, match="is not a job id: 1 to 64 letters") as caught:
         call(script, job_id)
     assert script.requests == []
     assert str(caught.value).isprintable()
@@ -222,7 +222,7 @@ def test_from_an_empty_environment(call: Call, monkeypatch: pytest.MonkeyPatch) 
     """Every variable that is missing or empty is named."""
     with pytest.raises(
         ValueError,
-        match=r"^AZURE_BATCH_ACCOUNT and AZURE_BATCH_ENDPOINT and AZURE_BATCH_ACCESS_KEY are not set",
+        match=r"^AZURE_BATCH_ACCOUNT, AZURE_BATCH_ENDPOINT and AZURE_BATCH_ACCESS_KEY are not set",
     ):
         call.client_type.from_environment()
     monkeypatch.setenv("AZURE_BATCH_ACCOUNT", "myaccount")

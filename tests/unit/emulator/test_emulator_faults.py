@@ -88,7 +88,7 @@ def test_a_wrong_shape_is_never_a_right_one(emulator: Emulator, ask: Ask, varian
 
 
 def is_contract(content: bytes) -> bool:
-    """Return whether a body keeps the contract: two objects of five whole numbers each."""
+    """Return whether a body keeps the contract: two objects of five whole numbers each, that agree."""
 
     def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if len(dict(pairs)) != len(pairs):
@@ -105,6 +105,7 @@ def is_contract(content: bytes) -> bool:
             type(body[part].get(name)) is int and 0 <= body[part][name] < 2**31
             for name in ("active", "running", "completed", "succeeded", "failed")
         )
+        and body[part]["completed"] == body[part]["succeeded"] + body[part]["failed"]
         for part in ("taskCounts", "taskSlotCounts")
     )
 

@@ -18,6 +18,9 @@ from taskcounts.cli.outcome import CommandError, Exit, code_and_hint, complain, 
 from taskcounts.cli.output import WRITERS, Writer
 from taskcounts.client import DEFAULT_DEADLINE, DEFAULT_TIMEOUT
 
+EMULATOR_MISSING = "the emulator needs more packages"
+EMULATOR_HINT = "install taskcounts with its extra 'emulator'"
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -60,15 +63,21 @@ def settle(stream: TextIO | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="taskcounts", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Ask Azure Batch where jobs stand, or emulate it.
 
     Exit codes: 0 answered, 2 wrong usage, 3 no such job, 4 not authenticated, 5 the service
     failed, 6 the answer breaks its contract, 70 a defect of taskcounts, 74 input or output
     failed, 124 out of time, 130 interrupted, 141 nobody reads the output any more.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def account_options(command: Command) -> Command:
@@ -108,7 +117,7 @@ def account_options(command: Command) -> Command:
     return command
 
 
-@cli.command()
+@cli.command(short_help="Show the task counts of jobs.")
 @click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
 @account_options
 @click.option(
@@ -119,7 +128,7 @@ def account_options(command: Command) -> Command:
     show_default=True,
     help="Table for people; a JSON array; one JSON object a line; tab-separated values.",
 )
-@click.option("--strict", is_flag=True, help="Take contradictory numbers for an error instead of warning.")
+@click.option("--strict", is_flag=True, help="Treat contradictory numbers as an error, not a warning.")
 @click.option(
     "--service-timeout", type=int, metavar="SECONDS", help="How long the service may work, 1 to 30."
 )
@@ -139,15 +148,15 @@ def account_options(command: Command) -> Command:
     show_default=True,
     help="How long a job's attempts and pauses may take together.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Tell every attempt on stderr.")
+@click.option("-v", "--verbose", is_flag=True, help="Report every attempt on stderr.")
 def get(
     jobs: tuple[str, ...], output: str, service_timeout: int | None, verbose: bool, **options: Any
 ) -> Exit:
     """Show how many tasks of each JOB are active, running, completed, succeeded, failed.
 
-    The service counts in the background: the numbers may trail the truth. A job that can't
-    be counted is told on stderr and costs the others nothing; the exit code is the first
-    failure's.
+    The service counts in the background: the numbers may trail the truth. Jobs are asked for
+    one after another. One that can't be counted is reported on stderr and doesn't keep the
+    others from being counted; the exit code is the first failure's.
     """
     try:
         # All are looked at before the first is asked for.
@@ -207,7 +216,8 @@ def make_client(
             credential = SharedKey(account, key)
         return TaskCountsClient(endpoint, credential, **options)
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        text = str(error).replace("allow_token_over_http=True", "--allow-token-over-http")
+        raise CommandError(text) from None
 
 
 def read_key(path: Path) -> str:
@@ -224,7 +234,9 @@ def entra_credential() -> TokenCredential:
     try:
         from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - an extra.
     except ModuleNotFoundError:
-        raise CommandError("--auth entra needs more packages", "pip install 'taskcounts[entra]'") from None
+        raise CommandError(
+            "--auth entra needs azure-identity", "install taskcounts with its extra 'entra'"
+        ) from None
     # It logs every identity that it tries and doesn't find.
     logging.getLogger("azure").setLevel(logging.CRITICAL)
     return DefaultAzureCredential()
@@ -242,7 +254,7 @@ def tell_attempts(verbose: bool) -> None:
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
-@cli.command()
+@cli.command(short_help="Emulate the service, until Ctrl-C.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one."
@@ -257,23 +269,31 @@ def tell_attempts(verbose: bool) -> None:
 )
 @click.option("--strict", is_flag=True, help="Refuse every api-version but the one that is emulated.")
 def emulate(**options: Any) -> None:
-    """Be the Azure Batch service, as far as task counts go, until Ctrl-C.
+    """Emulate the Azure Batch service, as far as task counts go, until Ctrl-C.
 
     Prints the endpoint, account and key on stdout, ready to export.
     """
     try:
         from taskcounts.cli.emulate import serve_emulator  # noqa: PLC0415 - an extra.
     except ImportError as error:
-        raise CommandError(
-            "the emulator needs more packages", "pip install 'taskcounts[emulator]'"
-        ) from error
+        raise CommandError(EMULATOR_MISSING, EMULATOR_HINT) from error
     serve_emulator(**options)
 
 
-@cli.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@cli.command(short_help="Show what needs no account: the emulator, and jobs whose tasks move.")
+def demo() -> None:
+    """Start the emulator with jobs whose tasks move, and ask for their counts until all are done."""
+    try:
+        from taskcounts.demo import show  # noqa: PLC0415 - needs the emulator, which is an extra.
+    except ImportError as error:
+        raise CommandError(EMULATOR_MISSING, EMULATOR_HINT) from error
+    show(click.echo)
+
+
+@cli.command(short_help="Print a shell's completion script.")
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the script that completes commands and options in a SHELL.
+    """Print the script that completes commands and options in a SHELL: bash, zsh or fish.
 
     For bash: eval "$(taskcounts completion bash)"
     """

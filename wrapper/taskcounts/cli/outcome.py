@@ -13,6 +13,7 @@ from taskcounts.errors import (
     CredentialFailed,
     DeadlineExceeded,
     JobNotFound,
+    ServiceUnreachable,
     TaskCountsError,
     one_line,
 )
@@ -46,9 +47,18 @@ _CODES: tuple[tuple[type[TaskCountsError], Exit, str | None], ...] = (
         Exit.AUTHENTICATION,
         "account, key and endpoint must belong together, and this machine's clock must be right",
     ),
-    (CredentialFailed, Exit.AUTHENTICATION, "sign in first, with 'az login' or a managed identity"),
+    (CredentialFailed, Exit.AUTHENTICATION, "sign in with 'az login', or run where a managed identity is"),
     (DeadlineExceeded, Exit.TIMED_OUT, "--deadline gives it more time"),
-    (ContractViolation, Exit.CONTRACT, "nothing in this answer can be relied on; -v shows each attempt"),
+    (
+        ContractViolation,
+        Exit.CONTRACT,
+        "nothing in this answer can be relied on",
+    ),
+    (
+        ServiceUnreachable,
+        Exit.SERVICE,
+        "is the endpoint right, and is something listening there? --timeout limits each attempt",
+    ),
     (TaskCountsError, Exit.SERVICE, None),
 )
 
@@ -75,6 +85,9 @@ def explain(error: Exception) -> tuple[Exit, str, str | None]:
         return Exit.USAGE, error.format_message(), f"'{command} --help' shows the options"
     if isinstance(error, click.ClickException):
         return Exit.USAGE, error.format_message(), None
+    if isinstance(error, TaskCountsError):
+        code, hint = code_and_hint(error)
+        return code, str(error), hint
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return Exit.INPUT_OUTPUT, f"{where}{error.strerror or error}", None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -39,9 +40,20 @@ class Writer(Protocol):
 def record(result: Snapshot | TaskCountsError) -> dict[str, Any]:
     """Return the JSON object of a result, in the service's words; without counts it has an ``error``."""
     if isinstance(result, TaskCountsError):
-        error: dict[str, Any] = {"type": type(result).__name__, "text": str(result)}
+        error: dict[str, Any] = {
+            "type": type(result).__name__,
+            "text": str(result),
+            "attempts": result.attempts,
+            "clientRequestId": result.client_request_id,
+        }
         if isinstance(result, ServiceError):
-            error |= {"status": result.status, "code": result.code, "requestId": result.request_id}
+            error |= {
+                "status": result.status,
+                "code": result.code,
+                "message": result.message,
+                "requestId": result.request_id,
+                "retryAfter": result.retry_after,
+            }
         return {"jobId": result.job_id, "error": error}
     return {
         "jobId": result.job_id,
@@ -102,7 +114,7 @@ class TsvWriter:
                 result.job_id,
                 *(str(getattr(result.task_counts, counter)) for counter in COUNTERS),
                 str(result.total),
-                _percent(result),
+                "" if result.percent is None else str(result.percent),
                 *(str(getattr(result.task_slot_counts, counter)) for counter in COUNTERS),
                 result.observed_at.isoformat(),
                 " ".join(broken.invariant for broken in result.inconsistencies),
@@ -145,7 +157,8 @@ class TableWriter:
                 "tasks" + mark,
                 *(f"{getattr(tasks, counter):,}" for counter in COUNTERS),
                 f"{snapshot.total:,}",
-                f"{_percent(snapshot)} %" if snapshot.percent is not None else "-",
+                # Cut and not rounded: 100.0 % only if every task is completed.
+                f"{math.floor(snapshot.percent * 10) / 10:.1f} %" if snapshot.percent is not None else "-",
             )
             slots_total = slots.active + slots.running + slots.completed
             table.add_row(
@@ -157,11 +170,6 @@ class TableWriter:
             console.width, console.measure(table, options=console.options.update(width=10**6)).maximum
         )
         console.print(table)
-
-
-def _percent(snapshot: Snapshot) -> str:
-    """Return the percentage, cut and not rounded: 100.0 only if every task is completed."""
-    return "" if snapshot.percent is None else f"{int(snapshot.percent * 10) / 10:.1f}"
 
 
 WRITERS: dict[str, Callable[[], Writer]] = {

@@ -29,7 +29,7 @@ except ModuleNotFoundError as error:
     if missing == "taskcounts":
         raise
     raise ImportError(
-        f"the emulator needs {missing}: pip install 'taskcounts[emulator]'", name=missing
+        f"the emulator needs {missing}: install taskcounts with its extra 'emulator'", name=missing
     ) from error
 
 __all__ = [

@@ -59,6 +59,12 @@ def _flat(body: _Body, stamp: wire.Stamp) -> bytes:
     return wire.body_text({"odata.metadata": wire.metadata(stamp, "taskcounts"), **body["taskCounts"]})
 
 
+def _contradiction(body: _Body, _: wire.Stamp) -> bytes:
+    # Each number is one, and yet they can't all be right.
+    body["taskCounts"]["completed"] += 1
+    return wire.body_text(body)
+
+
 def _not_json(body: _Body, _: wire.Stamp) -> bytes:
     return wire.body_text(body)[:-1]
 
@@ -83,6 +89,7 @@ VARIANTS: dict[str, Callable[[_Body, wire.Stamp], bytes]] = {
     "beyond-int32": _with_active(lambda number: number + 2**31),
     "array": _array,
     "duplicate-member": _duplicate,
+    "contradiction": _contradiction,
     "flat": _flat,
     "not-json": _not_json,
     "not-utf8": _not_utf8,
