@@ -284,3 +284,9 @@ def test_a_key_from_standard_input(
     monkeypatch.setattr(sys, "stdin", None)
     ended = command("get", "empty", "--key-file", "-")
     assert (ended.code, ended.err) == (2, "error: there is no standard input to read the access key from\n")
+
+
+def test_percentages_are_cut(emulator: Emulator, command: Command) -> None:
+    """A job is shown at 100.0 % only if every task of it is completed."""
+    emulator.add_job("nearly", [{"count": 1}, {"count": 1999, "state": "completed", "result": "success"}])
+    assert "99.9 %" in command("get", "nearly").out
