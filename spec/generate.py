@@ -195,10 +195,10 @@ def invariants(schema: dict[str, Any], result: dict[str, Any]) -> tuple[dict[str
 
 def counter_path(text: str, result: dict[str, Any]) -> tuple[str, ...]:
     """Return the names on the way to a number that every answer has; refuse any other path."""
-    path = tuple(text.split("."))
+    path = tuple(str(text).split("."))
     schema = result
     for name in path:
-        if name not in schema.get("required", ()):
+        if name not in schema.get("required", ()) or name not in schema.get("properties", {}):
             raise GenerationError(f"{FRAGMENT.name}: the invariants name {text!r}; answers needn't have it")
         schema = schema["properties"][name]
     if schema["type"] != "integer":
