@@ -59,10 +59,9 @@ def check_credential(credential: object, *, awaits: bool) -> None:
     get_token = getattr(credential, "get_token", None)
     kind = type(credential).__name__
     if not callable(get_token):
-        hint = "; wrap a token in BearerToken, or a key in SharedKey" if isinstance(credential, str) else ""
         raise TypeError(
             "credential must be a SharedKey, a BearerToken or a credential object of azure-identity, "
-            f"not {kind}{hint}"
+            f"not {kind}"
         )
     if inspect.iscoroutinefunction(get_token) and not awaits:
         raise TypeError(

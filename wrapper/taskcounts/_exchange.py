@@ -8,6 +8,7 @@ the clock only through `Settings`. `_transport` runs it.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Generator
 from email.utils import format_datetime
 from typing import Any
@@ -50,6 +51,8 @@ from taskcounts_rest.models import TaskCountsResult
 from taskcounts_rest.types import UNSET
 
 logger = logging.getLogger("taskcounts")
+
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 USER_AGENT = f"taskcounts/{__version__}"
 
@@ -159,7 +162,7 @@ def _judge(
         try:
             _check_echo(question, outcome)
             if outcome.status == 200:
-                return _accept(settings, question, attempt, outcome)
+                return _accept(settings, question, attempt, outcome, secret)
             error = _service_error(settings, question, attempt, outcome)
         except _answers.Violation as violation:
             error = _violation(question, attempt, outcome, violation, secret)
@@ -175,11 +178,18 @@ def _violation(
     return ContractViolation(
         _text(question, text, attempt, request_id),
         path=violation.path,
-        answer=_hide(answer.body.decode("utf-8", "replace"), secret)[:2000],
+        answer=_shown(answer.body, secret)[:2000],
         status=answer.status,
         request_id=request_id,
         **_facts(question, attempt),
     )
+
+
+def _shown(body: bytes, secret: str) -> str:
+    """Return a body as text without the secret, however JSON spells it."""
+    text = body.decode("utf-8", "replace")
+    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    return _hide(plain if secret and secret in plain else text, secret)
 
 
 def _check_echo(question: Question, answer: Answer) -> None:
@@ -192,7 +202,7 @@ def _check_echo(question: Question, answer: Answer) -> None:
         raise _answers.Violation("$", "it answers another request: its client-request-id isn't ours")
 
 
-def _accept(settings: Settings, question: Question, attempt: int, answer: Answer) -> Snapshot:
+def _accept(settings: Settings, question: Question, attempt: int, answer: Answer, secret: str) -> Snapshot:
     """Return the snapshot of a 200; raise Violation if it isn't what the fragment says."""
     if answer.oversize:
         raise _answers.Violation("$", f"it is larger than {MAX_BODY:,} bytes")
@@ -202,6 +212,9 @@ def _accept(settings: Settings, question: Question, attempt: int, answer: Answer
         raise _answers.Violation(
             inconsistencies[0].path, "; ".join(broken.text for broken in inconsistencies)
         )
+    if b"\\" in answer.body:
+        # JSON can spell the secret in ways that show only now.
+        body = _hide_in(body, secret)
     result = TaskCountsResult.from_dict(body)
     return Snapshot(
         job_id=question.job_id,
@@ -333,7 +346,11 @@ def _cleaned(error: TaskCountsError, secret: str) -> TaskCountsError:
 def _hide_in(value: Any, secret: str) -> Any:
     if isinstance(value, str):
         return _hide(value, secret)
-    return tuple(_hide_in(item, secret) for item in value) if isinstance(value, tuple) else value
+    if isinstance(value, dict):
+        return {_hide(name, secret): _hide_in(item, secret) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(_hide_in(item, secret) for item in value)
+    return value
 
 
 def _facts(question: Question, attempts: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What httpx's pool lacks to keep a limit of time: network backends of httpcore, around its own.
+"""What httpx's pool lacks to keep a limit of time, and to be rid of what failed.
 
 httpx limits each read by itself: a server that sends a byte a second never runs into it. Its pool
 hands every socket operation to a network backend. The synchronous one in here gives each operation
@@ -102,7 +102,11 @@ class _TlsInTls(TimedStream):
         super().__init__(inner)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
-        self._run(self._tls.do_handshake)
+        try:
+            self._run(self._tls.do_handshake)
+        except BaseException:
+            self.close()
+            raise
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return bytes(self._run(lambda: self._tls.read(max_bytes)))
@@ -154,7 +158,46 @@ class _ClosingStream:
 
     async def start_tls(self, *arguments: Any, **options: Any) -> Any:
         try:
-            return await self._inner.start_tls(*arguments, **options)
+            return _ClosingStream(await self._inner.start_tls(*arguments, **options))
         except BaseException:
             await self._inner.aclose()
             raise
+
+
+def forget_broken_tunnels(pool: Any) -> None:
+    """Make a pool of httpcore let go of tunnels through a proxy that were never finished.
+
+    It keeps one whose inner TLS handshake failed, as if it were in use, and is full after as many as
+    its limit allows.
+    """
+    create = pool.create_connection
+
+    def create_connection(origin: Any) -> Any:
+        connection = create(origin)
+        if hasattr(connection, "handle_async_request"):
+            send_async = connection.handle_async_request
+
+            async def handle_async_request(request: Any) -> Any:
+                try:
+                    return await send_async(request)
+                except BaseException:
+                    if not getattr(connection, "_connected", True):
+                        await connection.aclose()
+                    raise
+
+            connection.handle_async_request = handle_async_request
+        else:
+            send = connection.handle_request
+
+            def handle_request(request: Any) -> Any:
+                try:
+                    return send(request)
+                except BaseException:
+                    if not getattr(connection, "_connected", True):
+                        connection.close()
+                    raise
+
+            connection.handle_request = handle_request
+        return connection
+
+    pool.create_connection = create_connection

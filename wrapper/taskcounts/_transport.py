@@ -31,7 +31,7 @@ from taskcounts._steps import (
     Request,
     Send,
 )
-from taskcounts._timed import ClosingBackend, TimedBackend, TimeIsUp, attempt
+from taskcounts._timed import ClosingBackend, TimedBackend, TimeIsUp, attempt, forget_broken_tunnels
 from taskcounts.credentials import BearerToken
 from taskcounts.errors import one_line
 from taskcounts.snapshot import Snapshot
@@ -126,12 +126,15 @@ def _snapshot(end: StopIteration) -> Snapshot:
 
 def _fetch_token(step: FetchToken) -> BearerToken | NoToken:
     # No limit of time: a synchronous credential can't be stopped from outside. It has timeouts of its own.
+    given: Any = None
     try:
         given = step.get_token(step.scope)
         if inspect.isawaitable(given):
             raise TypeError("the credential is an asynchronous one; use it with AsyncTaskCountsClient")
         return BearerToken(given.token)
     except Exception as error:
+        # What passes through must not show it in this frame.
+        given = None
         return _no_token(error)
 
 
@@ -139,6 +142,7 @@ async def _fetch_token_async(step: FetchToken, seconds: float) -> BearerToken | 
     import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever runs this has it.
 
     limit = asyncio.timeout(seconds)
+    given: Any = None
     try:
         async with limit:
             if inspect.iscoroutinefunction(step.get_token):
@@ -151,6 +155,7 @@ async def _fetch_token_async(step: FetchToken, seconds: float) -> BearerToken | 
             raise
         return NoToken("it took longer than the deadline", error, timed_out=True)
     except Exception as error:
+        given = None
         return _no_token(error)
 
 
@@ -177,6 +182,7 @@ class HttpxEngine:
         # operation to a backend, and there is no public way to hand it another one.
         pool: Any = transport._pool
         pool._network_backend = TimedBackend(pool._network_backend)
+        forget_broken_tunnels(pool)
         return cls(transport)
 
     def send(self, request: Request, seconds: float) -> Answer | Failure:
@@ -223,6 +229,7 @@ class AsyncHttpxEngine:
         transport = httpx.AsyncHTTPTransport(verify=connection.tls, proxy=connection.proxy, limits=LIMITS)
         pool: Any = transport._pool
         pool._network_backend = ClosingBackend(pool._network_backend)
+        forget_broken_tunnels(pool)
         return cls(transport)
 
     async def send(self, request: Request, seconds: float) -> Answer | Failure:

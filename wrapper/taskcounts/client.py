@@ -102,6 +102,13 @@ class _Client(Generic[SomeTransport, SomeEngine]):
             ValueError: An argument can't be used; the message says why and holds no secret.
             TypeError: An argument is of the wrong type.
         """
+        if isinstance(credential, str | bytes):
+            # A key or token as it is: no frame of ours is to show it.
+            del credential
+            raise TypeError(
+                "credential must be a SharedKey, a BearerToken or a credential object of azure-identity, "
+                "not a str; wrap a token in BearerToken, or a key in SharedKey"
+            )
         reach = Reach(proxy, verify, trust_env)
         # An error reporter that prints local variables must not find its password here.
         del proxy
@@ -154,7 +161,12 @@ class _Client(Generic[SomeTransport, SomeEngine]):
                 )
             except ValueError as error:
                 raise ValueError(f"AZURE_BATCH_ACCOUNT or AZURE_BATCH_ACCESS_KEY: {error}") from None
-        return cls(endpoint, credential, **options)
+        try:
+            return cls(endpoint, credential, **options)
+        except BaseException:
+            # A proxy's URL may hold a password, which this frame is not to show.
+            options.clear()
+            raise
 
     def _question(
         self,

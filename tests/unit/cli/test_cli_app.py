@@ -89,6 +89,7 @@ def test_completion_completes() -> None:
     }
     process = start(env=environment)
     assert process.communicate(timeout=20)[0] == "plain,get\n"
+    assert process.returncode == 0
 
 
 def test_a_defect_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

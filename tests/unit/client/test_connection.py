@@ -1,6 +1,7 @@
 """How an endpoint is reached: proxies and certificates, from arguments and from the environment."""
 
 import contextlib
+import gc
 import socket
 import ssl
 import traceback
@@ -340,3 +341,34 @@ def test_no_token_through_a_proxy_without_tls(call: Call) -> None:
             allow_token_over_http=True,
             proxy="http://127.0.0.1:9",
         )
+
+
+@pytest.mark.parametrize("outer", [False, True], ids=["plain proxy", "https proxy"])
+def test_broken_tunnels_are_forgotten(
+    call: Call,
+    serve: Callable[..., Server],
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+    outer: bool,
+) -> None:
+    """A client that lives through an outage of its proxy works again after it: nothing stays behind."""
+    monkeypatch.setattr("taskcounts._transport.LIMITS", httpx.Limits(max_connections=3))
+    secure = serve(always(answer()), authority.server)
+
+    def behave(peer: Peer) -> None:
+        if len(peer.server.requests) > 6:
+            tunnel(peer, secure.port)
+        else:
+            peer.send(b"HTTP/1.1 200 Connected\r\n\r\nno TLS at all, as some say")
+            peer.socket.shutdown(socket.SHUT_WR)
+
+    middle = serve(behave, authority.server if outer else None)
+    client = {
+        "proxy": middle.url,
+        "verify": str(authority.certificate),
+        "retry": RetryPolicy(max_attempts=7, first_pause=0),
+        "deadline": 10,
+    }
+    assert call(secure.url, client=client).attempts == 7
+    # What was only forgotten would be found here, as a ResourceWarning.
+    gc.collect()

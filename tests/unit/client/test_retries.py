@@ -14,6 +14,7 @@ import pytest
 from support import (
     BUSY,
     GUID,
+    KEY,
     Authority,
     Call,
     FakeClock,
@@ -369,4 +370,4 @@ def test_policy_is_a_value(call: Call) -> None:
     with pytest.raises(TypeError):
         RetryPolicy(attempts=2)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="retry must be a RetryPolicy, not int"):
-        call.client_type("https://a.example", "x", retry=3)
+        call.client_type("https://a.example", KEY, retry=3)

@@ -20,6 +20,7 @@ import pytest
 import taskcounts
 from support import (
     ACCESS_KEY,
+    COUNTS,
     ENDPOINT,
     KEY,
     TOKEN,
@@ -344,3 +345,57 @@ def test_other_spellings(call: Call, credential: Any) -> None:
     told = str(vars(caught.value))
     assert "<hidden>" in told
     assert leaks(told.replace("\\", "") + urllib.parse.unquote(told), [secret]) == []
+
+
+def test_spellings_of_json(call: Call, credential: Any) -> None:
+    """Spelt with escapes, a secret is found in counts that are good and in ones that aren't."""
+
+    def spelt(request: httpx.Request) -> str:
+        return "".join(f"\\u{ord(letter):04X}" for letter in _only(request.headers["authorization"]))
+
+    script = Script(
+        lambda request: answer(wire(COUNTS)[:-1] + f', "x": ["{spelt(request)}"]}}'.encode()),
+        lambda request: answer(f'{{"x": "{spelt(request)}"}}'.encode()),
+    )
+    snapshot = call(script, credential=credential)
+    with pytest.raises(ContractViolation) as caught:
+        call(script, credential=credential)
+    sent = [_only(request.headers["authorization"]) for request in script.requests]
+    assert snapshot.additional_properties == {"x": ["<hidden>"]}
+    assert leaks(str(vars(caught.value)), sent) == []
+    assert "\\u" not in caught.value.answer
+
+
+def frames_of(error: BaseException) -> str:
+    """Return what an error reporter shows of our frames."""
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return repr([frame.locals for frame in shown.stack if frame.filename.startswith(WRAPPER)])
+
+
+def test_frames_of_a_key_that_is_not_wrapped(call: Call) -> None:
+    """Who passes a key as it is gets a hint, and no frame that shows it."""
+    with pytest.raises(TypeError, match="wrap a token in BearerToken, or a key in SharedKey") as caught:
+        call.client_type(ENDPOINT, ACCESS_KEY)
+    assert leaks(frames_of(caught.value), [ACCESS_KEY]) == []
+
+
+def test_frames_of_an_environment_with_a_bad_proxy(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does a frame show a proxy's password."""
+    monkeypatch.setenv("AZURE_BATCH_ENDPOINT", ENDPOINT)
+    with pytest.raises(ValueError, match="the proxy is not a URL") as caught:
+        call.client_type.from_environment(credential=KEY, proxy="ftp://me:secretword@proxy.example")
+    assert "secretword" not in frames_of(caught.value)
+
+
+def test_frames_of_a_credential_that_gives_something_else(call: Call) -> None:
+    """Nor what a credential gave that isn't a token at all."""
+
+    class Odd:
+        """A credential of another library."""
+
+        def get_token(self, *_: str) -> Any:
+            return {"token": TOKEN}
+
+    with pytest.raises(AttributeError) as caught:
+        call(Script(answer()), credential=Odd())
+    assert leaks(frames_of(caught.value), [TOKEN]) == []

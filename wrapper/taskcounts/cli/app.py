@@ -42,9 +42,9 @@ def run_command(arguments: list[str]) -> Exit:
     except (click.Abort, KeyboardInterrupt):
         complain("interrupted")
         return Exit.INTERRUPTED
-    except SystemExit:
-        # So click ends when whoever read our output has enough of it.
-        return Exit.PIPE_CLOSED
+    except SystemExit as end:
+        # So click ends when whoever read our output has enough of it; and after completing, with 0.
+        return Exit.PIPE_CLOSED if end.code else Exit.OK
     except Exception as error:
         code, text, hint = explain(error)
         if code is Exit.DEFECT and os.environ.get("TASKCOUNTS_TRACEBACK"):
