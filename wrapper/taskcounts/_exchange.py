@@ -42,6 +42,7 @@ from taskcounts.errors import (
     ServiceError,
     ServiceUnreachable,
     TaskCountsError,
+    causes_of,
     one_line,
 )
 from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, retry_after_seconds
@@ -333,13 +334,9 @@ def _cleaned(error: TaskCountsError, secret: str) -> TaskCountsError:
     """
     error.args = tuple(_hide_in(argument, secret) for argument in error.args)
     vars(error).update({name: _hide_in(value, secret) for name, value in vars(error).items()})
-    seen: set[int] = set()
-    cause = error.__cause__
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
+    for cause in causes_of(error.__cause__):
         cause.__traceback__ = None
         cause.args = tuple(_hide_in(argument, secret) for argument in cause.args)
-        cause = cause.__cause__ or cause.__context__
     return error
 
 

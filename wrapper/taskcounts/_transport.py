@@ -12,7 +12,6 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Generator
 from typing import Any, Protocol
 
 import httpx
@@ -33,7 +32,7 @@ from taskcounts._steps import (
 )
 from taskcounts._timed import ClosingBackend, TimedBackend, TimeIsUp, attempt, forget_broken_tunnels
 from taskcounts.credentials import BearerToken
-from taskcounts.errors import one_line
+from taskcounts.errors import causes_of, one_line
 from taskcounts.snapshot import Snapshot
 
 # One connection for each of many threads or tasks. An idle one is kept for a minute, so that
@@ -279,7 +278,7 @@ def _failure(error: Exception) -> Failure:
     """Return what an error of the transport means."""
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return Failure("it took longer than this attempt may", error)
-    for cause in _causes(error):
+    for cause in causes_of(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Failure(f"the certificate is not trusted: {cause.verify_message}", error, permanent=True)
     permanent = isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
@@ -293,15 +292,6 @@ def _closed() -> Failure:
 
 def _without_frames(error: BaseException) -> BaseException:
     """Drop the transport's frames from what passes through, such as an interruption: they hold headers."""
-    for cause in _causes(error):
+    for cause in causes_of(error):
         cause.__traceback__ = None
     return error
-
-
-def _causes(error: BaseException) -> Generator[BaseException]:
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        yield cause
-        cause = cause.__cause__ or cause.__context__

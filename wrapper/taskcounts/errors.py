@@ -18,6 +18,7 @@ A wrong argument is a ValueError or TypeError, raised before anything is sent.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 __all__ = [
@@ -118,3 +119,12 @@ def one_line(text: str, limit: int = 300) -> str:
     """Return a text as one line that a terminal can show: no control characters, bounded length."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def causes_of(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what caused it, and what caused that; each once, even if they run in a circle."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -42,7 +42,7 @@ from taskcounts import (
     TaskCountsClient,
     TaskCountsError,
 )
-from taskcounts._transport import _causes
+from taskcounts.errors import causes_of
 
 WRAPPER = str(Path(taskcounts.__file__).parent)
 
@@ -295,7 +295,7 @@ def test_causes_that_bite_their_own_tail() -> None:
     """A chain of causes that runs in a circle is walked once: errors can be chained by hand."""
     first, second = ConnectionError("first"), httpx.ReadError("second")
     first.__cause__, second.__cause__ = second, first
-    assert list(islice(_causes(second), 10)) == [second, first]
+    assert list(islice(causes_of(second), 10)) == [second, first]
 
 
 def test_nonsense_of_a_credential(call: Call, caplog: pytest.LogCaptureFixture) -> None:
