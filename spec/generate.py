@@ -5,8 +5,8 @@ The output is the same byte for byte on any machine and needs no network:
 
 - openapi-python-client writes the models and the httpx client, under the
   configuration and templates beside this file; a warning of its fails the run;
-- `contract.py` is derived here: the schemas of answers, the invariants, and what
-  else the wrapper and the contract checks have to know of the fragment;
+- `contract.py` is derived here: for each operation the schema of its answers, their
+  invariants, and what else the wrapper and the contract checks have to know of it;
 - RECORD.json tells which inputs, generator and formatter made the tree.
 """
 
@@ -36,18 +36,43 @@ FRAGMENT = SPEC / "taskcounts.openapi.yaml"
 CONFIG = SPEC / "generator.yaml"
 TEMPLATES = SPEC / "templates"
 PACKAGE = "taskcounts_rest"
-OPERATION = ("/jobs/{jobId}/taskcounts", "get")
 # What the derived schemas may say; `taskcounts` checks answers against no more and no less.
 SCHEMA_WORDS = {"type", "format", "minimum", "required", "properties", "items"}
-PROSE = {"description", "example", "x-invariants"}
-TYPES = {"object", "array", "string", "integer"}
-INTEGER_FORMATS = {"int32", "int64"}
+PROSE = {"description", "example", "x-invariants", "x-known-values"}
+FORMATS: dict[str, set[str | None]] = {
+    "object": {None},
+    "array": {None},
+    "boolean": {None},
+    "integer": {"int32", "int64"},
+    "string": {None, "date-time"},
+}
 
-HEADER = '''"""What the fragment says of the operation, as data; derived from spec/ by `make generate`."""
+HEADER = '''"""What the fragment says of the operations, as data; derived from spec/ by `make generate`."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+
+class Operation(NamedTuple):
+    """One operation: how it is asked for, and what it answers.
+
+    Attributes:
+        method: Its verb.
+        path: Its path, the names of parameters in braces.
+        parameters: The schema of each of its parameters by name, and where it stands (`in`).
+        result: The schema of the body of a 200.
+        invariants: What the numbers of such a body should satisfy: `whole` is the sum of `parts`.
+        error_codes: The codes that it is known to answer, by status.
+    """
+
+    method: str
+    path: str
+    parameters: dict[str, dict[str, Any]]
+    result: dict[str, Any]
+    invariants: tuple[dict[str, Any], ...]
+    error_codes: dict[int, tuple[str, ...]]
+
 
 '''
 
@@ -123,30 +148,86 @@ def check_config() -> None:
 
 def contract_module(fragment: dict[str, Any]) -> str:
     """Return the source of contract.py."""
-    path, method = OPERATION
-    operation = fragment["paths"][path][method]
+    components = fragment["components"]
+    parameters = {
+        key: {"in": parameter["in"], **parameter["schema"]}
+        for key, parameter in components["parameters"].items()
+    }
+    operations = {
+        operation["operationId"]: operation_source(fragment, path, method, operation)
+        for path, methods in fragment["paths"].items()
+        for method, operation in methods.items()
+    }
+    error = plain_schema(fragment, components["schemas"]["BatchError"])
+    values: list[tuple[str, str, str]] = [
+        ("API_VERSION", "str", repr(parameters["apiVersion"]["const"])),
+        ("MEDIA_TYPE", "str", repr(media_type(fragment))),
+        ("PARAMETERS", "dict[str, dict[str, Any]]", repr(parameters)),
+        ("ERROR", "dict[str, Any]", repr(error)),
+        ("KNOWN_VALUES", "dict[str, tuple[str, ...]]", repr(known_values(components["schemas"]))),
+        ("OPERATIONS", "dict[str, Operation]", written_dict(operations)),
+    ]
+    return HEADER + "".join(f"{name}: Final[{kind}] = {source}\n" for name, kind, source in values)
+
+
+def media_type(fragment: dict[str, Any]) -> str:
+    """Return the one media type of all answers; refuse a second one."""
+    operations = [operation for methods in fragment["paths"].values() for operation in methods.values()]
+    found = {
+        media
+        for operation in operations
+        for response in operation["responses"].values()
+        for media in resolve(fragment, response)["content"]
+    }
+    if len(found) != 1:
+        raise GenerationError(f"{FRAGMENT.name}: answers have to have one media type, not {sorted(found)}")
+    return str(found.pop())
+
+
+def operation_source(fragment: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
+    """Return the source of an operation's value in contract.py."""
+    if method != "get":
+        raise GenerationError(
+            f"{FRAGMENT.name}: {operation['operationId']} is no GET; nothing here may write"
+        )
     parameters = {}
     for reference in operation["parameters"]:
-        parameter = resolve(fragment, reference)
-        parameters[parameter["name"]] = {"in": parameter["in"], **parameter["schema"]}
-    schemas = fragment["components"]["schemas"]
-    result = plain_schema(fragment, schemas["TaskCountsResult"])
-    values: list[tuple[str, str, Any]] = [
-        ("API_VERSION", "str", parameters["api-version"]["const"]),
-        ("METHOD", "str", method.upper()),
-        ("PATH", "str", path),
-        ("MEDIA_TYPE", "str", next(iter(operation["responses"]["200"]["content"]))),
-        ("PARAMETERS", "dict[str, dict[str, Any]]", parameters),
-        ("RESULT", "dict[str, Any]", result),
-        ("ERROR", "dict[str, Any]", plain_schema(fragment, schemas["BatchError"])),
-        ("INVARIANTS", "tuple[dict[str, Any], ...]", invariants(schemas["TaskCountsResult"], result)),
-        (
-            "ERROR_CODES",
-            "dict[int, tuple[str, ...]]",
-            {int(status): tuple(codes) for status, codes in operation["x-error-codes"].items()},
-        ),
-    ]
-    return HEADER + "".join(f"{name}: Final[{kind}] = {value!r}\n" for name, kind, value in values)
+        if "$ref" not in reference:
+            raise GenerationError(f"{FRAGMENT.name}: parameters have to stand among the components")
+        # The whole of a parameter stands under PARAMETERS, by its name there.
+        key = reference["$ref"].rpartition("/")[2]
+        parameters[resolve(fragment, reference)["name"]] = f"PARAMETERS[{key!r}]"
+    (content,) = operation["responses"]["200"]["content"].values()
+    schema = resolve(fragment, content["schema"])
+    result = plain_schema(fragment, schema)
+    codes: dict[int, tuple[str, ...]] = {}
+    for known in (fragment["x-error-codes"], operation.get("x-error-codes", {})):
+        for status, more in known.items():
+            codes[int(status)] = codes.get(int(status), ()) + tuple(more)
+    fields = {
+        "method": repr(method.upper()),
+        "path": repr(path),
+        "parameters": written_dict(parameters),
+        "result": repr(result),
+        "invariants": repr(invariants(schema, result)),
+        "error_codes": repr(dict(sorted(codes.items()))),
+    }
+    return f"Operation({', '.join(f'{name}={source}' for name, source in fields.items())})"
+
+
+def written_dict(members: dict[str, str]) -> str:
+    """Return the source of a dictionary, given the sources of its values."""
+    return "{" + ", ".join(f"{name!r}: {source}" for name, source in members.items()) + "}"
+
+
+def known_values(schemas: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the values that members are known to have, by schema and member: `CloudTask.state`."""
+    return {
+        f"{name}.{member}": tuple(described["x-known-values"])
+        for name, schema in schemas.items()
+        for member, described in schema.get("properties", {}).items()
+        if "x-known-values" in described
+    }
 
 
 def resolve(fragment: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
@@ -168,8 +249,8 @@ def plain_schema(fragment: dict[str, Any], schema: dict[str, Any]) -> dict[str, 
             f"{FRAGMENT.name}: answers aren't checked for {', '.join(sorted(unknown))}, "
             f"only for {', '.join(sorted(SCHEMA_WORDS))}"
         )
-    kind, form = schema.get("type"), schema.get("format")
-    if kind not in TYPES or (form in INTEGER_FORMATS) != (kind == "integer"):
+    kind, form = str(schema.get("type")), schema.get("format")
+    if form not in FORMATS.get(kind, ()):
         raise GenerationError(f"{FRAGMENT.name}: answers aren't checked for the type {kind}, format {form}")
     if "properties" in schema:
         schema["properties"] = {
@@ -189,7 +270,7 @@ def invariants(schema: dict[str, Any], result: dict[str, Any]) -> tuple[dict[str
             "whole": counter_path(rule["whole"], result),
             "parts": tuple(counter_path(part, result) for part in rule["parts"]),
         }
-        for rule in schema["x-invariants"]
+        for rule in schema.get("x-invariants", ())
     )
 
 
