@@ -26,7 +26,8 @@ def with_ranges(schema: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-RESULT = with_ranges(contract.RESULT)
+RESULTS = {name: with_ranges(operation.result) for name, operation in contract.OPERATIONS.items()}
+RESULT = RESULTS["Job_GetTaskCounts"]
 ERROR = with_ranges(contract.ERROR)
 
 
@@ -88,6 +89,8 @@ results = st.builds(
 
 conforming = _generated(RESULT, GenerationMode.POSITIVE).map(_whole) | results
 violating = _generated(RESULT, GenerationMode.NEGATIVE)
+answers = {name: _generated(schema, GenerationMode.POSITIVE).map(_whole) for name, schema in RESULTS.items()}
+"""Conforming bodies of a 200, for each operation."""
 
 
 @st.composite

@@ -21,8 +21,19 @@ from taskcounts.credentials import signature, string_to_sign
 from taskcounts.errors import one_line
 from taskcounts.retry import RETRYABLE_STATUSES, retry_after_seconds
 from taskcounts_rest import contract
-from taskcounts_rest.models import BatchError, TaskCountsResult
+from taskcounts_rest.models import (
+    BatchError,
+    CloudJob,
+    CloudJobListResult,
+    CloudTaskListResult,
+    TaskCountsResult,
+)
 
+MODELS: dict[str, Any] = {
+    "Task_List": CloudTaskListResult,
+    "Job_Get": CloudJob,
+    "Job_List": CloudJobListResult,
+}
 NOW = datetime(2024, 8, 1, 12, 34, 56, tzinfo=UTC)
 
 policies = st.builds(
@@ -217,8 +228,12 @@ def _allowed(schema: dict[str, Any], value: Any) -> bool:
 
 
 ORACLES = {
-    name: jsonschema_rs.Draft202012Validator(schema)
-    for name, schema in (("RESULT", strategies.RESULT), ("ERROR", strategies.ERROR))
+    name: jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+    for name, schema in [
+        ("RESULT", strategies.RESULT),
+        ("ERROR", strategies.ERROR),
+        *strategies.RESULTS.items(),
+    ]
 }
 
 
@@ -233,8 +248,43 @@ ORACLES = {
 )
 def test_checks_agree_with_a_validator(value: Any) -> None:
     """Our checks of results and errors give the verdicts of a JSON Schema validator."""
-    assert _allowed(contract.RESULT, value) == ORACLES["RESULT"].is_valid(value)
+    result = contract.OPERATIONS["Job_GetTaskCounts"].result
+    assert _allowed(result, value) == ORACLES["RESULT"].is_valid(value)
     assert _allowed(contract.ERROR, value) == ORACLES["ERROR"].is_valid(value)
+
+
+@pytest.mark.parametrize("name", ["Task_List", "Job_Get", "Job_List"])
+@given(data=st.data())
+def test_checks_of_lists_agree_with_a_validator(name: str, data: st.DataObject) -> None:
+    """The same goes for jobs and lists, right ones and spoilt ones; models take what passes."""
+    schema, oracle = contract.OPERATIONS[name].result, ORACLES[name]
+    right = data.draw(strategies.answers[name])
+    value = data.draw(st.just(right) | strategies.near_misses(st.just(right)))
+    assert _allowed(schema, value) == oracle.is_valid(value)
+    if _allowed(schema, value):
+        MODELS[name].from_dict(value)
+
+
+times = st.from_regex(
+    re.compile(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{0,9})?(Z|[+-][0-9:]{4,5}|)"
+    ),
+    fullmatch=True,
+) | st.datetimes().map(lambda moment: moment.isoformat() + "Z")
+
+
+@given(value=times | strategies.json_values)
+@example(value="2016-11-21T22:43:31.4733476Z")
+@example(value="2024-08-01T12:34:56")
+@example(value="2024-02-30T12:34:56Z")
+@example(value="2024-08-01T12:34:56+24:00")
+@example(value="٢٠٢٤-08-01T12:34:56Z")
+def test_times_are_of_rfc_3339(value: Any) -> None:
+    """What passes for a time is one to a validator as well, and has a zone."""
+    schema = {"type": "string", "format": "date-time"}
+    if _allowed(schema, value):
+        assert jsonschema_rs.is_valid(schema, value, validate_formats=True)
+        assert datetime.fromisoformat(value).tzinfo is not None
 
 
 @given(value=st.integers(), floor=st.none() | st.integers(-(2**40), 2**40), bits=st.sampled_from([31, 63]))

@@ -6,7 +6,9 @@ What is checked stands in the fragment: `taskcounts_rest.contract` is derived fr
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, NoReturn
 
 from taskcounts.errors import one_line
@@ -14,6 +16,12 @@ from taskcounts.snapshot import Inconsistency
 from taskcounts_rest import contract
 
 Check = Callable[[Any, str], None]
+
+_COUNTS = contract.OPERATIONS["Job_GetTaskCounts"]
+# RFC 3339, as ISO 8601 is written in JSON.
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 class Violation(Exception):
@@ -109,7 +117,7 @@ def _no_constant(name: str) -> NoReturn:
 def find_inconsistencies(result: Mapping[str, Any]) -> tuple[Inconsistency, ...]:
     """Return which of the fragment's invariants a checked result breaks."""
     broken = []
-    for rule in contract.INVARIANTS:
+    for rule in _COUNTS.invariants:
         whole = _at(result, rule["whole"])
         parts = [_at(result, part) for part in rule["parts"]]
         if whole != sum(parts):
@@ -156,8 +164,10 @@ def compile_schema(schema: Mapping[str, Any]) -> Check:
             return _array(schema)
         case "integer":
             return _integer(schema)
+        case "boolean":
+            return _boolean
         case "string":
-            return _string
+            return _time if schema.get("format") == "date-time" else _string
         case other:
             raise ValueError(f"no check for the type {other!r}")
 
@@ -210,6 +220,21 @@ def _string(value: Any, path: str) -> None:
         raise Violation(path, f"{_shown(value)} is not a string")
 
 
+def _boolean(value: Any, path: str) -> None:
+    if type(value) is not bool:
+        raise Violation(path, f"{_shown(value)} is neither true nor false")
+
+
+def _time(value: Any, path: str) -> None:
+    _string(value, path)
+    try:
+        sound = _TIME.fullmatch(value) is not None and bool(datetime.fromisoformat(value))
+    except ValueError:
+        sound = False
+    if not sound:
+        raise Violation(path, f"{_shown(value)} is not a time")
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"
@@ -218,4 +243,4 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 12 else "a string" if isinstance(value, str) else "a number"
 
 
-check_result = compile_schema(contract.RESULT)
+check_result = compile_schema(_COUNTS.result)

@@ -401,3 +401,32 @@ def test_checks_of_other_shapes(value: object, path: str, reason: str) -> None:
         compile_schema(contract.ERROR)(value, "$")
     assert caught.value.path == path
     assert reason in caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "reason"),
+    [
+        ("usesTaskDependencies", "true", "neither true nor false"),
+        ("usesTaskDependencies", 1, "neither true nor false"),
+        ("creationTime", 1722515696, "not a string"),
+        ("creationTime", "2024-08-01T12:34:56", "not a time"),
+        ("creationTime", "2024-02-30T12:34:56Z", "not a time"),
+        ("creationTime", "yesterday", "not a time"),
+        ("executionInfo", {"endTime": "2024-08-01T12:34:56Z"}, "missing"),
+    ],
+)
+def test_checks_of_jobs(member: str, value: object, reason: str) -> None:
+    """The checks know the shapes of jobs and lists as well: truth values, and times with a zone."""
+    check = compile_schema(contract.OPERATIONS["Job_List"].result)
+    job = {
+        "id": "job-1",
+        "state": "active",
+        "creationTime": "2016-11-19T00:05:25.3119159Z",
+        "usesTaskDependencies": False,
+        "executionInfo": {"startTime": "2016-11-19T00:05:25Z"},
+    }
+    check({"value": [job, {"id": "job-2", "state": "of another age"}], "unknown": None}, "$")
+    with pytest.raises(Violation) as caught:
+        check({"value": [job, job | {member: value}]}, "$")
+    assert caught.value.path.startswith(f"value[1].{member}")
+    assert reason in caught.value.reason
