@@ -267,9 +267,25 @@ def tell_attempts(verbose: bool) -> None:
 @click.option(
     "--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in a file, not in memory."
 )
+@click.option(
+    "--slots",
+    type=click.IntRange(0),
+    default=16,
+    show_default=True,
+    help="The task slots of each pool that the scenario does not describe.",
+)
+@click.option("--seed", type=int, help="Let all chance come from this number.")
+@click.option(
+    "--clock",
+    type=click.Choice(["machine", "scripted"]),
+    default="machine",
+    show_default=True,
+    help="Whose time tasks live by; a scripted clock is moved through the admin API.",
+)
+@click.option("--tls", is_flag=True, help="Serve https, with a certificate authority made for it.")
 @click.option("--strict", is_flag=True, help="Refuse every api-version but the one that is emulated.")
 def emulate(**options: Any) -> None:
-    """Emulate the Azure Batch service, as far as task counts go, until Ctrl-C.
+    """Emulate the jobs and tasks of an Azure Batch account until Ctrl-C.
 
     Prints the endpoint, account and key on stdout, ready to export.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from taskcounts._connection import is_loopback
 from taskcounts.cli.outcome import CommandError, complain
 from taskcounts.emulator import EmulatedAccount, EmulatorError, serve
+from taskcounts.emulator.tls import Authority
 
 
 def serve_emulator(
@@ -19,6 +21,10 @@ def serve_emulator(
     key: str | None,
     scenario: Path | None,
     data: Path | None,
+    slots: int,
+    seed: int | None,
+    clock: str,
+    tls: bool,
     strict: bool,
 ) -> None:
     """Be the service until SIGINT or SIGTERM comes."""
@@ -27,17 +33,33 @@ def serve_emulator(
         click.echo(f"export AZURE_BATCH_ENDPOINT={endpoint}")
         click.echo(f"export AZURE_BATCH_ACCOUNT={service.account}")
         click.echo(f"export AZURE_BATCH_ACCESS_KEY={service.key}")
+        if authority is not None:
+            # What az and Microsoft's clients read; ours reads it too.
+            click.echo(f"export REQUESTS_CA_BUNDLE={shlex.quote(str(authority.ca_path))}")
         if not is_loopback(host):
             complain(f"whoever reaches {endpoint} can change and stop what is emulated", word="warning")
         click.echo(f"emulating at {endpoint}; Ctrl-C stops it", err=True)
 
+    authority: Authority | None = None
     try:
-        service = EmulatedAccount(account, key, store=data or ":memory:", strict=strict)
+        service = EmulatedAccount(
+            account,
+            key,
+            store=data or ":memory:",
+            strict=strict,
+            scripted=clock == "scripted",
+            seed=seed,
+            slots=slots,
+        )
         try:
             if scenario is not None:
                 load(service, scenario)
-            serve(service, host=host, port=port, ready=ready)
+            if tls:
+                authority = Authority([host])
+            serve(service, host=host, port=port, tls=authority, ready=ready)
         finally:
+            if authority is not None:
+                authority.close()
             service.close()
     except EmulatorError as error:
         raise CommandError(str(error)) from None

@@ -15,13 +15,13 @@ unless a ``lag`` is set::
 
 from __future__ import annotations
 
+from taskcounts.emulator.account import EmulatedAccount
+from taskcounts.emulator.api.faults import Fault
 from taskcounts.emulator.errors import EmulatorError, NoSuchJob
-from taskcounts.emulator.faults import Fault
 from taskcounts.emulator.model import Counts, JobCounts
-from taskcounts.emulator.service import EmulatedAccount
 
 try:
-    from taskcounts.emulator.app import create_app
+    from taskcounts.emulator.api.app import create_app
     from taskcounts.emulator.server import Emulator, serve
 except ModuleNotFoundError as error:
     # A module of our own that is missing is a broken installation, and this advice would not mend it.

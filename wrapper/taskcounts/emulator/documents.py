@@ -6,13 +6,28 @@ Every function takes the path of the value that it looks at, and every error beg
 from __future__ import annotations
 
 import json
+import re
 import reprlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import NoReturn
 
 from taskcounts.emulator.errors import EmulatorError
 
-__all__ = ["array", "members", "read_json", "show", "text", "whole_number"]
+__all__ = [
+    "PLAIN_ID",
+    "array",
+    "boolean",
+    "members",
+    "number",
+    "one_of",
+    "read_json",
+    "show",
+    "text",
+    "whole_number",
+]
+
+# Letters, digits, hyphens and underscores, at most 64: what the service takes for most ids.
+PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def read_json(source: str | bytes) -> object:
@@ -62,6 +77,30 @@ def whole_number(value: object, path: str, low: int, high: int) -> int:
         raise EmulatorError(f"{path}: must be a whole number, not {show(value)}")
     if not low <= value <= high:
         raise EmulatorError(f"{path}: must be from {low} to {high}, not {show(value)}")
+    return value
+
+
+def number(value: object, path: str, low: float, high: float) -> float:
+    """Return a number from ``low`` to ``high``, whole or not."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise EmulatorError(f"{path}: must be a number, not {show(value)}")
+    # Not a number is not within any limits, either.
+    if not low <= value <= high:
+        raise EmulatorError(f"{path}: must be from {low:g} to {high:g}, not {show(value)}")
+    return float(value)
+
+
+def boolean(value: object, path: str) -> bool:
+    """Return true or false; neither 1 nor "true" is one."""
+    if not isinstance(value, bool):
+        raise EmulatorError(f"{path}: must be true or false, not {show(value)}")
+    return value
+
+
+def one_of(value: object, path: str, choices: Collection[str]) -> str:
+    """Return a string that is one of some."""
+    if not isinstance(value, str) or value not in choices:
+        raise EmulatorError(f"{path}: must be one of {', '.join(choices)}, not {show(value)}")
     return value
 
 

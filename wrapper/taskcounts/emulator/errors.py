@@ -5,7 +5,7 @@ What the emulated service refuses is no error of the emulator, and lives in ``re
 
 from __future__ import annotations
 
-__all__ = ["EmulatorError", "NoSuchJob"]
+__all__ = ["EmulatorError", "NoSuchJob", "NoSuchTask"]
 
 
 class EmulatorError(Exception):
@@ -17,3 +17,10 @@ class NoSuchJob(EmulatorError):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"there is no job {job_id!r}")
+
+
+class NoSuchTask(EmulatorError):
+    """The task that is asked for does not exist."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"there is no task {task_id!r}")

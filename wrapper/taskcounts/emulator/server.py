@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
+import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from starlette.applications import Starlette
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from taskcounts.emulator.app import create_app
+from taskcounts.emulator.account import EmulatedAccount, Settings
+from taskcounts.emulator.api.app import create_app
 from taskcounts.emulator.connection import EXTENSION, Connection
 from taskcounts.emulator.errors import EmulatorError
-from taskcounts.emulator.model import JobCounts, utc_now
-from taskcounts.emulator.service import EmulatedAccount
 from taskcounts.emulator.sockets import endpoint_of, listen
+from taskcounts.emulator.tls import Authority, Greeting
 
 __all__ = ["Emulator", "serve"]
 
@@ -42,23 +42,22 @@ _MAX_HEAD = 2**20
 _LAST_ANSWERS = 1.0
 
 
-class Emulator:
+class Emulator(EmulatedAccount):
     """An emulated account with a server of its own in a background thread; use it in a ``with`` statement.
 
     Args:
         account: The account's name.
         key: Its access key, Base64; by default 64 random bytes.
-        store: A file that keeps the jobs; by default they are kept in memory.
-        strict: Refuse every api-version but the one that is emulated.
-        now: The clock; returns a time with its zone.
         host: The address to listen on.
         port: The port, or 0 for any free one.
+        tls: Whether to serve https. Callers have to trust the certificate at ``ca_path``.
+        settings: All that ``EmulatedAccount`` takes besides, such as ``scripted`` or ``slots``.
 
     Raises:
-        EmulatorError: A setting is wrong, the store cannot be used, or (on entering) the port is taken.
+        EmulatorError: A setting is wrong, the store cannot be used, or (on entering) the port is taken
+            or trustme is not installed.
 
     Attributes:
-        service: The account: whatever the emulator can do, it does there.
         app: The ASGI application, for use without the server.
     """
 
@@ -67,27 +66,18 @@ class Emulator:
         account: str = "emulated",
         key: str | None = None,
         *,
-        store: str | os.PathLike[str] = ":memory:",
-        strict: bool = False,
-        now: Callable[[], datetime] = utc_now,
         host: str = "127.0.0.1",
         port: int = 0,
+        tls: bool = False,
+        **settings: Unpack[Settings],
     ) -> None:
-        self.service = EmulatedAccount(account, key, store=store, strict=strict, now=now)
-        self.app: Starlette = create_app(self.service)
+        super().__init__(account, key, **settings)
+        self.app: Starlette = create_app(self)
         self._address = (host, port)
+        self._tls = tls
+        self._authority: Authority | None = None
         self._endpoint: str | None = None
         self._running: tuple[threading.Thread, asyncio.AbstractEventLoop, asyncio.Event] | None = None
-
-    @property
-    def account(self) -> str:
-        """The account's name."""
-        return self.service.account
-
-    @property
-    def key(self) -> str:
-        """The account's access key, Base64."""
-        return self.service.key
 
     @property
     def endpoint(self) -> str:
@@ -100,46 +90,29 @@ class Emulator:
             raise EmulatorError("the emulator is not running; use it in a with statement")
         return self._endpoint
 
-    def add_job(self, job_id: str, tasks: Iterable[object] = ()) -> None:
-        """Add a job with its tasks, given as the entries of a scenario are: see ``EmulatedAccount``."""
-        self.service.add_job(job_id, tasks)
-
-    def step(self, job_id: str, *, start: int = 0, succeed: int = 0, fail: int = 0) -> None:
-        """Move tasks on: see ``EmulatedAccount.step``."""
-        self.service.step(job_id, start=start, succeed=succeed, fail=fail)
-
-    def counts(self, job_id: str) -> JobCounts:
-        """Return the true counts of a job: see ``EmulatedAccount.counts``."""
-        return self.service.counts(job_id)
-
-    def load(self, scenario: object) -> list[str]:
-        """Add the jobs of a scenario: see ``EmulatedAccount.load``."""
-        return self.service.load(scenario)
-
-    def fault(
-        self, kind: str, *, job: str | None = None, times: int | None = None, **options: object
-    ) -> None:
-        """Let something go wrong: see ``EmulatedAccount.fault``."""
-        self.service.fault(kind, job=job, times=times, **options)
-
-    def clear_faults(self) -> int:
-        """Let nothing go wrong any more, and return how many faults were set."""
-        return self.service.clear_faults()
-
-    def reset(self) -> None:
-        """Forget all jobs, tasks and faults."""
-        self.service.reset()
+    @property
+    def ca_path(self) -> Path | None:
+        """The certificate that callers have to trust, PEM, as long as the emulator runs; None without TLS."""
+        return None if self._authority is None else self._authority.ca_path
 
     def __enter__(self) -> Self:
         if self._running is not None:
             raise EmulatorError("the emulator is running already; make another one")
-        listening = listen(*self._address)
-        self._endpoint = endpoint_of(self._address[0], listening)
+        context, scheme = None, "http"
+        if self._tls:
+            self._authority = Authority([self._address[0], *self.admin_hosts])
+            context, scheme = self._authority.ssl_context, "https"
+        try:
+            listening = listen(*self._address)
+        except EmulatorError:
+            self._let_go()
+            raise
+        self._endpoint = endpoint_of(self._address[0], listening, scheme)
         loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
         def run() -> None:
             try:
-                loop.run_until_complete(_run(self.app, listening, stop))
+                loop.run_until_complete(_run(self.app, listening, stop, context))
             finally:
                 loop.close()
 
@@ -157,7 +130,13 @@ class Emulator:
             loop.call_soon_threadsafe(stop.set)
             thread.join()
             self._running = self._endpoint = None
-        self.service.close()
+            self._let_go()
+        self.close()
+
+    def _let_go(self) -> None:
+        if self._authority is not None:
+            self._authority.close()
+            self._authority = None
 
     def __repr__(self) -> str:
         return f"Emulator({self.account!r}, key=<hidden>, endpoint={self._endpoint!r})"
@@ -168,6 +147,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
+    tls: Authority | None = None,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Answer until SIGINT or SIGTERM comes, then return; the store stays open.
@@ -178,6 +158,7 @@ def serve(
         service: The account to answer for.
         host: The address to listen on.
         port: The port, or 0 for any free one.
+        tls: Whose certificate to show, made for ``host``; by default http is served. It stays open.
         ready: Called once with the URL to call, when calls are answered.
 
     Raises:
@@ -188,8 +169,8 @@ def serve(
     async def run() -> None:
         stop = asyncio.Event()
         with _stopped_by_signals(stop):
-            ready(endpoint_of(host, listening))
-            await _run(create_app(service), listening, stop)
+            ready(endpoint_of(host, listening, "http" if tls is None else "https"))
+            await _run(create_app(service), listening, stop, None if tls is None else tls.ssl_context)
 
     try:
         asyncio.run(run())
@@ -237,7 +218,9 @@ class _Protocol(HttpToolsProtocol):
         self._cycles.append(self.cycle)
 
 
-async def _run(app: Starlette, listening: socket.socket, stop: asyncio.Event) -> None:
+async def _run(
+    app: Starlette, listening: socket.socket, stop: asyncio.Event, tls: ssl.SSLContext | None
+) -> None:
     """Answer until ``stop`` is set, then close every connection, whatever is under way on it."""
     config = Config(
         app,
@@ -257,18 +240,27 @@ async def _run(app: Starlette, listening: socket.socket, stop: asyncio.Event) ->
     )
     config.load()
     state = ServerState()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: _Protocol(config, state, {}), sock=listening, backlog=config.backlog
-    )
+    greetings: set[Greeting] = set()
+
+    def serve_connection() -> _Protocol:
+        return _Protocol(config, state, {})
+
+    def greet() -> asyncio.Protocol:
+        return serve_connection() if tls is None else Greeting(tls, serve_connection, greetings)
+
+    server = await asyncio.get_running_loop().create_server(greet, sock=listening, backlog=config.backlog)
     await stop.wait()
     server.close()
     # More than one round: a connection that was just accepted takes a few to be known.
     for _ in range(5):
+        for greeting in list(greetings):
+            greeting.abort()
         for protocol in list(state.connections):
             protocol.transport.abort()
         await asyncio.sleep(0)
+    pending = [*state.tasks, *(greeting.task for greeting in greetings)]
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.gather(*state.tasks, return_exceptions=True), _LAST_ANSWERS)
+        await asyncio.wait_for(asyncio.gather(*pending, return_exceptions=True), _LAST_ANSWERS)
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def endpoint_of(host: str, listening: socket.socket) -> str:
+def endpoint_of(host: str, listening: socket.socket, scheme: str = "http") -> str:
     """Return the URL under which a socket that listens is called, without a slash at the end."""
     port = listening.getsockname()[1]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

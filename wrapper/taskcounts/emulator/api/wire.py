@@ -8,7 +8,7 @@ from __future__ import annotations
 import http
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import format_datetime
@@ -19,20 +19,30 @@ from taskcounts.emulator.refusals import Refusal
 __all__ = [
     "Answer",
     "Stamp",
+    "Version",
     "body_text",
+    "collection_answer",
     "counts_answer",
+    "done_answer",
+    "error_of",
     "html_answer",
     "raw",
     "refusal_answer",
+    "resource_answer",
     "with_length",
 ]
 
 JSON = "application/json;odata=minimalmetadata"
 
+_COMPACT = json.JSONEncoder(separators=(",", ":")).encode
+
 # A GUID "with no decoration such as curly braces", says the reference of the operation.
 GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 Headers = tuple[tuple[str, str], ...]
+
+# These say by themselves that there is no body (RFC 9110, 6.4.1), and nothing else may.
+_BODYLESS = (204, 304)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,23 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """Which version of a resource an answer tells of, or has made.
+
+    Attributes:
+        etag: Its ETag, without quotation marks, as the service writes it.
+        modified: When it was last changed, as headers have it.
+    """
+
+    etag: str
+    modified: str
+
+    def headers(self) -> Headers:
+        """Return the two headers."""
+        return (("etag", self.etag), ("last-modified", self.modified))
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An answer that is ready to be sent."""
 
@@ -66,16 +93,50 @@ def counts_answer(stamp: Stamp, counts: JobCounts) -> Answer:
     return ok(stamp, body_text({"odata.metadata": metadata(stamp, "taskcountsresult"), **counts.as_json()}))
 
 
-def ok(stamp: Stamp, body: bytes) -> Answer:
+def resource_answer(stamp: Stamp, kind: str, members: Mapping[str, object], version: Version) -> Answer:
+    """Return the 200 that tells of one resource."""
+    return ok(stamp, body_text({"odata.metadata": metadata(stamp, kind), **members}), version.headers())
+
+
+def collection_answer(
+    stamp: Stamp, kind: str, items: Sequence[Mapping[str, object]], next_link: str | None = None
+) -> Answer:
+    """Return the 200 that lists resources, or results; a link leads to what follows them.
+
+    Not in the service's layout: it would take several times as long, and there may be a thousand items.
+    """
+    told: dict[str, object] = {"odata.metadata": f"{stamp.endpoint}/$metadata#{kind}", "value": items}
+    if next_link is not None:
+        told["odata.nextLink"] = next_link
+    return ok(stamp, _COMPACT(told).encode())
+
+
+def done_answer(stamp: Stamp, status: int, further: Headers = ()) -> Answer:
+    """Return an answer that says no more than its status and headers do."""
+    length = () if status in _BODYLESS else (("content-length", "0"),)
+    kept = tuple(header for header in _headers(stamp, (*further, *length)) if header[0] != "content-type")
+    return Answer(status, kept, b"")
+
+
+def ok(stamp: Stamp, body: bytes, further: Headers = ()) -> Answer:
     """Return a 200 with any body; how it is delimited is left to the sender, who knows the connection."""
-    return Answer(200, _headers(stamp, (("transfer-encoding", "chunked"),)), body)
+    return Answer(200, _headers(stamp, (*further, ("transfer-encoding", "chunked"))), body)
 
 
 def refusal_answer(stamp: Stamp, refusal: Refusal) -> Answer:
     """Return the answer that tells of a refusal."""
+    if refusal.status in _BODYLESS:
+        return done_answer(stamp, refusal.status, refusal.headers)
+    kind = "Microsoft.Azure.Batch.Protocol.Entities.Container.errors"
+    body = body_text({"odata.metadata": metadata(stamp, kind), **error_of(stamp, refusal)})
+    headers = _headers(stamp, (*refusal.headers, ("content-length", str(len(body)))))
+    return Answer(refusal.status, headers, body)
+
+
+def error_of(stamp: Stamp, refusal: Refusal) -> dict[str, object]:
+    """Return the members that tell of a refusal: of a whole request, or of one of its items."""
     time = f"{stamp.now:%Y-%m-%dT%H:%M:%S.%f}0Z"
     told: dict[str, object] = {
-        "odata.metadata": metadata(stamp, "Microsoft.Azure.Batch.Protocol.Entities.Container.errors"),
         "code": refusal.code,
         "message": {
             "lang": "en-US",
@@ -84,9 +145,7 @@ def refusal_answer(stamp: Stamp, refusal: Refusal) -> Answer:
     }
     if refusal.details:
         told["values"] = [{"key": key, "value": value} for key, value in refusal.details]
-    body = body_text(told)
-    headers = _headers(stamp, (*refusal.headers, ("content-length", str(len(body)))))
-    return Answer(refusal.status, headers, body)
+    return told
 
 
 def html_answer(stamp: Stamp, status: int) -> Answer:
@@ -106,6 +165,8 @@ def html_answer(stamp: Stamp, status: int) -> Answer:
 
 def with_length(answer: Answer) -> Answer:
     """Return the answer with the length of its body, for callers who don't know chunks."""
+    if answer.status in _BODYLESS:
+        return answer
     kept = (header for header in answer.headers if header[0] not in ("content-length", "transfer-encoding"))
     return replace(answer, headers=(*kept, ("content-length", str(len(answer.body)))))
 

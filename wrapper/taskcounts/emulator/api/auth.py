@@ -11,9 +11,10 @@ import base64
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 from taskcounts.credentials import signature, string_to_sign
 from taskcounts.emulator import refusals
@@ -115,26 +116,31 @@ def _check_shared_key(call: Call, credentials: str, account: str, key: bytes, no
         raise refusals.invalid_authentication_info()
     named, signed = match.groups()
 
-    def text(*, fold_names: bool, date_counts: bool) -> str:
-        return string_to_sign(
-            call.method, call.target, call.headers, named, fold_names=fold_names, date_counts=date_counts
-        )
-
     if named.lower() != account.lower():
         reason = f"The account {named!r} is not the one that is asked, {account!r}."
     elif reason := _wrong_date(call, now):
         pass
-    elif any(
-        hmac.compare_digest(signature(key, text(fold_names=folds, date_counts=dates)), signed)
-        # The documented form first, then whatever else Microsoft's clients send.
-        for folds in (True, False)
-        for dates in (False, True)
-    ):
+    elif any(hmac.compare_digest(signature(key, text), signed) for text in _signable(call, named)):
         return
     else:
         reason = "The signature found in the request is not that of any computed string."
-    computed = text(fold_names=True, date_counts=False)
+    computed = next(_signable(call, named))
     raise refusals.forbidden(f"{reason} Server used following string to sign: '{computed}'.")
+
+
+def _signable(call: Call, account: str) -> Iterator[str]:
+    """Yield what may have been signed: the documented string, then whatever else Microsoft's clients sign."""
+    lengths: list[Mapping[str, str]] = [call.headers]
+    if call.method not in ("GET", "HEAD") and call.headers.get("content-length") in (None, "0"):
+        # Without a body it is signed as 0 or left empty, and sent as 0 or not at all, in any combination.
+        without = {name: value for name, value in call.headers.items() if name != "content-length"}
+        lengths = [{**without, "content-length": "0"}, without]
+    targets = [call.target]
+    if "+" in call.query:
+        # What reads a query as a form does signs a space, whatever was meant.
+        targets.append(f"{call.path}?{call.query.replace('+', '%20')}")
+    for headers, target, folds, dates in product(lengths, targets, (True, False), (False, True)):
+        yield string_to_sign(call.method, target, headers, account, fold_names=folds, date_counts=dates)
 
 
 def _wrong_date(call: Call, now: datetime) -> str:

@@ -1,0 +1,85 @@
+"""Which tasks wait for which: what a task that ends well sets free.
+
+A task counts its blockers: one for each id, and one for each number of a range, that has not yet ended well.
+Each function belongs into a transaction of the caller's.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+__all__ = ["forget", "numeral", "satisfied", "unsatisfied", "wait_for"]
+
+# SQLite's integers end here, and so do the ids that can be in a range.
+_LARGEST = 2**63 - 1
+
+
+def numeral(task_id: str) -> int | None:
+    """Return the number that an id is, for ranges; "007" is none of theirs."""
+    if not task_id.isascii() or not task_id.isdigit() or len(task_id) > 19:
+        return None
+    number = int(task_id)
+    return number if str(number) == task_id and number <= _LARGEST else None
+
+
+def wait_for(
+    db: sqlite3.Connection, job: int, task: int, ids: Iterable[str], ranges: Iterable[tuple[int, int]]
+) -> None:
+    """Let a task wait for others, save those that ended well already."""
+    blockers = 0
+    for on_id in ids:
+        done = db.execute("SELECT satisfies FROM tasks WHERE job = ? AND id = ?", (job, on_id)).fetchone()
+        if done is None or not done[0]:
+            # An id that is named twice is one to wait for.
+            blockers += db.execute(
+                "INSERT OR IGNORE INTO waits VALUES (?, ?, ?)", (job, on_id, task)
+            ).rowcount
+    for low, high in ranges:
+        (done,) = db.execute(
+            "SELECT COUNT(*) FROM tasks WHERE job = ? AND numeral BETWEEN ? AND ? AND satisfies",
+            (job, low, high),
+        ).fetchone()
+        if done < high - low + 1:
+            db.execute("INSERT INTO wait_ranges VALUES (?, ?, ?, ?)", (job, low, high, task))
+            blockers += high - low + 1 - done
+    db.execute("UPDATE tasks SET blockers = ? WHERE number = ?", (blockers, task))
+
+
+def satisfied(db: sqlite3.Connection, job: int, task_id: str, number: int | None) -> None:
+    """Set free what waits for a task that ended well."""
+    waiting = [
+        task
+        for (task,) in db.execute(
+            "DELETE FROM waits WHERE job = ? AND on_id = ? RETURNING task", (job, task_id)
+        ).fetchall()
+    ]
+    if number is not None:
+        waiting += _in_ranges(db, job, number)
+    # One that is free already stays free, also if a task of its range is deleted, and made and run again.
+    db.executemany(
+        "UPDATE tasks SET blockers = blockers - 1 WHERE number = ? AND blockers > 0",
+        ((task,) for task in waiting),
+    )
+
+
+def unsatisfied(db: sqlite3.Connection, job: int, number: int | None) -> None:
+    """Let those wait again that still wait for a range, one of whose tasks is gone or runs again."""
+    if number is not None:
+        db.executemany(
+            "UPDATE tasks SET blockers = blockers + 1 WHERE number = ? AND blockers > 0",
+            ((task,) for task in _in_ranges(db, job, number)),
+        )
+
+
+def forget(db: sqlite3.Connection, task: int) -> None:
+    """Let a task that is deleted wait for nothing."""
+    db.execute("DELETE FROM waits WHERE task = ?", (task,))
+    db.execute("DELETE FROM wait_ranges WHERE task = ?", (task,))
+
+
+def _in_ranges(db: sqlite3.Connection, job: int, number: int) -> list[int]:
+    rows = db.execute(
+        "SELECT task FROM wait_ranges WHERE job = ? AND low <= ? AND high >= ?", (job, number, number)
+    )
+    return [task for (task,) in rows.fetchall()]
