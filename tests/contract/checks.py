@@ -1,23 +1,19 @@
-"""What every answer has to satisfy, whatever was asked. A check returns what is wrong, or nothing."""
+"""What every answer has to satisfy, whatever was asked. A check yields what is wrong, or nothing.
+
+What answers with tasks and jobs in them have to satisfy besides stands in `items`.
+"""
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from typing import Any
 
-from contract.target import Answered, Counts
-from taskcounts._answers import (
-    Violation,
-    check_result,
-    compile_schema,
-    find_inconsistencies,
-    read_json,
-)
+from contract import items
+from contract.items import Check, Complaints
+from contract.target import COUNTS, Answered, Counts
+from taskcounts._answers import Violation, compile_schema, find_inconsistencies, read_json
 from taskcounts_rest import contract
-
-Complaints = Iterator[str]
-Check = Callable[[Answered], Complaints]
 
 COUNTERS = ("active", "running", "completed", "succeeded", "failed")
 
@@ -63,20 +59,15 @@ def echo(answered: Answered) -> Complaints:
 
 
 def result_body(answered: Answered) -> Complaints:
-    """A 200 carries exactly the counts that the fragment describes."""
-    if answered.status != 200:
-        return
-    try:
-        check_result(read_json(answered.headers, answered.body), "$")
-    except Violation as violation:
-        yield f"{violation.path}: {violation.reason}"
+    """A 200 carries exactly what the fragment describes for its operation."""
+    if answered.status == 200 and answered.result[1] is not None:
+        yield answered.result[1]
 
 
 def invariants(answered: Answered) -> Complaints:
     """The counts of a 200 don't contradict each other."""
-    if answered.status != 200 or list(result_body(answered)):
-        return
-    for broken in find_inconsistencies(read_json(answered.headers, answered.body)):
+    counts = answered.conforming(COUNTS)
+    for broken in find_inconsistencies(counts) if counts else ():
         yield f"{broken.invariant}: {broken.text}"
 
 
@@ -97,8 +88,10 @@ def error_body(answered: Answered) -> Complaints:
 
 
 def error_code(answered: Answered) -> Complaints:
-    """An error's code belongs to its status."""
-    known = contract.ERROR_CODES.get(answered.status)
+    """An error's code belongs to its status, and to the operation that was asked for."""
+    # What has no operation of its own is refused as any operation would refuse it.
+    operation = contract.OPERATIONS[answered.asked.operation or COUNTS]
+    known = operation.error_codes.get(answered.status)
     if answered.status == 200 or known is None or list(error_body(answered)):
         return
     if answered.asked.method == "HEAD":
@@ -112,6 +105,27 @@ def status(answered: Answered) -> Complaints:
     """The service answers 200 or refuses; it doesn't fail, redirect, or succeed in another way."""
     if answered.status != 200 and not 400 <= answered.status < 500:
         yield f"the status is {answered.status}"
+
+
+def query(answered: Answered) -> Complaints:
+    """No query gets a 200 that the fragment doesn't allow: a value out of its range, or of no known form.
+
+    schemathesis itself passes over most of those, as long as another parameter of the query is right.
+    """
+    if answered.status != 200 or answered.asked.operation is None:
+        return
+    for name, schema in contract.OPERATIONS[answered.asked.operation].parameters.items():
+        given = answered.asked.query.get(name.lower())
+        if schema["in"] == "query" and given is not None and not _allowed(schema, given):
+            yield f"{name} is {given!r}, which should have been refused"
+
+
+def _allowed(schema: dict[str, Any], text: str) -> bool:
+    if schema["type"] != "integer":
+        return bool(re.fullmatch(schema.get("pattern", ".*"), text)) and text == schema.get("const", text)
+    if not re.fullmatch("-?[0-9]{1,10}", text):
+        return False
+    return bool(schema["minimum"] <= int(text) <= schema.get("maximum", 2**31 - 1))
 
 
 def secrecy(answered: Answered) -> Complaints:
@@ -132,15 +146,17 @@ EVERY_ANSWER: dict[str, Check] = {
     "invariants": invariants,
     "error-body": error_body,
     "error-code": error_code,
+    "query": query,
     "secrecy": secrecy,
+    **items.CHECKS,
 }
 
 
 def counts_of(answered: Answered) -> Counts | None:
     """Return the counts of an answer, None if it has none that conform."""
-    if answered.status != 200 or list(result_body(answered)):
+    result = answered.conforming(COUNTS)
+    if result is None:
         return None
-    result = read_json(answered.headers, answered.body)
     tasks, slots = (
         tuple(result[block][counter] for counter in COUNTERS) for block in ("taskCounts", "taskSlotCounts")
     )

@@ -5,113 +5,60 @@ A contract run has to catch every one of them, by the check that names what is w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-
+from contract.list_mutants import LIST_MUTANTS
+from contract.mutant import Mutant
 from contract.spoil import (
     COUNTERS,
-    App,
-    Exchange,
-    Scope,
     always_echo,
-    any_account,
-    any_verb,
-    any_version,
-    assume_version,
-    beginning_of_id,
     bump,
     canned,
     capped,
-    case_sensitive,
     counts,
     drop,
-    drop_bad_flag,
-    drop_timeout,
-    edit_headers,
-    edit_query,
     failed_twice,
     failure,
-    fill_version,
     flat,
     header,
     jitter,
-    last_of_two,
     no_echo_for_strangers,
-    one_for_true,
-    other_path,
     put,
-    pythonic_timeout,
-    refuse_long,
     remembered,
     repeat_authorization,
-    resign,
     same_request_id,
     stale_echo,
     status,
-    strip_braces,
     success,
     swap,
     tell_strangers,
     text,
-    trust_all,
-    trust_signed_by,
-    undated,
     utf16,
     value,
     when,
     wrapped,
     zero_for_unknown,
 )
-from taskcounts import SharedKey
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A wrong server: what is wrong with it, and which check has to say so."""
-
-    name: str
-    caught_by: str
-    answer: Callable[[Exchange], None] | None = None
-    request: Callable[[Scope], None] | None = None
-
-    def around(self, app: App, credential: SharedKey) -> App:
-        """Return the application that is wrong."""
-        return _Spoiled(app, self, credential)
-
-
-@dataclass
-class _Spoiled:
-    app: App
-    mutant: Mutant
-    credential: SharedKey
-    memory: dict[str, str] = field(default_factory=dict)
-
-    async def __call__(self, scope: Scope, receive: App, send: App) -> None:
-        if self.mutant.request is not None:
-            scope = dict(scope)
-            self.mutant.request(scope)
-            if scope.pop("resign", False):
-                resign(scope, self.credential)
-        exchange = Exchange(scope, 0, {}, b"", self.memory)
-
-        async def keep(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                exchange.headers = {
-                    name.decode().lower(): value.decode("latin-1") for name, value in message["headers"]
-                }
-            else:
-                exchange.body += message.get("body", b"")
-
-        await self.app(scope, receive, keep)
-        if self.mutant.answer is not None:
-            self.mutant.answer(exchange)
-        exchange.headers.pop("content-length", None)
-        headers = [(name.encode(), value.encode("latin-1")) for name, value in exchange.headers.items()]
-        await send({"type": "http.response.start", "status": exchange.status, "headers": headers})
-        await send({"type": "http.response.body", "body": exchange.body})
-
+from contract.spoil_requests import (
+    any_account,
+    any_verb,
+    any_version,
+    assume_version,
+    beginning_of_id,
+    case_sensitive,
+    drop_bad_flag,
+    drop_timeout,
+    edit_headers,
+    edit_query,
+    fill_version,
+    last_of_two,
+    one_for_true,
+    other_path,
+    pythonic_timeout,
+    refuse_long,
+    strip_braces,
+    trust_all,
+    trust_signed_by,
+    undated,
+)
 
 MUTANTS = (
     # Status
@@ -233,4 +180,5 @@ MUTANTS = (
     Mutant("empty errors", "error-body", failure(lambda exchange: setattr(exchange, "body", b""))),
     Mutant("HTML errors", "error-body", failure(lambda exchange: setattr(exchange, "body", b"<h1>no</h1>"))),
     Mutant("another service's code", "error-code", failure(value(lambda body: {**body, "code": "NotFound"}))),
+    *LIST_MUTANTS,
 )

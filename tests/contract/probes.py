@@ -7,38 +7,28 @@ What holds for every answer is checked besides, on each of them.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from contract import listing
 from contract.checks import counts_of, new_guid
-from contract.target import Answered, Counts, Target
-from taskcounts._answers import read_error
+from contract.probing import (
+    VERSION,
+    Judged,
+    Probe,
+    expect,
+    needs_movement,
+    needs_own_job,
+    needs_shared_key,
+    needs_shared_key_and_own,
+    needs_writes,
+    own_headers,
+)
+from contract.target import COUNTS, JOB, JOBS, TASKS, Answered, Counts, Target
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts_rest import contract
 
-Judged = Iterator[tuple[Answered, str | None]]
-VERSION = f"api-version={contract.API_VERSION}"
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What to ask, and when it can be asked: None, or why not."""
-
-    ask: Callable[[Target], Judged]
-    unfit: Callable[[Target], str | None] = lambda _: None
-
-
-def expect(answered: Answered, status: int, *codes: str) -> tuple[Answered, str | None]:
-    """Judge an answer by its status and, for an error, its code."""
-    code = read_error(answered.headers, answered.body)[0]
-    said = f"{answered.status} {code or ''}".strip()
-    if answered.status != status or (codes and code not in codes):
-        return (
-            answered,
-            f"expected {' or '.join([f'{status} {code}' for code in codes]) or status}, got {said}",
-        )
-    return answered, None
+# What the service does beside the operations of the fragment: verbs that it takes where those are.
+OTHER_VERBS = {TASKS: {"POST"}, JOB: {"PUT", "PATCH", "DELETE"}, JOBS: {"POST"}}
 
 
 def right_request(target: Target) -> Judged:
@@ -78,14 +68,22 @@ def bad_headers(target: Target) -> Judged:
 
 
 def version_required(target: Target) -> Judged:
-    """Without an api-version, or with a blank one, there are no counts."""
+    """Without an api-version, or with a blank one, nothing is told."""
     for query in ("", "?api-version=", "?timeout=20"):
         yield expect(target.ask(target.path() + query), 400, "MissingRequiredQueryParameter")
+    for operation in (TASKS, JOB, JOBS):
+        yield expect(target.ask(target.path(None, operation)), 400, "MissingRequiredQueryParameter")
 
 
 def query_names(target: Target) -> Judged:
     """The names of query parameters may be in any case."""
     yield expect(target.ask(f"{target.path()}?Api-Version={contract.API_VERSION}&TimeOut=20"), 200)
+    # A client of Microsoft's spells it so.
+    listed = target.ask(f"{target.path(None, TASKS)}?{VERSION}&maxResults=1")
+    yield expect(listed, 200)
+    page = listed.conforming(TASKS)
+    if page is not None and len(page["value"]) > 1:
+        yield listed, "maxResults isn't taken for maxresults: the page has more than one task"
 
 
 def service_timeout(target: Target) -> Judged:
@@ -102,17 +100,21 @@ def repeated_query(target: Target) -> Judged:
     """A query parameter that stands twice is refused: which one holds?"""
     for query in (f"{VERSION}&{VERSION}", f"{VERSION}&timeout=10&timeout=20"):
         yield expect(target.ask(f"{target.path()}?{query}"), 400, "InvalidQueryParameterValue")
+    for query in (f"{VERSION}&maxresults=1&maxresults=2", f"{VERSION}&$select=id,state&$select=id,state"):
+        yield expect(target.ask(f"{target.path(None, TASKS)}?{query}"), 400, "InvalidQueryParameterValue")
 
 
 def unknown_job(target: Target) -> Judged:
-    """A job that doesn't exist is not found; it has no counts of zero."""
+    """A job that doesn't exist is not found; it has neither counts of zero nor an empty list of tasks."""
     for job in (f"no-such-job-{new_guid()[:8]}", "no-such-schedule:job-1"):
-        yield expect(target.ask(f"{target.path(job)}?{VERSION}"), 404, "JobNotFound")
+        for operation in (COUNTS, TASKS, JOB):
+            yield expect(target.ask(f"{target.path(job, operation)}?{VERSION}"), 404, "JobNotFound")
 
 
 def job_case(target: Target) -> Judged:
     """The case of a job id doesn't matter."""
-    yield expect(target.ask(f"{target.path(target.job.swapcase())}?{VERSION}"), 200)
+    for operation in (COUNTS, TASKS, JOB):
+        yield expect(target.ask(f"{target.path(target.job.swapcase(), operation)}?{VERSION}"), 200)
 
 
 def stillness(target: Target) -> Judged:
@@ -130,10 +132,11 @@ def true_counts(target: Target) -> Judged:
 
 
 def movement(target: Target) -> Judged:
-    """When tasks start, succeed and fail, the counts follow."""
+    """When tasks start, succeed and fail, the counts and the list follow."""
     for move in target.moves:
         counts = move()
         yield _compare(target.ask(), target.job, counts)
+        yield from listing.compared(target, target.job, counts)
 
 
 def _compare(answered: Answered, job: str, counts: Counts) -> tuple[Answered, str | None]:
@@ -144,18 +147,14 @@ def _compare(answered: Answered, job: str, counts: Counts) -> tuple[Answered, st
 
 
 def no_credential(target: Target) -> Judged:
-    """Without a credential there are no counts, nor is it told which jobs there are."""
-    unknown = f"{target.path('no-such-job')}?{VERSION}"
-    for asked in (None, unknown):
-        answered = target.ask(asked, own_headers(), authorization="")
+    """Without a credential nothing is told, not even which jobs there are."""
+    paths = [target.path(), target.path("no-such-job")]
+    paths += [target.path(None, operation) for operation in (TASKS, JOB, JOBS)]
+    for path in paths:
+        answered = target.ask(f"{path}?{VERSION}", own_headers(), authorization="")
         yield expect(answered, 401, "AuthenticationFailed")
         if answered.status == 401 and "www-authenticate" not in answered.headers:
             yield answered, "a 401 must say in WWW-Authenticate how to authenticate (RFC 9110, 15.5.2)"
-
-
-def own_headers() -> dict[str, str]:
-    """Return headers that ask for the caller's id back: refusals have to do so, too."""
-    return {"client-request-id": new_guid(), "return-client-request-id": "true"}
 
 
 def malformed_credential(target: Target) -> Judged:
@@ -213,40 +212,22 @@ def wrong_token(target: Target) -> Judged:
 
 
 def other_verbs(target: Target) -> Judged:
-    """Every verb but GET is refused, and the answer says that GET is allowed."""
-    for method in ("POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"):
-        answered = target.ask(method=method)
-        if answered.status == 405 and "GET" not in answered.headers.get("allow", ""):
-            yield answered, "a 405 whose Allow header doesn't name GET"
-        elif method == "HEAD":
-            yield expect(answered, 405)
-        else:
-            yield expect(answered, 405, "UnsupportedHttpVerb")
+    """Every verb that a resource doesn't have is refused, and the answer says that GET is allowed."""
+    for operation in contract.OPERATIONS:
+        for method in ("POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"):
+            if method in OTHER_VERBS.get(operation, ()):
+                continue
+            answered = target.ask(f"{target.path(None, operation)}?{VERSION}", method=method)
+            if answered.status == 405 and "GET" not in answered.headers.get("allow", ""):
+                yield answered, "a 405 whose Allow header doesn't name GET"
+            elif method == "HEAD":
+                yield expect(answered, 405)
+            else:
+                yield expect(answered, 405, "UnsupportedHttpVerb")
 
 
 def _account(target: Target) -> str:
     return target.credential.account if isinstance(target.credential, SharedKey) else "nobody"
-
-
-def _needs_shared_key(target: Target) -> str | None:
-    return None if isinstance(target.credential, SharedKey) else "needs a shared key"
-
-
-def _needs_writes(target: Target) -> str | None:
-    return "only GETs are sent to this endpoint" if target.gets_only else None
-
-
-def _needs_own_job(target: Target) -> str | None:
-    return None if target.known else "needs jobs whose tasks are known"
-
-
-def _needs_movement(target: Target) -> str | None:
-    return None if target.moves else "needs a job whose tasks can be moved"
-
-
-def _needs_shared_key_and_own(target: Target) -> str | None:
-    # An endpoint that somebody relies on isn't shown more wrong credentials than needed.
-    return _needs_shared_key(target) or ("few wrong credentials are sent here" if target.gets_only else None)
 
 
 PROBES: dict[str, Probe] = {
@@ -257,20 +238,22 @@ PROBES: dict[str, Probe] = {
     "version-required": Probe(version_required),
     "query-names": Probe(query_names),
     "service-timeout": Probe(service_timeout),
-    "repeated-query": Probe(repeated_query, _needs_own_job),
+    "repeated-query": Probe(repeated_query, needs_own_job),
     "unknown-job": Probe(unknown_job),
     "job-case": Probe(job_case),
     "stillness": Probe(stillness),
-    "true-counts": Probe(true_counts, _needs_own_job),
-    "movement": Probe(movement, _needs_movement),
+    "true-counts": Probe(true_counts, needs_own_job),
     "no-credential": Probe(no_credential),
-    "malformed-credential": Probe(malformed_credential, _needs_shared_key_and_own),
-    "wrong-signature": Probe(wrong_signature, _needs_shared_key),
-    "other-account": Probe(other_account, _needs_shared_key_and_own),
-    "stale-date": Probe(stale_date, _needs_shared_key),
-    "early-date": Probe(early_date, _needs_shared_key_and_own),
-    "signed-query": Probe(signed_query, _needs_shared_key_and_own),
-    "signed-path": Probe(signed_path, _needs_shared_key_and_own),
+    "malformed-credential": Probe(malformed_credential, needs_shared_key_and_own),
+    "wrong-signature": Probe(wrong_signature, needs_shared_key),
+    "other-account": Probe(other_account, needs_shared_key_and_own),
+    "stale-date": Probe(stale_date, needs_shared_key),
+    "early-date": Probe(early_date, needs_shared_key_and_own),
+    "signed-query": Probe(signed_query, needs_shared_key_and_own),
+    "signed-path": Probe(signed_path, needs_shared_key_and_own),
     "wrong-token": Probe(wrong_token),
-    "other-verbs": Probe(other_verbs, _needs_writes),
+    "other-verbs": Probe(other_verbs, needs_writes),
+    **listing.PROBES,
+    # What comes after it would find other counts than it knows.
+    "movement": Probe(movement, needs_movement),
 }

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import cached_property
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 
+from taskcounts._answers import Violation, compile_schema, read_json
 from taskcounts._steps import Failure, Request
 from taskcounts._transport import Engine
 from taskcounts.credentials import BearerToken, SharedKey
@@ -29,6 +33,20 @@ Counts = tuple[tuple[int, int, int, int, int], tuple[int, int, int, int, int]]
 
 Move = Callable[[], Counts]
 
+COUNTS, TASKS, JOB, JOBS = "Job_GetTaskCounts", "Task_List", "Job_Get", "Job_List"
+LISTS = (TASKS, JOBS)
+
+_PATHS = {
+    name: re.compile(operation.path.replace("{jobId}", "[^/]+"))
+    for name, operation in contract.OPERATIONS.items()
+}
+_CHECKS = {name: compile_schema(operation.result) for name, operation in contract.OPERATIONS.items()}
+
+
+def operation_at(path: str) -> str | None:
+    """Return the operation of the fragment that a path leads to."""
+    return next((name for name, pattern in _PATHS.items() if pattern.fullmatch(path)), None)
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -37,6 +55,18 @@ class Asked:
     method: str
     target: str
     headers: Mapping[str, str]
+    endpoint: str
+
+    @cached_property
+    def operation(self) -> str | None:
+        """The operation that is asked for, if it is one of the fragment's."""
+        return operation_at(self.target.partition("?")[0])
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The parameters of the query, their names in lower case; of two with one name, the last."""
+        parts = [part.partition("=") for part in self.target.partition("?")[2].split("&")]
+        return {unquote(name).lower(): unquote(value) for name, _, value in parts}
 
     def __str__(self) -> str:
         shown = [f"{name}: {value}" for name, value in self.headers.items() if name in SHOWN]
@@ -55,6 +85,22 @@ class Answered:
     headers: Mapping[str, str]
     body: bytes
     secret: str = field(repr=False, compare=False)
+
+    @cached_property
+    def result(self) -> tuple[Any, str | None]:
+        """The body of a 200 and None, or None and what of it isn't as the fragment says."""
+        if self.asked.operation is None:
+            return None, "a path that the fragment doesn't have is answered"
+        try:
+            value = read_json(self.headers, self.body)
+            _CHECKS[self.asked.operation](value, "$")
+        except Violation as violation:
+            return None, f"{violation.path}: {violation.reason}"
+        return value, None
+
+    def conforming(self, *operations: str) -> Any:
+        """Return the body if it is a 200 of one of these operations, and as the fragment says; else None."""
+        return self.result[0] if self.status == 200 and self.asked.operation in operations else None
 
     @property
     def response(self) -> httpx.Response:
@@ -96,9 +142,9 @@ class Target:
     moves: tuple[Move, ...] = ()
     sleep: Callable[[float], None] = time.sleep
 
-    def path(self, job: str | None = None) -> str:
-        """Return the path of the operation for a job."""
-        return contract.PATH.replace("{jobId}", (job or self.job).replace(":", "%3A"))
+    def path(self, job: str | None = None, operation: str = COUNTS) -> str:
+        """Return the path of an operation, for a job."""
+        return contract.OPERATIONS[operation].path.replace("{jobId}", (job or self.job).replace(":", "%3A"))
 
     def ask(
         self,
@@ -127,7 +173,7 @@ class Target:
         throttled = 0
         while True:
             stamped = {"ocp-date": format_datetime(date or datetime.now(UTC), usegmt=True), **(headers or {})}
-            asked = Asked(method, target, headers or {})
+            asked = Asked(method, target, headers or {}, self.endpoint)
             if authorization is not None:
                 sent = stamped | ({"authorization": authorization} if authorization else {})
             elif isinstance(credential, SharedKey):

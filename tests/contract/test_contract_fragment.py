@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from ruamel.yaml import YAML
 
-from taskcounts._answers import find_inconsistencies
+from taskcounts._answers import compile_schema, find_inconsistencies
 from taskcounts_rest import contract
 
 PROJECT = Path(__file__).parents[2]
@@ -23,9 +25,44 @@ FILE = "spec/taskcounts.openapi.yaml"
 EXAMPLES = sorted((PROJECT / "spec" / "examples").glob("*.json"))
 
 
-def operation() -> Any:
-    """Return the one operation."""
-    return FRAGMENT["paths"]["/jobs/{jobId}/taskcounts"]["get"]
+OPERATIONS: dict[str, Any] = {
+    operation["operationId"]: operation
+    for methods in FRAGMENT["paths"].values()
+    for operation in methods.values()
+}
+COMMON = [
+    ("timeout", "query", False),
+    ("client-request-id", "header", False),
+    ("return-client-request-id", "header", False),
+    ("ocp-date", "header", False),
+]
+JOB, VERSION = ("jobId", "path", True), ("api-version", "query", True)
+FILTER, SELECT, PAGE = (
+    ("$filter", "query", False),
+    ("$select", "query", False),
+    ("maxresults", "query", False),
+)
+
+
+def resolve(node: Any) -> Any:
+    """Return what a node of the fragment stands for."""
+    if "$ref" not in node:
+        return node
+    found: Any = FRAGMENT
+    for part in node["$ref"].removeprefix("#/").split("/"):
+        found = found[part]
+    return found
+
+
+def operation_of(url: str) -> str:
+    """Return the name of the operation that a URL asks for."""
+    path = urlsplit(url).path
+    (name,) = (
+        name
+        for name, operation in contract.OPERATIONS.items()
+        if re.fullmatch(re.sub(r"\\{.+?\\}", "[^/]+", re.escape(operation.path)), path)
+    )
+    return name
 
 
 def test_it_is_valid_openapi() -> None:
@@ -40,47 +77,122 @@ def test_examples_conform(path: Path) -> None:
     exchange = json.loads(path.read_text(encoding="utf-8"))
     assert exchange["source"]
     response = exchange["response"]
-    schema = contract.RESULT if response["status"] == 200 else contract.ERROR
-    jsonschema_rs.validate(schema, response["example"]["value"])
-    if response["status"] == 200:
-        assert find_inconsistencies(response["example"]["value"]) == ()
-    responses = operation()["responses"]["200" if response["status"] == 200 else "default"]
-    used = [
-        example["$ref"] for media in responses["content"].values() for example in media["examples"].values()
-    ]
+    name = operation_of(exchange["request"]["url"]) if response["status"] == 200 else "Job_GetTaskCounts"
+    schema = contract.OPERATIONS[name].result if response["status"] == 200 else contract.ERROR
+    value = response["example"]["value"]
+    jsonschema_rs.validate(schema, value, validate_formats=True)
+    compile_schema(schema)(value, "$")
+    if schema is contract.OPERATIONS["Job_GetTaskCounts"].result:
+        assert find_inconsistencies(value) == ()
+    answer = resolve(OPERATIONS[name]["responses"]["200" if response["status"] == 200 else "default"])
+    used = [example["$ref"] for media in answer["content"].values() for example in media["examples"].values()]
     assert f"examples/{path.name}#/response/example" in used
 
 
-def test_it_has_what_the_reference_page_names() -> None:
-    """Parameters, headers, definitions and security schemes are those of Microsoft's reference page."""
+def test_examples_of_lists_hang_together() -> None:
+    """What a page's link asks for is answered by the last page; no task or job stands on both."""
+    for kind in ("task", "job"):
+        page, last = (
+            json.loads((PROJECT / "spec" / "examples" / f"{kind}-list-{which}.json").read_text("utf-8"))
+            for which in ("page", "last-page")
+        )
+        values = [each["response"]["example"]["value"] for each in (page, last)]
+        assert values[0]["odata.nextLink"] == last["request"]["url"]
+        assert "odata.nextLink" not in values[1]
+        ids = [item["id"].lower() for value in values for item in value["value"]]
+        assert len(set(ids)) == len(ids) > 3
+
+
+@pytest.mark.parametrize(
+    ("name", "method_and_path", "parameters", "result"),
+    [
+        (
+            "Job_GetTaskCounts",
+            ("GET", "/jobs/{jobId}/taskcounts"),
+            [JOB, VERSION, *COMMON],
+            "TaskCountsResult",
+        ),
+        (
+            "Task_List",
+            ("GET", "/jobs/{jobId}/tasks"),
+            [JOB, VERSION, FILTER, SELECT, PAGE, *COMMON],
+            "CloudTaskListResult",
+        ),
+        ("Job_Get", ("GET", "/jobs/{jobId}"), [JOB, VERSION, SELECT, *COMMON], "CloudJob"),
+        ("Job_List", ("GET", "/jobs"), [VERSION, FILTER, SELECT, PAGE, *COMMON], "CloudJobListResult"),
+    ],
+)
+def test_operations_are_as_published(
+    name: str, method_and_path: tuple[str, str], parameters: list[tuple[str, str, bool]], result: str
+) -> None:
+    """Verb, path, parameters, headers and result are those of Microsoft's reference page."""
+    described, derived = OPERATIONS[name], contract.OPERATIONS[name]
+    assert (derived.method, derived.path) == method_and_path
     assert [
         (parameter["name"], parameter["in"], parameter["required"])
-        for parameter in FRAGMENT["components"]["parameters"].values()
-    ] == [
-        ("jobId", "path", True),
-        ("api-version", "query", True),
-        ("timeout", "query", False),
-        ("client-request-id", "header", False),
-        ("return-client-request-id", "header", False),
-        ("ocp-date", "header", False),
-    ]
-    assert set(FRAGMENT["components"]["schemas"]) == {
-        "BatchError",
-        "BatchErrorDetail",
-        "ErrorMessage",
-        "TaskCounts",
-        "TaskCountsResult",
-        "TaskSlotCounts",
-    }
-    assert set(operation()["responses"]) == {"200", "default"}
-    assert set(operation()["responses"]["200"]["headers"]) == {"client-request-id", "request-id"}
-    assert FRAGMENT["security"] == [{"azure_auth": ["user_impersonation"]}, {"api_key": []}]
+        for parameter in map(resolve, described["parameters"])
+    ] == parameters
+    assert list(derived.parameters) == [parameter[0] for parameter in parameters]
+    assert set(described["responses"]) == {"200", "default"}
+    answer = described["responses"]["200"]
+    assert set(answer["headers"]) >= {"client-request-id", "request-id"}
+    assert [media["schema"]["$ref"].rpartition("/")[2] for media in answer["content"].values()] == [result]
+    assert described["tags"] == [name.partition("_")[0] + "s"]
+
+
+def test_counters_are_as_published() -> None:
+    """Both blocks have the five counters, all of them required."""
     counters = ["active", "running", "completed", "succeeded", "failed"]
     for block in ("TaskCounts", "TaskSlotCounts"):
         schema = FRAGMENT["components"]["schemas"][block]
         assert schema["required"] == list(schema["properties"]) == counters
         for counter in schema["properties"].values():
             assert (counter["type"], counter["format"], counter["minimum"]) == ("integer", "int32", 0)
+
+
+def test_nothing_is_described_in_vain() -> None:
+    """Every component is referred to, and the four operations are all there are."""
+    text = json.dumps(FRAGMENT)
+    for kind, components in FRAGMENT["components"].items():
+        if kind != "securitySchemes":
+            for name in components:
+                assert f'"#/components/{kind}/{name}"' in text, name
+    assert FRAGMENT["security"] == [{"azure_auth": ["user_impersonation"]}, {"api_key": []}]
+    assert set(contract.OPERATIONS) == {"Job_GetTaskCounts", "Task_List", "Job_Get", "Job_List"}
+
+
+def test_what_can_be_selected_is_described() -> None:
+    """`$select` offers the members that the fragment describes, and no others."""
+    for name, schema in (("taskSelect", "CloudTask"), ("jobSelect", "CloudJob")):
+        pattern = contract.PARAMETERS[name]["pattern"]
+        assert set(re.findall(r"[A-Za-z]+", pattern)) == set(
+            FRAGMENT["components"]["schemas"][schema]["properties"]
+        )
+
+
+def test_what_can_be_filtered_is_known() -> None:
+    """`$filter` takes the states and results that are known, and no others."""
+    known = contract.KNOWN_VALUES
+    for state in known["CloudTask.state"]:
+        assert re.search(contract.PARAMETERS["taskFilter"]["pattern"], f"state eq '{state}'")
+    for result in known["TaskExecutionInformation.result"]:
+        assert re.search(
+            contract.PARAMETERS["taskFilter"]["pattern"],
+            f"state eq 'completed' and executionInfo/result eq '{result}'",
+        )
+    for state in known["CloudJob.state"]:
+        assert re.search(contract.PARAMETERS["jobFilter"]["pattern"], f"state ne '{state}'")
+    for name in ("taskFilter", "jobFilter"):
+        assert not re.search(contract.PARAMETERS[name]["pattern"], "state eq 'sleeping'")
+
+
+def test_examples_of_parameters_conform() -> None:
+    """Each parameter's example is one that its schema allows."""
+    for name, parameter in FRAGMENT["components"]["parameters"].items():
+        if "example" in parameter:
+            jsonschema_rs.validate(parameter["schema"], parameter["example"])
+        else:
+            assert name == "apiVersion"
 
 
 @pytest.fixture
@@ -122,13 +234,12 @@ def test_generated_code_is_what_the_fragment_gives(copy: Path) -> None:
 def test_a_changed_fragment_changes_the_check(copy: Path) -> None:
     """What answers are checked against follows the fragment, and a forgotten regeneration fails."""
     fragment = copy / "spec" / "taskcounts.openapi.yaml"
-    fragment.write_text(
-        fragment.read_text(encoding="utf-8").replace("minimum: 0", "minimum: 3"), encoding="utf-8"
-    )
+    text = fragment.read_text(encoding="utf-8")
+    fragment.write_text(text.replace("minimum: 0", "minimum: 3"), encoding="utf-8")
     assert "contract.py: differs" in generate(copy, "--check").stderr
     assert generate(copy).returncode == 0
     derived = (copy / "generated" / "taskcounts_rest" / "contract.py").read_text(encoding="utf-8")
-    assert derived.count('"minimum": 3') == 10
+    assert derived.count('"minimum": 3') == text.count("minimum: 0") >= 10
 
 
 @pytest.mark.parametrize(
@@ -149,7 +260,22 @@ def test_a_changed_fragment_changes_the_check(copy: Path) -> None:
             "format: int16\n          minimum",
             "int16",
         ),
+        (FILE, "type: boolean\n        onAll", "type: 'null'\n        onAll", "null"),
+        (FILE, "format: date-time\n", "format: date\n", "format date"),
         (FILE, "format: date-time-rfc1123", "format: date-time", "failed"),
+        (
+            FILE,
+            '- $ref: "#/components/parameters/jobFilter"',
+            "- { name: $filter, in: query, schema: { type: string } }",
+            "among the components",
+        ),
+        (FILE, "/jobs:\n    get:", "/jobs:\n    delete:", "Job_List is no GET"),
+        (
+            FILE,
+            'odata=minimalmetadata:\n              schema: { $ref: "#/components/schemas/CloudJob" }',
+            'odata=none:\n              schema: { $ref: "#/components/schemas/CloudJob" }',
+            "one media type",
+        ),
         ("pyproject.toml", "ruff==0.17.6", "ruff==0.1.0", "is wanted"),
     ],
 )

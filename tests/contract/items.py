@@ -1,0 +1,160 @@
+"""What every answer with tasks or jobs in it has to satisfy. A check yields what is wrong, or nothing."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from contract.target import JOB, LISTS, TASKS, Answered
+from taskcounts_rest import contract
+
+Complaints = Iterator[str]
+Check = Callable[[Answered], Complaints]
+Item = dict[str, Any]
+
+# The longest page, where none is asked for.
+LONGEST = contract.PARAMETERS["maxResults"]["maximum"]
+
+_TERM = re.compile(r"(?P<path>[A-Za-z/]+) (?P<operator>eq|ne) '(?P<value>[^']*)'")
+_BEGINNING = re.compile(r"startswith\(id,'(?P<value>[^']*)'\)")
+
+
+def items_of(answered: Answered) -> list[Item]:
+    """Return the tasks or jobs of an answer; none, if it isn't one that conforms."""
+    page = answered.conforming(*LISTS)
+    if page is not None:
+        return list(page["value"])
+    job = answered.conforming(JOB)
+    return [] if job is None else [job]
+
+
+def page_size(answered: Answered) -> Complaints:
+    """A page is no longer than was asked for."""
+    asked = answered.asked.query.get("maxresults", str(LONGEST))
+    # Of what is no number, that is complained which answers it with 200.
+    most = int(asked) if asked.isascii() and asked.isdigit() else LONGEST
+    found = len(items_of(answered))
+    if answered.conforming(*LISTS) and found > most:
+        yield f"a page of {found} items; at most {most} were asked for"
+
+
+def page_ids(answered: Answered) -> Complaints:
+    """No task or job stands twice on a page; case makes no difference."""
+    seen = Counter(item["id"].lower() for item in items_of(answered))
+    for name, times in seen.items():
+        if times > 1:
+            yield f"{name!r} stands on the page {times} times"
+            return
+
+
+def next_link(answered: Answered) -> Complaints:
+    """The link to the next page leads to the same list at the same endpoint, and onwards."""
+    link = (answered.conforming(*LISTS) or {}).get("odata.nextLink")
+    if link is None:
+        return
+    there, here = urlsplit(link), urlsplit(answered.asked.endpoint + answered.asked.target)
+    if (there.scheme, there.netloc.lower()) != (here.scheme, here.netloc.lower()):
+        yield f"the next page is said to be at {there.scheme}://{there.netloc}, which nobody may follow"
+    elif there.path.lower() != here.path.lower():
+        yield f"the next page is said to be at the path {there.path!r}"
+    elif link == answered.asked.endpoint + answered.asked.target:
+        yield "the next page is said to be this one"
+
+
+def filtered(answered: Answered) -> Complaints:
+    """Every item is one of those that were asked for."""
+    asked = answered.asked.query.get("$filter")
+    fits = None if asked is None else understood(asked)
+    for item in items_of(answered):
+        if fits is not None and not fits(item):
+            yield f"{item['id']!r} doesn't fit the filter {asked}: its state is {item['state']!r}"
+            return
+
+
+def understood(text: str) -> Callable[[Item], bool] | None:
+    """Return what decides whether an item fits a filter; None, if it isn't one of the fragment's."""
+    beginning = _BEGINNING.fullmatch(text)
+    if beginning is not None:
+        return lambda item: item["id"].lower().startswith(beginning["value"].lower())
+    terms = [_TERM.fullmatch(part) for part in text.split(" and ")]
+    if not all(terms):
+        return None
+    return lambda item: all(_holds(term, item) for term in terms if term)
+
+
+def _holds(term: re.Match[str], item: Item) -> bool:
+    value: Any = item
+    for name in term["path"].split("/"):
+        # What wasn't selected can't be judged.
+        if name not in value and name != "result":
+            return True
+        value = value.get(name)
+    same = value is not None and value.lower() == term["value"].lower()
+    # Whether a result that there isn't differs from another one, nobody says.
+    return same if term["operator"] == "eq" else not same
+
+
+def selected(answered: Answered) -> Complaints:
+    """Items have the members that were asked for, and no others."""
+    asked = answered.asked.query.get("$select")
+    if not asked:
+        return
+    names = {name.strip() for name in asked.split(",")}
+    for item in items_of(answered):
+        more = [name for name in item if name not in names and not name.startswith("odata.")]
+        if more:
+            yield f"{item['id']!r} has {', '.join(more)}; {asked} was asked for"
+            return
+
+
+# Where the values stand that are known by name.
+_NAMED: dict[bool, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    True: (
+        ("CloudTask.state", ("state",)),
+        ("TaskExecutionInformation.result", ("executionInfo", "result")),
+        ("TaskFailureInformation.category", ("executionInfo", "failureInfo", "category")),
+    ),
+    False: (
+        ("CloudJob.state", ("state",)),
+        ("CloudJob.onAllTasksComplete", ("onAllTasksComplete",)),
+        ("JobSchedulingError.category", ("executionInfo", "schedulingError", "category")),
+    ),
+}
+
+
+def known_values(answered: Answered) -> Complaints:
+    """States, results and the like are ones that the fragment knows; in which case doesn't matter."""
+    for item in items_of(answered):
+        for name, path in _NAMED[answered.asked.operation == TASKS]:
+            value: Any = item
+            for member in path:
+                value = value.get(member) if isinstance(value, dict) else None
+            if value is not None and value.lower() not in contract.KNOWN_VALUES[name]:
+                yield f"{item['id']!r}: {'.'.join(path)} is {value!r}, which the fragment doesn't know"
+                return
+
+
+def endings(answered: Answered) -> Complaints:
+    """A completed task says how it ended: without that it counts neither as succeeded nor as failed."""
+    if answered.asked.operation != TASKS:
+        return
+    names = answered.asked.query.get("$select", "executionInfo").split(",")
+    for item in items_of(answered):
+        ended = item["state"].lower() == "completed"
+        if ended and "executionInfo" in names and "result" not in item.get("executionInfo", {}):
+            yield f"task {item['id']!r} is completed and has no result"
+            return
+
+
+CHECKS: dict[str, Check] = {
+    "page-size": page_size,
+    "page-ids": page_ids,
+    "next-link": next_link,
+    "filter": filtered,
+    "select": selected,
+    "known-values": known_values,
+    "endings": endings,
+}

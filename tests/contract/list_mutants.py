@@ -1,0 +1,147 @@
+"""Servers whose lists of tasks and jobs are wrong on purpose, each in one way."""
+
+from __future__ import annotations
+
+from contract.list_spoil import (
+    again_on_next,
+    any_spelling,
+    any_value,
+    at_least,
+    at_most,
+    each,
+    elsewhere,
+    empty_for,
+    empty_for_unknown,
+    ends_at,
+    first_answer,
+    first_term,
+    ignore,
+    in_execution,
+    jobs,
+    link,
+    lost_between,
+    no_999,
+    not_found_if_empty,
+    one_case,
+    one_more,
+    only,
+    only_known,
+    other_code,
+    other_list,
+    put,
+    relative,
+    rename,
+    reread,
+    tasks,
+    the_job,
+    to_first,
+    to_itself,
+    too_long,
+    twice,
+    where,
+    without,
+    without_first,
+)
+from contract.mutant import Mutant
+from contract.spoil import answers_of, header, status
+from contract.spoil_requests import edit_query, trust_all
+from contract.target import JOB, JOBS, TASKS
+
+LIST_MUTANTS = (
+    # Status and media type
+    Mutant("206 for a page", "status", answers_of(TASKS, status(206))),
+    Mutant("404 for a job that is there", "job-filters", answers_of(JOB, status(404))),
+    Mutant("no tasks for an unknown job", "unknown-job", empty_for_unknown),
+    Mutant("no such job for one without tasks", "listed-counts", not_found_if_empty),
+    Mutant(
+        "pages as text/json",
+        "media-type",
+        answers_of(TASKS, header("content-type", "text/json;odata=minimalmetadata")),
+    ),
+    # Members
+    Mutant("a page without value", "result-body", tasks(without("value"))),
+    Mutant("value is null", "result-body", tasks(put("value", None))),
+    Mutant("a list without the page", "result-body", tasks(lambda page: page["value"])),
+    Mutant("a link of null", "result-body", tasks(lambda page: page.setdefault("odata.nextLink"))),
+    Mutant("tasks without an id", "result-body", tasks(each(without("id")))),
+    Mutant("tasks without a state", "result-body", tasks(each(without("state")))),
+    Mutant("states as numbers", "result-body", tasks(each(put("state", 1)))),
+    Mutant("slots as text", "result-body", tasks(each(put("requiredSlots", "2")))),
+    Mutant("no slots", "result-body", tasks(each(put("requiredSlots", 0)))),
+    Mutant("a result of null", "result-body", tasks(each(in_execution(put("result", None))))),
+    Mutant("no count of retries", "result-body", tasks(each(in_execution(without("retryCount"))))),
+    Mutant("times without a zone", "result-body", tasks(each(put("creationTime", "2024-08-01T12:34:56")))),
+    Mutant("a job without a state", "result-body", the_job(without("state"))),
+    Mutant("listed jobs without a state", "result-body", jobs(each(without("state")))),
+    Mutant("a flag as text", "result-body", the_job(put("usesTaskDependencies", "true"))),
+    # Values
+    Mutant("a state of its own", "known-values", tasks(each(rename("state", "preparing", "waiting")))),
+    Mutant(
+        "a result of its own",
+        "known-values",
+        tasks(each(in_execution(rename("result", "failure", "failed")))),
+    ),
+    Mutant("a job's state of its own", "known-values", the_job(put("state", "sleeping"))),
+    Mutant("completed without a result", "endings", tasks(each(in_execution(without("result"))))),
+    # Pages
+    Mutant("maxresults ignored", "page-size", request=edit_query(ignore("maxresults", "^[1-9][0-9]{0,2}$"))),
+    Mutant("a page of one too many", "page-size", request=edit_query(reread("maxresults", one_more))),
+    Mutant("a page of 1,001", "page-size", tasks(too_long)),
+    Mutant("a task twice on a page", "page-ids", tasks(twice)),
+    Mutant("a job twice on a page", "page-ids", jobs(twice)),
+    Mutant("a task on two pages", "task-pages", again_on_next),
+    Mutant("a task lost between pages", "task-pages", tasks(lost_between)),
+    Mutant("a job lost between pages", "job-pages", jobs(lost_between)),
+    Mutant("no link", "task-pages", tasks(without("odata.nextLink"))),
+    Mutant("no link to more jobs", "job-pages", jobs(without("odata.nextLink"))),
+    Mutant("lists end at 1,000", "listed-counts", tasks(ends_at(1000))),
+    Mutant("a link to itself", "next-link", to_itself),
+    Mutant("a link from the last page", "task-pages", to_first),
+    Mutant("a link to another host", "next-link", tasks(link(elsewhere))),
+    Mutant("a link without a host", "next-link", tasks(link(relative))),
+    Mutant("a link to another list", "next-link", tasks(link(other_list))),
+    Mutant("any page size above", "page-sizes", request=edit_query(reread("maxresults", at_most))),
+    Mutant("any page size below", "page-sizes", request=edit_query(reread("maxresults", at_least))),
+    Mutant("no page of 999", "positive_data_acceptance", request=edit_query(reread("maxresults", no_999))),
+    Mutant("maxresults in one case", "query-names", request=edit_query(one_case)),
+    Mutant("any token of a page", "forged-links", request=edit_query(ignore("$skiptoken", "^bm9uc2Vuc2U$"))),
+    # Filters and selections
+    Mutant("$filter ignored", "filter", request=edit_query(ignore("$filter", "^state eq 'active'$"))),
+    Mutant("$filter of results ignored", "filter", request=edit_query(reread("$filter", first_term))),
+    Mutant("a filter finds too little", "task-filters", where("$filter", tasks(without_first))),
+    Mutant("a selection loses a task", "selection", where("$select", tasks(without_first))),
+    Mutant("$filter of jobs ignored", "filter", request=only(JOBS, edit_query(ignore("$filter", "^starts")))),
+    Mutant("any filter", "bad-filters", request=edit_query(ignore("$filter", "nonsense|=|eq active"))),
+    Mutant("null for a filter", "query", request=edit_query(ignore("$filter", "^null$"))),
+    Mutant("true for a selection", "query", request=edit_query(ignore("$select", "^true$"))),
+    Mutant("any state in a filter", "bad-filters", request=edit_query(reread("$filter", any_value))),
+    Mutant("another code for a filter", "bad-filters", other_code),
+    Mutant(
+        "$select ignored", "select", request=edit_query(ignore("$select", "^id,state(,executionInfo.*)?$"))
+    ),
+    Mutant("any selection", "bad-selections", request=edit_query(reread("$select", only_known))),
+    Mutant("selections in any case", "bad-selections", request=edit_query(reread("$select", any_spelling))),
+    # Counts
+    Mutant(
+        "preparing listed as active", "listed-counts", tasks(each(rename("state", "preparing", "active")))
+    ),
+    Mutant(
+        "failed listed as succeeded",
+        "listed-counts",
+        tasks(each(in_execution(rename("result", "failure", "success")))),
+    ),
+    Mutant("every task needs a slot", "listed-counts", tasks(each(put("requiredSlots", 1)))),
+    Mutant("slots left out", "listed-counts", tasks(each(without("requiredSlots")))),
+    Mutant("the first task unlisted", "listed-counts", tasks(without_first)),
+    Mutant("lists as they were at first", "movement", first_answer),
+    # Jobs
+    Mutant("another job", "job-filters", the_job(put("id", "empty"))),
+    Mutant("a job that is disabled, and listed as active", "job-filters", the_job(put("state", "disabled"))),
+    Mutant("the first job unlisted", "jobs", jobs(without_first)),
+    Mutant("job ids in lower case", "jobs", jobs(each(lambda job: job.update(id=job["id"].lower())))),
+    Mutant("every job listed as completed", "job-filters", jobs(each(put("state", "completed")))),
+    # Authentication
+    Mutant("tasks told to strangers", "no-credential", empty_for(TASKS)),
+    Mutant("jobs listed for strangers", "no-credential", empty_for(JOBS)),
+    Mutant("a job told to strangers", "no-credential", request=only(JOB, trust_all)),
+)

@@ -1,0 +1,61 @@
+"""What probes are made of: when they can be asked, and how their answers are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from contract.checks import new_guid
+from contract.target import Answered, Target
+from taskcounts._answers import read_error
+from taskcounts.credentials import SharedKey
+from taskcounts_rest import contract
+
+Judged = Iterator[tuple[Answered, str | None]]
+VERSION = f"api-version={contract.API_VERSION}"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What to ask, and when it can be asked: None, or why not."""
+
+    ask: Callable[[Target], Judged]
+    unfit: Callable[[Target], str | None] = lambda _: None
+
+
+def expect(answered: Answered, status: int, *codes: str) -> tuple[Answered, str | None]:
+    """Judge an answer by its status and, for an error, its code."""
+    code = read_error(answered.headers, answered.body)[0]
+    said = f"{answered.status} {code or ''}".strip()
+    if answered.status != status or (codes and code not in codes):
+        return (
+            answered,
+            f"expected {' or '.join([f'{status} {code}' for code in codes]) or status}, got {said}",
+        )
+    return answered, None
+
+
+def own_headers() -> dict[str, str]:
+    """Return headers that ask for the caller's id back: refusals have to do so, too."""
+    return {"client-request-id": new_guid(), "return-client-request-id": "true"}
+
+
+def needs_shared_key(target: Target) -> str | None:
+    return None if isinstance(target.credential, SharedKey) else "needs a shared key"
+
+
+def needs_writes(target: Target) -> str | None:
+    return "only GETs are sent to this endpoint" if target.gets_only else None
+
+
+def needs_own_job(target: Target) -> str | None:
+    return None if target.known else "needs jobs whose tasks are known"
+
+
+def needs_movement(target: Target) -> str | None:
+    return None if target.moves else "needs a job whose tasks can be moved"
+
+
+def needs_shared_key_and_own(target: Target) -> str | None:
+    # An endpoint that somebody relies on isn't shown more wrong credentials than needed.
+    return needs_shared_key(target) or ("few wrong credentials are sent here" if target.gets_only else None)
