@@ -8,23 +8,31 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from taskcounts import __version__, errors
 from taskcounts.cli.outcome import Exit
-from taskcounts.emulator import Emulator
-from taskcounts.emulator.scenario import parse_scenario
+from taskcounts.emulator import Emulator, admin
+from taskcounts.emulator.api.faults import KINDS
+from taskcounts.emulator.state.lag import IN_JSON, LagModel
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
+PAGE = (PROJECT / "wrapper" / "taskcounts" / "emulator" / "README.md").read_text(encoding="utf-8")
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, text: str = README) -> list[str]:
     """Return the code blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def is_test(code: str) -> bool:
+    """Return whether a block is a test for pytest to run."""
+    return "def test_" in code
 
 
 def commands() -> list[tuple[str, str]]:
@@ -61,7 +69,7 @@ def environment() -> Iterator[dict[str, str]]:
         }
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", [code for code in blocks("python") if not is_test(code)])
 def test_python_blocks_run(code: str, environment: dict[str, str]) -> None:
     """Each block of Python runs by itself and prints something."""
     done = subprocess.run(  # noqa: S603
@@ -74,6 +82,22 @@ def test_python_blocks_run(code: str, environment: dict[str, str]) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+@pytest.mark.parametrize("code", [code for code in blocks("python") if is_test(code)])
+def test_tests_pass(code: str, tmp_path: Path) -> None:
+    """Each test that is shown passes, in a project that knows nothing of this one."""
+    (tmp_path / "test_shown.py").write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout
+    assert " 1 passed" in f" {done.stdout.splitlines()[-1]}"
 
 
 @pytest.mark.parametrize(("line", "output"), commands())
@@ -99,10 +123,25 @@ def test_it_shows_commands() -> None:
     assert len(blocks("python")) >= 3
 
 
-def test_scenarios_are_right() -> None:
-    """The example of a scenario is one."""
-    [scenario] = [block for block in blocks("json") if "tasks" in block]
-    assert [job.id for job in parse_scenario(json.loads(scenario))] == ["nightly-render"]
+@pytest.mark.parametrize("text", [README, PAGE], ids=["README", "page"])
+def test_scenarios_are_right(text: str) -> None:
+    """The examples of scenarios are taken, and run to their ends."""
+    [scenario] = [block for block in blocks("json", text) if "tasks" in block]
+    with Emulator(scripted=True) as emulator:
+        assert emulator.load(json.loads(scenario)) == ["nightly-render", "still"]
+        emulator.advance(600)
+        counts = emulator.counts("nightly-render").tasks
+        assert counts.completed == 60 + ("merge" in scenario)
+
+
+def test_the_page_tells_all() -> None:
+    """Every address of the admin API, every fault and every switch of the lag model is on the page."""
+    addresses = re.findall(r"^(GET|POST|DELETE) +(/_emulator/\w+)", admin.__doc__ or "", re.MULTILINE)
+    assert len(addresses) > 15
+    for verb, address in addresses:
+        assert re.search(rf"^\| .*`{verb}\b.*{address}`", PAGE, re.MULTILINE), (verb, address)
+    for name in [*KINDS, *(IN_JSON.get(field.name, field.name) for field in fields(LagModel))]:
+        assert f"`{name}`" in PAGE, name
 
 
 def test_exit_codes_are_all_told() -> None:

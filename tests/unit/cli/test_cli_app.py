@@ -226,7 +226,7 @@ def test_interrupted_while_waiting(emulator: Emulator) -> None:
     """Ctrl-C in the middle of a call is exit code 130 and one line, below the terminal's own ^C."""
     emulator.fault("slow", seconds=30, times=1)
     process = start("get", "empty", "-v")
-    wait_until(lambda: not emulator.service.faults.as_json())
+    wait_until(lambda: not emulator.faults.as_json())
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=20)[1] == "\nerror: interrupted\n"
     assert process.returncode == 130

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from taskcounts import SharedKey, TaskCountsClient
+from taskcounts.emulator import EmulatedAccount
+from taskcounts.emulator.tls import Authority
 
 from .conftest import Command
 
@@ -113,13 +115,53 @@ def test_other_hosts_are_warned_of(
 ) -> None:
     """Listening for other machines is said to be open to them."""
 
-    def serve(service: object, *, host: str, port: int, ready: Callable[[str], None]) -> None:
+    def serve(service: object, *, host: str, port: int, tls: None, ready: Callable[[str], None]) -> None:
         ready(f"http://{host}:1")
 
     monkeypatch.setattr("taskcounts.cli.emulate.serve", serve)
     ended = command("emulate", "--host", host)
     assert ended.code == 0
     assert (f"warning: whoever reaches http://{host}:1" in ended.err) is warned
+
+
+def test_it_is_what_its_options_say(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock, the seed and the slots of the pools are those that are asked for."""
+    told: list[object] = []
+
+    def serve(service: EmulatedAccount, **_: object) -> None:
+        ((pool, _used),) = service.world.pools()
+        told.extend([service.clock()["kind"], service.world.seed, pool.id, pool.slots])
+
+    monkeypatch.setattr("taskcounts.cli.emulate.serve", serve)
+    assert command("emulate").code == 0
+    assert command("emulate", "--clock", "scripted", "--seed", "-3", "--slots", "2").code == 0
+    assert told == ["machine", 0, "*", 16, "scripted", -3, "*", 2]
+
+
+def test_it_serves_tls(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --tls it prints where its authority's certificate stands, which is gone in the end."""
+    seen: list[bytes] = []
+
+    def serve(service: object, *, tls: Authority, ready: Callable[[str], None], **_: object) -> None:
+        ready("https://127.0.0.1:1")
+        seen.append(tls.ca_path.read_bytes())
+
+    monkeypatch.setattr("taskcounts.cli.emulate.serve", serve)
+    ended = command("emulate", "--tls")
+    assert ended.code == 0
+    assert seen[0].startswith(b"-----BEGIN CERTIFICATE-----")
+    (line,) = (line for line in ended.out.splitlines() if "REQUESTS_CA_BUNDLE" in line)
+    assert not Path(line.partition("=")[2]).exists()
+
+
+def test_tls_without_its_package(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without trustme the error says how to install it."""
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    ended = command("emulate", "--tls")
+    assert (ended.code, ended.err) == (
+        2,
+        "error: TLS needs trustme: install taskcounts with its extra 'tls'\n",
+    )
 
 
 def test_without_its_packages(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

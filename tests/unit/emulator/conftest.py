@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import pytest
 
+from batch_api import Api
 from taskcounts.credentials import SharedKey
 from taskcounts.emulator import Emulator
 
@@ -40,6 +41,16 @@ def emulator() -> Iterator[Emulator]:
             ],
         )
         yield running
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    """A caller of a running emulator without jobs, whose tasks live by a scripted clock: 2024-07-01."""
+    with (
+        Emulator("myaccount", KEY, now=lambda: NOW, scripted=True) as running,
+        closing(Api(running)) as caller,
+    ):
+        yield caller
 
 
 @pytest.fixture(params=["in process", "over a socket"])

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from taskcounts import __version__
 from taskcounts.emulator import EmulatedAccount, Emulator, admin, create_app
+from taskcounts_rest import contract
 
 Ask = Callable[..., httpx.Response]
 Manage = Callable[..., tuple[int, Any]]
@@ -38,9 +42,199 @@ def manage(ask: Ask) -> Manage:
     return manage
 
 
+@pytest.fixture
+def steer() -> Manage:
+    """Ask the administration of an account with a scripted clock, in process."""
+    account = EmulatedAccount("myaccount", scripted=True, slots=4, seed=1)
+    app = create_app(account)
+
+    def steer(method: str, name: str, told: object = None) -> tuple[int, Any]:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                return await client.request(method, f"/_emulator/{name}", json=told)
+
+        answer = asyncio.run(ask())
+        return answer.status_code, answer.json()
+
+    return steer
+
+
 def test_its_health_is_told(manage: Manage) -> None:
-    """A probe learns that the emulator is there, and for which account; never the key."""
-    assert manage("GET", "health") == (200, {"status": "ok", "account": "myaccount"})
+    """A probe learns that the emulator is there, for which account, and which it is; never the key."""
+    status, told = manage("GET", "health")
+    assert (status, set(told)) == (200, {"status", "account", "version", "apiVersion", "clock"})
+    assert (told["status"], told["account"]) == ("ok", "myaccount")
+    assert (told["version"], told["apiVersion"]) == (__version__, contract.API_VERSION)
+    assert told["clock"] == manage("GET", "clock")[1] == {"kind": "machine", "now": told["clock"]["now"]}
+    assert datetime.fromisoformat(told["clock"]["now"]).utcoffset() is not None
+
+
+def test_every_address_is_documented_and_answers(manage: Manage) -> None:
+    """The table of the module's docstring has each method of each address, and no other."""
+    documented = set(
+        re.findall(r"^(GET|POST|DELETE) +/_emulator/([a-z]+) ", admin.__doc__ or "", re.MULTILINE)
+    )
+    answered = set()
+    for name in sorted({name for _, name in documented}):
+        for method in ("GET", "POST", "DELETE", "PUT", "PATCH"):
+            status, told = manage(method, name, b"")
+            assert status in (200, 400, 405), (method, name, told)
+            if status != 405:
+                answered.add((method, name))
+    assert answered == documented
+    assert manage("GET", "nothing")[1]["error"].count(", ") == len({name for _, name in documented}) - 1
+
+
+def test_time_passes_as_it_is_told(steer: Manage) -> None:
+    """A scripted clock stands still, and tasks run as it is moved on."""
+    job = {"id": "a", "pool": "render", "tasks": [{"count": 6, "seconds": 10}]}
+    assert steer("POST", "scenario", {"jobs": [job]}) == (200, {"added": ["a"]})
+    status, clock = steer("GET", "clock")
+    assert (status, clock["kind"]) == (200, "scripted")
+    before = datetime.fromisoformat(clock["now"])
+    counts = []
+    for seconds in (0, 9.5, 0.5, 10):
+        status, told = steer("POST", "advance", {"seconds": seconds})
+        assert (status, set(told)) == (200, {"now"})
+        counts.append(steer("GET", "jobs")[1]["jobs"][0]["taskCounts"])
+    assert (datetime.fromisoformat(told["now"]) - before).total_seconds() == 20
+    assert steer("GET", "clock")[1] == {"kind": "scripted", "now": told["now"]}
+    assert [(found["active"], found["running"], found["succeeded"]) for found in counts] == [
+        (2, 4, 0),
+        (2, 4, 0),
+        (0, 2, 4),
+        (0, 0, 6),
+    ]
+
+
+def test_the_clock_of_the_machine_is_not_moved(manage: Manage) -> None:
+    """Time passes by itself there, and whoever wants to move it is told."""
+    status, told = manage("POST", "advance", {"seconds": 1})
+    assert status == 400
+    assert "clock" in told["error"]
+
+
+def test_a_seed_is_set(steer: Manage) -> None:
+    """After the same seed the same happens."""
+    pool = {"id": "render", "slots": 8, "failureRate": 0.5}
+    job = {"id": "a", "pool": "render", "tasks": [{"count": 20}]}
+    seen = []
+    for seed in (7, 7, 8):
+        steer("POST", "reset")
+        assert steer("POST", "seed", {"seed": seed}) == (200, {"seed": seed})
+        assert steer("POST", "scenario", {"pools": [pool], "jobs": [job]})[0] == 200
+        steer("POST", "advance", {"seconds": 1000})
+        seen.append(steer("GET", "jobs")[1])
+    assert seen[0] == seen[1] != seen[2]
+
+
+def test_a_lag_is_set_shown_and_cleared(steer: Manage) -> None:
+    """What was set is shown, and without a lag there is nothing to show."""
+    status, none = steer("GET", "lag")
+    assert status == 200
+    lag = {"delay": 5}
+    status, told = steer("POST", "lag", lag)
+    assert status == 200, told
+    assert steer("GET", "lag") == (200, told)
+    assert told != none
+    assert steer("POST", "lag", told) == (200, told)
+    assert steer("DELETE", "lag") == (200, none)
+    assert steer("GET", "lag") == (200, none)
+    assert steer("POST", "lag", {"lateness": 5})[0] == 400
+
+
+def test_the_journal_is_read_in_parts_and_cleared(manage: Manage, ask: Ask) -> None:
+    """Calls are told in order, from a number on; those of the administration are none of the service's."""
+    manage("DELETE", "journal")
+    for _ in range(2):
+        ask()
+    ask("/jobs/other/taskcounts?api-version=2024-07-01.20.0")
+    ask("/jobs/nightly/nothing")
+    status, told = manage("GET", "journal")
+    assert status == 200
+    assert [entry["status"] for entry in told["entries"]] == [200, 200, 404, 400]
+    assert [entry.get("code") for entry in told["entries"]] == [None, None, "JobNotFound", "InvalidUri"]
+    assert told["operations"] == {"Job_GetTaskCounts": 3, "none": 1}
+    assert told["entries"][0]["headers"]["authorization"] == "SharedKey myaccount:<hidden>"
+    first = told["entries"][0]["number"]
+    status, part = manage("GET", f"journal?after={first}&limit=2")
+    assert (status, part["entries"], part["left"]) == (200, told["entries"][1:3], 1)
+    assert manage("GET", "journal?limit=0")[1]["left"] == 4
+    assert manage("DELETE", "journal") == (200, {"cleared": 4})
+    assert manage("GET", "journal") == (200, {"entries": [], "left": 0, "dropped": 0, "operations": {}})
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "message"),
+    [
+        ("GET", "journal?after=x", "after: must be a whole number of at most 15 digits, not 'x'"),
+        ("GET", "journal?after=-1", "after: must be a whole number of at most 15 digits, not '-1'"),
+        ("GET", f"journal?limit={'9' * 16}", "limit: must be a whole number of at most 15 digits, not "),
+        ("GET", "journal?limit=", "limit: must be a whole number of at most 15 digits, not ''"),
+        ("GET", "journal?since=1", "unknown parameter 'since'; this address knows after, limit, each once"),
+        (
+            "GET",
+            "journal?limit=1&limit=2",
+            "unknown parameter 'limit'; this address knows after, limit, each",
+        ),
+        ("DELETE", "journal?after=1", "unknown parameter 'after'; this address has none"),
+        ("POST", "reset?job=nightly", "unknown parameter 'job'; this address has none"),
+    ],
+)
+def test_a_parameter_that_means_nothing_is_refused(
+    manage: Manage, method: str, name: str, message: str
+) -> None:
+    """Rather than passed over: more would be done than was asked for."""
+    status, told = manage(method, name)
+    assert status == 400
+    assert told["error"].startswith(message)
+    assert len(manage("GET", "jobs")[1]["jobs"]) == 1
+
+
+def test_everything_is_put_back_as_it_was(steer: Manage) -> None:
+    """A copy that was kept under a name is restored under that name, as often as one likes."""
+    steer("POST", "scenario", {"jobs": [{"id": "a", "tasks": [{"count": 2}]}]})
+    before = steer("GET", "jobs"), steer("GET", "clock")
+    assert steer("GET", "snapshots") == (200, {"snapshots": []})
+    assert steer("POST", "snapshots", {"name": "first"}) == (200, {"snapshots": ["first"]})
+    for _ in range(2):
+        steer("POST", "step", {"job": "a", "start": 1})
+        steer("POST", "advance", {"seconds": 5})
+        assert steer("GET", "jobs") != before[0]
+        assert steer("POST", "restore", {"name": "first"}) == (200, {"restored": "first"})
+        assert (steer("GET", "jobs"), steer("GET", "clock")) == before
+    assert steer("DELETE", "snapshots") == (200, {"dropped": 1})
+    assert steer("GET", "snapshots") == (200, {"snapshots": []})
+    assert steer("POST", "restore", {"name": "first"})[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "message"),
+    [
+        ("advance", {}, "advance: the member 'seconds' is missing"),
+        ("advance", {"seconds": "1"}, "seconds: must be a number, not '1'"),
+        ("advance", {"seconds": -1}, "seconds: must be from 0 to "),
+        ("advance", {"second": 1}, "advance: unknown member 'second'; known are seconds"),
+        ("advance", [], "advance: must be an object, not an array"),
+        ("seed", {}, "seed: the member 'seed' is missing"),
+        ("seed", {"seed": 1.5}, "seed: must be a whole number, not 1.5"),
+        ("snapshots", {}, "snapshot: the member 'name' is missing"),
+        ("snapshots", {"name": 5}, "name: must be a string, not 5"),
+        ("restore", {}, "restore: the member 'name' is missing"),
+        ("restore", {"name": None}, "name: must be a string, not null"),
+        ("restore", {"name": "x"}, ""),
+        ("lag", [], "lag: must be an object, not an array"),
+    ],
+)
+def test_what_cannot_be_done_changes_nothing(steer: Manage, name: str, told: object, message: str) -> None:
+    """The error is one line that names the member, and clock, lag and copies are what they were."""
+    before = steer("GET", "clock"), steer("GET", "lag"), steer("GET", "snapshots")
+    status, answer = steer("POST", name, told)
+    assert status == 400
+    assert answer["error"].startswith(message)
+    assert "\n" not in answer["error"]
+    assert (steer("GET", "clock"), steer("GET", "lag"), steer("GET", "snapshots")) == before
 
 
 def test_a_scenario_is_added_and_its_jobs_listed(manage: Manage) -> None:
@@ -121,7 +315,9 @@ def test_another_address_is_not_found(manage: Manage, name: str) -> None:
     """What is unknown under /_emulator/ is 404, with what there is."""
     status, told = manage("GET", name)
     assert status == 404
-    assert "health, jobs, scenario, step, faults, reset" in told["error"]
+    assert (
+        "there are health, jobs, scenario, step, clock, advance, seed, lag, faults, journal" in told["error"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +353,7 @@ def test_parameters_of_the_content_type_do_not_matter(manage: Manage, kind: str)
 def test_it_answers_under_the_names_of_this_machine(host: str, caller: Callable[[Emulator], Ask]) -> None:
     """Loopback names and addresses, and the hosts that it was told of, are its own."""
     with Emulator() as emulator:
-        emulator.service.admin_hosts = frozenset({"batch"})
+        emulator.admin_hosts = frozenset({"batch"})
         answer = caller(emulator)("/_emulator/health", headers=[("host", host)], sign=False, host=False)
         assert answer.status_code == 200
 

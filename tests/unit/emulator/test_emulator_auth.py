@@ -10,7 +10,7 @@ from email.utils import format_datetime
 import pytest
 
 from taskcounts.credentials import signature, string_to_sign
-from taskcounts.emulator.auth import Call, authenticate, parse_date
+from taskcounts.emulator.api.auth import Call, authenticate, parse_date
 from taskcounts.emulator.refusals import Refusal
 
 KEY = bytes(range(64))
@@ -58,6 +58,34 @@ def test_all_forms_that_official_clients_sign_are_taken(
     """Query names folded or not, Date signed beside ocp-date or not, the account in any case."""
     headers = {"ocp-date": DATE, "date": "Thu, 01 Aug 2024 12:00:00 GMT", "content-type": "application/json"}
     check(signed(headers, account=account, fold_names=fold_names, date_counts=date_counts))
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@pytest.mark.parametrize("sent", [{}, {"content-length": "0"}])
+@pytest.mark.parametrize("counted", [{}, {"content-length": "0"}])
+def test_no_body_may_be_signed_as_nothing_or_as_zero(
+    method: str, sent: dict[str, str], counted: dict[str, str]
+) -> None:
+    """Whether or not the header is sent: 15.1 signs a 0 before its transport adds one."""
+    text = string_to_sign(method, PATH, {"ocp-date": DATE, **counted}, "myaccount")
+    authorization = f"SharedKey myaccount:{signature(KEY, text)}"
+    check(Call(method, PATH, "", {"ocp-date": DATE, **sent, "authorization": authorization}))
+
+
+def test_the_length_of_a_body_is_signed() -> None:
+    """Where there is one, no other length will do."""
+    text = string_to_sign("POST", PATH, {"ocp-date": DATE, "content-length": "0"}, "myaccount")
+    authorization = f"SharedKey myaccount:{signature(KEY, text)}"
+    headers = {"ocp-date": DATE, "content-length": "2", "authorization": authorization}
+    assert refusal(Call("POST", PATH, "", headers)).status == 403
+
+
+@pytest.mark.parametrize("meant", ["+", "%20"])
+def test_a_plus_may_be_signed_as_itself_or_as_a_blank(meant: str) -> None:
+    """Clients that read the query as a form, as Microsoft's do, sign a blank where they send a plus."""
+    text = string_to_sign("GET", f"{PATH}?$filter=a{meant}b", {"ocp-date": DATE}, "myaccount")
+    authorization = f"SharedKey myaccount:{signature(KEY, text)}"
+    check(Call("GET", PATH, "$filter=a+b", {"ocp-date": DATE, "authorization": authorization}))
 
 
 def test_a_date_header_will_do() -> None:

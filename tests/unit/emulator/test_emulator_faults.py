@@ -13,10 +13,12 @@ import httpx
 import pytest
 
 from taskcounts.emulator import Emulator, EmulatorError
-from taskcounts.emulator.faults import KINDS, Fault, FaultPlan, make_fault, parse_fault
-from taskcounts.emulator.shapes import VARIANTS
+from taskcounts.emulator.api.faults import KINDS, Fault, FaultPlan, make_fault, parse_fault
+from taskcounts.emulator.api.shapes import VARIANTS
 
 Ask = Callable[..., httpx.Response]
+
+OF_COUNTS = [variant for variant, fits in VARIANTS.items() if "Job_GetTaskCounts" in fits]
 
 OTHER = "/jobs/other/taskcounts?api-version=2024-07-01.20.0"
 
@@ -74,7 +76,7 @@ def test_a_proxy_answers_in_html(emulator: Emulator, ask: Ask, kind: str, status
     assert title in answer.content
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", OF_COUNTS)
 def test_a_wrong_shape_is_never_a_right_one(emulator: Emulator, ask: Ask, variant: str) -> None:
     """Each variant is a 200 of the service whose body no reader may take for counts."""
     emulator.add_job("empty")
@@ -113,7 +115,7 @@ def is_contract(content: bytes) -> bool:
 def test_the_wrong_shapes_are_what_they_are_called(emulator: Emulator, ask: Ask) -> None:
     """A few that could be mistaken: the flat body, the member that stands twice, the text that just ends."""
     bodies = {}
-    for variant in VARIANTS:
+    for variant in OF_COUNTS:
         emulator.fault("wrong-shape", times=1, variant=variant)
         bodies[variant] = ask().content
     assert json.loads(bodies["flat"]) == {
@@ -198,10 +200,14 @@ def test_a_fault_is_counted_down_once_for_each_call() -> None:
     sys.setswitchinterval(1e-5)
     try:
         with ThreadPoolExecutor(8) as pool:
-            taken = list(pool.map(lambda _: plan.take("j"), range(500)))
+            taken = list(pool.map(lambda _: plan.take("Job_Get", "j"), range(500)))
     finally:
         sys.setswitchinterval(interval)
-    assert Counter(fault and fault.fault.kind for fault in taken) == {"busy": 50, "throttled": 50, None: 400}
+    assert Counter(fault and fault.fault.kind for fault in taken) == {
+        "busy": 50,
+        "throttled": 50,
+        None: 400,
+    }
 
 
 @pytest.mark.parametrize(
@@ -212,6 +218,9 @@ def test_a_fault_is_counted_down_once_for_each_call() -> None:
         {"kind": "wrong-shape", "variant": "flat"},
         {"kind": "slow", "seconds": 2.0},
         {"kind": "reset"},
+        {"kind": "reset", "applied": True, "operation": "Job_Add", "probability": 0.25, "seed": 7},
+        {"kind": "wrong-shape", "variant": "foreign-link", "operation": "Job_List"},
+        {"kind": "drip", "interval": 0.1, "headersToo": True, "operation": "Task_Delete", "job": "a"},
     ],
 )
 def test_a_fault_is_told_as_it_is_given(document: dict[str, object]) -> None:
@@ -223,7 +232,9 @@ def test_a_fault_is_told_as_it_is_given(document: dict[str, object]) -> None:
 def test_a_fault_has_defaults() -> None:
     """Without options a fault is for every job until it is cleared; null is like nothing."""
     assert parse_fault({"kind": "slow"}) == make_fault("slow") == Fault("slow", None, None, seconds=1.0)
-    assert parse_fault({"kind": "busy", "job": None, "times": None, "retryAfter": None}) == Fault("busy")
+    nothing = {"job": None, "times": None, "retryAfter": None, "operation": None, "seed": None}
+    assert parse_fault({"kind": "busy", **nothing, "probability": 1}) == Fault("busy")
+    assert parse_fault({"kind": "reset", "applied": False}) == Fault("reset")
     assert set(KINDS) == {
         *("throttled", "busy", "internal-error", "bad-gateway", "unknown-status", "reset"),
         *("drip", "truncate", "wrong-shape", "slow", "lag"),
@@ -263,6 +274,42 @@ def test_a_fault_has_defaults() -> None:
         ({"kind": "slow", "seconds": 3601}, "fault.seconds: must be a number of seconds"),
         ({"kind": "wrong-shape", "variant": "round"}, "fault.variant: must be one of missing-member,"),
         ({"kind": "wrong-shape", "variant": []}, "fault.variant: must be one of"),
+        ({"kind": "busy", "applied": True}, "fault.applied: busy has no such option"),
+        ({"kind": "reset", "applied": "yes"}, "fault.applied: must be true or false, not 'yes'"),
+        ({"kind": "busy", "operation": "Pool_List"}, "fault.operation: must be one of Job_Add, Job_List,"),
+        ({"kind": "busy", "operation": []}, "fault.operation: must be one of"),
+        (
+            {"kind": "busy", "operation": "Job_List", "job": "a"},
+            "fault.job: the address of Job_List names no job",
+        ),
+        (
+            {"kind": "slow", "operation": "Job_Add", "job": "a"},
+            "fault.job: the address of Job_Add names no job",
+        ),
+        (
+            {"kind": "lag", "operation": "Job_Get"},
+            "fault.operation: lag cannot happen to Job_Get, only to Job_GetTaskCounts",
+        ),
+        (
+            {"kind": "wrong-shape", "operation": "Job_List"} | {"variant": "flat"},
+            "fault.operation: wrong-shape flat cannot happen to Job_List, only to Job_GetTaskCounts",
+        ),
+        (
+            {"kind": "wrong-shape", "operation": "Job_GetTaskCounts", "variant": "foreign-link"},
+            "fault.operation: wrong-shape foreign-link cannot happen to Job_GetTaskCounts, only to Job_List,",
+        ),
+        ({"kind": "truncate", "operation": "Job_Delete"}, "fault.operation: truncate cannot happen to"),
+        ({"kind": "drip", "operation": "Task_Terminate"}, "fault.operation: drip cannot happen to"),
+        (
+            {"kind": "busy", "probability": 0},
+            "fault.probability: must be a number, more than 0 and at most 1",
+        ),
+        ({"kind": "busy", "probability": 1.01}, "fault.probability: must be a number"),
+        ({"kind": "busy", "probability": True}, "fault.probability: must be a number"),
+        ({"kind": "busy", "probability": math.nan}, "fault.probability: must be a number"),
+        ({"kind": "busy", "probability": None}, "fault.probability: must be a number"),
+        ({"kind": "busy", "seed": 1.0}, "fault.seed: must be a whole number, not 1.0"),
+        ({"kind": "busy", "seed": -1}, "fault.seed: must be from 0 to"),
     ],
 )
 def test_a_fault_that_is_none_is_refused(document: object, message: str) -> None:

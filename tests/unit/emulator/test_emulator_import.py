@@ -57,7 +57,7 @@ def test_the_advice_is_for_libraries_alone(monkeypatch: pytest.MonkeyPatch, name
     assert spec is not None
     assert spec.loader is not None
     monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "taskcounts.emulator.app")
+    monkeypatch.delitem(sys.modules, "taskcounts.emulator.api.app")
     with pytest.raises(ImportError, match=message):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 

@@ -95,14 +95,16 @@ def test_a_job_that_is_not_there_is_not_found(ask: Ask, job_id: str) -> None:
     "path",
     [
         "/",
-        "/jobs",
-        "/jobs/nightly",
+        "//",
+        "/job",
+        "/jobs/",
         "/jobs//taskcounts",
-        "/jobs/taskcounts",
         "/jobs/nightly/taskcounts/",
         "//jobs/nightly/taskcounts",
         "/jobs/nightly/taskcounts%0A",
-        "/jobs/nightly/tasks",
+        "/jobs/nightly/tasks/t1/",
+        "/jobs/nightly/tasks/t1/taskcounts",
+        "/poolsandmore",
         "/_emulator",
     ],
 )
@@ -268,7 +270,7 @@ def test_a_failure_of_the_emulator_is_an_error_of_the_service(
     emulator: Emulator, ask: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What nobody foresaw is logged, and told as InternalError."""
-    emulator.service.close()
+    emulator.close()
     answer = ask()
     assert refused(answer, 500, "InternalError") == {}
     assert b"store" not in answer.content
@@ -281,7 +283,7 @@ def test_nothing_that_is_refused_or_logged_shows_a_secret(
     """Neither the key, nor a right or wrong signature, nor a token is in any answer, log or repr."""
     headers = {"host": "myaccount.test", "ocp-date": DATE}
     good = signature(
-        emulator.service.decoded_key,
+        emulator.decoded_key,
         string_to_sign("GET", f"/jobs/nightly/taskcounts?{VERSION}", headers, "myaccount"),
     )
     bad = "A" * 43 + "="
@@ -296,10 +298,12 @@ def test_nothing_that_is_refused_or_logged_shows_a_secret(
             answer = ask(headers=[("authorization", value), ("ocp-date", DATE)], sign=False)
             assert answer.status_code in (400, 403)
             said += answer.text + repr(answer.headers)
-    said += caplog.text + repr(emulator) + repr(emulator.service)
+    said += caplog.text + repr(emulator)
     for secret in (emulator.key, good, bad, "s3cr"):
         assert secret not in said
-    assert repr(emulator.service) == "EmulatedAccount('myaccount', key=<hidden>, store=':memory:')"
+    account = EmulatedAccount("myaccount", emulator.key)
+    assert repr(account) == "EmulatedAccount('myaccount', key=<hidden>, store=':memory:')"
+    assert repr(emulator).startswith("Emulator('myaccount', key=<hidden>, endpoint='http")
 
 
 def test_a_websocket_is_closed() -> None:

@@ -5,22 +5,67 @@ from __future__ import annotations
 import json
 import time
 from collections import OrderedDict
+from dataclasses import replace
 
 import pytest
 
 from taskcounts.emulator import EmulatedAccount
 from taskcounts.emulator.errors import EmulatorError
-from taskcounts.emulator.model import NewJob, NewTasks
-from taskcounts.emulator.scenario import parse_job, parse_scenario, task_ids
+from taskcounts.emulator.model import NewJob, NewTask, TaskState
+from taskcounts.emulator.state.chance import Distribution
+from taskcounts.emulator.state.lag import LagModel
+from taskcounts.emulator.state.pool import Pool
+from taskcounts.emulator.state.scenario import Scenario, parse_job, parse_scenario
 
 SCENARIO = """
-{"jobs": [
+{"seed": 7, "settle": 1.5, "lag": {"delay": 3},
+ "pools": [{"id": "render", "slots": 16, "duration": {"uniform": [2, 8]}, "failureRate": 0.05},
+           {"id": "*", "slots": 0}],
+ "jobs": [
   {"id": "nightly-render", "tasks": [
-    {"count": 5},
-    {"count": 7, "state": "running", "requiredSlots": 2},
+    {"count": 2},
+    {"count": 2, "state": "running", "requiredSlots": 2},
     {"id": "t1", "state": "completed", "result": "failure"}]},
-  {"id": "sched:job-12"}]}
+  {"id": "sched:job-12", "pool": "render", "priority": -5, "maxParallelTasks": 3, "maxTaskRetryCount": 2,
+   "maxSeconds": 60, "onAllTasksComplete": "terminatejob", "manager": {"id": "task-1", "seconds": 4},
+   "tasks": [{"exitCodes": [1, 0], "seconds": 2.5, "maxTaskRetryCount": -1},
+             {"id": "last", "dependsOn": ["task-1", "task-2"], "state": "preparing"}]}]}
 """
+
+READ = Scenario(
+    (
+        NewJob(
+            "nightly-render",
+            (
+                NewTask("task-1"),
+                NewTask("task-2"),
+                NewTask("task-3", 2, TaskState.RUNNING),
+                NewTask("task-4", 2, TaskState.RUNNING),
+                NewTask("t1", 1, TaskState.FAILED),
+            ),
+        ),
+        NewJob(
+            "sched:job-12",
+            (
+                NewTask("task-2", max_retries=-1, seconds=2.5, exit_codes=(1, 0)),
+                NewTask("last", 1, TaskState.PREPARING, depends_on=("task-1", "task-2")),
+            ),
+            "render",
+            -5,
+            3,
+            2,
+            60.0,
+            uses_dependencies=True,
+            terminates_when_done=True,
+            manager=NewTask("task-1", seconds=4.0),
+            kept='{"poolInfo": {"poolId": "render"}}',
+        ),
+    ),
+    (Pool("render", 16, duration=Distribution("uniform", (2.0, 8.0)), failure_rate=0.05), Pool("*", 0)),
+    7,
+    1.5,
+    LagModel(delay=3.0),
+)
 
 
 @pytest.mark.parametrize(
@@ -29,28 +74,49 @@ SCENARIO = """
 )
 def test_a_scenario_is_read_from_text_bytes_and_values(source: object) -> None:
     """JSON text, its bytes (with a byte order mark, too) and its value are read alike, with the defaults."""
-    assert parse_scenario(source) == (
-        NewJob(
-            "nightly-render",
-            (
-                NewTasks(5, None, "active", None, 1),
-                NewTasks(7, None, "running", None, 2),
-                NewTasks(1, "t1", "completed", "failure", 1),
-            ),
-        ),
-        NewJob("sched:job-12", ()),
-    )
+    read = parse_scenario(source)
+    assert replace(read, jobs=tuple(replace(job, tasks=tuple(job.tasks)) for job in read.jobs)) == READ
+    # What generates the tasks can be read again.
+    assert [tuple(job.tasks) for job in read.jobs] == [job.tasks for job in READ.jobs]
+
+
+def test_a_scenario_says_nothing_that_it_does_not_say() -> None:
+    """Settings that are absent, or null, stay as they are."""
+    assert parse_scenario({"jobs": []}) == Scenario(())
+    assert parse_scenario({"jobs": [], "seed": None, "settle": None, "pools": []}) == Scenario(())
+    assert parse_scenario({"jobs": [{"id": "j", "pool": None, "maxSeconds": None}]}).jobs[0].kept == "{}"
 
 
 def test_tasks_without_ids_are_given_some() -> None:
     """Generated ids are numbered in order, and keep clear of those that are given, in any case."""
-    job = parse_job("j", ({"count": 2}, {"id": "TASK-2"}, {"id": "task-3"}, {}))
-    assert [task_id for task_id, _ in task_ids(job)] == ["task-1", "task-4", "TASK-2", "task-3", "task-5"]
+    entries: tuple[dict[str, object], ...] = ({"count": 2}, {"id": "TASK-2"}, {"id": "task-3"}, {})
+    job = parse_job("j", entries, manager={"id": "Task-4"})
+    assert [task.id for task in job.tasks] == ["task-1", "task-5", "TASK-2", "task-3", "task-6"]
+
+
+def test_dependencies_are_used_where_there_are_some() -> None:
+    """A job need not say so if one of its tasks, or its manager, depends on another; and it may."""
+    manager = {"id": "m", "dependsOn": ["a"]}
+    assert parse_job("j", [{"id": "a"}], manager=manager).uses_dependencies
+    assert parse_job("j", [{"dependsOn": ["a"]}]).uses_dependencies
+    assert parse_job("j", [], usesTaskDependencies=True).uses_dependencies
+    assert not parse_job("j", [{"dependsOn": []}], manager={"id": "m"}).uses_dependencies
+    account = EmulatedAccount()
+    account.add_job("j", [{"id": "a"}], manager=manager)
+    assert account.counts("j").tasks.active == 2
 
 
 def wrong_task(entry: object) -> object:
     """Return a scenario whose third task of the first job is this."""
     return {"jobs": [{"id": "a", "tasks": [{}, {}, entry]}]}
+
+
+def wrong_job(**members: object) -> object:
+    """Return a scenario whose job has these members."""
+    return {"jobs": [{"id": "a", **members}]}
+
+
+POOL = {"id": "p", "slots": 1}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +132,7 @@ def wrong_task(entry: object) -> object:
         ("[]", "scenario: must be an object, not an array"),
         (None, "scenario: must be an object, not null"),
         ({}, "scenario: the member 'jobs' is missing"),
-        ({"jobs": [], "pools": []}, "scenario: unknown member 'pools'; known are jobs"),
+        ({"jobs": [], "pool": []}, "scenario: unknown member 'pool'; known are jobs, pools"),
         ({1: 2}, "scenario: unknown member 1; known are jobs"),
         ({"jobs": {}}, "jobs: must be an array, not an object"),
         ({"jobs": ["x"]}, "jobs[0]: must be an object, not 'x'"),
@@ -104,6 +170,34 @@ def wrong_task(entry: object) -> object:
         (wrong_task({"id": "a:b"}), "jobs[0].tasks[2].id: 'a:b' is no task id"),
         (wrong_task({"id": None}), "jobs[0].tasks[2].id: must be a string, not null"),
         (wrong_task({"id": "x", "count": 2}), "jobs[0].tasks[2].id: 2 tasks cannot share an id"),
+        (wrong_task({"seconds": -1}), "jobs[0].tasks[2].seconds: must be from 0 to"),
+        (wrong_task({"seconds": "1"}), "jobs[0].tasks[2].seconds: must be a number, not '1'"),
+        (wrong_task({"exitCodes": 1}), "jobs[0].tasks[2].exitCodes: must be an array, not 1"),
+        (wrong_task({"exitCodes": [0, 2**31]}), "jobs[0].tasks[2].exitCodes[1]: must be from -2147483648"),
+        (wrong_task({"maxTaskRetryCount": -2}), "jobs[0].tasks[2].maxTaskRetryCount: must be from -1 to"),
+        (wrong_task({"dependsOn": ["a", "b c"]}), "jobs[0].tasks[2].dependsOn[1]: 'b c' is no task id"),
+        (wrong_task({"dependsOn": "a"}), "jobs[0].tasks[2].dependsOn: must be an array, not 'a'"),
+        (wrong_job(pool="a b"), "jobs[0].pool: 'a b' is no pool id"),
+        (wrong_job(pool="*"), "jobs[0].pool: '*' is no pool id"),
+        (wrong_job(pool=5), "jobs[0].pool: must be a string, not 5"),
+        (wrong_job(priority=1001), "jobs[0].priority: must be from -1000 to 1000, not 1001"),
+        (wrong_job(maxParallelTasks=-2), "jobs[0].maxParallelTasks: must be from -1 to"),
+        (wrong_job(maxTaskRetryCount=None), "jobs[0].maxTaskRetryCount: must be a whole number, not null"),
+        (wrong_job(maxSeconds=-1), "jobs[0].maxSeconds: must be from 0 to"),
+        (wrong_job(usesTaskDependencies=1), "jobs[0].usesTaskDependencies: must be true or false, not 1"),
+        (wrong_job(onAllTasksComplete="end"), "jobs[0].onAllTasksComplete: must be one of noaction, termin"),
+        (wrong_job(manager={}), "jobs[0].manager.id: a manager needs an id that no other task has"),
+        (wrong_job(manager={"id": "T"}, tasks=[{"id": "t"}]), "jobs[0].manager.id: a manager needs an id"),
+        (wrong_job(manager={"count": 0}), "jobs[0].manager.count: must be from 1 to"),
+        (wrong_job(manager=None), "jobs[0].manager: must be an object, not null"),
+        ({"jobs": [], "pools": {}}, "pools: must be an array, not an object"),
+        ({"jobs": [], "pools": [POOL, {"id": "q"}]}, "pools[1]: the member 'slots' is missing"),
+        ({"jobs": [], "pools": [POOL, {"id": "P", "slots": 2}]}, "pools[1].id: 'P' is described already"),
+        ({"jobs": [], "seed": 1.5}, "seed: must be a whole number, not 1.5"),
+        ({"jobs": [], "seed": 2**63}, "seed: must be from -9223372036854775808 to"),
+        ({"jobs": [], "settle": -1}, "settle: must be from 0 to"),
+        ({"jobs": [], "lag": {"miss": 2}}, "lag.miss: must be from 0 to 1, not 2"),
+        ({"jobs": [], "lag": None}, "lag: must be an object, not null"),
         (
             {"jobs": [{"id": "a", "tasks": [{"id": "T"}, {"id": "t"}]}]},
             "jobs[0].tasks[1].id: 't' is the id of jobs[0].tasks[0] already",
@@ -131,52 +225,19 @@ def test_a_job_that_exists_keeps_a_whole_scenario_out() -> None:
 
 
 def test_a_job_from_python_is_checked_like_one_from_a_scenario() -> None:
-    """Errors of add_job name its own arguments."""
-    service = EmulatedAccount()
+    """Errors of add_job name its own arguments; options are spelled as in a scenario."""
+    account = EmulatedAccount()
     with pytest.raises(EmulatorError, match=r"^job_id: '' is no job id"):
-        service.add_job("")
+        account.add_job("")
     with pytest.raises(EmulatorError, match=r"^tasks\[0\]\.count: must be"):
-        service.add_job("a", [{"count": "5"}])
-    service.add_job("a", iter([{"count": 5}]))
-    assert service.counts("A").tasks.active == 5
-
-
-@pytest.mark.parametrize("value", [-1, 1.0, True, "1", None, 10**30])
-@pytest.mark.parametrize("name", ["start", "succeed", "fail"])
-def test_a_step_takes_whole_numbers_alone(name: str, value: object) -> None:
-    """A step of less than nothing, or of no number, is refused by name."""
-    service = EmulatedAccount()
-    service.add_job("a", [{"count": 2}])
-    with pytest.raises(EmulatorError, match=f"^{name}: must be"):
-        service.step("a", **{name: value})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"account": "https://x"}, "is not the name of a Batch account"),
-        ({"account": None}, "account must be a str"),
-        ({"key": "s3cret?"}, "the access key is not Base64"),
-        ({"admin_hosts": ["a b"]}, "admin_hosts: 'a b' is no name of a host"),
-    ],
-)
-def test_a_wrong_setting_is_an_error_without_the_key(arguments: dict[str, object], message: str) -> None:
-    """Settings of the account are checked when it is made; the key is not shown."""
-    with pytest.raises(EmulatorError, match=message) as caught:
-        EmulatedAccount(**arguments)  # type: ignore[arg-type]
-    assert "s3cret" not in str(caught.value)
-
-
-def test_names_of_hosts_are_kept_in_lower_case() -> None:
-    """Hosts for the administration are compared without regard to case."""
-    assert EmulatedAccount(admin_hosts=["Batch", "emulator.test"]).admin_hosts == {"batch", "emulator.test"}
-
-
-def test_every_account_has_a_key_of_its_own() -> None:
-    """Without a key, 64 random bytes are made."""
-    first, second = EmulatedAccount(), EmulatedAccount()
-    assert first.key != second.key
-    assert len(first.decoded_key) == 64
+        account.add_job("a", [{"count": "5"}])
+    with pytest.raises(EmulatorError, match=r"^priority: must be from -1000"):
+        account.add_job("a", priority=9999)
+    with pytest.raises(EmulatorError, match=r"^job: unknown member 'max_parallel'"):
+        account.add_job("a", max_parallel=1)
+    account.add_job("a", iter([{"count": 5}]), pool="p", maxParallelTasks=2)
+    assert account.counts("A").tasks.active == 5
+    assert account.world.job("a").max_parallel == 2
 
 
 def test_a_scenario_is_bounded_as_a_whole() -> None:

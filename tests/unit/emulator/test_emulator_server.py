@@ -137,7 +137,7 @@ def test_a_head_drips_too(emulator: Emulator, job: str) -> None:
 
 def test_an_empty_answer_drips_too(emulator: Emulator) -> None:
     """An answer of no byte has an end as well, whatever drips (here: the answer to an empty body)."""
-    from taskcounts.emulator import wire
+    from taskcounts.emulator.api import wire
 
     empty = wire.Answer(200, (("transfer-encoding", "chunked"),), b"")
     assert wire.raw(empty).endswith(b"connection: close\r\n\r\n0\r\n\r\n")

@@ -1,185 +1,256 @@
-"""The store: counts are counted, changes are whole or not at all, and a file keeps them."""
+"""The store: what was acknowledged is in the file, whatever happens, and nobody else's is touched."""
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from taskcounts.emulator.errors import EmulatorError, NoSuchJob
-from taskcounts.emulator.model import Counts, JobCounts, NewJob, NewTasks
-from taskcounts.emulator.store import Store
+from taskcounts.emulator.errors import EmulatorError
+from taskcounts.emulator.model import NewTask, TaskState
+from taskcounts.emulator.state.schema import TABLES
+from taskcounts.emulator.state.store import Store
+from worlds import a_job, counts, named, new_world, scan, states, table
 
-JOB = NewJob(
-    "Nightly",
-    (
-        NewTasks(3),
-        NewTasks(1, state="preparing", required_slots=4),
-        NewTasks(2, state="running"),
-        NewTasks(1, "t1", "completed", "success", 2),
-        NewTasks(1, "t2", "completed", "failure", 3),
-    ),
-)
+# Adds collections of 25 tasks to the job "j" of the store that is named, and says so after each.
+ADDING = """
+import resource, sys
+from taskcounts.emulator.errors import EmulatorError
+from taskcounts.emulator.model import NewJob, NewTask, utc_now
+from taskcounts.emulator.state.store import Store
+from taskcounts.emulator.state.world import World
 
-
-def filled() -> Store:
-    """Return a store with one job."""
-    store = Store()
-    store.add([JOB])
-    return store
-
-
-def test_counts_are_those_of_the_tasks() -> None:
-    """Preparing counts as running, completed is split by result, slots are summed."""
-    assert filled().counts("Nightly") == JobCounts(Counts(3, 3, 1, 1), Counts(3, 6, 2, 3))
-    assert Counts(3, 3, 1, 1).completed == 2
-
-
-@pytest.mark.parametrize("job_id", ["nightly", "NIGHTLY", "Nightly"])
-def test_a_job_id_is_one_in_any_case_and_keeps_its_spelling(job_id: str) -> None:
-    """Ids that differ in case are the same id; it stays as it was first written."""
-    store = filled()
-    assert store.counts(job_id).tasks.active == 3
-    with pytest.raises(EmulatorError, match=f"^there is a job '{job_id}' already$"):
-        store.add([NewJob(job_id)])
-    assert list(store.all_counts()) == ["Nightly"]
-
-
-@pytest.mark.parametrize("job_id", ["other", "", "nightly ", "\0", "\ud800", "nıghtly"])
-def test_a_job_that_is_not_there_is_told(job_id: str) -> None:
-    """Counting or stepping an unknown job, whatever its id, is NoSuchJob."""
-    store = filled()
-    with pytest.raises(NoSuchJob):
-        store.counts(job_id)
-    with pytest.raises(NoSuchJob):
-        store.step(job_id, start=1)
-
-
-def test_jobs_are_added_all_or_none() -> None:
-    """A job that exists keeps those before it out as well."""
-    store = filled()
-    with pytest.raises(EmulatorError):
-        store.add([NewJob("new", (NewTasks(5),)), NewJob("nightly")])
-    assert store.all_counts() == {"Nightly": JobCounts(Counts(3, 3, 1, 1), Counts(3, 6, 2, 3))}
-
-
-def test_jobs_are_listed_in_the_order_in_which_they_were_added() -> None:
-    """A job without tasks is listed too, with zeros."""
-    store = filled()
-    store.add([NewJob("b"), NewJob("a", (NewTasks(1),))])
-    assert list(store.all_counts()) == ["Nightly", "b", "a"]
-    assert store.counts("b") == store.all_counts()["b"] == JobCounts()
-
-
-def test_steps_move_the_oldest_tasks() -> None:
-    """Tasks start in their order; what runs completes before what still prepares."""
-    store = filled()
-    store.step("nightly", start=2, succeed=1, fail=1)
-    assert store.counts("nightly") == JobCounts(Counts(1, 3, 2, 2), Counts(1, 6, 3, 4))
-    store.step("nightly", start=1, succeed=4)
-    assert store.counts("nightly") == JobCounts(Counts(0, 0, 6, 2), Counts(0, 0, 10, 4))
-
-
-@pytest.mark.parametrize(
-    ("step", "message"),
-    [
-        ({"start": 4}, "job 'nightly': 4 tasks are to start, and 3 are active"),
-        ({"start": 1, "succeed": 5}, "job 'nightly': 5 tasks are to succeed, and 4 are running"),
-        ({"succeed": 2, "fail": 2}, "job 'nightly': 2 tasks are to fail, and 1 are running"),
-    ],
-)
-def test_a_step_too_far_changes_nothing(step: dict[str, int], message: str) -> None:
-    """A step is made whole or not at all."""
-    store = filled()
-    before = store.all_counts()
-    with pytest.raises(EmulatorError) as caught:
-        store.step("nightly", **step)
-    assert str(caught.value) == message
-    assert store.all_counts() == before
-
-
-def test_clearing_leaves_nothing() -> None:
-    """After clear there is no job, and ids are free again."""
-    store = filled()
-    store.clear()
-    assert store.all_counts() == {}
-    store.add([JOB])
-
-
-def test_threads_lose_no_change() -> None:
-    """Steps from many threads add up, and every count in between is that of some moment."""
-    store = Store()
-    store.add([NewJob("j", (NewTasks(200),))])
-
-    def work(_: int) -> int:
-        store.step("j", start=1, succeed=1)
-        tasks = store.counts("j").tasks
-        return tasks.active + tasks.running + tasks.completed
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
+if len(sys.argv) > 2:
+    limit = int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+world = World(Store(sys.argv[1]), utc_now)
+world.add_job(NewJob("j"))
+for number in range(100_000):
     try:
-        with ThreadPoolExecutor(8) as pool:
-            assert set(pool.map(work, range(200))) == {200}
-    finally:
-        sys.setswitchinterval(interval)
-    assert store.counts("j").tasks == Counts(succeeded=200)
+        world.add_tasks("j", [NewTask(f"{number}-{each}", kept="x" * 200) for each in range(25)])
+    except EmulatorError as error:
+        print(error, flush=True)
+        break
+    print(number, flush=True)
+"""
+
+
+def adding(path: Path, *limit: str) -> subprocess.Popen[str]:
+    """Start a process that adds tasks to a store."""
+    return subprocess.Popen(  # noqa: S603 - a script of our own.
+        [sys.executable, "-c", ADDING, str(path), *limit], stdout=subprocess.PIPE, text=True
+    )
+
+
+def put(store: Store, name: str, value: object) -> None:
+    """Keep a setting, in a transaction of its own."""
+    with store.change():
+        store.put(name, value)
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error says, which is one line."""
+    assert "\n" not in str(error)
+    return str(error)
+
+
+def test_a_change_is_whole_or_not_at_all() -> None:
+    """An error in the middle undoes what came before it, and the store goes on."""
+    store = Store()
+    put(store, "kept", 1)
+
+    def changing() -> None:
+        with store.change():
+            store.put("kept", 2)
+            store.put("lost", object())
+
+    with pytest.raises(TypeError, match="JSON"):
+        changing()
+    assert store.get("kept") == 1
+    put(store, "kept", 3)
+    assert store.get("kept") == 3
+
+
+def test_a_change_that_sqlite_undoes_itself_leaves_a_store_that_goes_on() -> None:
+    """An error that ends the transaction on its own is an error of one line."""
+    store = Store()
+    with pytest.raises(EmulatorError, match="cannot be used as a store"), store.change() as db:
+        db.execute("ROLLBACK")
+    put(store, "a", "b")
+    assert store.get("a") == "b"
+
+
+@pytest.mark.parametrize("value", [None, 0, 2**63, 0.25, "text", [1], {"a": [True]}])
+def test_settings_come_back_as_they_were(value: object) -> None:
+    """A setting is any value of JSON; one that was never made has the default."""
+    store = Store()
+    assert store.get("name", "default") == "default"
+    put(store, "name", value)
+    assert store.get("name", "default") == value
 
 
 def test_a_file_keeps_what_was_acknowledged(tmp_path: Path) -> None:
-    """Opened again, even without having been closed, a store has all that was done."""
+    """Opened again, a store has all that was done, and its repr says where it is."""
+    path = tmp_path / "jobs.db"
+    first = new_world(a_job("a", "b", pool=None), store=path)
+    first.step("j", start=1)
+    first._store.close()
+    second = new_world(store=path)
+    assert states(second) == {"a": "running", "b": "active"}
+    assert repr(second._store) == f"Store({str(path)!r})"
+
+
+def test_emptying_leaves_nothing() -> None:
+    """Every table is empty, and numbers begin again."""
+    world = new_world(a_job("a", "b", pool=None), settle=5, seed=3)
+    with world._store.change() as db:
+        world._store.empty(db)
+        tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    assert {name for (name,) in tables} == set(TABLES)
+    assert [table(world, name) for name in TABLES] == [[]] * len(TABLES)
+
+
+def test_a_process_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+    """After kill -9 in the middle of adding, whole collections are there, and all that were told of."""
+    path = tmp_path / "jobs.db"
+    with adding(path) as process:
+        assert process.stdout is not None
+        told = [int(process.stdout.readline()) for _ in range(40)]
+        # While it lives, it has the file for itself.
+        with pytest.raises(EmulatorError, match="in use by another process; stop it, or choose another file"):
+            Store(path)
+        process.send_signal(signal.SIGKILL)
+        told += [int(line) for line in process.stdout]
+    assert process.returncode == -signal.SIGKILL
+    world = new_world(store=path)
+    found = states(world)
+    collections = {int(name.partition("-")[0]) for name in found}
+    assert set(told) <= collections
+    assert len(found) == 25 * len(collections)
+    # At most one was done, and its message lost.
+    assert len(collections) - len(told) in (0, 1)
+    scan(world)
+    world.add_tasks("j", [NewTask("more")])
+    assert counts(world).active == len(found) + 1
+
+
+def test_a_disk_that_fails_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """Where the system takes no more bytes, the error is one line, and the store opens again."""
+    path = tmp_path / "jobs.db"
+    with adding(path, "1000000") as process:
+        assert process.stdout is not None
+        *told, error = process.stdout.read().splitlines()
+    assert process.returncode == 0
+    assert error.startswith(f"{path}: cannot be used as a store: ")
+    assert len(told) > 10
+    world = new_world(store=path)
+    assert counts(world).active == 25 * len(told)
+    scan(world)
+
+
+def test_a_full_disk_undoes_the_change_and_no_more() -> None:
+    """What doesn't fit is not there at all; as soon as there is room, the same call goes well."""
+    world = new_world(a_job("a", pool=None))
+    with world._store.reading() as db:
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count = {pages + 3}")
+    more = [NewTask(name, kept="x" * 100) for name in named(1000)]
+    with pytest.raises(EmulatorError, match=r"cannot be used as a store: .* full") as caught:
+        world.add_tasks("j", more)
+    one_line(caught.value)
+    assert states(world) == {"a": "active"}
+    scan(world)
+    with world._store.reading() as db:
+        db.execute("PRAGMA max_page_count = 1000000")
+    world.add_tasks("j", more)
+    assert counts(world).active == 1001
+
+
+def test_a_file_is_one_stores_alone(tmp_path: Path) -> None:
+    """A second one is refused, also in the same process, until the first has let go."""
     path = tmp_path / "jobs.db"
     first = Store(path)
-    first.add([JOB])
-    first.step("nightly", start=1)
-    second = Store(path)
-    assert second.counts("nightly").tasks == Counts(2, 4, 1, 1)
+    with pytest.raises(EmulatorError, match="in use") as caught:
+        Store(path)
+    one_line(caught.value)
+    put(first, "a", 1)
     first.close()
+    second = Store(path)
+    assert second.get("a") == 1
     second.close()
-    assert repr(second) == f"Store({str(path)!r})"
 
 
 def test_a_closed_store_says_so() -> None:
-    """Using a store after close is an EmulatorError of one line."""
-    store = filled()
+    """Using a store after close is an error of one line, for all that it can do."""
+    store = Store()
     store.close()
-    with pytest.raises(EmulatorError, match=r"^:memory:: cannot be used as a store: .*closed"):
-        store.counts("nightly")
-    with pytest.raises(EmulatorError, match="closed"):
-        store.clear()
+    uses: list[Callable[[], object]] = [
+        lambda: store.get("a"),
+        lambda: put(store, "a", 1),
+        lambda: store.snapshot("s"),
+    ]
+    for use in uses:
+        with pytest.raises(EmulatorError, match=r"^:memory:: cannot be used as a store: .*closed") as caught:
+            use()
+        one_line(caught.value)
+    with pytest.raises(EmulatorError, match="no snapshot"):
+        store.restore("s")
+    store.close()
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     """Some other file is not written to."""
     path = tmp_path / "notes.txt"
     path.write_text("dear diary, " * 100)
-    with pytest.raises(EmulatorError, match=r"^[^\n]*notes\.txt: cannot be used as a store[^\n]*$"):
+    with pytest.raises(EmulatorError, match=r"notes\.txt: cannot be used as a store") as caught:
         Store(path)
+    one_line(caught.value)
     assert path.read_text() == "dear diary, " * 100
 
 
-def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
-    """A database without our mark is not taken over."""
+def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """A database without our mark is not taken over, and stays as it is, byte for byte."""
     path = tmp_path / "theirs.db"
     theirs = sqlite3.connect(path)
     theirs.execute("CREATE TABLE t (x)")
     theirs.close()
-    with pytest.raises(EmulatorError, match="not a store of the emulator"):
+    before = path.read_bytes()
+    with pytest.raises(EmulatorError, match="a database of something else, not a store of the emulator"):
         Store(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["theirs.db"]
 
 
-def test_a_store_of_another_layout_is_refused(tmp_path: Path) -> None:
-    """What a later version wrote is not guessed at."""
+@pytest.mark.parametrize("layout", [1, 3])
+def test_a_store_of_another_layout_is_refused(tmp_path: Path, layout: int) -> None:
+    """What another version wrote is not guessed at."""
     path = tmp_path / "jobs.db"
     Store(path).close()
-    later = sqlite3.connect(path)
-    later.execute("PRAGMA user_version = 2")
-    later.close()
-    with pytest.raises(EmulatorError, match="a store of layout 2, and this version knows 1"):
+    other = sqlite3.connect(path)
+    other.execute(f"PRAGMA user_version = {layout}")
+    other.close()
+    message = f"a store of layout {layout}, and this version knows 2; start with a new file"
+    with pytest.raises(EmulatorError, match=message):
         Store(path)
+
+
+def test_a_damaged_file_is_an_error_of_one_line(tmp_path: Path) -> None:
+    """A store whose tables are overwritten opens or not, but what is read of it is never made up."""
+    path = tmp_path / "jobs.db"
+    world = new_world(a_job(*named(2000), pool=None), store=path)
+    world._store.close()
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 4)
+        file.write(b"\xa5" * (size // 2))
+    with pytest.raises(EmulatorError, match=r"jobs\.db: cannot be used as a store: .*malformed") as caught:
+        states(new_world(store=path))
+    one_line(caught.value)
 
 
 @pytest.mark.parametrize("name", [".", "missing/jobs.db", "a\0b"])
@@ -187,7 +258,7 @@ def test_a_path_that_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> N
     """A folder, or a file in a folder that is not there, is an error of one line."""
     with pytest.raises(EmulatorError) as caught:
         Store(f"{tmp_path}/{name}")
-    assert "\n" not in str(caught.value)
+    one_line(caught.value)
 
 
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,18 +274,49 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: p
         Store(path)
 
 
-def test_a_change_that_sqlite_undoes_itself_is_an_error_of_one_line() -> None:
-    """An error that ends the transaction on its own leaves a store that can go on."""
-    store = filled()
-    with pytest.raises(EmulatorError, match="cannot be used as a store"), store._change() as db:
-        db.execute("ROLLBACK")
-    with store._change() as db:
-        db.execute("SELECT 1")
-    assert store.counts("nightly").tasks.active == 3
+@pytest.mark.parametrize("file", [False, True])
+def test_a_snapshot_brings_everything_back(tmp_path: Path, file: bool) -> None:
+    """What came after it is gone, what went is back, as often as it is asked for, and in the file too."""
+    path = tmp_path / "jobs.db" if file else ":memory:"
+    world = new_world(a_job("a", "b", pool=None), store=path)
+    world.step("j", start=1)
+    store = world._store
+    store.snapshot("s")
+    for _ in range(2):
+        world.step("j", succeed=1)
+        world.add_tasks("j", [NewTask("c", state=TaskState.RUNNING)])
+        store.restore("s")
+        assert states(world) == {"a": "running", "b": "active"}
+        scan(world)
+    world.step("j", start=1)
+    if file:
+        store.close()
+        assert states(new_world(store=path)) == {"a": "running", "b": "running"}
 
 
-def test_a_large_job_is_added_and_counted() -> None:
-    """Tens of thousands of tasks are no trouble."""
+def test_snapshots_have_names() -> None:
+    """A name is taken again for a later copy; names are listed, the oldest first, and dropped all at once."""
     store = Store()
-    store.add([NewJob("big", (NewTasks(40_000, required_slots=256),))])
-    assert store.counts("big").slots.active == 40_000 * 256
+    for name in ("one", "two", "one"):
+        put(store, "now", name)
+        store.snapshot(name)
+    assert store.snapshots() == ["two", "one"]
+    put(store, "now", "three")
+    store.restore("two")
+    assert store.get("now") == "two"
+    with pytest.raises(EmulatorError, match=r"^there is no snapshot 'three'; there are: two, one$"):
+        store.restore("three")
+    assert store.drop_snapshots() == 2
+    with pytest.raises(EmulatorError, match=r"there are: none$"):
+        store.restore("one")
+
+
+def test_snapshots_are_bounded() -> None:
+    """Each is a copy in memory, so there may be sixteen; one of those may still be replaced."""
+    store = Store()
+    for number in range(16):
+        store.snapshot(str(number))
+    with pytest.raises(EmulatorError, match=r"^there are 16 snapshots already; drop some first$"):
+        store.snapshot("16")
+    store.snapshot("0")
+    assert len(store.snapshots()) == 16

@@ -1,0 +1,71 @@
+"""Connections to an emulator that serves https: as clients have them, and as they are below."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+from taskcounts.emulator import Emulator
+
+TARGET = "/jobs/nightly/taskcounts?api-version=2024-07-01.20.0"
+REQUEST = f"GET {TARGET} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token\r\n\r\n".encode()
+
+
+def plain(emulator: Emulator) -> socket.socket:
+    """Return a connection without TLS."""
+    url = urlsplit(emulator.endpoint)
+    return socket.create_connection((url.hostname, url.port), timeout=5)
+
+
+def secured(emulator: Emulator, name: str = "127.0.0.1") -> ssl.SSLSocket:
+    """Return a connection that trusts the emulator."""
+    context = ssl.create_default_context(cafile=emulator.ca_path)
+    return context.wrap_socket(plain(emulator), server_hostname=name)
+
+
+def answered(connection: socket.socket, sent: bytes = REQUEST) -> tuple[int, bytes]:
+    """Send a request, and return the status and body of its answer."""
+    connection.sendall(sent)
+    answer = http.client.HTTPResponse(connection, method="GET")
+    answer.begin()
+    return answer.status, answer.read()
+
+
+def received(connection: socket.socket) -> bytes:
+    """Return what comes until the connection ends, with a reset or without."""
+    got = b""
+    with contextlib.suppress(ConnectionResetError):
+        while data := connection.recv(65536):
+            got += data
+    return got
+
+
+class ByHand:
+    """A client that does its TLS itself, so that a test sees the connection as it is below."""
+
+    def __init__(self, connection: socket.socket, context: ssl.SSLContext) -> None:
+        self.connection = connection
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+        while True:
+            try:
+                self.tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self.flush()
+                self.incoming.write(self.connection.recv(65536))
+
+    def flush(self) -> None:
+        """Send what there is to send."""
+        self.connection.sendall(self.outgoing.read())
+
+    def read(self, length: int) -> bytes:
+        """Return what comes, up to a length."""
+        while True:
+            try:
+                return self.tls.read(length)
+            except ssl.SSLWantReadError:
+                self.incoming.write(self.connection.recv(65536))

@@ -1,0 +1,212 @@
+"""The emulated account: settings that are checked, a clock, chance, lag and copies, as users steer them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from taskcounts.emulator import EmulatedAccount
+from taskcounts.emulator.errors import EmulatorError, NoSuchJob
+from taskcounts.emulator.model import Counts
+from taskcounts.emulator.state.timeline import EPOCH
+
+
+def scripted(**options: object) -> EmulatedAccount:
+    """Return an account with a scripted clock, and four slots for every pool."""
+    return EmulatedAccount(scripted=True, slots=4, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"account": "https://x"}, "is not the name of a Batch account"),
+        ({"account": None}, "account must be a str"),
+        ({"key": "s3cret?"}, "the access key is not Base64"),
+        ({"admin_hosts": ["a b"]}, "admin_hosts: 'a b' is no name of a host"),
+        ({"slots": -1}, "^slots: must be from 0 to 2560000, not -1$"),
+        ({"slots": 10**9}, "^slots: must be from 0 to 2560000"),
+        ({"seed": "7"}, "^seed: must be a whole number, not '7'$"),
+        ({"store": "missing/folder/jobs.db"}, "^missing/folder/jobs.db: cannot be used as a store"),
+    ],
+)
+def test_a_wrong_setting_is_an_error_without_the_key(arguments: dict[str, object], message: str) -> None:
+    """Settings of the account are checked when it is made; the key is not shown."""
+    with pytest.raises(EmulatorError, match=message) as caught:
+        EmulatedAccount(**arguments)  # type: ignore[arg-type]
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_account_that_was_not_made_leaves_its_file_alone(tmp_path: Path) -> None:
+    """Nothing is opened before all settings are right."""
+    path = tmp_path / "jobs.db"
+    with pytest.raises(EmulatorError, match="slots"):
+        EmulatedAccount(store=path, slots=-1)
+    assert not path.exists()
+
+
+def test_names_of_hosts_are_kept_in_lower_case() -> None:
+    """Hosts for the administration are compared without regard to case."""
+    assert EmulatedAccount(admin_hosts=["Batch", "emulator.test"]).admin_hosts == {"batch", "emulator.test"}
+
+
+def test_every_account_has_a_key_of_its_own() -> None:
+    """Without a key, 64 random bytes are made."""
+    first, second = EmulatedAccount(), EmulatedAccount()
+    assert first.key != second.key
+    assert len(first.decoded_key) == 64
+
+
+def test_a_repr_shows_where_the_store_is_and_no_key(tmp_path: Path) -> None:
+    """And a store that is closed is another account's to use."""
+    path = tmp_path / "jobs.db"
+    account = EmulatedAccount(store=path)
+    assert repr(account) == f"EmulatedAccount('emulated', key=<hidden>, store={str(path)!r})"
+    account.add_job("j", [{}])
+    account.close()
+    assert EmulatedAccount(store=path).counts("j").tasks.active == 1
+
+
+@pytest.mark.parametrize("value", [-1, 1.0, True, "1", None, 10**30])
+@pytest.mark.parametrize("name", ["start", "succeed", "fail"])
+def test_a_step_takes_whole_numbers_alone(name: str, value: object) -> None:
+    """A step of less than nothing, or of no number, is refused by name."""
+    account = EmulatedAccount()
+    account.add_job("a", [{"count": 2}])
+    with pytest.raises(EmulatorError, match=f"^{name}: must be"):
+        account.step("a", **{name: value})  # type: ignore[arg-type]
+
+
+def test_a_step_moves_tasks_of_a_job_that_is_there() -> None:
+    """It takes an id of a job, and says so where there is none."""
+    account = EmulatedAccount()
+    account.add_job("a", [{"count": 3}])
+    account.step("A", start=2, succeed=1, fail=1)
+    assert account.counts("a").tasks == Counts(1, 0, 1, 1)
+    with pytest.raises(NoSuchJob):
+        account.step("b")
+    with pytest.raises(EmulatorError, match=r"^job: must be a string, not 5$"):
+        account.step(5)  # type: ignore[arg-type]
+
+
+def test_pools_that_nobody_described_have_slots_where_the_account_says_so() -> None:
+    """Tasks run there by themselves as time passes; without slots, as in the service, they wait."""
+    account, waiting = scripted(), EmulatedAccount(scripted=True)
+    for each in (account, waiting):
+        each.add_job("j", [{"count": 6, "seconds": 5}], pool="any")
+        each.advance(5)
+    assert account.counts("j").tasks == Counts(0, 2, 4)
+    assert waiting.counts("j").tasks == Counts(6)
+
+
+def test_a_clock_is_told_and_advanced() -> None:
+    """A scripted one is moved by seconds; the machine's is not."""
+    account = scripted()
+    assert account.clock() == {"kind": "scripted", "now": EPOCH.isoformat()}
+    assert account.advance(90.5) == EPOCH + timedelta(seconds=90.5)
+    assert account.clock()["now"] == "2024-07-01T00:01:30.500000+00:00"
+    for wrong in (-1, "5", None, True, float("nan"), 10**12):
+        with pytest.raises(EmulatorError, match=r"^seconds: must be"):
+            account.advance(wrong)  # type: ignore[arg-type]
+    machine = EmulatedAccount(now=lambda: EPOCH)
+    assert machine.clock() == {"kind": "machine", "now": EPOCH.isoformat()}
+    with pytest.raises(EmulatorError, match="the machine's"):
+        machine.advance(1)
+
+
+def test_chance_comes_from_a_seed() -> None:
+    """Given to the account or set later, one seed gives one history; what is no seed is refused."""
+
+    def ended(account: EmulatedAccount) -> list[int | None]:
+        account.add_job("j", [{"count": 8}], pool="p")
+        account.advance(20)
+        return [row.ended for row in account.world.tasks("j", ("1", ()), None, 10)]
+
+    later = scripted()
+    later.set_seed(11)
+    assert ended(scripted(seed=11)) == ended(later) != ended(scripted(seed=12))
+    with pytest.raises(EmulatorError, match=r"^seed: must be a whole number"):
+        later.set_seed("11")
+
+
+def test_lag_is_set_told_and_cleared() -> None:
+    """As a JSON object, of which the switches that are on come back."""
+    account = scripted()
+    account.add_job("j", [{"count": 2}])
+    assert account.lag() == {}
+    account.set_lag({"swapActiveRunning": True, "delay": 0})
+    assert account.lag() == {"swapActiveRunning": True}
+    assert account.world.reported("j").tasks == Counts(running=2)
+    assert account.counts("j").tasks == account.all_counts()["j"].tasks == Counts(active=2)
+    with pytest.raises(EmulatorError, match=r"^lag: unknown member 'swap'"):
+        account.set_lag({"swap": True})
+    account.clear_lag()
+    assert account.lag() == {}
+    assert account.world.reported("j") == account.counts("j")
+
+
+def test_copies_are_kept_and_put_back() -> None:
+    """By name, with the clock; names are listed, and copies dropped."""
+    account = scripted()
+    account.add_job("j", [{"seconds": 5}], pool="p")
+    account.snapshot("before")
+    account.advance(5)
+    account.snapshot("after")
+    assert account.snapshots() == ["before", "after"]
+    account.restore("before")
+    assert (account.counts("j").tasks.running, account.clock()["now"]) == (1, EPOCH.isoformat())
+    assert account.drop_snapshots() == 2
+    for use in (account.restore, account.snapshot):
+        with pytest.raises(EmulatorError, match=r"^name: must be a string"):
+            use(5)  # type: ignore[arg-type]
+
+
+def test_a_reset_begins_again() -> None:
+    """Without jobs, faults, lag or time gone by, and with the seed and the slots of the beginning."""
+    account = scripted(seed=5)
+    account.add_job("j", [{}])
+    account.set_seed(6)
+    account.set_lag({"delay": 5})
+    account.fault("busy")
+    account.advance(5)
+    account.reset()
+    assert (account.all_counts(), account.lag(), account.clear_faults()) == ({}, {}, 0)
+    assert (account.world.seed, account.clock()["now"]) == (5, EPOCH.isoformat())
+    account.add_job("j", [{}], pool="p")
+    assert account.counts("j").tasks.running == 1
+    plain = EmulatedAccount()
+    plain.reset()
+    assert plain.world.pools() == []
+
+
+def test_a_scenario_is_loaded_whole_or_not_at_all() -> None:
+    """The ids of its jobs come back; a job that exists, or is being deleted, keeps all of it out."""
+    account = scripted()
+    assert account.load({"jobs": [{"id": "b"}, {"id": "a"}], "settle": 60}) == ["b", "a"]
+    account.world.delete_job("a", lambda _: None)
+    for taken in ("B", "A"):
+        with pytest.raises(EmulatorError, match=f"^there is a job '{taken}' already$"):
+            account.load({"jobs": [{"id": "c"}, {"id": taken}], "seed": 9})
+    assert list(account.all_counts()) == ["b", "a"]
+    assert account.world.seed == 0
+
+
+def test_the_fault_of_lag_freezes_the_counts_of_its_moment() -> None:
+    """Other faults are set as they are."""
+    account = scripted()
+    account.add_job("J", [{}])
+    account.fault("lag")
+    account.fault("busy", times=2, retry_after=1)
+    assert account.clear_faults() == 2
+
+
+def test_other_versions_are_answered_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Once each, and not without end; a strict account takes the emulated one alone."""
+    account = EmulatedAccount()
+    for _ in range(2):
+        assert all(account.accepts(f"version-{number}") for number in range(150))
+    assert len(caplog.records) == 100
+    strict = EmulatedAccount(strict=True)
+    assert not strict.accepts("2018-08-01.7.0")
+    assert strict.accepts("2024-07-01.20.0")

@@ -1,0 +1,235 @@
+"""Chance: draws that are the same every time, distributions of durations, and the runs that pools draw."""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean, median
+from typing import Any
+
+import pytest
+
+from taskcounts.emulator.errors import EmulatorError
+from taskcounts.emulator.state.chance import LONGEST, Distribution, draw, parse_distribution
+from taskcounts.emulator.state.pool import Pool, Run, parse_pool, stored_pool
+
+CONSTANT, UNIFORM = Distribution("constant", (3.0,)), Distribution("uniform", (2.0, 8.0))
+EXPONENTIAL, LOGNORMAL = Distribution("exponential", (5.0,)), Distribution("lognormal", (4.0, 0.5))
+# Every place of a distribution that is worth looking at, the ends with it.
+PLACES = [0.0, 2**-53, 1e-9, 0.25, 0.5, 0.75, 1 - 1e-9, 1 - 2**-53]
+
+
+def test_draws_are_the_same_every_time() -> None:
+    """They are written down here, so that no change of ours moves what tests of others rely on."""
+    assert draw(0) == 0.7440479600378171
+    assert draw(7, "duration", "job", "task", 1) == 0.5631342278932852
+    assert draw(-1, "miss", 1, None) == 0.07495827761460805
+
+
+def test_draws_depend_on_seed_and_purpose_alone() -> None:
+    """Each differs from all others, and "1", "23" is not "12", "3"."""
+    purposes: list[tuple[Any, ...]] = [
+        (1, "a"),
+        (1, "b"),
+        (2, "a"),
+        (1, "a", 0),
+        (1, "a", 1),
+        (1, "1", "23"),
+        (1, "12", "3"),
+        (1,),
+    ]
+    assert len({draw(*purpose) for purpose in purposes}) == len(purposes)
+
+
+def test_draws_look_random() -> None:
+    """Many are spread evenly over [0, 1)."""
+    many = [draw(3, number) for number in range(4000)]
+    assert 0 <= min(many) < 0.01
+    assert 0.99 < max(many) < 1
+    tenths = [sum(int(one * 10) == tenth for one in many) for tenth in range(10)]
+    assert all(330 < each < 470 for each in tenths)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "chance", "seconds"),
+    [
+        (CONSTANT, 0.0, 3),
+        (CONSTANT, 0.9, 3),
+        (UNIFORM, 0.0, 2),
+        (UNIFORM, 0.5, 5),
+        (EXPONENTIAL, 0.0, 0),
+        (EXPONENTIAL, 1 - math.exp(-1), 5),
+        (LOGNORMAL, 0.5, 4),
+        (LOGNORMAL, 0.8413447460685429, 4 * math.exp(0.5)),
+        (Distribution("lognormal", (4.0, 0.0)), 0.9, 4),
+        (Distribution("lognormal", (0.0, 20.0)), 0.9, 0),
+        (Distribution("lognormal", (1.0, 20.0)), 1 - 2**-53, LONGEST),
+        (Distribution("exponential", (LONGEST,)), 1 - 2**-53, LONGEST),
+    ],
+)
+def test_distributions_have_the_seconds_that_they_promise(
+    distribution: Distribution, chance: float, seconds: float
+) -> None:
+    """At known places each is what its definition says, and none is longer than can be written as a time."""
+    assert distribution.at(chance) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        CONSTANT,
+        UNIFORM,
+        EXPONENTIAL,
+        LOGNORMAL,
+        Distribution("lognormal", (LONGEST, 20.0)),
+        Distribution("exponential", (0.0,)),
+    ],
+)
+def test_distributions_grow_and_are_written_and_read(distribution: Distribution) -> None:
+    """From 0 to nearly 1 seconds never fall, are numbers and within bounds; JSON brings the same one back."""
+    seconds = [distribution.at(place) for place in PLACES]
+    assert seconds == sorted(seconds)
+    assert all(0 <= each <= LONGEST for each in seconds)
+    assert parse_distribution(distribution.as_json(), "x") == distribution
+
+
+def test_many_draws_have_the_right_middle() -> None:
+    """The mean of an exponential and the median of a lognormal are those that were asked for."""
+    chances = [draw(1, number) for number in range(3000)]
+    assert fmean(EXPONENTIAL.at(chance) for chance in chances) == pytest.approx(5, rel=0.1)
+    assert median(LOGNORMAL.at(chance) for chance in chances) == pytest.approx(4, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("value", "distribution"),
+    [
+        (3, CONSTANT),
+        ({"uniform": [2, 8]}, UNIFORM),
+        ({"uniform": (2.0, 8)}, UNIFORM),
+        ({"exponential": 5}, EXPONENTIAL),
+        ({"exponential": [5]}, EXPONENTIAL),
+        ({"lognormal": [4, 0.5]}, LOGNORMAL),
+    ],
+)
+def test_distributions_are_read_from_json(value: object, distribution: Distribution) -> None:
+    """A number is constant; one member names the kind."""
+    assert parse_distribution(value, "x") == distribution
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (-1, "d: must be from 0 to 3.1536e+08, not -1"),
+        (True, "d: must be a number, not true"),
+        ("5", "d: must be a number, not '5'"),
+        (None, "d: must be a number, not null"),
+        ([1, 2], "d: must be a number, not an array"),
+        (float("nan"), "d: must be from 0 to"),
+        (10**400, "d: must be from 0 to 3.1536e+08, not a number of more than 30 digits"),
+        ({}, "d: must have one member of uniform, exponential, lognormal"),
+        ({"uniform": [1, 2], "exponential": 1}, "d: must have one member of"),
+        ({"normal": [1, 2]}, "d: unknown member 'normal'; known are uniform, exponential, lognormal"),
+        ({"uniform": 1}, "d.uniform: must be low and high"),
+        ({"uniform": [1, 2, 3]}, "d.uniform: must be low and high"),
+        ({"uniform": [2, 1]}, "d.uniform: the low end is above the high end"),
+        ({"exponential": [1, 2]}, "d.exponential: must be mean"),
+        ({"exponential": "1"}, "d.exponential: must be a number, not '1'"),
+        ({"lognormal": [1, 21]}, "d.lognormal: must be from 0 to 20, not 21"),
+        ({"lognormal": [-1, 1]}, "d.lognormal: must be from 0 to 3.1536e+08, not -1"),
+    ],
+)
+def test_what_is_no_distribution_is_refused(value: object, message: str) -> None:
+    """The error begins with the place."""
+    with pytest.raises(EmulatorError) as caught:
+        parse_distribution(value, "d")
+    assert str(caught.value).startswith(message)
+
+
+def test_a_run_is_the_same_whenever_it_is_asked_for() -> None:
+    """Ids count without their case; another seed, job, task or run is another fate."""
+    pool = Pool("p", 1, EXPONENTIAL, UNIFORM, 0.5, 0.5)
+    first = pool.run(1, "Job", "Task", 1)
+    assert first == pool.run(1, "job", "TASK", 1)
+    others = [
+        pool.run(*each)
+        for each in ((2, "job", "task", 1), (1, "j", "task", 1), (1, "job", "t", 1), (1, "job", "task", 2))
+    ]
+    assert len({(run.preparing, run.seconds) for run in (first, *others)}) == 5
+
+
+def test_a_pool_that_says_nothing_runs_well() -> None:
+    """Without settings, a run is not prepared, takes two to ten seconds and succeeds."""
+    runs = [Pool("p", 1).run(1, "j", str(number), 1) for number in range(200)]
+    assert {(run.preparing, run.exit_code, run.requeued) for run in runs} == {(0.0, 0, False)}
+    assert all(2 <= run.seconds < 10 for run in runs)
+    assert max(run.seconds for run in runs) - min(run.seconds for run in runs) > 6
+
+
+def test_rates_are_met() -> None:
+    """About so many runs fail, and about so many lose their node, somewhere before their end."""
+    pool = Pool("p", 1, duration=CONSTANT, failure_rate=0.3, requeue_rate=0.2)
+    runs = [pool.run(1, "j", str(number), 1) for number in range(2000)]
+    lost = [run for run in runs if run.requeued]
+    kept = [run for run in runs if not run.requeued]
+    assert len(lost) == pytest.approx(400, rel=0.15)
+    assert sum(run.exit_code == 1 for run in kept) == pytest.approx(0.3 * len(kept), rel=0.15)
+    assert {run.exit_code for run in lost} == {None}
+    assert all(run.seconds < 3 for run in lost)
+    assert {run.seconds for run in kept} == {3.0}
+
+
+def test_what_is_settled_is_not_drawn() -> None:
+    """A task's own seconds and exit codes come before the pool's; the last code is for ever."""
+    pool = Pool("p", 1, duration=UNIFORM, failure_rate=1.0)
+    assert pool.run(1, "j", "t", 1, seconds=0.5, exit_codes=(0,)) == Run(0.0, 0.5, 0, False)
+    codes = [
+        pool.run(1, "j", "t", number, exit_codes=(7, 0), ended=number).exit_code for number in (1, 2, 3, 50)
+    ]
+    assert codes == [7, 0, 0, 0]
+    assert pool.run(1, "j", "t", 1).exit_code == 1
+
+
+def test_a_run_is_stopped_at_its_limit() -> None:
+    """Whatever it would have become; a run that is over by then is not touched."""
+    pool = Pool("p", 1, duration=CONSTANT, requeue_rate=1.0)
+    assert pool.run(1, "j", "t", 1, max_seconds=0.0) == Run(0.0, 0.0, None, False)
+    steady = Pool("p", 1, duration=CONSTANT)
+    assert steady.run(1, "j", "t", 1, max_seconds=2.9) == Run(0.0, 2.9, None, False)
+    assert steady.run(1, "j", "t", 1, max_seconds=3.0) == Run(0.0, 3.0, 0, False)
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        Pool("*", 0),
+        Pool("Render-1", 2_560_000, EXPONENTIAL, LOGNORMAL, 0.125, 1.0),
+        Pool("p", 3, CONSTANT, UNIFORM, 1.0, 0.5),
+    ],
+)
+def test_a_pool_is_written_and_read(pool: Pool) -> None:
+    """What a store keeps brings the same pool back."""
+    assert stored_pool(pool.as_text()) == pool
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (5, "pools[0]: must be an object, not 5"),
+        ({"slots": 1}, "pools[0]: the member 'id' is missing"),
+        ({"id": "p"}, "pools[0]: the member 'slots' is missing"),
+        ({"id": "p", "slots": 1, "nodes": 2}, "pools[0]: unknown member 'nodes'; known are id, slots"),
+        ({"id": 5, "slots": 1}, "pools[0].id: must be a string, not 5"),
+        ({"id": "**", "slots": 1}, "pools[0].id: '**' is neither a pool id (1 to 64 letters"),
+        ({"id": "a b", "slots": 1}, "pools[0].id: 'a b' is neither"),
+        ({"id": "p", "slots": -1}, "pools[0].slots: must be from 0 to 2560000, not -1"),
+        ({"id": "p", "slots": 2_560_001}, "pools[0].slots: must be from 0 to 2560000"),
+        ({"id": "p", "slots": 1, "preparing": None}, "pools[0].preparing: must be a number, not null"),
+        ({"id": "p", "slots": 1, "duration": {"uniform": [2, 1]}}, "pools[0].duration.uniform: the low end"),
+        ({"id": "p", "slots": 1, "failureRate": 1.5}, "pools[0].failureRate: must be from 0 to 1, not 1.5"),
+        ({"id": "p", "slots": 1, "requeueRate": "1"}, "pools[0].requeueRate: must be a number, not '1'"),
+    ],
+)
+def test_what_is_no_pool_is_refused(document: object, message: str) -> None:
+    """The error begins with the place."""
+    with pytest.raises(EmulatorError) as caught:
+        parse_pool(document, "pools[0]")
+    assert str(caught.value).startswith(message)

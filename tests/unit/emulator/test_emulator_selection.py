@@ -1,0 +1,178 @@
+"""$select and $skiptoken: names that are known, and tokens that lead on in the list they were given for."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskcounts.emulator.api.selection import apply, parse_select, read_skiptoken, skiptoken
+
+KNOWN = ("id", "state", "executionInfo", "requiredSlots")
+BOUND = "/jobs/nightly/tasks\n$filter=state eq 'active'\nmaxresults=5"
+
+# Not only what ids are made of: a token has to carry anything that a store may hold.
+ANYTHING = st.text(st.characters(exclude_categories=()), max_size=80)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (None, None),
+        ("id", {"id"}),
+        ("id,state,executionInfo,requiredSlots", set(KNOWN)),
+        (" id ,\tstate ", {"id", "state"}),
+        ("id,id", {"id"}),
+    ],
+)
+def test_a_selection_is_names_with_commas(text: str | None, names: set[str] | None) -> None:
+    """Blanks around a comma and repetitions don't matter; an absent parameter selects all."""
+    assert parse_select(text, KNOWN) == names
+
+
+@pytest.mark.parametrize("known", [KNOWN, frozenset(KNOWN), dict.fromkeys(KNOWN)])
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("", "a name is missing"),
+        (" ", "a name is missing"),
+        ("id,", "a name is missing"),
+        (",id", "a name is missing"),
+        ("id,,state", "a name is missing"),
+        ("ID", "unknown member 'ID'"),
+        ("id,States", "unknown member 'States'"),
+        ("id state", "unknown member 'id state'"),
+        ("id;state", "unknown member 'id;state'"),
+        ("*", "unknown member '*'"),
+        ("odata.metadata", "unknown member 'odata.metadata'"),
+        (
+            "executionInfo/exitCode",
+            "'executionInfo/exitCode' is part of a member, and only whole ones can be selected",
+        ),
+        ("id\n", r"unknown member 'id\n'"),
+        ("\ud800", r"unknown member '\ud800'"),
+        ("x" * 5000, "unknown member 'xxxxxxxxxxxx...xxxxxxxxxxxxx'"),
+    ],
+)
+def test_a_wrong_selection_is_told_with_what_is_known(text: str, wrong: str, known: tuple[str, ...]) -> None:
+    """The reason is one line: what is wrong, and the names in an order that doesn't change."""
+    with pytest.raises(ValueError, match="known are") as caught:
+        parse_select(text, known)
+    assert str(caught.value) == f"{wrong}; known are executionInfo, id, requiredSlots, state"
+
+
+@given(st.text() | st.lists(st.sampled_from([*KNOWN, "", "x", "a/b", " "])).map(",".join))
+def test_any_text_selects_what_is_known_or_is_refused(text: str) -> None:
+    """No text gives a name that doesn't exist, or anything but a ValueError."""
+    try:
+        names = parse_select(text, KNOWN)
+    except ValueError as error:
+        reason = str(error)
+    else:
+        reason = ""
+        assert names
+        assert names <= set(KNOWN)
+    assert len(reason.splitlines()) <= 1
+
+
+def test_a_selection_keeps_order_and_what_is_odata() -> None:
+    """Members stay in their order whatever order was asked for, and those of OData itself stay."""
+    members: dict[str, object] = {
+        "odata.metadata": "m",
+        "id": 1,
+        "state": 2,
+        "odata.etag": 3,
+        "extra": 4,
+        "odatax": 5,
+    }
+    assert list(apply(frozenset({"state", "id"}), members).items()) == [
+        ("odata.metadata", "m"),
+        ("id", 1),
+        ("state", 2),
+        ("odata.etag", 3),
+    ]
+    assert apply(frozenset({"requiredSlots"}), members) == {"odata.metadata": "m", "odata.etag": 3}
+
+
+def test_without_a_selection_all_members_stay() -> None:
+    """What comes back is a copy: changing it leaves the resource alone."""
+    members: dict[str, object] = {"b": 1, "a": None}
+    everything = apply(None, members)
+    assert list(everything.items()) == [("b", 1), ("a", None)]
+    everything.clear()
+    assert members
+
+
+@given(ANYTHING, ANYTHING)
+def test_a_token_is_read_as_it_was_made(last_id: str, bound_to: str) -> None:
+    """It carries any id, in characters that need no escape in a URL."""
+    token = skiptoken(last_id, bound_to)
+    assert re.fullmatch("[A-Za-z0-9_-]+", token)
+    assert read_skiptoken(token, bound_to) == last_id
+
+
+def test_a_token_does_not_change_between_runs() -> None:
+    """A link that was given before the emulator was started anew still leads on."""
+    assert skiptoken("task-5", BOUND) == "q4MRyuKffsTkInuwdGFzay01"
+
+
+@given(st.sampled_from(["a", "task-17", ""]), ANYTHING, ANYTHING)
+def test_a_token_is_valid_for_its_own_list_alone(last_id: str, bound_to: str, other: str) -> None:
+    """With another job, filter or page size it is refused, and the reason says what to do."""
+    token = skiptoken(last_id, bound_to)
+    if other != bound_to:
+        with pytest.raises(
+            ValueError, match=r"^it was not given for this list: follow an odata\.nextLink as it is$"
+        ):
+            read_skiptoken(token, other)
+
+
+def test_where_the_list_ends_and_the_id_begins_is_not_confused() -> None:
+    """A character that moves from one to the other makes another token."""
+    with pytest.raises(ValueError, match="not given for this list"):
+        read_skiptoken(skiptoken("bc", "a"), "ab")
+    assert skiptoken("bc", "a")[:16] != skiptoken("c", "ab")[:16]
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "A",
+        "AAAA",
+        "task-5",
+        "!",
+        "é",
+        "\ud800",
+        "\0",
+        "A" * 10_000,
+        "=" * 10,
+        # Not UTF-8 behind the digest.
+        "AAAAAAAAAAAAAAAA_w",
+        # Otherwise right, but with padding, blanks, another alphabet, and bits that are passed over.
+        skiptoken("task-", BOUND) + "=",
+        skiptoken("task-", BOUND) + "\n",
+        skiptoken("task-", BOUND)[:-1] + "!" + skiptoken("task-", BOUND)[-1],
+        skiptoken("a??>", BOUND).replace("-", "+").replace("_", "/"),
+        skiptoken("task-", BOUND)[:-1] + chr(ord(skiptoken("task-", BOUND)[-1]) + 1),
+    ],
+)
+def test_what_is_no_token_is_refused(token: str) -> None:
+    """Anything but a token to the letter is a ValueError of one line."""
+    with pytest.raises(ValueError, match=r"^it (is|was) .*odata\.nextLink") as caught:
+        read_skiptoken(token, BOUND)
+    assert type(caught.value) is ValueError
+    assert "\n" not in str(caught.value)
+
+
+@given(ANYTHING | st.text("ABCabc019-_=+/", max_size=60), st.integers(0, 40), st.sampled_from("AZaz09-_"))
+def test_garbage_never_leads_anywhere(garbage: str, at: int, letter: str) -> None:
+    """Any text is refused with a ValueError, and so is a token of which one character was changed."""
+    token = skiptoken("task-0000000017", BOUND)
+    at %= len(token)
+    for wrong in (garbage, token[:at] + letter + token[at + 1 :], token[:at], token + letter):
+        if wrong != token:
+            with pytest.raises(ValueError, match=r"^it "):
+                read_skiptoken(wrong, BOUND)

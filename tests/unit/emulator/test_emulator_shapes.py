@@ -1,0 +1,186 @@
+"""Wrong shapes: each breaks what it says, at every operation that it fits, whatever the right answer was."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from taskcounts.emulator.api import wire
+from taskcounts.emulator.api.faults import OPERATIONS
+from taskcounts.emulator.api.shapes import VARIANTS, WITH_BODY, broken
+
+ENDPOINT = "https://myaccount.test"
+PAGE = f"{ENDPOINT}/jobs/nightly/tasks?api-version=2024-07-01.20.0&$skiptoken=a"
+
+COUNTS = {
+    "odata.metadata": f"{ENDPOINT}/$metadata#taskcountsresult/@Element",
+    "taskCounts": {"active": 5, "running": 7, "completed": 4, "succeeded": 2, "failed": 2},
+    "taskSlotCounts": {"active": 5, "running": 13, "completed": 10, "succeeded": 2, "failed": 8},
+}
+JOB = {"id": "nightly", "state": "active", "priority": 0}
+TASK = {"id": "a", "state": "completed", "executionInfo": {"exitCode": 0, "result": "success"}}
+OTHER = {"id": "b", "state": "active"}
+
+RIGHT: dict[str, dict[str, Any]] = {
+    "Job_GetTaskCounts": COUNTS,
+    "Job_Get": {"odata.metadata": f"{ENDPOINT}/$metadata#jobs/@Element", **JOB},
+    "Task_Get": {"odata.metadata": f"{ENDPOINT}/$metadata#tasks/@Element", **TASK},
+    "Job_List": {"odata.metadata": f"{ENDPOINT}/$metadata#jobs", "value": [JOB, {**JOB, "id": "b"}]},
+    "Task_List": {
+        "odata.metadata": f"{ENDPOINT}/$metadata#tasks",
+        "value": [TASK, OTHER],
+        "odata.nextLink": f"{ENDPOINT}/jobs/nightly/tasks?api-version=2024-07-01.20.0&$skiptoken=b",
+    },
+    "Task_AddCollection": {
+        "odata.metadata": f"{ENDPOINT}/$metadata#taskaddresult",
+        "value": [{"taskId": "a", "status": "success"}],
+    },
+}
+PAIRS = [(variant, operation) for variant, fits in VARIANTS.items() for operation in fits]
+
+
+def spoiled(variant: str, operation: str, body: dict[str, Any] | None = None) -> Any:
+    """Return the value of a wrong body."""
+    right = RIGHT[operation] if body is None else body
+    return json.loads(broken(variant, operation, wire.body_text(right), PAGE))
+
+
+def test_every_variant_fits_what_has_a_body() -> None:
+    """Nothing is to be spoiled where there is only a head; wherever there is a body, something is."""
+    assert set(WITH_BODY) == set(RIGHT)
+    assert set(WITH_BODY) <= set(OPERATIONS)
+    assert {operation for _, operation in PAIRS} == set(WITH_BODY)
+    for operation in WITH_BODY:
+        assert {"array", "duplicate-member", "not-json", "not-utf8", "empty"} <= {
+            variant for variant, fits in PAIRS if fits == operation
+        }
+
+
+@pytest.mark.parametrize(("variant", "operation"), PAIRS)
+def test_no_wrong_shape_is_the_right_one(variant: str, operation: str) -> None:
+    """A spoiled body is another value than the right one, or none at all; the same each time."""
+    empty = {**RIGHT[operation], "value": []} if "value" in RIGHT[operation] else RIGHT[operation]
+    for right in (RIGHT[operation], empty):
+        body = wire.body_text(right)
+        wrong = broken(variant, operation, body, PAGE)
+        assert wrong == broken(variant, operation, body, PAGE)
+        assert wrong != body
+        if variant == "duplicate-member":
+            continue
+        try:
+            assert json.loads(wrong) != right
+        except ValueError:
+            assert variant in ("not-json", "not-utf8", "empty")
+
+
+def test_every_variant_of_an_operation_is_another() -> None:
+    """No two variants come to the same bytes."""
+    for operation in WITH_BODY:
+        body = wire.body_text(RIGHT[operation])
+        variants = [variant for variant, fits in PAIRS if fits == operation]
+        assert len({broken(variant, operation, body, PAGE) for variant in variants}) == len(variants)
+
+
+@pytest.mark.parametrize("operation", ["Job_Get", "Task_Get"])
+def test_a_resource_is_spoiled(operation: str) -> None:
+    """A state is missing, or is one that nobody knows; the rest is as it was."""
+    right = RIGHT[operation]
+    assert spoiled("missing-member", operation) == {k: v for k, v in right.items() if k != "state"}
+    assert spoiled("unknown-state", operation) == {**right, "state": "levitating"}
+    without_state = {"odata.metadata": "x", "id": "a"}
+    assert spoiled("missing-member", operation, without_state) == {"odata.metadata": "x"}
+
+
+@pytest.mark.parametrize("operation", ["Job_List", "Task_List"])
+def test_a_listing_is_spoiled_in_its_first_item(operation: str) -> None:
+    """One item is wrong, and the others are right."""
+    first, second = RIGHT[operation]["value"]
+
+    def items(variant: str) -> Any:
+        told = spoiled(variant, operation)
+        assert {**told, "value": [first, second]} == RIGHT[operation]
+        return told["value"]
+
+    assert items("missing-member") == [{k: v for k, v in first.items() if k != "state"}, second]
+    assert items("missing-id") == [{k: v for k, v in first.items() if k != "id"}, second]
+    assert items("unknown-state") == [{**first, "state": "levitating"}, second]
+    assert items("item-not-object") == [first["id"], second]
+    assert items("repeated-item") == [first, second, first]
+    assert "value" not in spoiled("missing-value", operation)
+    assert spoiled("value-not-array", operation)["value"] == {}
+
+
+@pytest.mark.parametrize(("operation", "made_up"), [("Job_List", "job-1"), ("Task_List", "task-1")])
+def test_a_listing_of_nothing_is_spoiled_all_the_same(operation: str, made_up: str) -> None:
+    """Where there is no item to be wrong, one is made up."""
+    empty = {"odata.metadata": "x", "value": []}
+    item = {"id": made_up, "state": "active"}
+    assert spoiled("missing-id", operation, empty)["value"] == [{"state": "active"}]
+    assert spoiled("repeated-item", operation, empty)["value"] == [item, item]
+    assert spoiled("item-not-object", operation, empty)["value"] == [made_up]
+
+
+def test_a_completed_task_has_no_result() -> None:
+    """Whether it succeeded can't be told; a task that isn't completed is made one."""
+    assert spoiled("contradiction", "Task_Get")["executionInfo"] == {"exitCode": 0}
+    assert spoiled("contradiction", "Task_Get", OTHER) == {
+        "id": "b",
+        "state": "completed",
+        "executionInfo": {},
+    }
+    assert spoiled("contradiction", "Task_List")["value"] == [
+        {"id": "a", "state": "completed", "executionInfo": {"exitCode": 0}},
+        OTHER,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("operation", "leads"),
+    [
+        ("Task_List", "/jobs/nightly/tasks?api-version=2024-07-01.20.0&$skiptoken=b"),
+        ("Job_List", PAGE.removeprefix(ENDPOINT)),
+    ],
+)
+def test_links_lead_astray(operation: str, leads: str) -> None:
+    """To another origin, where the next page was or this one is; or to this page again and again."""
+    assert spoiled("foreign-link", operation)["odata.nextLink"] == f"https://attacker.example{leads}"
+    assert spoiled("looping-link", operation)["odata.nextLink"] == PAGE
+
+
+@pytest.mark.parametrize(
+    ("operation", "member"),
+    [
+        ("Job_GetTaskCounts", b'"active":5,"active":5,'),
+        ("Job_Get", b'"id":"nightly","id":"nightly",'),
+        ("Task_Get", b'"id":"a","id":"a",'),
+        ("Task_AddCollection", b'],"value":[\r\n'),
+    ],
+)
+def test_a_member_stands_twice(operation: str, member: bytes) -> None:
+    """The same member with the same value, which readers who keep the last one don't notice."""
+    body = wire.body_text(RIGHT[operation])
+    wrong = broken("duplicate-member", operation, body)
+    assert member in wrong
+    assert json.loads(wrong) == RIGHT[operation]
+
+
+def test_a_member_of_the_protocol_is_doubled_where_there_is_no_other() -> None:
+    """An answer may hold no more than where it comes from, if no more was selected."""
+    wrong = broken("duplicate-member", "Task_Get", b'{"odata.metadata":"x"}')
+    assert wrong.count(b'"odata.metadata":"x"') == 2
+    wrong = broken("duplicate-member", "Task_Get", b'{"odata.etag":"x","executionInfo":5}')
+    assert wrong.count(b'"executionInfo":5') == 2
+
+
+@pytest.mark.parametrize("operation", WITH_BODY)
+def test_text_is_spoiled(operation: str) -> None:
+    """An end that is missing, a byte that is no text, nothing at all, and an array around it."""
+    body = wire.body_text(RIGHT[operation])
+    assert broken("not-json", operation, body) == body[:-1]
+    assert broken("not-utf8", operation, body).replace(b"\xff", b"", 1) == body
+    with pytest.raises(UnicodeDecodeError):
+        broken("not-utf8", operation, body).decode()
+    assert broken("empty", operation, body) == b""
+    assert spoiled("array", operation) == [RIGHT[operation]]
