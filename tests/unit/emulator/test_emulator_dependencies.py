@@ -60,6 +60,7 @@ def test_what_has_ended_well_is_not_waited_for() -> None:
     done = [NewTask(each, state=TaskState.SUCCEEDED) for each in ("1", "2", "x")]
     world = waiting(*done, after("d", "x", "X", "x", ranges=((1, 2), (2, 2))))
     assert running(world) == ["d"]
+    assert table(world, "waits") == table(world, "wait_ranges") == []
 
 
 def test_an_id_that_is_named_twice_is_waited_for_once() -> None:

@@ -104,12 +104,14 @@ def test_higher_priorities_are_served_first() -> None:
 def test_a_job_runs_no_more_at_once_than_it_may() -> None:
     """What it leaves free is for others; no limit is -1, and 0 is a limit too."""
     world = new_world(
-        a_job(*named(5), max_parallel=2),
+        a_job(*named(7), max_parallel=2),
         a_job("x", job_id="k", max_parallel=0),
         a_job(*named(9), job_id="l"),
         pools=[a_pool(6, 10)],
     )
     assert [len(running(world, each)) for each in "jkl"] == [2, 0, 4]
+    world.terminate_task("j", "t00000", anything)
+    assert running(world) == ["t00001", "t00002"]
     world.change_job("j", {"max_parallel": 3}, anything)
     world.advance(10)
     assert [len(running(world, each)) for each in "jkl"] == [3, 0, 3]
@@ -234,6 +236,29 @@ def test_a_run_that_lost_its_node_is_no_retry() -> None:
     world.terminate_task("j", "a", anything)
     world.advance(100)
     assert states(world) == {"a": "failed"}
+
+
+def test_a_run_that_was_sent_back_uses_up_no_exit_code() -> None:
+    """Codes are those of the runs that end: one that was disabled away, or lost its node, is made up for."""
+    task = NewTask("a", exit_codes=(3, 4, 0), max_retries=5)
+    world = new_world(a_job(task, NewTask("b", 1, TaskState.RUNNING)), pools=[a_pool(2, 10)])
+    for _ in range(2):
+        world.advance(5)
+        world.disable_job("j", "requeue", anything)
+        world.enable_job("j", anything)
+    world.change_job("j", {"max_retries": 0}, anything)
+    world.advance(29)
+    assert (world.task("j", "a").retries, running(world)) == (2, ["a"])
+    world.advance(1)
+    assert states(world) == {"a": "succeeded", "b": "succeeded"}
+
+
+def test_endless_retries_do_not_stop_time() -> None:
+    """A run of no length takes a tenth of a second from the second time on, so that there are few of them."""
+    task = NewTask("a", seconds=0, exit_codes=(1,), max_retries=-1)
+    world = new_world(a_job(task), pools=[a_pool(1, 10)])
+    world.advance(1)
+    assert world.task("j", "a").retries == 10
 
 
 def test_a_task_that_takes_too_long_is_stopped() -> None:
