@@ -18,7 +18,7 @@ QUICK   := $(INTEROP)/azure-batch-15/.ready $(INTEROP)/azure-batch-14/.ready
 AZ      := $(INTEROP)/azure-cli/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format generate check-generated contract interop lock clean
+.PHONY: help demo test lint format generate check-generated contract interop bench lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -51,6 +51,9 @@ contract: $(READY) ## Check an endpoint: ENDPOINT=https://… JOB=job-id, or the
 
 interop: $(READY) $(QUICK) $(AZ) ## Run Microsoft's clients against the emulator: ARGS='15.1 az', or all
 	@PYTHONPATH=tests $(BIN)/python -m interop $(ARGS)
+
+bench: $(READY) ## Measure the emulator as it fills: ARGS=1000000 tasks, or 200,000
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(READY) ## Resolve tests/requirements/ anew from pyproject.toml
 	@$(LOCK) --extra cli --extra emulator --group build --output-file tests/requirements/run.txt
