@@ -16,7 +16,7 @@ import pytest
 from taskcounts import __version__, errors
 from taskcounts.cli.outcome import Exit
 from taskcounts.emulator import Emulator, admin
-from taskcounts.emulator.api.faults import KINDS
+from taskcounts.emulator.faults.plan import KINDS
 from taskcounts.emulator.state.lag import IN_JSON, LagModel
 
 PROJECT = Path(__file__).parents[2]

@@ -210,3 +210,24 @@ def test_other_versions_are_answered_with_a_warning(caplog: pytest.LogCaptureFix
     strict = EmulatedAccount(strict=True)
     assert not strict.accepts("2018-08-01.7.0")
     assert strict.accepts("2024-07-01.20.0")
+
+
+def test_a_job_needs_no_more_than_is_said() -> None:
+    """Without an id it is given one that is free, and a number asks for so many active tasks."""
+    account = EmulatedAccount()
+    account.add_job("JOB-2")
+    assert [account.add_job(tasks=each) for each in (3, 0)] == ["job-1", "job-3"]
+    assert account.add_job("named", 2) == "named"
+    told = {job_id: counts.tasks.active for job_id, counts in account.all_counts().items()}
+    assert told == {"JOB-2": 0, "job-1": 3, "job-3": 0, "named": 2}
+    for wrong in (-1, True):
+        with pytest.raises(EmulatorError, match=r"^tasks\[0\]\.count: must be"):
+            account.add_job("other", wrong)
+
+
+def test_the_next_calls_can_be_made_to_fail() -> None:
+    """Once, or as often as is said."""
+    account = EmulatedAccount()
+    account.fail_next()
+    account.fail_next("throttled", times=3, retry_after=2)
+    assert account.clear_faults() == 2

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from taskcounts.emulator import Emulator
-from taskcounts.emulator.api.faults import OPERATIONS, Fault, FaultPlan, make_fault
-from taskcounts.emulator.api.shapes import VARIANTS, WITH_BODY
+from taskcounts.emulator.faults.plan import OPERATIONS, Fault, FaultPlan, make_fault
+from taskcounts.emulator.faults.shapes import VARIANTS, WITH_BODY
 
 Ask = Callable[..., httpx.Response]
 

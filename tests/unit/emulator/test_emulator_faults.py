@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from taskcounts.emulator import Emulator, EmulatorError
-from taskcounts.emulator.api.faults import KINDS, Fault, FaultPlan, make_fault, parse_fault
-from taskcounts.emulator.api.shapes import VARIANTS
+from taskcounts.emulator.faults.plan import KINDS, Fault, FaultPlan, make_fault, parse_fault
+from taskcounts.emulator.faults.shapes import VARIANTS
 
 Ask = Callable[..., httpx.Response]
 

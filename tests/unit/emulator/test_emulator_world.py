@@ -187,6 +187,17 @@ def test_a_step_too_far_changes_nothing(step: dict[str, int], message: str) -> N
     assert world.tasks("nightly", EVERYTHING, None, 100) == before
 
 
+def test_only_active_jobs_start_tasks() -> None:
+    """A step starts nothing where nothing could start by itself; what runs can still be completed."""
+    world = new_world(JOB, settle=5)
+    world.disable_job("nightly", "wait", lambda _: None)
+    world.step("nightly", succeed=1)
+    with pytest.raises(
+        EmulatorError, match="job 'nightly' is disabling, and only an active job starts tasks"
+    ):
+        world.step("nightly", start=1)
+
+
 def test_a_step_that_ends_the_job_ends_no_task_twice() -> None:
     """Where the first that succeeds is the job's manager, the others were stopped by its end."""
     world = new_world(a_job("a", "b", manager=NewTask("m"), pool=None))

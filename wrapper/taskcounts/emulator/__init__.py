@@ -16,8 +16,8 @@ unless a ``lag`` is set::
 from __future__ import annotations
 
 from taskcounts.emulator.account import EmulatedAccount
-from taskcounts.emulator.api.faults import Fault
 from taskcounts.emulator.errors import EmulatorError, NoSuchJob
+from taskcounts.emulator.faults.plan import Fault
 from taskcounts.emulator.model import Counts, JobCounts
 
 try:

@@ -19,9 +19,9 @@ from typing import Any, TypedDict
 
 from taskcounts.credentials import SharedKey
 from taskcounts.emulator import documents
-from taskcounts.emulator.api.faults import Fault, FaultPlan, make_fault
-from taskcounts.emulator.api.journal import Journal
 from taskcounts.emulator.errors import EmulatorError
+from taskcounts.emulator.faults.plan import Fault, FaultPlan, make_fault
+from taskcounts.emulator.journal import Journal
 from taskcounts.emulator.model import MAX_TASKS, JobCounts, utc_now
 from taskcounts.emulator.state.chance import LONGEST
 from taskcounts.emulator.state.lag import LagModel, parse_lag
@@ -143,12 +143,14 @@ class EmulatedAccount:
         Raises:
             EmulatorError: The id, an entry or an option is wrong, or the job exists already.
         """
-        if job_id is None:
-            taken = {known.lower() for known in self.all_counts()}
-            job_id = next(name for number in count(1) if (name := f"job-{number}") not in taken)
         if isinstance(tasks, int):
             tasks = [{"count": tasks}] if tasks != 0 else ()
-        self.world.load([parse_job(job_id, list(tasks), **options)])
+        # Held, so that two callers don't find the same id free.
+        with self._lock:
+            if job_id is None:
+                taken = {known.lower() for known in self.all_counts()}
+                job_id = next(name for number in count(1) if (name := f"job-{number}") not in taken)
+            self.world.load([parse_job(job_id, list(tasks), **options)])
         return job_id
 
     def step(self, job_id: str, *, start: int = 0, succeed: int = 0, fail: int = 0) -> None:

@@ -45,8 +45,8 @@ from starlette.types import Receive, Scope, Send
 from taskcounts._version import __version__
 from taskcounts.emulator import documents
 from taskcounts.emulator.account import API_VERSION, EmulatedAccount
-from taskcounts.emulator.api.faults import parse_fault
 from taskcounts.emulator.errors import EmulatorError, NoSuchJob
+from taskcounts.emulator.faults.plan import parse_fault
 
 __all__ = ["MAX_BODY", "Admin"]
 

@@ -24,8 +24,8 @@ from uvicorn.server import ServerState
 
 from taskcounts.emulator.account import EmulatedAccount, Settings
 from taskcounts.emulator.api.app import create_app
-from taskcounts.emulator.connection import EXTENSION, Connection
 from taskcounts.emulator.errors import EmulatorError
+from taskcounts.emulator.faults.connection import EXTENSION, Connection
 from taskcounts.emulator.sockets import endpoint_of, listen
 from taskcounts.emulator.tls import Authority, Greeting
 

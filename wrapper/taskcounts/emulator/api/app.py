@@ -19,18 +19,19 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from taskcounts.emulator import refusals
+from taskcounts.emulator import refusals, wire
 from taskcounts.emulator.account import EmulatedAccount
 from taskcounts.emulator.admin import Admin
-from taskcounts.emulator.api import auth, routes, shapes, wire
+from taskcounts.emulator.api import auth, routes
 from taskcounts.emulator.api.auth import Call
-from taskcounts.emulator.api.delivery import deliver
-from taskcounts.emulator.api.faults import Fault, Taken
 from taskcounts.emulator.api.members import MAX_BODY, Members, read_body
 from taskcounts.emulator.api.operations import Request
 from taskcounts.emulator.api.routes import Body, Operation
-from taskcounts.emulator.connection import ClientGone, connection_of
 from taskcounts.emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
+from taskcounts.emulator.faults import shapes
+from taskcounts.emulator.faults.connection import ClientGone, connection_of
+from taskcounts.emulator.faults.delivery import deliver
+from taskcounts.emulator.faults.plan import Fault, Taken
 from taskcounts.emulator.model import JOB_ID, TASK_ID
 
 __all__ = ["create_app"]

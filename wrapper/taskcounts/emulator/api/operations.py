@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from taskcounts.emulator import refusals
+from taskcounts.emulator import refusals, wire
 from taskcounts.emulator.account import EmulatedAccount
-from taskcounts.emulator.api import wire
 from taskcounts.emulator.api.auth import Call
 from taskcounts.emulator.api.filters import FilterError, job_filter, task_filter
 from taskcounts.emulator.api.job_bodies import parse_changes, parse_disable, parse_job, parse_terminate
@@ -24,9 +23,9 @@ from taskcounts.emulator.api.resources import JOB_MEMBERS, TASK_MEMBERS, JobView
 from taskcounts.emulator.api.selection import parse_select, read_skiptoken, skiptoken
 from taskcounts.emulator.api.task_bodies import Terms, parse_task, parse_tasks, terms_of
 from taskcounts.emulator.api.timestamps import etag, timestamp
-from taskcounts.emulator.api.wire import Answer, Stamp
 from taskcounts.emulator.model import EVERYTHING, Check, JobCounts, JobRow, NewTask, TaskRow, Where
 from taskcounts.emulator.refusals import Refusal
+from taskcounts.emulator.wire import Answer, Stamp
 
 __all__ = ["Handler", "Request"]
 

@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 from taskcounts.emulator.api.timestamps import etag, http_date, timestamp
-from taskcounts.emulator.api.wire import Version
 from taskcounts.emulator.model import JobRow, TaskRow, TaskState
+from taskcounts.emulator.wire import Version
 
 __all__ = [
     "AUTO_USER",

@@ -316,11 +316,13 @@ class World(Timeline):
 
         Raises:
             NoSuchJob: There is no such job.
-            EmulatorError: There are fewer tasks in that state.
+            EmulatorError: There are fewer tasks in that state, or the job is in none in which tasks start.
         """
         with self._turn() as turn:
             db, life, at = turn
             job = job_of(db, job_id)
+            if start and job.state != "active":
+                raise EmulatorError(f"job {job_id!r} is {job.state}, and only an active job starts tasks")
             for task in oldest(turn, job, "start", "state = 0", start, "active"):
                 life.moves.start(task, at, running=True, due=None)
             busy = "state IN (1, 2)"

@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from taskcounts.emulator.api import wire
+from taskcounts.emulator import wire
 
 __all__ = ["VARIANTS", "WITH_BODY", "broken"]
 

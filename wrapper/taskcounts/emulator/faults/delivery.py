@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from taskcounts.emulator.api import wire
-from taskcounts.emulator.api.faults import Fault
-from taskcounts.emulator.connection import Connection, InProcess
+from taskcounts.emulator import wire
+from taskcounts.emulator.faults.connection import Connection, InProcess
+from taskcounts.emulator.faults.plan import Fault
 
 __all__ = ["Send", "deliver"]
 

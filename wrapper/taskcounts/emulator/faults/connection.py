@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 __all__ = ["EXTENSION", "ClientGone", "Connection", "InProcess", "connection_of"]
 
-EXTENSION = "taskcounts.emulator.connection"
+EXTENSION = "taskcounts.emulator.faults.connection"
 
 # On, for zero seconds: closing sends a reset and no FIN. Windows has two shorts where others have two ints.
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)

@@ -32,8 +32,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from taskcounts.emulator import documents
-from taskcounts.emulator.api.shapes import VARIANTS, WITH_BODY
 from taskcounts.emulator.errors import EmulatorError
+from taskcounts.emulator.faults.shapes import VARIANTS, WITH_BODY
 from taskcounts.emulator.model import JOB_ID, JobCounts
 
 __all__ = ["KINDS", "OPERATIONS", "Fault", "FaultPlan", "Taken", "make_fault", "parse_fault"]

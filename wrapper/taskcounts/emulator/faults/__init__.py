@@ -1,0 +1,1 @@
+"""What goes wrong on purpose: which calls, and how their answers leave."""
