@@ -163,7 +163,7 @@ class Worlds(RuleBasedStateMachine):
 
     def _model_step(self, job_id: str, start: int, succeed: int, fail: int) -> bool:
         job = self.model.jobs.get(job_id.lower())
-        if job is None:
+        if job is None or (start and job.state != "active"):
             return False
         waiting = job.having(TaskState.ACTIVE)[:start]
         for task in waiting:

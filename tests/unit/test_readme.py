@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -17,6 +16,7 @@ from taskcounts import __version__, errors
 from taskcounts.cli.outcome import Exit
 from taskcounts.emulator import Emulator, admin
 from taskcounts.emulator.faults.plan import KINDS
+from taskcounts.emulator.faults.shapes import VARIANTS
 from taskcounts.emulator.state.lag import IN_JSON, LagModel
 
 PROJECT = Path(__file__).parents[2]
@@ -35,6 +35,12 @@ def is_test(code: str) -> bool:
     return "def test_" in code
 
 
+def scenario(text: str) -> str:
+    """Return the scenario that is shown."""
+    [found] = [block for block in blocks("json", text) if "tasks" in block]
+    return found
+
+
 def commands() -> list[tuple[str, str]]:
     """Return the calls of `taskcounts get` with the output that the README shows."""
     shown = []
@@ -50,16 +56,7 @@ def commands() -> list[tuple[str, str]]:
 def environment() -> Iterator[dict[str, str]]:
     """The environment of somebody whose account has the README's jobs."""
     with Emulator() as emulator:
-        emulator.add_job(
-            "nightly-render",
-            [
-                {"count": 5},
-                {"count": 7, "state": "running", "requiredSlots": 2},
-                {"count": 37, "state": "completed", "result": "success"},
-                {"count": 3, "state": "completed", "result": "failure"},
-            ],
-        )
-        emulator.add_job("weekly-report:job-7", [{"count": 12, "state": "completed", "result": "success"}])
+        emulator.load(scenario(README))
         yield {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -123,15 +120,32 @@ def test_it_shows_commands() -> None:
     assert len(blocks("python")) >= 3
 
 
-@pytest.mark.parametrize("text", [README, PAGE], ids=["README", "page"])
-def test_scenarios_are_right(text: str) -> None:
-    """The examples of scenarios are taken, and run to their ends."""
-    [scenario] = [block for block in blocks("json", text) if "tasks" in block]
+@pytest.mark.parametrize(
+    ("text", "ends"), [(README, {"reindex": 60}), (PAGE, {"nightly-render": 61})], ids=["README", "page"]
+)
+def test_scenarios_are_right(text: str, ends: dict[str, int]) -> None:
+    """The examples of scenarios are taken, and jobs with a pool run to their ends."""
     with Emulator(scripted=True) as emulator:
-        assert emulator.load(json.loads(scenario)) == ["nightly-render", "still"]
+        emulator.load(scenario(text))
         emulator.advance(600)
-        counts = emulator.counts("nightly-render").tasks
-        assert counts.completed == 60 + ("merge" in scenario)
+        for job_id, tasks in ends.items():
+            assert emulator.counts(job_id).tasks.completed == tasks
+
+
+def test_microsofts_client_does_what_is_shown(environment: dict[str, str]) -> None:
+    """The example with azure-batch runs, unmodified, in the environment of that client."""
+    [code] = blocks("python", PAGE)
+    python = Path(sys.prefix) / "interop" / "azure-batch-15" / "bin" / "python"
+    done = subprocess.run(  # noqa: S603
+        [python, "-W", "error", "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "'active': 300" in done.stdout
 
 
 def test_the_page_tells_all() -> None:
@@ -140,7 +154,7 @@ def test_the_page_tells_all() -> None:
     assert len(addresses) > 15
     for verb, address in addresses:
         assert re.search(rf"^\| .*`{verb}\b.*{address}`", PAGE, re.MULTILINE), (verb, address)
-    for name in [*KINDS, *(IN_JSON.get(field.name, field.name) for field in fields(LagModel))]:
+    for name in [*KINDS, *VARIANTS, *(IN_JSON.get(field.name, field.name) for field in fields(LagModel))]:
         assert f"`{name}`" in PAGE, name
 
 

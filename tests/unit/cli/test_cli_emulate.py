@@ -138,6 +138,33 @@ def test_it_is_what_its_options_say(command: Command, monkeypatch: pytest.Monkey
     assert told == ["machine", 0, "*", 16, "scripted", -3, "*", 2]
 
 
+def test_a_file_goes_on_from_where_it_was(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A second start keeps slots and jobs, leaves the scenario out with a word, and takes no other clock."""
+    told: list[object] = []
+
+    def serve(service: EmulatedAccount, **_: object) -> None:
+        told.append(([pool.slots for pool, _used in service.world.pools()], list(service.all_counts())))
+
+    monkeypatch.setattr("taskcounts.cli.emulate.serve", serve)
+    scenario, data = tmp_path / "scenario.json", tmp_path / "data"
+    scenario.write_text(json.dumps(SCENARIO), encoding="utf-8")
+    options = ("emulate", "--data", str(data), "--clock", "scripted", "--scenario", str(scenario))
+    assert command(*options, "--slots", "3").code == 0
+    again = command(*options)
+    assert (again.code, told) == (0, [([3], ["nightly"])] * 2)
+    assert again.err.splitlines() == [
+        f"warning: {data} goes on from where it was; {scenario} is left out",
+        "stopped",
+    ]
+    other = command("emulate", "--data", str(data))
+    assert (other.code, other.err) == (
+        2,
+        f"error: {data}: its tasks live by a scripted clock; start it with that one\n",
+    )
+
+
 def test_it_serves_tls(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --tls it prints where its authority's certificate stands, which is gone in the end."""
     seen: list[bytes] = []

@@ -131,7 +131,11 @@ POOL = {"id": "p", "slots": 1}
         ('{"jobs": ' + "9" * 5000 + "}", "not JSON: Exceeds the limit"),
         ("[]", "scenario: must be an object, not an array"),
         (None, "scenario: must be an object, not null"),
-        ({}, "scenario: the member 'jobs' is missing"),
+        ({}, "scenario: it says nothing; it may have jobs, pools, seed, settle, lag"),
+        (
+            {"pools": [{"id": "p", "slots": 1}], "jobs": [{"id": "j", "pool": "q"}]},
+            "jobs[0].pool: 'q' is none of the pools that are described",
+        ),
         ({"jobs": [], "pool": []}, "scenario: unknown member 'pool'; known are jobs, pools"),
         ({1: 2}, "scenario: unknown member 1; known are jobs"),
         ({"jobs": {}}, "jobs: must be an array, not an object"),

@@ -28,7 +28,7 @@ from taskcounts.emulator.state.world import World
 if len(sys.argv) > 2:
     limit = int(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-world = World(Store(sys.argv[1]), utc_now)
+world = World(Store(sys.argv[1]), utc_now, scripted=True)
 world.add_job(NewJob("j"))
 for number in range(100_000):
     try:

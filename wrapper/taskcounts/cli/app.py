@@ -262,7 +262,9 @@ def tell_attempts(verbose: bool) -> None:
 @click.option("--account", default="emulated", show_default=True, help="The account to be.")
 @click.option("--key", metavar="KEY", help="Its access key; by default a new one.")
 @click.option(
-    "--scenario", type=click.Path(dir_okay=False, path_type=Path), help="A JSON file of jobs to begin with."
+    "--scenario",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A JSON file of jobs and pools to begin with.",
 )
 @click.option(
     "--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in a file, not in memory."
@@ -270,9 +272,7 @@ def tell_attempts(verbose: bool) -> None:
 @click.option(
     "--slots",
     type=click.IntRange(0),
-    default=16,
-    show_default=True,
-    help="The task slots of each pool that the scenario does not describe.",
+    help="The task slots of each pool that no scenario describes; 16, unless --data says otherwise.",
 )
 @click.option("--seed", type=int, help="Let all chance come from this number.")
 @click.option(

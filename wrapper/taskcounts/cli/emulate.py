@@ -12,6 +12,9 @@ from taskcounts.cli.outcome import CommandError, complain
 from taskcounts.emulator import EmulatedAccount, EmulatorError, serve
 from taskcounts.emulator.tls import Authority
 
+# Of each pool that no scenario describes: enough to see something move.
+_SLOTS = 16
+
 
 def serve_emulator(
     *,
@@ -21,7 +24,7 @@ def serve_emulator(
     key: str | None,
     scenario: Path | None,
     data: Path | None,
-    slots: int,
+    slots: int | None,
     seed: int | None,
     clock: str,
     tls: bool,
@@ -41,6 +44,8 @@ def serve_emulator(
         click.echo(f"emulating at {endpoint}; Ctrl-C stops it", err=True)
 
     authority: Authority | None = None
+    # What a file has is gone on with; what one begins with is for a new one.
+    begins = data is None or not data.exists() or not data.stat().st_size
     try:
         service = EmulatedAccount(
             account,
@@ -49,11 +54,13 @@ def serve_emulator(
             strict=strict,
             scripted=clock == "scripted",
             seed=seed,
-            slots=slots,
+            slots=_SLOTS if slots is None and begins else slots,
         )
         try:
-            if scenario is not None:
+            if scenario is not None and begins:
                 load(service, scenario)
+            elif scenario is not None:
+                complain(f"{data} goes on from where it was; {scenario} is left out", word="warning")
             if tls:
                 authority = Authority([host])
             serve(service, host=host, port=port, tls=authority, ready=ready)

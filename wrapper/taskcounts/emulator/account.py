@@ -51,7 +51,7 @@ class Settings(TypedDict, total=False):
     admin_hosts: Iterable[str]
     scripted: bool
     seed: int | None
-    slots: int
+    slots: int | None
     now: Callable[[], datetime]
 
 
@@ -68,8 +68,8 @@ class EmulatedAccount:
         scripted: Whether tasks live by a scripted clock, which ``advance`` moves, instead of the machine's.
             Requests are dated by the machine's in any case.
         seed: What all chance comes from.
-        slots: How many task slots each pool has that no scenario describes. With none, as in the service,
-            tasks wait until there is such a pool.
+        slots: How many task slots each pool has that no scenario describes; None leaves that as the store has
+            it. In a new one there are none, and as in the service, tasks wait until there is such a pool.
         now: The machine's clock; returns a time with its zone.
 
     Raises:
@@ -86,7 +86,7 @@ class EmulatedAccount:
         admin_hosts: Iterable[str] = (),
         scripted: bool = False,
         seed: int | None = None,
-        slots: int = 0,
+        slots: int | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         if key is None:
@@ -101,14 +101,18 @@ class EmulatedAccount:
         for host in sorted(self.admin_hosts):
             if not _HOST.fullmatch(host):
                 raise EmulatorError(f"admin_hosts: {documents.show(host)} is no name of a host")
-        self._slots = documents.whole_number(slots, "slots", 0, MAX_POOL_SLOTS)
+        self._slots = None if slots is None else documents.whole_number(slots, "slots", 0, MAX_POOL_SLOTS)
         self._seed = None if seed is None else parse_seed(seed)
         self.now = now
         self.faults = FaultPlan()
         self.journal = Journal()
         self._store = Store(store)
-        self.world = World(self._store, now, scripted=scripted)
-        self._begin()
+        try:
+            self.world = World(self._store, now, scripted=scripted)
+            self._begin()
+        except BaseException:
+            self._store.close()
+            raise
         self._versions: set[str] = set()
         self._lock = threading.Lock()
 
@@ -309,7 +313,7 @@ class EmulatedAccount:
     def _begin(self) -> None:
         """Bring the settings into the store that the account was made with."""
         self.faults.set_seed(self._seed)
-        pools = (Pool(ANY, self._slots),) if self._slots else ()
+        pools = () if self._slots is None else (Pool(ANY, self._slots),)
         if pools or self._seed is not None:
             self.world.load((), pools, seed=self._seed)
 

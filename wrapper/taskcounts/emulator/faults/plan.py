@@ -272,7 +272,8 @@ def _checked(given: Mapping[str, object], spelling: Mapping[str, str]) -> Fault:
             continue
         spelled = spelling.get(name, name)
         if name not in KINDS[kind]:
-            raise EmulatorError(f"fault.{spelled}: {kind} has no such option")
+            hint = f"; in Python it is {_IN_PYTHON[name]}" if name in _IN_PYTHON else ""
+            raise EmulatorError(f"fault.{spelled}: {kind} has no such option{hint}")
         options[name] = _CHECKS[name](value, f"fault.{spelled}")
     fault = Fault(
         kind,

@@ -8,7 +8,8 @@ A scenario is read whole before any of it is used, so a bad one changes nothing:
               {"id": "still", "tasks": [{"count": 7, "state": "running", "requiredSlots": 2},
                                         {"id": "t1", "state": "completed", "result": "failure"}]}]}
 
-A job needs an ``id``. With a ``pool`` its tasks run there; without one they stand still until they are moved.
+Each of the members may be missing. A job needs an ``id``. With a ``pool`` its tasks run there; without one
+they stand still until they are moved.
 An entry of ``tasks`` stands for ``count`` tasks alike (default 1) in a ``state`` (default active: active,
 preparing, running, completed), each in need of ``requiredSlots`` (default 1, at most 256). A ``result``
 (success, failure) is required for completed tasks and refused for others. A task without an ``id`` is given
@@ -38,12 +39,13 @@ from taskcounts.emulator.model import (
 )
 from taskcounts.emulator.state.chance import LONGEST
 from taskcounts.emulator.state.lag import LagModel, parse_lag
-from taskcounts.emulator.state.pool import Pool, parse_pool
+from taskcounts.emulator.state.pool import ANY, Pool, parse_pool
 
 __all__ = ["Scenario", "parse_job", "parse_scenario"]
 
 _INT32 = 2**31 - 1
 
+_SCENARIO = ("jobs", "pools", "seed", "settle", "lag")
 _JOB = (
     "id", "tasks", "pool", "priority", "maxParallelTasks", "maxTaskRetryCount", "maxSeconds",
     "usesTaskDependencies", "onAllTasksComplete", "manager",
@@ -110,14 +112,18 @@ def parse_scenario(source: object) -> Scenario:
         EmulatorError: It is no scenario. The message names the place, such as ``jobs[0].tasks[2].state``.
     """
     document = documents.read_json(source) if isinstance(source, str | bytes) else source
-    found = documents.members(document, "scenario", ("jobs", "pools", "seed", "settle", "lag"))
-    if "jobs" not in found:
-        raise EmulatorError("scenario: the member 'jobs' is missing")
+    found = documents.members(document, "scenario", _SCENARIO)
+    if not found:
+        raise EmulatorError(f"scenario: it says nothing; it may have {', '.join(_SCENARIO)}")
+    pools = _pools(found.get("pools", ()))
     jobs, total = [], 0
     seen: dict[str, str] = {}
-    for index, entry in enumerate(documents.array(found["jobs"], "jobs")):
+    for index, entry in enumerate(documents.array(found.get("jobs", ()), "jobs")):
         path = f"jobs[{index}]"
         job, count = _job(entry, path)
+        # Where pools are described, one that isn't is a slip of the pen.
+        if pools and job.pool is not None and not {job.pool.lower(), ANY} & pools.keys():
+            raise EmulatorError(f"{path}.pool: {job.pool!r} is none of the pools that are described")
         # Ids that differ in case alone are one id to the service.
         if earlier := seen.get(job.id.lower()):
             raise EmulatorError(f"{path}.id: {job.id!r} is the id of {earlier} already")
@@ -135,21 +141,21 @@ def parse_scenario(source: object) -> Scenario:
         settle = documents.number(settle, "settle", 0, LONGEST)
     return Scenario(
         tuple(jobs),
-        _pools(found.get("pools", ())),
+        tuple(pools.values()),
         seed,
         settle,
         parse_lag(found["lag"]) if "lag" in found else None,
     )
 
 
-def _pools(entries: object) -> tuple[Pool, ...]:
+def _pools(entries: object) -> dict[str, Pool]:
     pools: dict[str, Pool] = {}
     for index, entry in enumerate(documents.array(entries, "pools")):
         pool = parse_pool(entry, f"pools[{index}]")
         if pool.id.lower() in pools:
             raise EmulatorError(f"pools[{index}].id: {pool.id!r} is described already")
         pools[pool.id.lower()] = pool
-    return tuple(pools.values())
+    return pools
 
 
 def parse_seed(value: object) -> int:

@@ -53,6 +53,9 @@ class Timeline:
         now: The machine's clock.
         scripted: Whether time passes only when ``advance`` says so. It then begins at ``EPOCH``, and the time
             is part of the store.
+
+    Raises:
+        EmulatorError: So far the other clock told the time of what is in the store.
     """
 
     def __init__(self, store: Store, now: Callable[[], datetime], *, scripted: bool = False) -> None:
@@ -63,6 +66,12 @@ class Timeline:
         # When something happens next, if anything does, and up to when everything has happened.
         self._next: int | None = 0
         self._since = 0
+        kept = store.get("scripted")
+        if kept is not None and kept != scripted:
+            whose = "a scripted clock" if kept else "the machine's clock"
+            raise EmulatorError(f"{store.path}: its tasks live by {whose}; start it with that one")
+        with store.change():
+            store.put("scripted", scripted)
         self._recall()
 
     def now(self) -> int:
@@ -114,6 +123,7 @@ class Timeline:
         """Forget everything; a scripted clock begins again."""
         with self._resetting(), self._store.change() as db:
             self._store.empty(db)
+            self._store.put("scripted", self.scripted)
 
     def snapshot(self, name: str) -> None:
         """Keep a copy of everything under a name.
