@@ -231,3 +231,15 @@ def test_the_next_calls_can_be_made_to_fail() -> None:
     account.fail_next()
     account.fail_next("throttled", times=3, retry_after=2)
     assert account.clear_faults() == 2
+
+
+def test_a_scenarios_seed_is_that_of_faults_too() -> None:
+    """What chance decides comes from it, whether a call meets a fault as well."""
+
+    def met(seed: int) -> list[bool]:
+        account = EmulatedAccount()
+        account.load({"seed": seed})
+        account.fault("busy", probability=0.5)
+        return [account.faults.take("Job_Get", "j") is not None for _ in range(30)]
+
+    assert met(7) == met(7) != met(8)

@@ -10,7 +10,7 @@ import pytest
 from batch_api import DATE, NO_LIMIT, Api, refused, told
 
 BEGIN = "2024-07-01T00:00:00.0000000Z"
-ETAG = "0x8DC9960C02F4000"
+ETAG = "0x8DC9960C02F4001"
 MODIFIED = "Mon, 01 Jul 2024 00:00:00 GMT"
 PASSED_OVER: dict[str, Any] = {
     "odata.metadata": "#jobs/@Element",

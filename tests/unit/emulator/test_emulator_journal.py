@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -377,3 +378,19 @@ def test_no_web_token_appears_that_nothing_gives_away(secret: str, places: list[
 def test_no_key_is_ever_asked_for() -> None:
     """The journal is told of calls alone, and never learns the key that it would have to hide."""
     assert ACCESS_KEY not in repr(vars(Journal()))
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda secret: quote(secret, safe="").lower(),
+        lambda secret: "".join(f"%{ord(each):02x}" for each in secret),
+    ],
+)
+def test_a_secret_is_hidden_however_its_escapes_are_spelled(spell: Callable[[str], str]) -> None:
+    """Escapes in small letters, or of what needs none, say the same."""
+    secret = "p+q/rs+t/uvw/xyz"
+    escaped = spell(secret)
+    entry = recorded(headers={"authorization": f"Bearer {secret}"}, path=f"/jobs/{escaped}/taskcounts")
+    assert escaped not in json.dumps(entry)
+    assert entry["path"] == HIDDEN

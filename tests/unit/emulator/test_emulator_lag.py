@@ -329,3 +329,17 @@ def test_what_is_no_model_is_refused(document: object, message: str) -> None:
     with pytest.raises(EmulatorError) as caught:
         parse_lag(document)
     assert str(caught.value).startswith(message)
+
+
+def test_a_failure_stays_once_and_only_if_it_was_reported() -> None:
+    """One that is deleted isn't counted twice, and one that was missed isn't there to stay."""
+    lag = LagModel(miss=1.0, stale_failures=True)
+    world = new_world(a_job(NewTask("a", state=TaskState.FAILED), pool=None))
+    world.set(lag=lag)
+    world.delete_task("j", "a", anything)
+    assert world.reported("j").tasks == Counts(failed=1)
+    world = new_world(a_job(NewTask("a", state=TaskState.RUNNING), pool=None))
+    world.set(lag=lag)
+    world.step("j", fail=1)
+    world.reactivate_task("j", "a", anything)
+    assert world.reported("j").tasks == Counts(running=1)

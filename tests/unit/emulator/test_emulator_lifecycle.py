@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from taskcounts.emulator.errors import EmulatorError
 from taskcounts.emulator.model import EVERYTHING, Counts, NewTask, TaskState
+from taskcounts.emulator.state import timeline
 from taskcounts.emulator.state.chance import Distribution
 from taskcounts.emulator.state.pool import Pool
+from taskcounts.emulator.state.store import Store
 from taskcounts.emulator.state.world import World
 from worlds import (
     START,
@@ -254,11 +258,45 @@ def test_a_run_that_was_sent_back_uses_up_no_exit_code() -> None:
 
 
 def test_endless_retries_do_not_stop_time() -> None:
-    """A run of no length takes a tenth of a second from the second time on, so that there are few of them."""
+    """Runs of no length take a tenth of a second, then twice as long each time up to a minute."""
     task = NewTask("a", seconds=0, exit_codes=(1,), max_retries=-1)
     world = new_world(a_job(task), pools=[a_pool(1, 10)])
-    world.advance(1)
-    assert world.task("j", "a").retries == 10
+    for until, retries in ((0.001, 1), (0.101, 2), (0.301, 3), (0.701, 4), (102.301, 11), (162.301, 12)):
+        world.advance(until - (seconds(world.now()) or 0))
+        assert world.task("j", "a").retries == retries
+    world.advance(3600)
+    assert world.task("j", "a").retries == 12 + 60
+
+
+def test_too_much_at_once_is_refused_or_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scripted clock refuses to move over too much; a machine's lets emulated time trail for some calls."""
+    monkeypatch.setattr(timeline, "_MOST", {False: 3, True: 5})
+    scripted = new_world(
+        a_job(*[NewTask(f"t{each}", seconds=each + 1) for each in range(9)], pool="p"), pools=[a_pool(9, 10)]
+    )
+    with pytest.raises(EmulatorError, match="more than 5 tasks would end or start by then; advance by less"):
+        scripted.advance(100)
+    assert (seconds(scripted.now()), counts(scripted).succeeded) == (0, 0)
+    scripted.advance(5)
+    scripted.advance(95)
+    assert counts(scripted).succeeded == 9
+    now = [datetime(2025, 1, 1, tzinfo=UTC)]
+    machine = World(Store(), lambda: now[0])
+    machine.load([a_job(*[NewTask(f"t{each}", seconds=each + 1) for each in range(9)])], [a_pool(9, 10)])
+    now[0] += timedelta(hours=1)
+    assert [machine.counts("j").tasks.succeeded for _ in range(5)] == [3, 6, 9, 9, 9]
+
+
+def test_many_jobs_share_a_pool_in_their_order() -> None:
+    """However many wait, the highest priority comes first, then the oldest; none is passed over."""
+    jobs = [a_job(NewTask("t"), job_id=f"j{each:02}", priority=each % 3) for each in range(50)]
+    world = new_world(*jobs, pools=[a_pool(1, 10)])
+    order = []
+    for _ in jobs:
+        order += [job_id for job_id, of_job in world.all_counts().items() if of_job.tasks.running]
+        world.advance(10)
+    expected = sorted(range(50), key=lambda each: (-(each % 3), each))
+    assert order == [f"j{each:02}" for each in expected]
 
 
 def test_a_task_that_takes_too_long_is_stopped() -> None:

@@ -8,7 +8,7 @@ from batch_api import Api, refused
 from taskcounts.emulator.api.preconditions import precondition
 from taskcounts.emulator.refusals import Refusal
 
-ETAG = "0x8DC9960C02F4000"
+ETAG = "0x8DC9960C02F4001"
 AT = "Mon, 01 Jul 2024 00:00:00 GMT"
 EARLIER, LATER = "Sun, 30 Jun 2024 23:59:59 GMT", "Mon, 01 Jul 2024 00:00:01 GMT"
 
@@ -159,4 +159,15 @@ def test_a_condition_can_be_asked_again() -> None:
     check = precondition({"if-match": "0x1"}, reads=False)
     for _ in range(2):
         with pytest.raises(Refusal):
-            check(type("Row", (), {"modified": 5}))
+            check(type("Row", (), {"modified": 5, "number": 0}))
+
+
+def test_an_etag_does_not_come_back(api: Api) -> None:
+    """A task that is deleted and added again at one moment is another one."""
+    api.add_job()
+    api.add_task("a")
+    before = api.task("a")["eTag"]
+    assert api("DELETE", "/jobs/job/tasks/a").status_code == 200
+    api.add_task("a")
+    assert api.task("a")["eTag"] != before
+    assert api("DELETE", "/jobs/job/tasks/a", headers={"if-match": before}).status_code == 412

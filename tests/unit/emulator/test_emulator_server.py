@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -218,6 +219,8 @@ def test_it_is_gone_when_it_has_stopped() -> None:
 def test_it_runs_once_at_a_time() -> None:
     """Entering a running emulator is an error; leaving one that never ran is none."""
     with Emulator() as emulator, pytest.raises(EmulatorError, match="running already"):
+        emulator.__enter__()
+    with pytest.raises(EmulatorError, match="the emulator has ended; make another one"):
         emulator.__enter__()
     with (
         pytest.raises(EmulatorError, match="in use"),
@@ -436,16 +439,50 @@ def test_a_long_body_is_no_long_head(emulator: Emulator) -> None:
     assert status == 200
 
 
-def test_who_asks_twice_need_not_wait() -> None:
-    """A second signal ends it even while it is busy with something else."""
+def test_who_asks_twice_need_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second signal does at once what it does by itself, whatever the loop is busy with."""
+    told: list[tuple[int, object]] = []
 
     async def ask_twice() -> None:
         stop = asyncio.Event()
         with _stopped_by_signals(stop):
-            signal.raise_signal(signal.SIGINT)
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            assert told == []
+            os.kill(os.getpid(), signal.SIGINT)
+            assert told == [(signal.SIGINT, signal.SIG_DFL)]
             await asyncio.sleep(0)
             assert stop.is_set()
 
+    def raised(number: int) -> None:
+        told.append((number, signal.getsignal(number)))
+
+    monkeypatch.setattr(signal, "raise_signal", raised)
     asyncio.run(ask_twice())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals between processes")
+def test_two_signals_end_a_busy_emulator_without_a_word() -> None:
+    """The process ends by the signal, with no traceback, while it is in the middle of something long."""
+    program = (
+        "import threading, time, os, signal\n"
+        "from taskcounts.emulator import EmulatedAccount, serve\n"
+        "def ready(endpoint):\n"
+        "    for _ in range(2): os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(60)\n"
+        "serve(EmulatedAccount(), ready=ready)\n"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_trailers_are_no_headers(emulator: Emulator) -> None:
+    """What follows a chunked body was not signed and counts for nothing, in whatever pieces it comes."""
+    head = (
+        "POST /_emulator/reset HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n"
+        "content-type: application/json\r\ntrailer: origin\r\n\r\n"
+    )
+    with connect(emulator) as connection:
+        status, _, _ = answered(connection, f"{head}0\r\norigin: http://elsewhere.example\r\n\r\n".encode())
+    assert status == 200

@@ -9,7 +9,7 @@ import pytest
 from batch_api import NO_LIMIT, Api, refused, told
 
 BEGIN = "2024-07-01T00:00:00.0000000Z"
-ETAG = "0x8DC9960C02F4000"
+ETAG = "0x8DC9960C02F4001"
 AUTO_USER = {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
 
 

@@ -100,8 +100,8 @@ def test_every_question_is_answered_as_of_now(ask: str) -> None:
     assert answers[ask]() == expected.get(ask, 1)
 
 
-def test_a_clock_that_is_put_back_undoes_nothing() -> None:
-    """Time stands still for us until it is that late again, also across new settings and jobs."""
+def test_a_clock_that_is_put_back_undoes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Time goes on from where it was, also across new settings and jobs, and the log tells of it once."""
     world, machine = on_a_machine()
     world.add_job(a_job("a", "b"))
     machine.turn(10)
@@ -115,6 +115,11 @@ def test_a_clock_that_is_put_back_undoes_nothing() -> None:
     row = world.task("j", "b")
     assert row.ended == late
     assert row.ended >= (row.started or 0)
+    machine.turn(5)
+    assert world.now() == late + 5_000_000
+    assert [record.message for record in caplog.records] == [
+        "the clock was put back; emulated time goes on from where it was"
+    ]
 
 
 def test_what_was_due_while_nobody_was_there_has_happened(tmp_path: Path) -> None:

@@ -132,6 +132,8 @@ class EmulatedAccount:
         """
         found = parse_scenario(scenario)
         self.world.load(found.jobs, found.pools, seed=found.seed, settle=found.settle, lag=found.lag)
+        if found.seed is not None:
+            self.faults.set_seed(found.seed)
         return [job.id for job in found.jobs]
 
     def add_job(
@@ -305,8 +307,10 @@ class EmulatedAccount:
 
     def reset(self) -> None:
         """Begin again: without jobs, tasks, faults and journal, with the seed and slots of the beginning."""
-        self.world.clear()
-        self._begin()
+        # Held, so that nobody sees it half done.
+        with self._store.reading():
+            self.world.clear()
+            self._begin()
         self.faults.clear()
         self.journal.clear()
 

@@ -255,6 +255,11 @@ class _Hider:
     def __call__(self, text: str, *, known: bool = True) -> str:
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
+        if "%" in text:
+            # Spelled in yet another way, it would have to be looked for in the middle of escapes.
+            plain = unquote(text)
+            if any(secret in plain for secret in self._secrets):
+                return HIDDEN
         # Most calls have neither, and the patterns take longer to see it.
         folded = text.lower()
         if "bearer" in folded or "sharedkey" in folded:

@@ -77,6 +77,7 @@ class Emulator(EmulatedAccount):
         self._tls = tls
         self._authority: Authority | None = None
         self._endpoint: str | None = None
+        self._left = False
         self._running: tuple[threading.Thread, asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     @property
@@ -96,8 +97,10 @@ class Emulator(EmulatedAccount):
         return None if self._authority is None else self._authority.ca_path
 
     def __enter__(self) -> Self:
-        if self._running is not None:
-            raise EmulatorError("the emulator is running already; make another one")
+        if self._running is not None or self._left:
+            raise EmulatorError(
+                f"the emulator {'has ended' if self._left else 'is running already'}; make another one"
+            )
         context, scheme = None, "http"
         if self._tls:
             self._authority = Authority([self._address[0], *self.admin_hosts])
@@ -131,6 +134,7 @@ class Emulator(EmulatedAccount):
             thread.join()
             self._running = self._endpoint = None
             self._let_go()
+        self._left = True
         self.close()
 
     def _let_go(self) -> None:
@@ -187,6 +191,12 @@ class _Protocol(HttpToolsProtocol):
         self._connection = Connection(transport)
         self._cycles: list[RequestResponseCycle] = []
         self._head = 0
+        self._headed = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # What follows a chunked body is no part of the head that was signed.
+        if not self._headed:
+            super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
@@ -208,10 +218,12 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._headed = False
         extensions: dict[str, Any] = {EXTENSION: self._connection}
         self.scope["extensions"] = extensions
 
     def on_headers_complete(self) -> None:
+        self._headed = True
         super().on_headers_complete()
         self._head = 0
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
@@ -273,7 +285,9 @@ def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
     def handler(number: int, _frame: object) -> None:
         if asked:
             # The loop is busy, with a large scenario perhaps; whoever asks twice doesn't want to wait for it.
-            raise KeyboardInterrupt
+            # Nothing that was acknowledged is lost by that.
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
         asked.append(number)
         loop.call_soon_threadsafe(stop.set)
 

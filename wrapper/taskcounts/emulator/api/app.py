@@ -290,8 +290,8 @@ def _call(scope: Scope) -> Call:
 
 def _endpoint(scope: Scope, headers: Mapping[str, str]) -> str:
     """Return where the caller believes to be: the service writes its name into each body."""
-    server = scope.get("server") or ("", None)
-    return f"{scope['scheme']}://{headers.get('host') or server[0]}"
+    host, port = scope.get("server") or ("", None)
+    return f"{scope['scheme']}://{headers.get('host') or (host if port is None else f'{host}:{port}')}"
 
 
 def _parameters(query: str) -> dict[str, str]:

@@ -167,7 +167,7 @@ def task_add_collection(service: EmulatedAccount, request: Request) -> Answer:
             told = {
                 "status": "success",
                 "taskId": outcome.id,
-                "eTag": etag(outcome.modified),
+                "eTag": etag(outcome.modified, outcome.number),
                 "lastModified": timestamp(outcome.modified),
                 "location": place + outcome.id,
             }

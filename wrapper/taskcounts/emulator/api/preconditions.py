@@ -45,7 +45,7 @@ def precondition(headers: Mapping[str, str], *, reads: bool) -> Check:
         tags = {_tag(part) for part in value.split(",")}
 
         def check(row: JobRow | TaskRow) -> None:
-            fits = "*" in tags or etag(row.modified) in tags
+            fits = "*" in tags or etag(row.modified, row.number) in tags
             if fits != (name == _MATCH):
                 raise unmet
 

@@ -78,7 +78,7 @@ _JobMember = Callable[[JobRow, str], object]
 
 def version(row: JobRow | TaskRow) -> Version:
     """Return the version of a resource, for the headers of an answer about it."""
-    return Version(etag(row.modified), http_date(row.modified))
+    return Version(etag(row.modified, row.number), http_date(row.modified))
 
 
 def duration(seconds: float | None) -> str:
@@ -216,7 +216,7 @@ def _job_execution(row: JobRow) -> _Members:
 _TASK: Mapping[str, _TaskMember] = {
     "id": lambda row, _: row.id,
     "url": lambda row, place: place + row.id,
-    "eTag": lambda row, _: etag(row.modified),
+    "eTag": lambda row, _: etag(row.modified, row.number),
     "creationTime": lambda row, _: _time(row.created),
     "lastModified": lambda row, _: _time(row.modified),
     "state": lambda row, _: _STATES[row.state],
@@ -229,7 +229,7 @@ _TASK: Mapping[str, _TaskMember] = {
 _JOB: Mapping[str, _JobMember] = {
     "id": lambda row, _: row.id,
     "url": lambda row, endpoint: f"{endpoint}/jobs/{row.id}",
-    "eTag": lambda row, _: etag(row.modified),
+    "eTag": lambda row, _: etag(row.modified, row.number),
     "lastModified": lambda row, _: _time(row.modified),
     "creationTime": lambda row, _: _time(row.created),
     "state": lambda row, _: row.state,

@@ -63,15 +63,16 @@ def http_date(us: int) -> str:
     return format_datetime(_EPOCH_UTC + timedelta(microseconds=us), usegmt=True)
 
 
-def etag(us: int) -> str:
+def etag(us: int, number: int = 0) -> str:
     """Return the ETag of what was last changed then, such as ``0x8D4BCC2E4835CD0``: its time in ticks.
 
     The service writes it without quotation marks.
 
     Args:
         us: Microseconds since 1970.
+        number: Tells apart what has the same id at the same time, one after the other: it grows.
     """
-    return f"0x{us * 10 + _TICKS_BEFORE_EPOCH:X}"
+    return f"0x{us * 10 + number + _TICKS_BEFORE_EPOCH:X}"
 
 
 def parse_timestamp(text: str) -> int | None:

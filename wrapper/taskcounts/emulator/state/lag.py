@@ -157,23 +157,28 @@ class Lag:
         self, job: int, task: int, run: int, slots: int, old: TaskState | None, new: TaskState | None
     ) -> None:
         """Take note of a change: a task that was added has no old state, one that was deleted no new one."""
-        if self.model.stale_failures and old is TaskState.FAILED and new is not TaskState.FAILED:
-            self._adjust(job, TaskState.FAILED, 1, slots)
-        if not self.model.miss:
-            return
-        row = self._db.execute("SELECT state FROM unseen WHERE task = ?", (task,)).fetchone()
+        row = None
+        if self.model.miss:
+            row = self._db.execute("SELECT state FROM unseen WHERE task = ?", (task,)).fetchone()
         reported = old if row is None else None if row[0] < 0 else TaskState(row[0])
-        # What an earlier miss has left of this task, taken back; then what this one leaves.
+        # What an earlier miss has left of this task, taken back; then what this change leaves.
         if reported is not old:
             self._adjust(job, reported, -1, slots)
             self._adjust(job, old, 1, slots)
-        if draw(self._seed, "miss", job, task, run, old, new) < self.model.miss:
+        if self._stays(reported, new):
+            self._adjust(job, TaskState.FAILED, 1, slots)
+        elif self.model.miss and draw(self._seed, "miss", job, task, run, old, new) < self.model.miss:
             self._adjust(job, reported, 1, slots)
             self._adjust(job, new, -1, slots)
             state = -1 if reported is None else reported
             self._db.execute("INSERT OR REPLACE INTO unseen VALUES (?, ?, ?)", (task, job, state))
-        elif row is not None:
+            return
+        if row is not None:
             self._db.execute("DELETE FROM unseen WHERE task = ?", (task,))
+
+    def _stays(self, reported: TaskState | None, new: TaskState | None) -> bool:
+        """Return whether a failure that was reported is kept although it is none any more."""
+        return self.model.stale_failures and reported is TaskState.FAILED and new is not TaskState.FAILED
 
     def record(self, jobs: Iterable[int], at: int) -> None:
         """Keep what is to be reported of some jobs from this moment on, once the delay is over."""

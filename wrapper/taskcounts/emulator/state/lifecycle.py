@@ -21,7 +21,10 @@ __all__ = ["JOB_ROW", "Lifecycle"]
 
 JOB_ROW = ", ".join(JobRow._fields)
 
-_UNFINISHED = "job = ? AND state < 3"
+# What nothing in here looks at may be long.
+_LIGHT = ", ".join("''" if name == "kept" else name for name in JobRow._fields)
+_FEW = 20
+
 _BUSY = "job = ? AND state IN (1, 2)"
 
 _NEXT = """
@@ -65,9 +68,21 @@ class Lifecycle:
         times = [time for time in (due, self.lag.next_pass(after)) if time is not None]
         return min(times, default=None)
 
-    def advance(self, since: int, until: int) -> None:
-        """Let everything happen that is due, up to a moment and with it."""
+    def advance(self, since: int, until: int, most: int) -> int:
+        """Let everything happen that is due, up to a moment and with it.
+
+        Args:
+            since: Up to when it has happened already.
+            until: The moment.
+            most: After so many ends and starts of tasks it is enough for one transaction.
+
+        Returns:
+            The moment that was reached.
+        """
+        count = 0
         while (at := self.next_event(since)) is not None and at <= until:
+            if count >= most:
+                return since
             since = max(since, at)
             if self.lag.next_pass(since - 1) == since:
                 self.lag.validate(since)
@@ -75,9 +90,11 @@ class Lifecycle:
                 # The end of one may have been the end of others, or have sent them back to wait.
                 for task in self.moves.select("number = ? AND due <= ?", (due.number, at)):
                     self._task_due(task, at)
+                    count += 1
             for job in self._jobs("due <= ? OR expires <= ? ORDER BY number", (at, at)):
                 self._job_due(job, at)
             self.settle(at)
+        return until
 
     def settle(self, at: int) -> None:
         """Let follow what follows from the changes so far: jobs that end, tasks that start, reports.
@@ -102,8 +119,7 @@ class Lifecycle:
     def fill(self, pool_id: str, at: int) -> None:
         """Let waiting tasks take a pool's free slots: the highest priority first, then the oldest."""
         pool, free = self._pool(pool_id)
-        jobs = self._jobs_that_wait(pool_id) if free > 0 else ()
-        for job in jobs:
+        for job in self._jobs_that_wait(pool_id) if free > 0 else ():
             room = free
             if job.max_parallel >= 0:
                 running = self._tally(job.number, 1, 2)
@@ -288,25 +304,29 @@ class Lifecycle:
         return next(iter(self._jobs("number = ?", (number,))), None)
 
     def _jobs(self, condition: str, parameters: Iterable[object]) -> list[JobRow]:
-        rows = self._db.execute(f"SELECT {JOB_ROW} FROM jobs WHERE {condition}", tuple(parameters))
+        rows = self._db.execute(f"SELECT {_LIGHT} FROM jobs WHERE {condition}", tuple(parameters))
         return [JobRow(*row) for row in rows.fetchall()]
 
     def _jobs_that_wait(self, pool_id: str) -> Iterator[JobRow]:
-        waiting = "(SELECT tasks FROM tallies WHERE job = jobs.number AND tallies.state = 0) > 0"
-        return iter(
-            self._jobs(
-                f"pool = ? AND state = 'active' AND {waiting} ORDER BY priority DESC, number", (pool_id,)
-            )
-        )
+        """Yield the active jobs of a pool that have active tasks, a few at a time."""
+        after: tuple[int, int] = (-(2**31), 0)
+        while jobs := self._jobs(
+            "pool = ? AND state = 'active' AND waiting AND (-priority, number) > (?, ?) "
+            "ORDER BY -priority, number LIMIT ?",
+            (pool_id, *after, _FEW),
+        ):
+            yield from jobs
+            after = (-jobs[-1].priority, jobs[-1].number)
 
 
 def _us(seconds: float, number: int) -> int:
     """Return how long a task's run takes, in microseconds.
 
-    At least a millisecond the first time and a tenth of a second from then on, or tasks that run again for
-    ever would bring time to a stop.
+    At least a millisecond the first time, and from then on a tenth of a second that doubles up to a minute:
+    tasks that fail at once and run again for ever would bring time to a stop.
     """
-    return max(1_000 if number == 1 else 100_000, round(seconds * 1e6))
+    least = 1_000 if number == 1 else min(100_000 << min(number - 2, 10), 60_000_000)
+    return max(least, round(seconds * 1e6))
 
 
 def _exit_actions(task: Task, exit_code: int | None, failure: str | None) -> tuple[str, str]:

@@ -50,6 +50,7 @@ _TABLES = (
         manager TEXT COLLATE NOCASE,
         manager_ends_job INTEGER NOT NULL,
         kept TEXT NOT NULL,
+        waiting INTEGER NOT NULL DEFAULT 0,
         due INTEGER,
         expires INTEGER
     )
@@ -140,7 +141,7 @@ _INDEXES = (
     "CREATE INDEX jobs_expire ON jobs (expires) WHERE expires IS NOT NULL",
     # Who starts next.
     "CREATE INDEX tasks_ready ON tasks (job, number) WHERE state = 0 AND blockers = 0",
-    "CREATE INDEX jobs_ready ON jobs (pool, priority DESC, number) WHERE state = 'active'",
+    "CREATE INDEX jobs_ready ON jobs (pool, -priority, number) WHERE state = 'active' AND waiting",
     # The lists that are asked for at the end of a large job: what is not done yet, and what failed.
     "CREATE INDEX tasks_unfinished ON tasks (job, id) WHERE state < 3",
     "CREATE INDEX tasks_failed ON tasks (job, id) WHERE state = 4",
@@ -200,6 +201,13 @@ _TRIGGERS = (
     WHEN (new.state IN (1, 2)) <> (old.state IN (1, 2)) BEGIN
         UPDATE pools SET used = used + CASE WHEN new.state IN (1, 2) THEN new.slots ELSE -old.slots END
             WHERE id = {_POOL_OF.format("new")};
+    END
+    """,
+    # Whether a job has active tasks at all.
+    """
+    CREATE TRIGGER tally_crossed AFTER UPDATE OF tasks ON tallies
+    WHEN new.state = 0 AND (new.tasks > 0) <> (old.tasks > 0) BEGIN
+        UPDATE jobs SET waiting = new.tasks > 0 WHERE number = new.job;
     END
     """,
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -21,8 +22,13 @@ EPOCH = datetime(2024, 7, 1, tzinfo=UTC)
 # Nothing is emulated after this, and every time before it can be written as a date.
 _LAST = datetime(9000, 1, 1, tzinfo=UTC)
 
+# How many tasks may end or start in one transaction, by a machine's clock and by a scripted one.
+_MOST = {False: 20_000, True: 2_000_000}
+
 # Of a job that was deleted, each later change removes so many tasks, and keeps nobody waiting long.
 _SWEPT = 2_000
+
+logger = logging.getLogger("taskcounts.emulator")
 
 
 class _Settings(NamedTuple):
@@ -66,6 +72,8 @@ class Timeline:
         # When something happens next, if anything does, and up to when everything has happened.
         self._next: int | None = 0
         self._since = 0
+        # By how much emulated time is ahead of a machine's clock that was put back.
+        self._skew = 0
         kept = store.get("scripted")
         if kept is not None and kept != scripted:
             whose = "a scripted clock" if kept else "the machine's clock"
@@ -76,7 +84,7 @@ class Timeline:
 
     def now(self) -> int:
         """Return the emulated time, in microseconds since 1970."""
-        return self._clock if self.scripted else microseconds(self._machine())
+        return self._clock if self.scripted else microseconds(self._machine()) + self._skew
 
     def advance(self, seconds: float) -> int:
         """Let time pass, and return the new time.
@@ -160,19 +168,38 @@ class Timeline:
         with self._store.reading() as db:
             settings = self._settings
             life = Lifecycle(db, settings.lag, settings.seed, settings.settle)
-            # A machine's clock may be put back; what has happened has happened.
-            at = max(self.now(), self._since)
+            at = self._ahead()
             if reads and (self._next is None or at < self._next):
                 yield Turn(db, life, at)
                 return
             # Unless this ends well, what is due next has to be looked up again.
             self._next = 0
             with self._store.change():
-                life.advance(self._since, at)
+                at = self._reached(life.advance(self._since, at, _MOST[self.scripted]), at)
                 _sweep(db)
                 yield Turn(db, life, at)
                 following = life.next_event(at)
             self._next, self._since = following, at
+
+    def _ahead(self) -> int:
+        """Return the time; where a machine's clock was put back, it goes on from where it was."""
+        now = self.now()
+        if now < self._since:
+            logger.warning("the clock was put back; emulated time goes on from where it was")
+            self._skew += self._since - now
+            now = self._since
+        return now
+
+    def _reached(self, reached: int, at: int) -> int:
+        """Return the moment of a transaction that was to be at one, and before which too much happens.
+
+        Raises:
+            EmulatorError: It is a scripted clock's, and whoever moved it can move it by less.
+        """
+        if reached < at and self.scripted:
+            raise EmulatorError(f"more than {_MOST[True]} tasks would end or start by then; advance by less")
+        # By the machine's clock nobody is kept waiting: emulated time trails, and later calls catch up.
+        return reached
 
     @contextlib.contextmanager
     def _resetting(self) -> Iterator[None]:
