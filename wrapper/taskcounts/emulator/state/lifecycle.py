@@ -25,6 +25,11 @@ JOB_ROW = ", ".join(JobRow._fields)
 _LIGHT = ", ".join("''" if name == "kept" else name for name in JobRow._fields)
 _FEW = 20
 
+# Each half by an index of its own; a plain OR would read all jobs.
+_DUE = (
+    "number IN (SELECT number FROM jobs WHERE due <= ? UNION SELECT number FROM jobs WHERE expires <= ?) "
+    "ORDER BY number"
+)
 _BUSY = "job = ? AND state IN (1, 2)"
 
 _NEXT = """
@@ -91,7 +96,7 @@ class Lifecycle:
                 for task in self.moves.select("number = ? AND due <= ?", (due.number, at)):
                     self._task_due(task, at)
                     count += 1
-            for job in self._jobs("due <= ? OR expires <= ? ORDER BY number", (at, at)):
+            for job in self._jobs(_DUE, (at, at)):
                 self._job_due(job, at)
             self.settle(at)
         return until
