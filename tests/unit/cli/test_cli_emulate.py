@@ -177,8 +177,9 @@ def test_it_serves_tls(command: Command, monkeypatch: pytest.MonkeyPatch) -> Non
     ended = command("emulate", "--tls")
     assert ended.code == 0
     assert seen[0].startswith(b"-----BEGIN CERTIFICATE-----")
-    (line,) = (line for line in ended.out.splitlines() if "REQUESTS_CA_BUNDLE" in line)
-    assert not Path(line.partition("=")[2]).exists()
+    told = dict(re.findall(r"export (REQUESTS_CA_BUNDLE|SSL_CERT_FILE)=(\S+)", ended.out))
+    assert told["REQUESTS_CA_BUNDLE"] == told["SSL_CERT_FILE"]
+    assert not Path(told["SSL_CERT_FILE"]).exists()
 
 
 def test_tls_without_its_package(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

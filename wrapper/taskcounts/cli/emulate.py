@@ -37,8 +37,9 @@ def serve_emulator(
         click.echo(f"export AZURE_BATCH_ACCOUNT={service.account}")
         click.echo(f"export AZURE_BATCH_ACCESS_KEY={service.key}")
         if authority is not None:
-            # What az and Microsoft's clients read; ours reads it too.
-            click.echo(f"export REQUESTS_CA_BUNDLE={shlex.quote(str(authority.ca_path))}")
+            # Az and Microsoft's clients read the one, most others the other first.
+            for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+                click.echo(f"export {name}={shlex.quote(str(authority.ca_path))}")
         if not is_loopback(host):
             complain(f"whoever reaches {endpoint} can change and stop what is emulated", word="warning")
         click.echo(f"emulating at {endpoint}; Ctrl-C stops it", err=True)
