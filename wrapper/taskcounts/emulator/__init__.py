@@ -1,16 +1,15 @@
-"""An offline emulator of the Azure Batch operation that gets the task counts of a job.
+"""An offline emulator of an Azure Batch account: jobs, tasks, what time does to them, and their counts.
 
-It has state: jobs whose tasks move on as a test tells them, and counts that are counted. It checks what the
-service checks, refuses in the service's words, and goes wrong on demand. It emulates one operation: jobs and
-tasks come from a scenario or from Python, there are no pools, nothing is run, and counts are never late
-unless a ``lag`` is set::
+Microsoft's clients use it unchanged. It checks what the service checks, refuses in the service's words, and
+goes wrong on demand; nothing is executed. The README beside this file begins with what it does not do::
 
     from taskcounts.emulator import Emulator
 
-    with Emulator() as emulator:
-        emulator.add_job("nightly-render", [{"count": 5}, {"count": 2, "state": "running"}])
+    with Emulator(scripted=True, slots=4) as emulator:
+        emulator.add_job("nightly-render", [{"count": 6, "seconds": 30}], pool="render")
         emulator.fault("throttled", times=1, retry_after=1)
         ...  # call emulator.endpoint, as emulator.account with emulator.key
+        emulator.advance(30)
 """
 
 from __future__ import annotations
