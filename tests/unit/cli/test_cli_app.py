@@ -24,11 +24,16 @@ from .conftest import Command, Ended
 
 
 def start(*arguments: str, **options: object) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own."""
-    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # noqa: S603
-        [sys.executable, "-m", "taskcounts", *arguments],
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},
-    )
+    """Start the command line in a process of its own, which Ctrl-C reaches."""
+    # What runs in the background of a shell ignores it, and hands that on to whatever it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # noqa: S603
+            [sys.executable, "-m", "taskcounts", *arguments],
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
