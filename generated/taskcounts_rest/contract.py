@@ -39,7 +39,7 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "taskFilter": {
         "in": "query",
         "type": "string",
-        "pattern": "^(state eq '(active|preparing|running|completed)'|(state eq 'completed' and )?executionInfo/result (eq|ne) '(success|failure)')$",
+        "pattern": "^(state eq '(active|preparing|running|completed)'( or (state eq '(active|preparing|running|completed)'|executionInfo/result eq '(success|failure)')){0,4}|(state eq 'completed' and )?executionInfo/result (eq|ne) '(success|failure)')$",
     },
     "taskSelect": {
         "in": "query",
