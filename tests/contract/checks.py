@@ -67,7 +67,7 @@ def result_body(answered: Answered) -> Complaints:
 def invariants(answered: Answered) -> Complaints:
     """The counts of a 200 don't contradict each other."""
     counts = answered.conforming(COUNTS)
-    for broken in find_inconsistencies(counts) if counts else ():
+    for broken in find_inconsistencies(contract.OPERATIONS[COUNTS].invariants, counts) if counts else ():
         yield f"{broken.invariant}: {broken.text}"
 
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import httpx
 
 from taskcounts._answers import Violation, compile_schema, read_json
-from taskcounts._steps import Failure, Request
+from taskcounts._steps import MAX_BODY, Failure, Request
 from taskcounts._transport import Engine
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.retry import retry_after_seconds
@@ -197,7 +197,9 @@ class Target:
             self.sleep(self.pause)
         # Headers hold Latin-1; what a generated one has beyond that can't be sent.
         sent = {name: value.encode("latin-1", "replace").decode("latin-1") for name, value in headers.items()}
-        answer = self.engine.send(Request(asked.method, self.endpoint + asked.target, sent), TIMEOUT)
+        answer = self.engine.send(
+            Request(asked.method, self.endpoint + asked.target, sent), TIMEOUT, MAX_BODY
+        )
         failure = answer if isinstance(answer, Failure) else answer.broken
         if failure is not None:
             raise Unreachable(f"{asked}: {failure.reason}")

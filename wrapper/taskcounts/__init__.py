@@ -6,6 +6,8 @@
 ...     snapshot = client.get_job_task_counts("nightly-render")
 """
 
+from typing import TYPE_CHECKING, Any
+
 from taskcounts._version import __version__
 from taskcounts.client import AsyncTaskCountsClient, TaskCountsClient
 from taskcounts.credentials import (
@@ -25,10 +27,15 @@ from taskcounts.errors import (
     ServiceError,
     ServiceUnreachable,
     TaskCountsError,
+    WaitFailed,
 )
 from taskcounts.retry import RetryPolicy
 from taskcounts.snapshot import Inconsistency, Snapshot
 from taskcounts_rest.models import TaskCounts, TaskSlotCounts
+
+if TYPE_CHECKING:
+    from taskcounts.many.values import JobResult, ListedJob
+    from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
 
 __all__ = [
     "AsyncTaskCountsClient",
@@ -41,6 +48,11 @@ __all__ = [
     "DeadlineExceeded",
     "Inconsistency",
     "JobNotFound",
+    "JobResult",
+    "Kind",
+    "ListedJob",
+    "Observation",
+    "Outcome",
     "RetryPolicy",
     "ServiceBusy",
     "ServiceError",
@@ -52,5 +64,22 @@ __all__ = [
     "TaskCountsError",
     "TaskSlotCounts",
     "TokenCredential",
+    "Verdict",
+    "WaitFailed",
     "__version__",
 ]
+
+# Most callers neither wait nor ask for many jobs: these are loaded when somebody names them.
+_LATER = {
+    "taskcounts.many.values": ("JobResult", "ListedJob"),
+    "taskcounts.waiting.values": ("Kind", "Observation", "Outcome", "Verdict"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _LATER.items():
+        if name in names:
+            from importlib import import_module  # noqa: PLC0415 - needed here alone.
+
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
 from taskcounts.errors import one_line
 from taskcounts.snapshot import Inconsistency
-from taskcounts_rest import contract
 
 Check = Callable[[Any, str], None]
 
-_COUNTS = contract.OPERATIONS["Job_GetTaskCounts"]
 # RFC 3339, as ISO 8601 is written in JSON.
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
@@ -33,12 +31,13 @@ class Violation(Exception):
         self.reason = reason
 
 
-def read_result(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+def read_result(headers: Mapping[str, str], body: bytes, check: Check) -> dict[str, Any]:
     """Return the JSON object of a 200, exactly as the fragment describes it.
 
     Args:
         headers: The answer's headers, names in lower case.
         body: The body, whole.
+        check: What the fragment says of it.
 
     Raises:
         Violation: The answer is anything else.
@@ -52,7 +51,7 @@ def read_result(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         if name.strip().lower() == "charset" and value.strip(' "').lower() not in ("utf-8", "us-ascii"):
             raise Violation("$", f"it is in {value.strip()!r}, not in UTF-8")
     result = read_json(headers, body)
-    check_result(result, "$")
+    check(result, "$")
     return result  # type: ignore[no-any-return]
 
 
@@ -114,10 +113,12 @@ def _no_constant(name: str) -> NoReturn:
     raise Violation("$", f"{name} is not JSON")
 
 
-def find_inconsistencies(result: Mapping[str, Any]) -> tuple[Inconsistency, ...]:
+def find_inconsistencies(
+    invariants: Iterable[Mapping[str, Any]], result: Mapping[str, Any]
+) -> tuple[Inconsistency, ...]:
     """Return which of the fragment's invariants a checked result breaks."""
     broken = []
-    for rule in _COUNTS.invariants:
+    for rule in invariants:
         whole = _at(result, rule["whole"])
         parts = [_at(result, part) for part in rule["parts"]]
         if whole != sum(parts):
@@ -241,6 +242,3 @@ def _shown(value: Any) -> str:
     text = json.dumps(value)
     # Only what is short is shown: a part of something secret would be no easier to hide than the whole.
     return text if len(text) <= 12 else "a string" if isinstance(value, str) else "a number"
-
-
-check_result = compile_schema(_COUNTS.result)

@@ -1,8 +1,8 @@
-"""The one flow from a question to a snapshot or an error, for sync and async alike.
+"""The one flow from a question to a value or an error, for sync and async alike.
 
 `exchange` is a generator: it says what to do next (fetch a token, send a request, pause),
-is sent what came of it, and returns the snapshot. It does no I/O, never sleeps, and reads
-the clock only through `Settings`. `_transport` runs it.
+is sent what came of it, and returns what the operation makes of the answer. It does no I/O,
+never sleeps, and reads the clock only through `Settings`. `_transport` runs it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import logging
 import re
 from collections.abc import Generator
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from taskcounts import _answers
 from taskcounts._steps import (
-    MAX_BODY,
     Answer,
+    Ask,
     Exchange,
     Failure,
     FetchToken,
@@ -25,6 +25,7 @@ from taskcounts._steps import (
     Outcome,
     Pause,
     Question,
+    Reply,
     Request,
     Send,
     Settings,
@@ -46,10 +47,9 @@ from taskcounts.errors import (
     one_line,
 )
 from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, retry_after_seconds
-from taskcounts.snapshot import Snapshot
-from taskcounts_rest.api.jobs import job_get_task_counts
-from taskcounts_rest.models import TaskCountsResult
 from taskcounts_rest.types import UNSET
+
+T = TypeVar("T")
 
 logger = logging.getLogger("taskcounts")
 
@@ -58,8 +58,8 @@ _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 USER_AGENT = f"taskcounts/{__version__}"
 
 
-def exchange(settings: Settings, question: Question) -> Exchange:
-    """Ask until there is a snapshot to return or an error to raise."""
+def exchange(settings: Settings, ask: Ask[T], question: Question) -> Exchange[T]:
+    """Ask until there is a value to return or an error to raise."""
     clock = settings.clock
     ends = clock.monotonic() + question.deadline
     attempt = 0
@@ -67,15 +67,15 @@ def exchange(settings: Settings, question: Question) -> Exchange:
     while True:
         attempt += 1
         # Date and authorization belong to this attempt alone: the service refuses old ones.
-        request = _stamp(settings, question)
+        request = _stamp(settings, ask, question)
         yield from _authorize(settings, question, request, attempt, ends)
         if clock.monotonic() >= ends:
             # A pause or a credential took longer than it should have.
             raise _out_of_time(failed, question, None)
-        outcome = yield Send(request, min(clock.monotonic() + question.timeout, ends))
+        outcome = yield Send(request, min(clock.monotonic() + question.timeout, ends), ask.limit)
         assert isinstance(outcome, Answer | Failure)  # noqa: S101 - drivers answer Send with these alone.
-        judged = _judge(settings, question, request, attempt, outcome)
-        if isinstance(judged, Snapshot):
+        judged = _judge(settings, ask, question, request=request, attempt=attempt, outcome=outcome)
+        if not isinstance(judged, TaskCountsError):
             _log(question, attempt, "200", None)
             return judged
         failed = judged
@@ -100,10 +100,10 @@ def _unsent(question: Question) -> TaskCountsError:
     )
 
 
-def _stamp(settings: Settings, question: Question) -> Request:
+def _stamp(settings: Settings, ask: Ask[Any], question: Question) -> Request:
     """Return the request of a new attempt, dated now and not yet authorized."""
-    parts = job_get_task_counts._get_kwargs(  # the generated request, without its transport
-        question.job_id,
+    parts = ask.parts(
+        question,
         timeout=UNSET if question.service_timeout is None else question.service_timeout,
         client_request_id=question.client_request_id,
         return_client_request_id=True,
@@ -116,7 +116,9 @@ def _stamp(settings: Settings, question: Question) -> Request:
         "user-agent": USER_AGENT,
         **parts["headers"],
     }
-    url = f"{settings.endpoint}{parts['url']}?{urlencode(parts['params'])}"
+    url = f"{settings.endpoint}{parts['url']}"
+    if parts["params"]:
+        url += f"?{urlencode(parts['params'], quote_via=quote)}"
     return Request(parts["method"].upper(), url, headers)
 
 
@@ -144,9 +146,15 @@ def _authorize(
 
 
 def _judge(
-    settings: Settings, question: Question, request: Request, attempt: int, outcome: Answer | Failure
-) -> Snapshot | TaskCountsError:
-    """Return the snapshot that an outcome gives, or the error that it amounts to."""
+    settings: Settings,
+    ask: Ask[T],
+    question: Question,
+    *,
+    request: Request,
+    attempt: int,
+    outcome: Answer | Failure,
+) -> T | TaskCountsError:
+    """Return the value that an outcome gives, or the error that it amounts to."""
     secret = _secret(request)
     if isinstance(outcome, Answer):
         # Some servers repeat in their answer what they were asked with.
@@ -163,7 +171,7 @@ def _judge(
         try:
             _check_echo(question, outcome)
             if outcome.status == 200:
-                return _accept(settings, question, attempt, outcome, secret)
+                return _accept(settings, ask, question, attempt=attempt, answer=outcome, secret=secret)
             error = _service_error(settings, question, attempt, outcome)
         except _answers.Violation as violation:
             error = _violation(question, attempt, outcome, violation, secret)
@@ -203,31 +211,18 @@ def _check_echo(question: Question, answer: Answer) -> None:
         raise _answers.Violation("$", "it answers another request: its client-request-id isn't ours")
 
 
-def _accept(settings: Settings, question: Question, attempt: int, answer: Answer, secret: str) -> Snapshot:
-    """Return the snapshot of a 200; raise Violation if it isn't what the fragment says."""
+def _accept(
+    settings: Settings, ask: Ask[T], question: Question, *, attempt: int, answer: Answer, secret: str
+) -> T:
+    """Return the value of a 200; raise Violation if it isn't what the fragment says."""
     if answer.oversize:
-        raise _answers.Violation("$", f"it is larger than {MAX_BODY:,} bytes")
-    body = _answers.read_result(answer.headers, answer.body)
-    inconsistencies = _answers.find_inconsistencies(body) + _answers.find_doubts(answer.headers)
-    if inconsistencies and settings.strict:
-        raise _answers.Violation(
-            inconsistencies[0].path, "; ".join(broken.text for broken in inconsistencies)
-        )
+        raise _answers.Violation("$", f"it is larger than {ask.limit:,} bytes")
+    body = _answers.read_result(answer.headers, answer.body, ask.check)
     if b"\\" in answer.body:
         # JSON can spell the secret in ways that show only now.
         body = _hide_in(body, secret)
-    result = TaskCountsResult.from_dict(body)
-    return Snapshot(
-        job_id=question.job_id,
-        task_counts=result.task_counts,
-        task_slot_counts=result.task_slot_counts,
-        observed_at=settings.clock.now(),
-        request_id=answer.headers.get("request-id"),
-        client_request_id=str(question.client_request_id),
-        attempts=attempt,
-        inconsistencies=inconsistencies,
-        additional_properties=result.additional_properties,
-    )
+    reply = Reply(question, attempt, body, answer.headers, settings.clock.now(), settings.strict)
+    return ask.build(reply)
 
 
 def _service_error(settings: Settings, question: Question, attempt: int, answer: Answer) -> ServiceError:
@@ -362,7 +357,11 @@ def _text(question: Question, text: str, attempts: int, request_id: str | None =
     trail = [f"{attempts} attempt{'' if attempts == 1 else 's'}"]
     if request_id:
         trail.append(f"request id {request_id}")
-    return f"job {question.job_id!r}: {text} ({', '.join(trail)})"
+    return f"{_subject(question)}: {text} ({', '.join(trail)})"
+
+
+def _subject(question: Question) -> str:
+    return f"job {question.job_id!r}" if question.job_id else "the list of jobs"
 
 
 def _seconds(seconds: float) -> str:
@@ -381,8 +380,8 @@ def _log(question: Question, attempt: int, what: str, pause: float | None) -> No
     then = "" if pause is None else f"; next attempt in {_seconds(pause)}"
     logger.log(
         level,
-        "job %s, attempt %d: %s%s",
-        question.job_id,
+        "%s, attempt %d: %s%s",
+        _subject(question),
         attempt,
         one_line(what, 200),
         then,

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from taskcounts.credentials import AsyncTokenCredential, BearerToken, SharedKey, TokenCredential
 from taskcounts.retry import RetryPolicy
-from taskcounts.snapshot import Snapshot
+
+T = TypeVar("T")
 
 # How much of a body is read. An answer has some 400 bytes, an error some 1,000.
 MAX_BODY = 1 << 20
@@ -54,13 +55,43 @@ class Settings(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What one call asks, its arguments checked."""
+    """What one call is about, its arguments checked; ``job_id`` is empty if it is about no single job."""
 
     job_id: str
     service_timeout: int | None
     timeout: float
     deadline: float
     client_request_id: UUID
+
+
+class Reply(NamedTuple):
+    """A 200 whose body is what the fragment says, on its way to becoming a value."""
+
+    question: Question
+    attempt: int
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+    observed_at: datetime
+    strict: bool
+
+    def __repr__(self) -> str:
+        return f"Reply({self.question.job_id!r})"
+
+
+class Ask(NamedTuple, Generic[T]):
+    """One operation: what it sends, and what it makes of the answer.
+
+    Attributes:
+        parts: Returns the generated request for a question; takes the members that all operations have.
+        check: Raises Violation for a body that the fragment doesn't allow.
+        build: Returns the value of a checked answer; raises Violation if that can't be trusted.
+        limit: How many bytes of a body are read.
+    """
+
+    parts: Callable[..., dict[str, Any]]
+    check: Callable[[Any, str], None]
+    build: Callable[[Reply], T]
+    limit: int = MAX_BODY
 
 
 class Request(NamedTuple):
@@ -93,6 +124,7 @@ class Send(NamedTuple):
 
     request: Request
     until: float
+    limit: int
 
 
 class Pause(NamedTuple):
@@ -113,7 +145,7 @@ class NoToken(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What was read of an answer: names of headers in lower case, and the body up to MAX_BODY.
+    """What was read of an answer: names of headers in lower case, and the body up to its limit.
 
     ``broken`` says why the rest of the body is missing, if it is.
     """
@@ -141,4 +173,4 @@ class Failure(NamedTuple):
 
 Step = FetchToken | Send | Pause
 Outcome = BearerToken | NoToken | Answer | Failure | None
-Exchange = Generator[Step, Outcome, Snapshot]
+Exchange = Generator[Step, Outcome, T]

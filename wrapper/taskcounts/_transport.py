@@ -12,13 +12,12 @@ import ssl
 import sys
 import threading
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 import httpx
 
 from taskcounts._connection import Connection
 from taskcounts._steps import (
-    MAX_BODY,
     Answer,
     Clock,
     Exchange,
@@ -33,7 +32,8 @@ from taskcounts._steps import (
 from taskcounts._timed import ClosingBackend, TimedBackend, TimeIsUp, attempt, forget_broken_tunnels
 from taskcounts.credentials import BearerToken
 from taskcounts.errors import causes_of, one_line
-from taskcounts.snapshot import Snapshot
+
+T = TypeVar("T")
 
 # One connection for each of many threads or tasks. An idle one is kept for a minute, so that
 # a poll every ten seconds or so doesn't open a new one each time.
@@ -46,8 +46,8 @@ LEAST = 0.001
 class Engine(Protocol):
     """Sends one request at a time in each of any number of threads."""
 
-    def send(self, request: Request, seconds: float) -> Answer | Failure:
-        """Send a request and read its answer within some seconds."""
+    def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
+        """Send a request and read its answer, up to a limit of bytes, within some seconds."""
         ...
 
     def close(self) -> None:
@@ -58,8 +58,8 @@ class Engine(Protocol):
 class AsyncEngine(Protocol):
     """Sends any number of requests at once in one event loop."""
 
-    async def send(self, request: Request, seconds: float) -> Answer | Failure:
-        """Send a request and read its answer within some seconds."""
+    async def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
+        """Send a request and read its answer, up to a limit of bytes, within some seconds."""
         ...
 
     async def close(self) -> None:
@@ -83,44 +83,40 @@ class AsyncClock(Clock, Protocol):
         ...
 
 
-def run(flow: Exchange, engine: Engine, clock: SyncClock) -> Snapshot:
-    """Run a flow to its snapshot, or to the error that it raises."""
+def run(flow: Exchange[T], engine: Engine, clock: SyncClock) -> T:
+    """Run a flow to the value that it returns, or to the error that it raises."""
     outcome: Outcome = None
     try:
         while True:
             step = flow.send(outcome)
             if isinstance(step, Send):
-                outcome = engine.send(step.request, max(step.until - clock.monotonic(), LEAST))
+                outcome = engine.send(step.request, max(step.until - clock.monotonic(), LEAST), step.limit)
             elif isinstance(step, Pause):
                 clock.sleep(step.seconds)
                 outcome = None
             else:
                 outcome = _fetch_token(step)
     except StopIteration as end:
-        return _snapshot(end)
+        return cast(T, end.value)
 
 
-async def run_async(flow: Exchange, engine: AsyncEngine, clock: AsyncClock) -> Snapshot:
-    """Run a flow to its snapshot, or to the error that it raises."""
+async def run_async(flow: Exchange[T], engine: AsyncEngine, clock: AsyncClock) -> T:
+    """Run a flow to the value that it returns, or to the error that it raises."""
     outcome: Outcome = None
     try:
         while True:
             step = flow.send(outcome)
             if isinstance(step, Send):
-                outcome = await engine.send(step.request, max(step.until - clock.monotonic(), LEAST))
+                outcome = await engine.send(
+                    step.request, max(step.until - clock.monotonic(), LEAST), step.limit
+                )
             elif isinstance(step, Pause):
                 await clock.sleep_async(step.seconds)
                 outcome = None
             else:
                 outcome = await _fetch_token_async(step, step.until - clock.monotonic())
     except StopIteration as end:
-        return _snapshot(end)
-
-
-def _snapshot(end: StopIteration) -> Snapshot:
-    snapshot = end.value
-    assert isinstance(snapshot, Snapshot)  # noqa: S101 - the flow's only return value.
-    return snapshot
+        return cast(T, end.value)
 
 
 def _fetch_token(step: FetchToken) -> BearerToken | NoToken:
@@ -184,8 +180,8 @@ class HttpxEngine:
         forget_broken_tunnels(pool)
         return cls(transport)
 
-    def send(self, request: Request, seconds: float) -> Answer | Failure:
-        """Send a request and read its answer within some seconds."""
+    def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
+        """Send a request and read its answer, up to a limit of bytes, within some seconds."""
         if self._closed:
             return _closed()
         attempt.ends = time.monotonic() + seconds
@@ -195,7 +191,7 @@ class HttpxEngine:
             try:
                 for chunk in response.stream:  # type: ignore[union-attr]
                     body += chunk
-                    if len(body) > MAX_BODY:
+                    if len(body) > limit:
                         oversize = True
                         break
                     if time.monotonic() >= attempt.ends:
@@ -231,8 +227,8 @@ class AsyncHttpxEngine:
         forget_broken_tunnels(pool)
         return cls(transport)
 
-    async def send(self, request: Request, seconds: float) -> Answer | Failure:
-        """Send a request and read its answer within some seconds."""
+    async def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
+        """Send a request and read its answer, up to a limit of bytes, within some seconds."""
         import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever runs this has it.
 
         if self._closed:
@@ -244,7 +240,7 @@ class AsyncHttpxEngine:
                 try:
                     async for chunk in response.stream:  # type: ignore[union-attr]
                         body += chunk
-                        if len(body) > MAX_BODY:
+                        if len(body) > limit:
                             oversize = True
                             break
                 finally:

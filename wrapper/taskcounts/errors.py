@@ -10,7 +10,8 @@
     │   ├── AuthenticationFailed   401 and 403
     │   ├── JobNotFound            404 with that code
     │   └── ServiceBusy            429 and 503
-    └── ContractViolation     an answer that is not what the service promises; .path .answer
+    ├── ContractViolation     an answer that is not what the service promises; .path .answer
+    └── WaitFailed            a wait ended otherwise than it was meant to; .verdict
 
 A wrong argument is a ValueError or TypeError, raised before anything is sent.
 ``str()`` of every error is one line. All of them can be pickled, and none holds a secret.
@@ -19,7 +20,10 @@ A wrong argument is a ValueError or TypeError, raised before anything is sent.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from taskcounts.waiting.values import Verdict
 
 __all__ = [
     "AuthenticationFailed",
@@ -31,6 +35,7 @@ __all__ = [
     "ServiceError",
     "ServiceUnreachable",
     "TaskCountsError",
+    "WaitFailed",
 ]
 
 
@@ -38,7 +43,7 @@ class TaskCountsError(Exception):
     """A question about a job has no trustworthy answer.
 
     Attributes:
-        job_id: The job that was asked about.
+        job_id: The job that was asked about; empty if it was the account's list of jobs.
         attempts: How many requests were sent, from 1; 0 if none was.
         client_request_id: The GUID that all these requests carried.
     """
@@ -113,6 +118,16 @@ class ContractViolation(TaskCountsError):
     answer: str
     status: int
     request_id: str | None
+
+
+class WaitFailed(TaskCountsError):
+    """A wait ended, and not with what it waited for: its verdict says how the job stands.
+
+    Attributes:
+        verdict: What came of the wait.
+    """
+
+    verdict: Verdict
 
 
 def one_line(text: str, limit: int = 300) -> str:

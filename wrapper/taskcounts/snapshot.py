@@ -32,22 +32,29 @@ class Inconsistency:
 
 @frozen(kw_only=True)
 class Snapshot:
-    """The counts of a job as the service told them at one moment.
+    """The counts of a job as the service told them at one moment, or as a list of its tasks gave them.
 
     The service counts in the background: the numbers may trail the truth by seconds or more,
     and can go down when tasks are reactivated or deleted. One snapshot never proves a job done.
+    An exact one was counted task by task; as a list of several pages takes a while, it is of a
+    span of time.
 
     Attributes:
         job_id: The job, as it was asked for.
         task_counts: Tasks that are active, running, completed, succeeded, failed.
         task_slot_counts: The same in task slots. The service doesn't keep it in step with ``task_counts``.
-        observed_at: When the answer came, in UTC, by this machine's clock.
+        observed_at: When the answer came, or the last page of a list, in UTC, by this machine's clock.
         request_id: The service's id of the request, None if the answer had none.
         client_request_id: Our GUID of the request.
         attempts: How many requests it took, from 1.
         inconsistencies: What speaks against the numbers: invariants that they break, and signs that
-            the answer isn't ours or isn't fresh. Empty is the rule; otherwise don't rely on any of them.
+            the answer isn't ours or isn't fresh; ``listed-twice`` for a list that changed while it
+            was read, ``verified`` for counts that a list contradicts.
+            Empty is the rule; otherwise don't rely on any of them.
         additional_properties: Members of the answer that its description doesn't name, as they came.
+        exact: Whether the tasks were listed and counted one by one.
+        began_at: When an exact count began, in UTC, by this machine's clock; None for another.
+        listed: The exact count that these counts were compared with, None if they weren't.
     """
 
     job_id: str
@@ -59,6 +66,9 @@ class Snapshot:
     attempts: int
     inconsistencies: tuple[Inconsistency, ...] = ()
     additional_properties: Mapping[str, Any] = field(factory=dict, hash=False)
+    exact: bool = False
+    began_at: datetime | None = None
+    listed: Snapshot | None = None
 
     @property
     def total(self) -> int:

@@ -198,7 +198,7 @@ def test_verbose_tells_every_attempt(emulator: Emulator, command: Command) -> No
     """With -v each attempt has a line; without, only those after which there is another."""
     emulator.fault("busy", times=1, retry_after=0)
     assert "attempt 1: 503 ServerBusy; next attempt in" in command("get", "empty").err
-    assert command("get", "empty", "-v").err == "job empty, attempt 1: 200\n"
+    assert command("get", "empty", "-v").err == "job 'empty', attempt 1: 200\n"
 
 
 def test_entra(emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -357,9 +357,9 @@ def test_log_has_a_line_for_each_attempt(
     )
     records = [record for record in caplog.records if record.name == "taskcounts"]
     assert [(record.levelname, record.getMessage()) for record in records] == [
-        ("INFO", "job job-1, attempt 1: gone astray; next attempt in 0.5 s"),
-        ("INFO", "job job-1, attempt 2: 503 ServerBusy; next attempt in 1 s"),
-        ("DEBUG", "job job-1, attempt 3: 200"),
+        ("INFO", "job 'job-1', attempt 1: gone astray; next attempt in 0.5 s"),
+        ("INFO", "job 'job-1', attempt 2: 503 ServerBusy; next attempt in 1 s"),
+        ("DEBUG", "job 'job-1', attempt 3: 200"),
     ]
     assert {record.client_request_id for record in records} == {GUID}  # type: ignore[attr-defined]
 

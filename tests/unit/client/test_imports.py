@@ -19,7 +19,8 @@ EXTRAS = {"click", "rich", "starlette", "uvicorn", "azure", "httptools", "sqlite
 LAYERS = [
     "_version errors snapshot retry _clock credentials _connection",
     "_answers _steps _arguments _timed",
-    "_exchange _transport",
+    "_exchange _transport _counts _lists",
+    "_listing",
     "client",
     "__init__",
 ]

@@ -1,0 +1,68 @@
+"""What a wait is for, and its limits, checked."""
+
+from __future__ import annotations
+
+import math
+
+from attrs import frozen
+
+from taskcounts._arguments import check_seconds
+from taskcounts.waiting.goals import Goal, parse_goal
+
+
+@frozen(kw_only=True)
+class Plan:
+    """What to wait for, and within which limits; times in seconds.
+
+    Attributes:
+        goal: What to wait for.
+        deadline: How long the wait may take as a whole.
+        stall: How long nothing may change.
+        interval: From one question to the next; None adapts it.
+        max_failures: How many questions in a row may have no trustworthy answer.
+        fail_fast: Whether the first failed task ends the wait.
+        exact_at_end: Whether a list of all tasks decides at the end.
+        empty_is_done: Whether a job without tasks is done.
+    """
+
+    goal: Goal
+    deadline: float = math.inf
+    stall: float = math.inf
+    interval: float | None = None
+    max_failures: int = 10
+    fail_fast: bool = False
+    exact_at_end: bool = False
+    empty_is_done: bool = False
+
+
+def make_plan(
+    until: str,
+    *,
+    deadline: float,
+    stall: float,
+    interval: float | None,
+    max_failures: int,
+    fail_fast: bool,
+    exact_at_end: bool,
+    empty_is_done: bool,
+) -> Plan:
+    """Return a plan.
+
+    Raises:
+        ValueError: An argument is out of its range.
+        TypeError: An argument is of the wrong type.
+    """
+    if isinstance(max_failures, bool) or not isinstance(max_failures, int):
+        raise TypeError(f"max_failures must be an int, not {type(max_failures).__name__}")
+    if max_failures < 1:
+        raise ValueError(f"max_failures is {max_failures}; give 1 or more")
+    return Plan(
+        goal=parse_goal(until),
+        deadline=check_seconds("deadline", deadline),
+        stall=check_seconds("stall", stall),
+        interval=None if interval is None else check_seconds("interval", interval),
+        max_failures=max_failures,
+        fail_fast=fail_fast,
+        exact_at_end=exact_at_end,
+        empty_is_done=empty_is_done,
+    )
