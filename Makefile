@@ -28,7 +28,8 @@ demo: $(RUNS) ## Start the emulator, move some tasks, ask for their counts
 
 test: $(READY) $(QUICK) lint check-generated ## Pass every check and test
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage run -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal $(ARGS)
+	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
 lint: $(READY) ## Check style and types

@@ -17,6 +17,10 @@ from hypothesis import HealthCheck, settings
 
 from support import Authority, Behave, Call, FakeClock, Server
 
+# The processes among which the tests are divided are measured; those that tests start are not.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
 settings.register_profile(
     "default",
     max_examples=60,

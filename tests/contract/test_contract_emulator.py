@@ -89,12 +89,14 @@ def test_a_run_over_nothing_fails() -> None:
 
 def test_a_named_endpoint_gets_gets_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Towards an endpoint of somebody's, a run sends GETs alone and a handful of wrong credentials."""
-    sent: list[tuple[str, str]] = []
+    sent: list[tuple[str, bool]] = []
     ask = Target.ask
 
     def spy(self: Target, *args: object, **options: object) -> Answered:
         answered = ask(self, *args, **options)  # type: ignore[arg-type]
-        sent.append((answered.asked.method, str(answered.status)))
+        # A date that schemathesis made up is refused too, and no guess at a credential.
+        refused = answered.status in (401, 403) and "ocp-date" not in answered.asked.headers
+        sent.append((answered.asked.method, refused))
         return answered
 
     monkeypatch.setattr(Target, "ask", spy)
@@ -105,7 +107,7 @@ def test_a_named_endpoint_gets_gets_only(monkeypatch: pytest.MonkeyPatch) -> Non
         target.engine.close()
     assert report.passed, report.text()
     assert {method for method, _ in sent} == {"GET"}
-    assert sum(status in ("401", "403") for _, status in sent) <= 12
+    assert sum(refused for _, refused in sent) <= 12
     assert set(report.skipped) == {
         "true-counts",
         "movement",

@@ -186,7 +186,9 @@ def test_endpoint_of_a_wrong_type(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    "credential", [None, "a key", ACCESS_KEY, 5, object(), ("myaccount", "key")], ids=repr
+    "credential",
+    [None, "a key", ACCESS_KEY, 5, object(), ("myaccount", "key")],
+    ids=lambda credential: type(credential).__name__,
 )
 def test_credentials_that_are_none(call: Call, credential: Any) -> None:
     """What can't sign or give a token is refused, and not shown; a string gets a hint."""
