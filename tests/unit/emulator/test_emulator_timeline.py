@@ -11,6 +11,7 @@ import pytest
 
 from taskcounts.emulator.errors import EmulatorError, NoSuchJob
 from taskcounts.emulator.model import NewTask
+from taskcounts.emulator.state import timeline
 from taskcounts.emulator.state.lag import LagModel
 from taskcounts.emulator.state.store import Store
 from taskcounts.emulator.state.timeline import EPOCH, microseconds
@@ -133,6 +134,54 @@ def test_what_was_due_while_nobody_was_there_has_happened(tmp_path: Path) -> Non
     later = World(Store(path), machine)
     assert counts(later).succeeded == 2
     assert later.task("j", "b").ended == begun + 20_000_000
+
+
+@pytest.mark.parametrize("loads", [False, True])
+def test_where_too_much_was_due_time_trails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: bool
+) -> None:
+    """Opened with more overdue than one call can do: no task starts before it is added."""
+    path = tmp_path / "jobs.db"
+    world, machine = on_a_machine(path)
+    world.set(lag=LagModel(miss=1, validation=15))
+    world.add_job(a_job(*(f"t{each}" for each in range(9))))
+    begun = world.now()
+    world._store.close()
+    machine.turn(3600)
+    monkeypatch.setattr(timeline, "_MOST", {False: 3, True: 3})
+    later = World(Store(path), machine)
+    if loads:
+        later.load([a_job("late", job_id="k")])
+    else:
+        later.add_tasks("j", [NewTask("late")])
+    job = "k" if loads else "j"
+    assert later.task(job, "late").created < begun + 90_000_000
+    for _ in range(9):
+        counts(later)
+    assert reported(later) == counts(later)
+    row = later.task(job, "late")
+    assert begun < row.created <= (row.started or 0)
+    assert row.started == begun + 90_000_000
+    assert later.task("j", "t8").ended == begun + 90_000_000
+    # Time has caught up.
+    assert later.terminate_job("j", None, anything).changed == microseconds(machine.time)
+
+
+def test_a_copy_of_long_ago_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restored on a machine with more overdue than one call can do, time trails there, too."""
+    world, machine = on_a_machine()
+    world.add_job(a_job(*(f"t{each}" for each in range(9))))
+    begun = world.now()
+    world.snapshot("s")
+    machine.turn(3600)
+    assert counts(world).succeeded == 9
+    monkeypatch.setattr(timeline, "_MOST", {False: 3, True: 3})
+    world.restore("s")
+    world.add_tasks("j", [NewTask("late")])
+    for _ in range(5):
+        counts(world)
+    row = world.task("j", "late")
+    assert (row.created < begun + 90_000_000, row.started) == (True, begun + 90_000_000)
 
 
 def test_a_scripted_clock_is_kept_in_the_store(tmp_path: Path) -> None:

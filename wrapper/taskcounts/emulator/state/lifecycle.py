@@ -82,12 +82,14 @@ class Lifecycle:
             most: After so many ends and starts of tasks it is enough for one transaction.
 
         Returns:
-            The moment that was reached.
+            The moment up to which everything has happened: the given one, or that of the last event.
         """
-        count = 0
+        count, last = 0, until
         while (at := self.next_event(since)) is not None and at <= until:
             if count >= most:
-                return since
+                return last
+            # What is overdue happens at its own time, which may be before what has happened already.
+            last = at
             since = max(since, at)
             if self.lag.next_pass(since - 1) == since:
                 self.lag.validate(since)

@@ -216,8 +216,19 @@ class Timeline:
         )
         self._clock = int(str(get("clock", microseconds(EPOCH))))
         self._next = 0
-        # A machine's clock may be put back, as in `_turn`; a scripted one begins again.
-        self._since = self._clock if self.scripted else max(self._since, self.now())
+        if self.scripted:
+            self._since = self._clock
+        elif not self._since:
+            # What was due while nobody was there may be more than one transaction's: time begins with that,
+            # and from then on it never jumps over what is still due.
+            self._since = min(self.now(), self._overdue())
+
+    def _overdue(self) -> int:
+        """Return when the first thing is due that hasn't happened; now or later if nothing is overdue."""
+        now, settings = self.now(), self._settings
+        with self._store.reading() as db:
+            due = Lifecycle(db, settings.lag, settings.seed, settings.settle).next_event(now)
+        return now if due is None else due
 
 
 def microseconds(time: datetime) -> int:
