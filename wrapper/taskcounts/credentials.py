@@ -13,7 +13,7 @@ import hmac
 import re
 from collections.abc import Awaitable, Mapping
 from typing import Any, NoReturn, Protocol, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 __all__ = ["AsyncTokenCredential", "BearerToken", "Credential", "SharedKey", "TokenCredential", "scope_for"]
 
@@ -72,6 +72,8 @@ def string_to_sign(
     Source: the page "Authenticate requests to the Azure Batch service", checked
     against signatures made by Microsoft's clients. That page's rule of a final
     newline is contradicted by its own example and by every client: there is none.
+    They all read a query as a form, where a plus sign stands for a blank; a link
+    to a next page may hold one.
     """
     path, _, query = target.partition("?")
     if "ocp-date" in headers and not date_counts:
@@ -81,8 +83,8 @@ def string_to_sign(
     lines.append(f"/{account}{path}")
     for part in sorted(filter(None, query.split("&")), key=lambda part: part.partition("=")[0].lower()):
         name, _, value = part.partition("=")
-        name = unquote(name)
-        lines.append(f"{name.lower() if fold_names else name}:{unquote(value)}")
+        name = unquote_plus(name)
+        lines.append(f"{name.lower() if fold_names else name}:{unquote_plus(value)}")
     return "\n".join(lines)
 
 

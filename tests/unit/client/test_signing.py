@@ -167,3 +167,11 @@ def test_immutable_and_never_pickled() -> None:
     with pytest.raises(TypeError, match="holds a secret and is not pickled"):
         pickle.dumps(KEY)
     assert repr(KEY) == str(KEY) == "SharedKey('myaccount', key=<hidden>)"
+
+
+def test_a_plus_sign_is_signed_as_a_blank() -> None:
+    """As azure-batch 14.2.0 signs a link that holds some: this signature is that of its SharedKeyAuth."""
+    target = "/jobs/job-1/tasks?$filter=state+eq+'active'&$skiptoken=a+b&api-version=2024-07-01.20.0"
+    signed = KEY.authorization("GET", target, {"ocp-date": "Thu, 01 Aug 2024 12:34:56 GMT"})
+    assert signed == "SharedKey myaccount:Fbko4aB6c6C7uG9fV7ouW02+G/OblkJ7/795crlF22U="
+    assert string_to_sign("GET", "/jobs?a+b=c+d&e=%2B", {}, "x").endswith("\na b:c d\ne:+")

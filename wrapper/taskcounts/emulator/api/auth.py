@@ -137,8 +137,8 @@ def _signable(call: Call, account: str) -> Iterator[str]:
         lengths = [{**without, "content-length": "0"}, without]
     targets = [call.target]
     if "+" in call.query:
-        # What reads a query as a form does signs a space, whatever was meant.
-        targets.append(f"{call.path}?{call.query.replace('+', '%20')}")
+        # Microsoft's clients read a query as a form and sign a space; others sign what is there.
+        targets.append(f"{call.path}?{call.query.replace('+', '%2B')}")
     for headers, target, folds, dates in product(lengths, targets, (True, False), (False, True)):
         yield string_to_sign(call.method, target, headers, account, fold_names=folds, date_counts=dates)
 
