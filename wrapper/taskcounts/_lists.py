@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 from taskcounts import _answers
 from taskcounts._steps import Ask, Question, Reply
@@ -19,6 +19,9 @@ from taskcounts_rest.api.tasks import task_list
 
 # A page has up to 1,000 items. Most have some 300 bytes; one that failed says why at any length.
 MAX_PAGE = 32 << 20
+
+# Answers name Microsoft-HTTPAPI, which takes no more than this for a request's line and headers together.
+MAX_LINK = 16 << 10
 
 _CHECKS = {
     name: _answers.compile_schema(contract.OPERATIONS[name].result)
@@ -45,12 +48,46 @@ class Page(NamedTuple):
     attempts: int
 
 
-def ask_tasks(endpoint: str, *, link: str | None = None, **options: Any) -> Ask[Page]:
+class Trail:
+    """The links that were followed through one list; finds a loop of any length in constant memory.
+
+    Brent's way: one link is kept and compared with those that follow. It is replaced after 1, 2, 4, 8 …
+    links, so in a loop the kept one soon is one of the loop's, and then comes again. A loop of n pages that
+    begins after m others is found within 2 max(m, n) + n + 1 links.
+    """
+
+    __slots__ = ("_kept", "_room", "_since")
+
+    def __init__(self) -> None:
+        self._kept: str | None = None
+        self._since = 0
+        self._room = 1
+
+    def follow(self, link: str | None) -> str | None:
+        """Return the link, None after the last page.
+
+        Raises:
+            Violation: The link was followed before.
+        """
+        if link is None:
+            return None
+        if link == self._kept:
+            raise _answers.Violation("odata.nextLink", "it leads to a page before: the list has no end")
+        self._since += 1
+        if self._since == self._room:
+            self._kept, self._since, self._room = link, 0, 2 * self._room
+        return link
+
+
+def ask_tasks(
+    endpoint: str, *, link: str | None = None, trail: Trail | None = None, **options: Any
+) -> Ask[Page]:
     """Return the question for a page of a job's tasks.
 
     Args:
         endpoint: The account's URL.
         link: The link of the page before, None for the first page.
+        trail: What follows the links of the whole list; a page that leads back is no answer.
         options: ``filter_``, ``select``, and ``maxresults``, 1 to 1,000 (the default).
     """
 
@@ -60,16 +97,18 @@ def ask_tasks(endpoint: str, *, link: str | None = None, **options: Any) -> Ask[
     def path(question: Question) -> str:
         return f"/jobs/{quote(question.job_id, safe='')}/tasks"
 
-    return Ask(parts, _CHECKS["Task_List"], _page(endpoint, path), MAX_PAGE)
+    return Ask(parts, _CHECKS["Task_List"], _page(endpoint, path, trail), MAX_PAGE)
 
 
-def ask_jobs(endpoint: str, *, link: str | None = None, **options: Any) -> Ask[Page]:
+def ask_jobs(
+    endpoint: str, *, link: str | None = None, trail: Trail | None = None, **options: Any
+) -> Ask[Page]:
     """Return the question for a page of the account's jobs; see ``ask_tasks``."""
 
     def parts(_: Question, **common: Any) -> dict[str, Any]:
         return _following(job_list._get_kwargs(**options, **common), link)
 
-    return Ask(parts, _CHECKS["Job_List"], _page(endpoint, lambda _: "/jobs"), MAX_PAGE)
+    return Ask(parts, _CHECKS["Job_List"], _page(endpoint, lambda _: "/jobs", trail), MAX_PAGE)
 
 
 def ask_job() -> Ask[dict[str, Any]]:
@@ -91,7 +130,7 @@ def _following(parts: dict[str, Any], link: str | None) -> dict[str, Any]:
     return parts if link is None else {**parts, "url": link, "params": {}}
 
 
-def _page(endpoint: str, path: Callable[[Question], str]) -> Callable[[Reply], Page]:
+def _page(endpoint: str, path: Callable[[Question], str], trail: Trail | None) -> Callable[[Reply], Page]:
     def build(reply: Reply) -> Page:
         doubts = _answers.find_doubts(reply.headers)
         if doubts and reply.strict:
@@ -99,29 +138,45 @@ def _page(endpoint: str, path: Callable[[Question], str]) -> Callable[[Reply], P
         link = reply.body.get("odata.nextLink")
         if link is not None:
             link = _checked_link(link, endpoint, path(reply.question))
+            if trail is not None:
+                trail.follow(link)
         return Page(reply.body["value"], link, doubts, reply.headers, reply.attempt)
 
     return build
 
 
 def _checked_link(link: str, endpoint: str, path: str) -> str:
-    """Return the path and query of a link; raise Violation if it leads elsewhere."""
+    """Return the path and query of a link, as they came; raise Violation if it leads elsewhere."""
     ours = urlsplit(endpoint)
+    # What is sent has to be what was checked: nothing here that one reader of URLs drops, and
+    # another one doesn't.
+    sound = link.isascii() and link.isprintable() and not set(link) & set(" \\#")
     try:
         theirs = urlsplit(link)
         same = (
-            theirs.scheme == ours.scheme
-            and (theirs.hostname or "").lower() == (ours.hostname or "").lower()
-            and (theirs.port or _PORTS[ours.scheme]) == (ours.port or _PORTS[ours.scheme])
+            sound
+            and theirs.scheme == ours.scheme
             and theirs.username is None
-            and link.isascii()
-            and link.isprintable()
-            and " " not in link
+            and theirs.hostname == (ours.hostname or "").lower()
+            and _port(theirs) == _port(ours)
         )
     except ValueError:
         same = False
     if not same:
-        raise _answers.Violation("odata.nextLink", "it leads to another server, which gets nothing from us")
-    if unquote(theirs.path).lower() != unquote(path).lower():
+        raise _answers.Violation(
+            "odata.nextLink", "it is no URL of the same server; no other one gets anything from us"
+        )
+    if len(link) > MAX_LINK:
+        raise _answers.Violation("odata.nextLink", f"it is longer than {MAX_LINK:,} characters")
+    if _segments(theirs.path) != _segments(path):
         raise _answers.Violation("odata.nextLink", "it leads to another list")
-    return f"{theirs.path}?{theirs.query}"
+    return f"{theirs.path}?{theirs.query}" if theirs.query else theirs.path
+
+
+def _port(url: SplitResult) -> int:
+    return _PORTS[url.scheme] if url.port is None else url.port
+
+
+def _segments(path: str) -> list[bytes]:
+    """Return what a path names, however it is encoded and in any case; an encoded slash parts nothing."""
+    return [unquote_to_bytes(segment).lower() for segment in path.split("/")]
