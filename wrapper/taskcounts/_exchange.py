@@ -1,6 +1,6 @@
 """The one flow from a question to a value or an error, for sync and async alike.
 
-`exchange` is a generator: it says what to do next (fetch a token, send a request, pause),
+`exchange` is a generator: it says what to do next (wait for leave, fetch a token, send, pause),
 is sent what came of it, and returns what the operation makes of the answer. It does no I/O,
 never sleeps, and reads the clock only through `Settings`. `_transport` runs it.
 """
@@ -11,19 +11,25 @@ import logging
 import re
 from collections.abc import Generator
 from email.utils import format_datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import quote, urlencode, urlsplit
+
+from attrs import evolve
 
 from taskcounts import _answers
 from taskcounts._steps import (
+    Admit,
     Answer,
     Ask,
     Exchange,
     Failure,
     FetchToken,
+    Gate,
+    NoPlace,
     NoToken,
     Outcome,
     Pause,
+    Place,
     Question,
     Reply,
     Request,
@@ -46,7 +52,7 @@ from taskcounts.errors import (
     causes_of,
     one_line,
 )
-from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, retry_after_seconds
+from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, RetryPolicy, retry_after_seconds
 from taskcounts_rest.types import UNSET
 
 T = TypeVar("T")
@@ -58,30 +64,46 @@ _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 USER_AGENT = f"taskcounts/{__version__}"
 
 
-def exchange(settings: Settings, ask: Ask[T], question: Question) -> Exchange[T]:
-    """Ask until there is a value to return or an error to raise."""
+def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place | None = None) -> Exchange[T]:
+    """Ask until there is a value to return or an error to raise.
+
+    Where the settings have a gate, each attempt waits there for a place, and gives it back before any pause.
+    ``place`` is one that the caller has got already, for the first attempt.
+    """
     clock = settings.clock
     ends = clock.monotonic() + question.deadline
     attempt = 0
     failed = _unsent(question)
     while True:
         attempt += 1
-        # Date and authorization belong to this attempt alone: the service refuses old ones.
-        request = _stamp(settings, ask, question)
-        yield from _authorize(settings, question, request, attempt, ends)
-        if clock.monotonic() >= ends:
-            # A pause or a credential took longer than it should have.
-            raise _out_of_time(failed, question, None)
-        outcome = yield Send(request, min(clock.monotonic() + question.timeout, ends), ask.limit)
-        assert isinstance(outcome, Answer | Failure)  # noqa: S101 - drivers answer Send with these alone.
-        judged = _judge(settings, ask, question, request=request, attempt=attempt, outcome=outcome)
-        if not isinstance(judged, TaskCountsError):
-            _log(question, attempt, "200", None)
-            return judged
-        failed = judged
-        again = _worth_asking_again(judged, outcome)
-        wish = judged.retry_after if isinstance(judged, ServiceError) else None
-        pause = settings.retry.pause_after(attempt, wish, clock.draw()) if again else None
+        if settings.gate is not None and place is None:
+            place = yield from _admission(settings, settings.gate, question, failed, ends)
+        status, rest = None, 0.0
+        try:
+            # Date and authorization belong to this attempt alone: the service refuses old ones.
+            request = _stamp(settings, ask, question)
+            yield from _authorize(settings, question, request, attempt, ends)
+            if clock.monotonic() >= ends:
+                # A pause or a credential took longer than it should have.
+                raise _out_of_time(failed, question, None)
+            outcome = yield Send(request, min(clock.monotonic() + question.timeout, ends), ask.limit)
+            assert isinstance(outcome, Answer | Failure)  # noqa: S101 - drivers answer Send with these alone.
+            status = outcome.status if isinstance(outcome, Answer) else None
+            judged = _judge(settings, ask, question, request=request, attempt=attempt, outcome=outcome)
+            if not isinstance(judged, TaskCountsError):
+                _log(question, attempt, "200", None)
+                return judged
+            failed = judged
+            again = _worth_asking_again(judged, outcome)
+            wish = judged.retry_after if isinstance(judged, ServiceError) else None
+            draw = clock.draw() if again else 0.0
+            pause = settings.retry.pause_after(attempt, wish, draw) if again else None
+            # The others leave a busy service alone even where this exchange asks no more.
+            rest = _rest(settings.retry, attempt, wish, draw)
+        finally:
+            if place is not None:
+                place.give_back(status, rest)
+                place = None
         left = ends - clock.monotonic()
         # Nobody waits for more than a year, and no clock can.
         fits = pause is not None and pause < min(left, LONGEST)
@@ -91,6 +113,26 @@ def exchange(settings: Settings, ask: Ask[T], question: Question) -> Exchange[T]
         if pause is None or not fits:
             raise _out_of_time(judged, question, pause, left)
         yield Pause(pause)
+
+
+def _admission(
+    settings: Settings, gate: Gate, question: Question, failed: TaskCountsError, ends: float
+) -> Generator[Step, Outcome, Place]:
+    """Return a place for one attempt, or raise what failed so far if there is none in time."""
+    outcome = yield Admit(gate, ends, again=failed.attempts > 0)
+    if isinstance(outcome, NoPlace):
+        raise _out_of_time(failed, question, outcome.rest or None, ends - settings.clock.monotonic())
+    return cast(Place, outcome)
+
+
+def _rest(retry: RetryPolicy, attempt: int, wish: float | None, draw: float) -> float:
+    """Return for how long a busy service is left alone by all: as it asks, else as long as we would pause.
+
+    What asks for more than a year means something else, and must not silence a client for good.
+    """
+    if wish is not None and wish <= LONGEST:
+        return wish
+    return evolve(retry, max_attempts=attempt + 1).pause_after(attempt, None, draw) or 0.0
 
 
 def _unsent(question: Question) -> TaskCountsError:

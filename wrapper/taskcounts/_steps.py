@@ -37,8 +37,29 @@ class Clock(Protocol):
         ...
 
 
+class Place(Protocol):
+    """Leave to send one request. Whoever has it gives it back, once."""
+
+    def give_back(self, status: int | None, rest: float) -> None:
+        """Say what came of the request.
+
+        Args:
+            status: The answer's status, None if there was none.
+            rest: For how many seconds a service that is busy is to be left alone.
+        """
+        ...
+
+
+class Gate(Protocol):
+    """Decides when one more request may be sent."""
+
+    def admit(self, until: float, again: bool) -> Any:
+        """Return a Place as soon as there is one, or a NoPlace; an asynchronous gate is awaited."""
+        ...
+
+
 class Settings(NamedTuple):
-    """What stays the same over all exchanges of a client."""
+    """What stays the same over all exchanges of a client; ``gate`` is what its requests wait at, if any."""
 
     endpoint: str
     credential: SharedKey | BearerToken | TokenCredential | AsyncTokenCredential
@@ -46,6 +67,7 @@ class Settings(NamedTuple):
     retry: RetryPolicy
     strict: bool
     clock: Clock
+    gate: Gate | None = None
 
     def __repr__(self) -> str:
         # A credential of somebody else's may show anything in its own repr.
@@ -133,6 +155,23 @@ class Pause(NamedTuple):
     seconds: float
 
 
+class Admit(NamedTuple):
+    """Wait for leave to send a request, until some moment; the outcome is a Place or a NoPlace.
+
+    ``again`` marks the further attempts of an exchange: who was refused comes before who wasn't yet.
+    """
+
+    gate: Gate
+    until: float
+    again: bool
+
+
+class NoPlace(NamedTuple):
+    """There was no leave in time; ``rest`` is for how many seconds nobody may send at all."""
+
+    rest: float
+
+
 class NoToken(NamedTuple):
     """The credential failed, or was too slow."""
 
@@ -171,6 +210,6 @@ class Failure(NamedTuple):
         return f"Failure({type(self.error).__name__})"
 
 
-Step = FetchToken | Send | Pause
-Outcome = BearerToken | NoToken | Answer | Failure | None
+Step = FetchToken | Send | Pause | Admit
+Outcome = BearerToken | NoToken | Answer | Failure | Place | NoPlace | None
 Exchange = Generator[Step, Outcome, T]

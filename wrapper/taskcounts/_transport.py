@@ -18,6 +18,7 @@ import httpx
 
 from taskcounts._connection import Connection
 from taskcounts._steps import (
+    Admit,
     Answer,
     Clock,
     Exchange,
@@ -94,10 +95,15 @@ def run(flow: Exchange[T], engine: Engine, clock: SyncClock) -> T:
             elif isinstance(step, Pause):
                 clock.sleep(step.seconds)
                 outcome = None
+            elif isinstance(step, Admit):
+                outcome = step.gate.admit(step.until, step.again)
             else:
                 outcome = _fetch_token(step)
     except StopIteration as end:
         return cast(T, end.value)
+    finally:
+        # Whatever ended it: a flow that holds a place gives it back now.
+        flow.close()
 
 
 async def run_async(flow: Exchange[T], engine: AsyncEngine, clock: AsyncClock) -> T:
@@ -113,10 +119,15 @@ async def run_async(flow: Exchange[T], engine: AsyncEngine, clock: AsyncClock) -
             elif isinstance(step, Pause):
                 await clock.sleep_async(step.seconds)
                 outcome = None
+            elif isinstance(step, Admit):
+                outcome = await step.gate.admit(step.until, step.again)
             else:
                 outcome = await _fetch_token_async(step, step.until - clock.monotonic())
     except StopIteration as end:
         return cast(T, end.value)
+    finally:
+        # Whatever ended it: a flow that holds a place gives it back now.
+        flow.close()
 
 
 def _fetch_token(step: FetchToken) -> BearerToken | NoToken:

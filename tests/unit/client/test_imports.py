@@ -21,6 +21,7 @@ LAYERS = [
     "_answers _steps _arguments _timed",
     "_exchange _transport _counts _lists",
     "_listing",
+    "_client",
     "client",
     "__init__",
 ]

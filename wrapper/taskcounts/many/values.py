@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from taskcounts.errors import TaskCountsError
-from taskcounts.snapshot import Snapshot
+from taskcounts.snapshot import Inconsistency, Snapshot
 
 __all__ = ["JobResult", "ListedJob"]
 
@@ -33,7 +33,10 @@ class ListedJob:
         job_id: Its id.
         state: Its own state, in lower case: active, disabling, disabled, enabling, terminating,
             completed, deleting, or one that the service has come to know since.
+        inconsistencies: Signs that the page which named it isn't the service's to our request, or isn't
+            fresh. Empty is the rule; otherwise don't rely on the list.
     """
 
     job_id: str
     state: str
+    inconsistencies: tuple[Inconsistency, ...] = ()

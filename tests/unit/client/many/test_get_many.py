@@ -1,0 +1,343 @@
+"""Where many jobs stand: results, errors, limits and refusals, with either client."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from many_jobs import Many, by_id, ids
+from support import BUSY, COUNTS, ENDPOINT, KEY, FakeClock, Script, Server, always, answer, error
+from taskcounts import (
+    ContractViolation,
+    DeadlineExceeded,
+    JobNotFound,
+    RetryPolicy,
+    ServiceBusy,
+    ServiceUnreachable,
+    SharedKey,
+    TaskCountsClient,
+)
+from taskcounts.emulator import Emulator
+
+
+def handle(request: httpx.Request) -> httpx.Response:
+    """Answer with the number in the job's id; there is no job-13."""
+    job_id = request.url.path.split("/")[2]
+    number = int(job_id.removeprefix("job-"))
+    if number == 13:
+        return error(404, "JobNotFound").response()
+    counts = {**COUNTS["taskCounts"], "active": number}
+    reply = answer({**COUNTS, "taskCounts": counts}, client_request_id=request.headers["client-request-id"])
+    return reply.response()
+
+
+def test_each_job_has_an_outcome_of_its_own(many: Many) -> None:
+    """Each job gives its own counts or its own error, and none is lost."""
+    results = many(handle, ids(50), concurrency=8)
+    assert len(results) == 50
+    found = by_id(results)
+    assert set(found) == set(ids(50))
+    for n in range(50):
+        result = found[f"job-{n}"]
+        if n == 13:
+            assert result.snapshot is None
+            assert isinstance(result.error, JobNotFound)
+            assert result.error.job_id == "job-13"
+        else:
+            assert result.error is None
+            assert result.snapshot is not None
+            assert (result.snapshot.job_id, result.snapshot.task_counts.active) == (f"job-{n}", n)
+    requests = {result.snapshot.client_request_id for result in results if result.snapshot}
+    assert len(requests) == 49
+
+
+def test_nothing_to_ask(many: Many) -> None:
+    """No jobs give no results."""
+    assert many(handle, []) == []
+
+
+def test_twice_given_is_twice_asked(many: Many) -> None:
+    """An id that is given twice is asked for twice."""
+    script = Script(answer())
+    assert len(many(script, ["a", "a"])) == 2
+    assert len(script.requests) == 2
+
+
+@pytest.mark.parametrize("source", [iter, tuple, set, dict.fromkeys])
+def test_where_ids_come_from(many: Many, source: Callable[[list[str]], Any]) -> None:
+    """Ids come from whatever can be iterated over."""
+    assert len(many(handle, source(ids(5)))) == 5
+
+
+@pytest.mark.parametrize("wrong", ["job-1", b"job-1", 5, None])
+def test_no_ids(many: Many, wrong: Any) -> None:
+    """A string is no list of ids, though its letters are ids; nothing is sent."""
+    script = Script(answer())
+    with pytest.raises(TypeError, match="job_ids must be several job ids, such as a list, not"):
+        many(script, wrong, take=0)
+    assert script.requests == []
+
+
+def test_what_is_no_job_id(many: Many) -> None:
+    """What is no job id has an error as its result, without a request; the others go on."""
+    script = Script(answer())
+    results = by_id(many(script, ["a", "../b", "", 5, "c"]))
+    assert {job_id for job_id, result in results.items() if result.error is None} == {"a", "c"}
+    assert isinstance(results["../b"].error, ValueError)
+    assert isinstance(results[""].error, ValueError)
+    assert isinstance(results[5].error, TypeError)  # type: ignore[index]
+    assert len(script.requests) == 2
+
+
+def test_arguments(many: Many) -> None:
+    """Wrong arguments are refused at once, before any request and before any id is read."""
+    script = Script(answer())
+
+    def unread() -> Iterator[str]:
+        raise AssertionError
+        yield
+
+    wrongs: list[tuple[dict[str, Any], type[Exception], str]] = [
+        ({"concurrency": 0}, ValueError, "concurrency is 0; give 1 to 100"),
+        ({"concurrency": 101}, ValueError, "concurrency is 101"),
+        ({"concurrency": "2"}, TypeError, "concurrency must be an int"),
+        ({"deadline": 0}, ValueError, "deadline is 0"),
+        ({"deadline": "1"}, TypeError, "deadline must be"),
+        ({"timeout": -1}, ValueError, "timeout is -1"),
+        ({"service_timeout": 31}, ValueError, "service_timeout is 31"),
+        ({"progress": 3}, TypeError, "progress must be a function, not int"),
+        ({"client": {"concurrency": 0}}, ValueError, "concurrency is 0"),
+    ]
+    for options, kind, text in wrongs:
+        with pytest.raises(kind, match=text):
+            many(script, unread(), take=0, **options)
+    client = many.client_type(ENDPOINT, KEY, transport=httpx.MockTransport(script))
+    client._closed = True
+    with pytest.raises(RuntimeError, match="the client is closed"):
+        client.get_many(["a"])
+    assert script.requests == []
+
+
+def test_nothing_happens_before_the_first_result_is_wanted(many: Many) -> None:
+    """No request and no thread, and no id is read."""
+    script, read = Script(answer()), []
+    threads = threading.active_count()
+    assert many(script, (read.append(each) or each for each in ids(5)), take=0) == []  # type: ignore[func-returns-value]
+    assert (read, script.requests, threading.active_count()) == ([], [], threads)
+
+
+def test_ids_are_read_as_needed(many: Many) -> None:
+    """An endless iterator is read a few ids ahead of the results, no more."""
+    read: list[str] = []
+
+    def endless() -> Iterator[str]:
+        while True:
+            read.append(f"job-{len(read)}")
+            yield read[-1]
+
+    results = many(Script(answer()), endless(), concurrency=4, take=20)
+    assert len(results) == 20
+    assert 20 <= len(read) <= 20 + 4 + 5
+
+
+def test_iterator_that_fails(many: Many) -> None:
+    """What an iterator raises is raised after the results of what it gave before."""
+
+    def broken() -> Iterator[str]:
+        yield from ids(10)
+        raise OSError("the disk is gone")
+
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        many(handle, broken(), concurrency=3, progress=lambda *so_far: seen.append(so_far))
+    assert seen == [(n, 0) for n in range(1, 11)]
+
+
+def test_progress(many: Many) -> None:
+    """After each result progress is told how many there are, and how many are errors."""
+    told: list[tuple[int, int]] = []
+    results = many(handle, [*ids(20), "no id"], concurrency=4, progress=lambda *both: told.append(both))
+    assert [done for done, _ in told] == list(range(1, 22))
+    errors = [result.error is not None for result in results]
+    assert [failed for _, failed in told] == [sum(errors[: n + 1]) for n in range(21)]
+    assert told[-1] == (21, 2)
+
+
+def test_progress_that_raises(many: Many) -> None:
+    """What progress raises ends the call, and the client can be used again."""
+
+    def stop(done: int, _: int) -> None:
+        if done == 3:
+            raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        many(handle, ids(1000), progress=stop)
+
+
+def test_bugs_stay_bugs(many: Many) -> None:
+    """What is no TaskCountsError is raised, and isn't a result."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        many(handler, ids(5))
+
+
+def test_limits_of_each_request(many: Many) -> None:
+    """The limits of each request are passed on; each job has the client's deadline."""
+    script, clock = Script(BUSY), FakeClock()
+    results = many(
+        script, ["a"], timeout=3, service_timeout=7, client={"clock": clock, "deadline": 1.2}, deadline=500
+    )
+    assert script.requests[0].url.params["timeout"] == "7"
+    # Half a second fits into the client's deadline, one more second doesn't.
+    assert clock.pauses == [0.5]
+    assert isinstance(results[0].error, ServiceBusy)
+
+
+def test_deadline_of_all(many: Many, clock: FakeClock) -> None:
+    """What isn't asked for within the deadline of all ends with an error each: nothing is lost."""
+
+    def slow(request: httpx.Request) -> httpx.Response:
+        clock.pass_by(10)
+        return handle(request)
+
+    results = many(slow, ids(100), concurrency=1, client={"clock": clock}, deadline=35)
+    late = [result for result in results if isinstance(result.error, DeadlineExceeded)]
+    assert len(results) == 100
+    assert len(late) == 96
+    first = late[0].error
+    assert isinstance(first, DeadlineExceeded)
+    assert first.attempts == 0
+    assert str(first) == (
+        f"job '{late[0].job_id}': not asked for: the deadline of 35 s for all jobs ends before (0 attempts)"
+    )
+
+
+def test_deadline_of_all_cuts_that_of_each(many: Many, clock: FakeClock) -> None:
+    """No job goes on beyond the deadline of all, nor waits for a pause that doesn't fit into it."""
+    script = Script(answer(b"", 500))
+    results = many(script, ["a"], client={"clock": clock}, deadline=1)
+    assert clock.pauses == [0.5]
+    assert "the next attempt would wait 1 s, the deadline leaves 0.5 s" in str(results[0].error)
+
+
+def test_busy_service_is_left_alone_by_all(many: Many, clock: FakeClock) -> None:
+    """A Retry-After of one job holds up all, and takes nothing from the deadlines of those not asked for."""
+    starts: list[float] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        starts.append(clock.seconds)
+        if len(starts) == 1:
+            return error(429, "TooManyRequests", retry_after="300").response()
+        return handle(request)
+
+    results = many(handler, ids(3), concurrency=1, client={"clock": clock, "deadline": 120})
+    # The one that was refused can't wait for so long; the others are asked for after that.
+    assert [type(result.error) for result in results] == [ServiceBusy, type(None), type(None)]
+    assert starts == [1000, 1300, 1300]
+
+
+def test_busy_beyond_the_deadline_of_all(many: Many, clock: FakeClock) -> None:
+    """Where the service asks for more than is left for all, they end at once, and the error says why."""
+    script = Script(error(429, "TooManyRequests", retry_after="300"))
+    results = many(script, ids(3), concurrency=1, client={"clock": clock}, deadline=200)
+    assert [type(result.error) for result in results] == [ServiceBusy, DeadlineExceeded, DeadlineExceeded]
+    assert str(results[1].error) == (
+        "job 'job-1': not asked for: the deadline of 200 s for all jobs ends before; "
+        "the service is busy, and asked to be left alone for 300.0 s (0 attempts)"
+    )
+    assert len(script.requests) == 1
+
+
+def test_client_of_limited_concurrency(many: Many) -> None:
+    """A client's own limit holds for get_many as well."""
+    lock, under_way, most = threading.Lock(), 0, 0
+
+    def count(request: httpx.Request) -> httpx.Response:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        response = handle(request)
+        with lock:
+            under_way -= 1
+        return response
+
+    assert len(many(count, ids(60), concurrency=16, client={"concurrency": 2})) == 60
+    assert most <= 2
+
+
+def test_answers_that_cannot_be_trusted(many: Many) -> None:
+    """An answer that breaks the contract is an error of its job alone."""
+
+    def odd(request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/jobs/job-3/"):
+            return answer(b"{}").response()
+        return handle(request)
+
+    results = by_id(many(odd, ids(6)))
+    assert isinstance(results["job-3"].error, ContractViolation)
+    assert sum(result.error is not None for result in results.values()) == 1
+
+
+def test_against_the_emulator(many: Many) -> None:
+    """Over sockets, with an emulator that throttles now and then: every job's true counts."""
+    with Emulator(scripted=True, seed=3) as emulator:
+        for n in range(60):
+            emulator.add_job(f"job-{n}", n)
+        emulator.fault("throttled", operation="Job_GetTaskCounts", probability=0.2, retry_after=0)
+        emulator.fault("reset", operation="Job_GetTaskCounts", probability=0.05)
+        policy = RetryPolicy(max_attempts=20, first_pause=0.001, max_pause=0.001)
+        client = {"credential": SharedKey(emulator.account, emulator.key), "retry": policy}
+        results = by_id(many(emulator.endpoint, [*ids(60), "none"], client=client))
+        assert len(results) == 61
+        assert isinstance(results.pop("none").error, JobNotFound)
+        for job_id, result in results.items():
+            assert result.snapshot is not None
+            assert result.snapshot.total == int(job_id.removeprefix("job-"))
+
+
+def test_unreachable(many: Many, serve: Callable[..., Server]) -> None:
+    """A server that hangs up gives each job its own error."""
+    server = serve(always(answer(b"", 500)))
+    server.close()
+    results = many(server.url, ids(20), client={"retry": RetryPolicy(max_attempts=1)})
+    assert len(results) == 20
+    for result in results:
+        assert isinstance(result.error, ServiceUnreachable)
+        assert result.error.job_id == result.job_id
+
+
+def test_memory_is_flat(many: Many) -> None:
+    """However many jobs there are, what is kept of them is of one and the same size."""
+    sizes: dict[int, int] = {}
+
+    def look(done: int, _: int) -> None:
+        if done in (300, 1500):
+            gc.collect()
+            sizes[done] = len(gc.get_objects())
+
+    reply = answer()
+    transport = httpx.MockTransport(lambda _: reply.response())
+    job_ids = (f"job-{n}" for n in range(1600))
+
+    async def main() -> None:
+        async with many.client_type(ENDPOINT, KEY, transport=transport) as client:
+            async for _ in client.get_many(job_ids, progress=look):
+                pass
+
+    if many.awaits:
+        asyncio.run(main())
+    else:
+        with TaskCountsClient(ENDPOINT, KEY, transport=transport) as client:
+            deque(client.get_many(job_ids, progress=look), maxlen=0)
+    assert sizes[1500] < sizes[300] + 600

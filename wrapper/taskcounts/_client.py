@@ -1,0 +1,262 @@
+"""What both clients have in common: checked arguments, and what holds the parts together; no policy."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import uuid
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, Self, TypeVar
+
+import httpx
+
+from taskcounts._arguments import (
+    check_credential,
+    check_endpoint,
+    check_guid,
+    check_job_id,
+    check_seconds,
+    check_service_timeout,
+    check_token_channel,
+)
+from taskcounts._clock import SYSTEM_CLOCK
+from taskcounts._connection import Reach, connection
+from taskcounts._counts import COUNTS
+from taskcounts._exchange import exchange
+from taskcounts._steps import Exchange, Gate, Question, Settings
+from taskcounts._transport import AsyncClock, AsyncHttpxEngine, HttpxEngine, SyncClock
+from taskcounts.credentials import (
+    AsyncTokenCredential,
+    Credential,
+    SharedKey,
+    scope_for,
+)
+from taskcounts.retry import RetryPolicy
+from taskcounts.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from taskcounts.many.asking import Plan as ManyPlan
+    from taskcounts.many.listing import Listing
+    from taskcounts.waiting.plan import Plan
+
+# One attempt may take a little longer than the 30 s that the service gives itself.
+DEFAULT_TIMEOUT = 35.0
+DEFAULT_DEADLINE = 120.0
+
+# A wait goes on over this many questions in a row without a trustworthy answer, each with its own retries.
+DEFAULT_MAX_FAILURES = 10
+
+DEFAULT_CONCURRENCY = 16
+
+# What the az CLI reads.
+ENVIRONMENT = ("AZURE_BATCH_ACCOUNT", "AZURE_BATCH_ENDPOINT", "AZURE_BATCH_ACCESS_KEY")
+
+
+class AnyClock(SyncClock, AsyncClock, Protocol):
+    """What stands behind a client's ``clock``."""
+
+
+SomeTransport = TypeVar("SomeTransport", httpx.BaseTransport, httpx.AsyncBaseTransport)
+SomeEngine = TypeVar("SomeEngine", HttpxEngine, AsyncHttpxEngine)
+
+
+class Client(Generic[SomeTransport, SomeEngine]):
+    """What both clients have in common: all but the waiting."""
+
+    _awaits: ClassVar[bool]
+    _engine_type: ClassVar[Any]
+
+    def __init__(
+        self,
+        endpoint: str,
+        credential: Credential | AsyncTokenCredential,
+        *,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen.
+        timeout: float = DEFAULT_TIMEOUT,
+        deadline: float = DEFAULT_DEADLINE,
+        strict: bool = False,
+        scope: str | None = None,
+        allow_token_over_http: bool = False,
+        proxy: str | None = None,
+        verify: ssl.SSLContext | str | os.PathLike[str] | None = None,
+        trust_env: bool = True,
+        transport: SomeTransport | None = None,
+        concurrency: int | None = None,
+        clock: AnyClock = SYSTEM_CLOCK,
+    ) -> None:
+        """Make a client for one account. Nothing is sent yet.
+
+        Args:
+            endpoint: The account's URL, such as ``https://myaccount.westeurope.batch.azure.com``.
+                Without a scheme, https is meant.
+            credential: A SharedKey, a BearerToken, or a credential object of azure-identity.
+            retry: How often to ask, and how long to pause in between.
+            timeout: Seconds that one attempt may take as a whole: to connect, send, wait and read.
+            deadline: Seconds that a call may take as a whole, over all attempts and pauses.
+            strict: Raise ContractViolation for an answer whose numbers contradict each other,
+                instead of reporting that in ``Snapshot.inconsistencies``.
+            scope: The scope to ask of a token credential; by default that of the endpoint's cloud.
+            allow_token_over_http: Send a bearer token over plain http to this machine's
+                loopback interface (an emulator). To other hosts it is never sent without TLS.
+            proxy: The URL of a proxy; by default what the environment names for the endpoint.
+            verify: What certificates to trust: an ssl.SSLContext, or the path of a PEM file or
+                of a hashed folder; by default SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE
+                of the environment, else the list that comes with httpx.
+            trust_env: Whether proxies and certificates are looked up in the environment.
+            transport: An httpx transport to send over; it takes the place of ``proxy``,
+                ``verify`` and ``trust_env``, and is closed with the client. The deadline then
+                can't cut a synchronous read that the transport makes short of its own timeouts.
+            concurrency: How many requests of this client may be under way at once, 1 to 100, over all
+                threads or tasks; the others wait, on their own deadlines. When the service throttles,
+                all wait together and fewer are sent at once, until it recovers: see
+                `taskcounts.many.window`. By default there is no limit but for ``get_many``.
+            clock: Time, sleep and chance, for tests.
+
+        Raises:
+            ValueError: An argument can't be used; the message says why and holds no secret.
+            TypeError: An argument is of the wrong type.
+        """
+        if isinstance(credential, str | bytes):
+            # A key or token as it is: no frame of ours is to show it.
+            del credential
+            raise TypeError(
+                "credential must be a SharedKey, a BearerToken or a credential object of azure-identity, "
+                "not a str; wrap a token in BearerToken, or a key in SharedKey"
+            )
+        reach = Reach(proxy, verify, trust_env)
+        # An error reporter that prints local variables must not find its password here.
+        del proxy
+        self._endpoint = check_endpoint(endpoint)
+        self._timeout = check_seconds("timeout", timeout)
+        self._deadline = check_seconds("deadline", deadline)
+        if not isinstance(retry, RetryPolicy):
+            raise TypeError(f"retry must be a RetryPolicy, not {type(retry).__name__}")
+        check_credential(credential, awaits=self._awaits)
+        if not isinstance(credential, SharedKey):
+            check_token_channel(self._endpoint, allow_token_over_http, reach)
+        scope = scope_for(self._endpoint) if scope is None else scope
+        gate = None if concurrency is None else self._gate(concurrency, clock)
+        self._settings = Settings(self._endpoint, credential, scope, retry, strict, clock, gate)
+        self._clock = clock
+        self._closed = False
+        self._engine: SomeEngine = (
+            self._engine_type(transport)
+            if transport is not None
+            else self._engine_type.over(connection(self._endpoint, reach))
+        )
+
+    @classmethod
+    def from_environment(cls, **options: Any) -> Self:
+        """Return a client for the account that the environment names.
+
+        Reads AZURE_BATCH_ACCOUNT, AZURE_BATCH_ENDPOINT and AZURE_BATCH_ACCESS_KEY, as the az CLI does.
+
+        Args:
+            **options: The client's keyword arguments, passed on. With ``credential``,
+                only AZURE_BATCH_ENDPOINT is read.
+
+        Raises:
+            ValueError: A variable is missing or can't be used; the message names it.
+        """
+        credential = options.pop("credential", None)
+        needed = ENVIRONMENT if credential is None else ("AZURE_BATCH_ENDPOINT",)
+        missing = [name for name in needed if not os.environ.get(name)]
+        if missing:
+            verb = "is" if len(missing) == 1 else "are"
+            named = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+            raise ValueError(f"{named} {verb} not set in the environment")
+        try:
+            endpoint = check_endpoint(os.environ["AZURE_BATCH_ENDPOINT"])
+        except ValueError as error:
+            raise ValueError(f"AZURE_BATCH_ENDPOINT: {error}") from None
+        if credential is None:
+            try:
+                credential = SharedKey(
+                    os.environ["AZURE_BATCH_ACCOUNT"], os.environ["AZURE_BATCH_ACCESS_KEY"]
+                )
+            except ValueError as error:
+                raise ValueError(f"AZURE_BATCH_ACCOUNT or AZURE_BATCH_ACCESS_KEY: {error}") from None
+        try:
+            return cls(endpoint, credential, **options)
+        except BaseException:
+            # A proxy's URL may hold a password, which this frame is not to show.
+            options.clear()
+            raise
+
+    def _question(self, job_id: str, *limits: Any) -> Question:
+        """Return a question about a job; see _listed for its limits."""
+        return self._listed(*limits)._replace(job_id=check_job_id(job_id))
+
+    def _listed(
+        self,
+        service_timeout: int | None,
+        timeout: float | None,
+        deadline: float | None,
+        client_request_id: str | uuid.UUID | None = None,
+    ) -> Question:
+        """Return a question about no single job, with the client's limits where none are given."""
+        if self._closed:
+            raise RuntimeError("the client is closed; make a new one")
+        return Question(
+            job_id="",
+            service_timeout=check_service_timeout(service_timeout),
+            timeout=self._timeout if timeout is None else check_seconds("timeout", timeout),
+            deadline=self._deadline if deadline is None else check_seconds("deadline", deadline),
+            client_request_id=check_guid(client_request_id),
+        )
+
+    def _counting(self, question: Question, verify: bool) -> Exchange[Snapshot]:
+        if not verify:
+            return exchange(self._settings, COUNTS, question)
+        from taskcounts._listing import verified_counts  # noqa: PLC0415 - most callers never list.
+
+        return verified_counts(self._settings, question)
+
+    def _waiting(
+        self,
+        job_id: str,
+        until: str,
+        service_timeout: int | None,
+        timeout: float | None,
+        **limits: Any,
+    ) -> tuple[Question, Plan]:
+        from taskcounts.waiting.plan import make_plan  # noqa: PLC0415 - most callers never wait.
+
+        return self._question(job_id, service_timeout, timeout, None), make_plan(until, **limits)
+
+    @classmethod
+    def _gate(cls, concurrency: int, clock: Any) -> Gate:
+        from taskcounts.many.gate import TaskGate, ThreadGate  # noqa: PLC0415 - most clients have none.
+        from taskcounts.many.window import check_concurrency  # noqa: PLC0415
+
+        return (TaskGate if cls._awaits else ThreadGate)(check_concurrency(concurrency), clock)
+
+    def _many(
+        self,
+        service_timeout: int | None,
+        timeout: float | None,
+        **options: Any,
+    ) -> ManyPlan:
+        from taskcounts.many.asking import make_plan  # noqa: PLC0415 - most callers ask for one job.
+
+        question = self._listed(service_timeout, timeout, None)
+        return make_plan(self._settings, question, make_gate=self._gate, **options)
+
+    def _listing(self, filter_: str | None, *limits: Any) -> Listing:
+        from taskcounts.many.listing import Listing, check_filter  # noqa: PLC0415 - most callers list nothing.
+
+        return Listing(self._settings, self._listed(*limits), check_filter(filter_))
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that requests go to, without a slash at its end."""
+        return self._endpoint
+
+    def __repr__(self) -> str:
+        # An error reporter may ask for it while the constructor refuses its arguments.
+        settings = getattr(self, "_settings", "Settings()")
+        return type(self).__name__ + repr(settings).strip("'").removeprefix("Settings")
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} holds connections and is not pickled; make it where it is used"
+        )

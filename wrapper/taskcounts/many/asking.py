@@ -1,0 +1,128 @@
+"""What asking for many jobs is made of, for threads and tasks alike: arguments, one job's flow, the tally."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import Any, NamedTuple, TypeVar, cast
+from uuid import uuid4
+
+from taskcounts._arguments import check_job_id, check_seconds
+from taskcounts._counts import COUNTS
+from taskcounts._exchange import exchange
+from taskcounts._steps import Admit, Exchange, Gate, NoPlace, Place, Question, Settings
+from taskcounts.errors import DeadlineExceeded, TaskCountsError
+from taskcounts.many.values import JobResult
+from taskcounts.many.window import check_concurrency
+from taskcounts.snapshot import Snapshot
+
+Progress = Callable[[int, int], object]
+SomeIds = TypeVar("SomeIds", bound="Iterable[str] | AsyncIterable[str]")
+
+
+class Plan(NamedTuple):
+    """What is the same for all jobs of one call, its arguments checked.
+
+    Attributes:
+        settings: The client's, with the gate that the requests wait at.
+        question: The question about each job, but for its id.
+        concurrency: How many jobs may be asked for at once.
+        deadline: Seconds that all may take together.
+        progress: Called after each result.
+    """
+
+    settings: Settings
+    question: Question
+    concurrency: int
+    deadline: float
+    progress: Progress | None
+
+
+def make_plan(
+    settings: Settings,
+    question: Question,
+    *,
+    concurrency: int,
+    deadline: float | None,
+    progress: Progress | None,
+    make_gate: Callable[[int, Any], Gate],
+) -> Plan:
+    """Return a plan; raise ValueError or TypeError for an argument that can't be used."""
+    check_concurrency(concurrency)
+    deadline = math.inf if deadline is None else check_seconds("deadline", deadline)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be a function, not {type(progress).__name__}")
+    if settings.gate is None:
+        settings = settings._replace(gate=make_gate(concurrency, settings.clock))
+    return Plan(settings, question, concurrency, deadline, progress)
+
+
+def check_ids(job_ids: SomeIds, *kinds: type) -> SomeIds:
+    """Return what job ids are read from; refuse what would be read as something else."""
+    if isinstance(job_ids, str | bytes | bytearray) or not isinstance(job_ids, kinds):
+        # The letters of a string are job ids, too.
+        raise TypeError(f"job_ids must be several job ids, such as a list, not {type(job_ids).__name__}")
+    return job_ids
+
+
+def refusal(job_id: object) -> ValueError | TypeError | None:
+    """Return why something is no job id, None if it is one."""
+    try:
+        check_job_id(cast(str, job_id))
+    except (ValueError, TypeError) as error:
+        return error.with_traceback(None)
+    return None
+
+
+def count_one(plan: Plan, settings: Settings, job_id: str, ends: float) -> Exchange[Snapshot]:
+    """Ask for the counts of one job among many, which has its deadline from when its turn comes.
+
+    A service that is busy for long would otherwise use up the time of jobs that were never asked for.
+
+    Args:
+        plan: What is the same for all.
+        settings: The plan's, if need be with another gate.
+        job_id: The job.
+        ends: When the time of all is over, on the monotonic clock.
+    """
+    question = plan.question._replace(job_id=job_id, client_request_id=uuid4())
+    outcome = yield Admit(cast(Gate, settings.gate), ends, again=False)
+    if isinstance(outcome, NoPlace):
+        raise _not_asked(plan, question, outcome.rest)
+    # At the very end the time may be over meanwhile; then the exchange says so.
+    left = max(ends - settings.clock.monotonic(), 0.0)
+    question = question._replace(deadline=min(question.deadline, left))
+    return (yield from exchange(settings, COUNTS, question, cast(Place, outcome)))
+
+
+def _not_asked(plan: Plan, question: Question, rest: float) -> DeadlineExceeded:
+    busy = f"; the service is busy, and asked to be left alone for {rest:.1f} s" if rest else ""
+    return DeadlineExceeded(
+        f"job {question.job_id!r}: not asked for: the deadline of {plan.deadline:g} s for all jobs "
+        f"ends before{busy} (0 attempts)",
+        job_id=question.job_id,
+        attempts=0,
+        client_request_id=str(question.client_request_id),
+    )
+
+
+def failed(job_id: str, error: TaskCountsError) -> JobResult:
+    """Return the result of a job that has no counts. The frames of its error would keep much alive."""
+    return JobResult(job_id=job_id, error=error.with_traceback(None))
+
+
+class Tally:
+    """How many results there were, and how many of them were errors."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._results = 0
+        self._errors = 0
+
+    def count(self, result: JobResult) -> JobResult:
+        """Count a result, tell of it, and return it."""
+        self._results += 1
+        self._errors += result.error is not None
+        if self._progress is not None:
+            self._progress(self._results, self._errors)
+        return result
