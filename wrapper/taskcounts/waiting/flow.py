@@ -2,14 +2,230 @@
 
 from __future__ import annotations
 
-from taskcounts._steps import Exchange, Question, Settings
+import uuid
+from datetime import datetime
+from typing import Any, TypeVar
+
+from taskcounts._answers import Violation, find_doubts
+from taskcounts._counts import COUNTS
+from taskcounts._exchange import exchange
+from taskcounts._listing import exact_counts
+from taskcounts._lists import Page, Trail, ask_job, ask_tasks
+from taskcounts._steps import Ask, Clock, Exchange, Pause, Question, Reply, Settings
+from taskcounts.errors import DeadlineExceeded, ServiceError, TaskCountsError, WaitFailed, one_line
+from taskcounts.retry import RETRYABLE_STATUSES
+from taskcounts.waiting.looks import FILTERS, SELECT, Task, found_task
+from taskcounts.waiting.machine import begin, hear, wake
 from taskcounts.waiting.plan import Plan
-from taskcounts.waiting.values import Observer, Verdict
+from taskcounts.waiting.rules import outcome_of
+from taskcounts.waiting.state import (
+    AskCounts,
+    AskExact,
+    Asking,
+    AskJob,
+    AskTasks,
+    Counted,
+    End,
+    Event,
+    Failed,
+    JobSeen,
+    Listed,
+    Looked,
+    Move,
+    Rest,
+    State,
+)
+from taskcounts.waiting.texts import verdict_text
+from taskcounts.waiting.values import Kind, Observation, Observer, Verdict
+
+T = TypeVar("T")
+
+_KINDS = {
+    Counted: Kind.COUNTS,
+    Looked: Kind.TASKS,
+    JobSeen: Kind.JOB,
+    Listed: Kind.EXACT,
+    Failed: Kind.FAILURE,
+}
 
 
 def wait(
     settings: Settings, question: Question, plan: Plan, observer: Observer | None, *, check: bool
 ) -> Exchange[Verdict]:
-    """Ask until there is a verdict; return it, or raise WaitFailed if it is to be checked."""
-    raise NotImplementedError
-    yield
+    """Ask until there is a verdict; return it, or raise WaitFailed if it is to be checked.
+
+    Args:
+        settings: Whom to ask, and how.
+        question: The job, and the limits of each single question.
+        plan: What to wait for, and its limits.
+        observer: Called after each question. What it raises ends the wait.
+        check: Whether a verdict other than met is raised.
+
+    Raises:
+        WaitFailed: The wait ended with another outcome, and it is checked.
+    """
+    clock = settings.clock
+    began_at, asked = clock.now(), question
+    move = begin(plan, clock.monotonic())
+    while not isinstance(move.step, End):
+        state, step = move.state, move.step
+        if isinstance(step, Rest):
+            pause = step.until - clock.monotonic()
+            if pause > 0:
+                yield Pause(pause)
+            move = wake(state, clock.monotonic())
+            continue
+        left = max(0.0, state.ends - clock.monotonic())
+        asked = _limited(question, step, left)
+        event = yield from _ask(settings, asked, step, cut=asked.deadline >= left)
+        move = hear(state, event, clock.monotonic())
+        if observer is not None:
+            observer(_observation(state, move, step, event, clock, job_id=asked.job_id))
+    verdict = _verdict(asked.job_id, move.state, move.step, began_at, clock)
+    if check and not verdict:
+        raise _failure(verdict, asked) from verdict.error
+    return verdict
+
+
+def _limited(question: Question, step: Asking, left: float) -> Question:
+    """Return a question of its own that ends with the wait at the latest.
+
+    A list of all tasks may take longer than a call does otherwise: each of its pages has limits of its own.
+    """
+    deadline = left if isinstance(step, AskExact) else min(question.deadline, left)
+    return question._replace(deadline=deadline, client_request_id=uuid.uuid4())
+
+
+def _ask(settings: Settings, question: Question, step: Asking, *, cut: bool) -> Exchange[Event]:
+    """Ask what the machine wants to know, and return what came of it."""
+    began = settings.clock.monotonic()
+    try:
+        if isinstance(step, AskCounts):
+            return Counted((yield from exchange(settings, COUNTS, question)))
+        if isinstance(step, AskTasks):
+            return Looked(step.look, (yield from _look(settings, question, step.look)))
+        if isinstance(step, AskJob):
+            return JobSeen((yield from exchange(settings, _JOB, question)))
+        snapshot = yield from exact_counts(settings, question)
+        return Listed(snapshot, settings.clock.monotonic() - began)
+    except TaskCountsError as error:
+        return Failed(error, cut_off=cut and _lacked_time(error, settings))
+
+
+def _lacked_time(error: TaskCountsError, settings: Settings) -> bool:
+    """Whether a question might have been answered if its deadline had left it more time."""
+    if isinstance(error, ServiceError):
+        return error.status in RETRYABLE_STATUSES and error.attempts < settings.retry.max_attempts
+    return isinstance(error, DeadlineExceeded)
+
+
+def _look(settings: Settings, question: Question, look: str) -> Exchange[Task | None]:
+    """Return a task of some kind, None if there is none.
+
+    The service may answer with an empty page and a link: only the last page says that there is none.
+    """
+    ends = settings.clock.monotonic() + question.deadline
+    trail, link = Trail(), None
+    while True:
+        ask = _trusted(_tasks(settings.endpoint, look, trail, link))
+        found, link = yield from exchange(settings, ask, question)
+        if found is not None or link is None:
+            return found
+        left = max(0.0, ends - settings.clock.monotonic())
+        question = question._replace(deadline=left, client_request_id=uuid.uuid4())
+
+
+def _tasks(endpoint: str, look: str, trail: Trail, link: str | None) -> Ask[tuple[Task | None, str | None]]:
+    """Return the question for one page of a look: its first task, and where the next page is."""
+    options: dict[str, Any] = {"select": SELECT, "maxresults": 1}
+    if (filter_ := FILTERS[look]) is not None:
+        options["filter_"] = filter_
+    ask = ask_tasks(endpoint, link=link, **options)
+
+    def build(reply: Reply) -> tuple[Task | None, str | None]:
+        page: Page = ask.build(reply)
+        return found_task(page.items, look), trail.follow(page.link)
+
+    return Ask(ask.parts, ask.check, build, ask.limit)
+
+
+def _trusted(ask: Ask[T]) -> Ask[T]:
+    """Return a question whose answer counts only if it is the service's, to us, and of now."""
+
+    def build(reply: Reply) -> T:
+        if doubts := find_doubts(reply.headers):
+            raise Violation(doubts[0].path, "; ".join(each.text for each in doubts))
+        return ask.build(reply)
+
+    return Ask(ask.parts, ask.check, build, ask.limit)
+
+
+def _job_state() -> Ask[str]:
+    """Return the question for a job's own state, in lower case."""
+    ask = ask_job()
+
+    def build(reply: Reply) -> str:
+        return str(ask.build(reply)["state"]).lower()
+
+    return _trusted(Ask(ask.parts, ask.check, build, ask.limit))
+
+
+_JOB = _job_state()
+
+
+def _observation(
+    before: State, move: Move, step: Asking, event: Event, clock: Clock, *, job_id: str
+) -> Observation:
+    """Return what an observer is told of a question."""
+    state, now = move.state, clock.monotonic()
+    error = event.error if isinstance(event, Failed) else None
+    old, new = before.snapshot, state.snapshot
+    return Observation(
+        job_id=job_id,
+        number=state.polls,
+        at=clock.now(),
+        elapsed=now - state.began,
+        kind=_KINDS[type(event)],
+        snapshot=new,
+        changed=new is not old and (old is None or new is None or old.task_counts != new.task_counts),
+        looked_for=step.look if isinstance(step, AskTasks) else None,
+        found=event.found.id if isinstance(event, Looked) and event.found else None,
+        job_state=state.job_state,
+        error=error,
+        failures=state.failures,
+        doubtful=state.doubtful,
+        note=one_line("; ".join(move.notes), 1000) if move.notes else None,
+        rate=state.rate.value if state.rate else None,
+        left=state.left,
+        pause=max(0.0, move.step.until - now) if isinstance(move.step, Rest) else 0.0,
+    )
+
+
+def _verdict(job_id: str, state: State, end: End, began_at: datetime, clock: Clock) -> Verdict:
+    now = clock.monotonic()
+    return Verdict(
+        job_id=job_id,
+        goal=str(state.plan.goal),
+        outcome=outcome_of(state.plan, end.reason),
+        text=verdict_text(job_id, state, end, now),
+        confirmed=end.confirmed,
+        snapshot=state.snapshot,
+        task_id=end.task_id,
+        job_state=state.job_state,
+        error=end.error,
+        polls=state.polls,
+        failed_polls=state.failed_polls,
+        began_at=began_at,
+        ended_at=clock.now(),
+        elapsed=now - state.began,
+    )
+
+
+def _failure(verdict: Verdict, asked: Question) -> WaitFailed:
+    return WaitFailed(
+        verdict.text,
+        job_id=verdict.job_id,
+        attempts=verdict.polls,
+        client_request_id=str(asked.client_request_id),
+        verdict=verdict,
+    )

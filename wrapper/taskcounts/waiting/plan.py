@@ -8,6 +8,7 @@ from attrs import frozen
 
 from taskcounts._arguments import check_seconds
 from taskcounts.waiting.goals import Goal, parse_goal
+from taskcounts.waiting.pace import LEAST
 
 
 @frozen(kw_only=True)
@@ -23,6 +24,8 @@ class Plan:
         fail_fast: Whether the first failed task ends the wait.
         exact_at_end: Whether a list of all tasks decides at the end.
         empty_is_done: Whether a job without tasks is done.
+        least: Seconds from one question to the next, at the least, where the interval adapts itself:
+            who waits for many jobs at once asks for each of them less often.
     """
 
     goal: Goal
@@ -33,6 +36,7 @@ class Plan:
     fail_fast: bool = False
     exact_at_end: bool = False
     empty_is_done: bool = False
+    least: float = LEAST
 
 
 def make_plan(
@@ -45,6 +49,7 @@ def make_plan(
     fail_fast: bool,
     exact_at_end: bool,
     empty_is_done: bool,
+    least: float = LEAST,
 ) -> Plan:
     """Return a plan.
 
@@ -65,4 +70,5 @@ def make_plan(
         fail_fast=fail_fast,
         exact_at_end=exact_at_end,
         empty_is_done=empty_is_done,
+        least=check_seconds("least", least),
     )

@@ -105,7 +105,7 @@ class Verdict:
         goal: What was waited for, such as ``done`` or ``percent=50``.
         outcome: How the wait ended.
         text: The verdict in one line, for people.
-        confirmed: Whether a list of tasks, which is never behind, bears it out; else reported counts alone do.
+        confirmed: Whether a list of tasks, which is never behind, bears it out.
         snapshot: The newest counts, exact if that was asked for; None if there were none.
         task_id: A task that bears the verdict out, such as one that failed; None if there is none.
         job_state: The job's own state, in lower case, as it was last told; None if it wasn't.

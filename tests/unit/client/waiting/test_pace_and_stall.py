@@ -1,0 +1,136 @@
+"""When a wait gives up or asks again: stalls, jobs that have ended, intervals, the last second."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from taskcounts.waiting.machine import wake
+from taskcounts.waiting.state import AskCounts, AskJob, AskTasks, End, Failed, Reason, Rest
+from waits import (
+    LEFT,
+    RUNS,
+    STUCK,
+    Happening,
+    Numbers,
+    busy,
+    failing,
+    kinds,
+    snapshot,
+    told,
+    unreachable,
+    waited,
+)
+
+
+def test_a_stall_is_told_from_slow() -> None:
+    """A change starts the time anew; a failed question is neither change nor standstill."""
+    slow: list[Happening] = [(0, "add", "a"), (40, "running", "a"), (80, "succeed", "a")]
+    assert waited(slow, stall=45, interval=5).end.reason is Reason.ALL_SUCCEEDED
+    course = waited(slow, stall=30, interval=5)
+    assert course.end == End(Reason.STALLED, task_id="a")
+    assert course.ended == 30
+    assert kinds(course)[-3:] == ["counts", "unfinished", "job"]
+    unanswered = lambda _, at, __: unreachable() if 10 < at < 90 else None  # noqa: E731
+    course = waited(slow, stall=30, interval=5, max_failures=99, how={"fails": unanswered})
+    assert course.end.reason is Reason.ALL_SUCCEEDED
+
+
+def test_a_stall_is_told_though_the_state_of_the_job_is_not() -> None:
+    """The job's own state would only have told why nothing moves."""
+    course = waited(STUCK, stall=30, interval=15, max_failures=3, how={"fails": failing(AskJob)})
+    assert course.end.reason is Reason.STALLED
+    assert kinds(course) == ["counts"] * 3 + ["unfinished", "job", "job", "job"]
+
+
+def test_a_stall_waits_for_the_state_of_the_job() -> None:
+    """A question without answer doesn't take a job that has ended for one that stands still."""
+    script: list[Happening] = [*STUCK, (1, "job", "completed")]
+    course = waited(script, stall=30, interval=15, how={"fails": failing(AskJob, 2)})
+    assert course.end == End(Reason.NEVER_RAN, confirmed=True, task_id="a")
+    moves: list[Happening] = [*STUCK, (50, "running", "a"), (70, "succeed", "a"), (70, "succeed", "b")]
+    course = waited(moves, stall=30, interval=15, how={"fails": failing(AskJob, 2)})
+    assert course.end.reason is Reason.ALL_SUCCEEDED
+
+
+def test_a_stall_asks_for_failed_tasks_where_they_matter() -> None:
+    """Counts that stand still may hide a failed task."""
+    script: list[Happening] = [*STUCK, (20, "fail", "b")]
+    course = waited(
+        script, "any-failed", stall=30, interval=31, how={"report": lambda *_: snapshot(Numbers(active=2))}
+    )
+    assert course.end == End(Reason.FAILED, confirmed=True, task_id="b")
+
+
+def test_a_task_that_never_ran_is_told_once_the_list_answers() -> None:
+    """A failed last look doesn't hide that the job has ended."""
+    fails = failing(AskTasks, 2)
+    course = waited(LEFT, "all-succeeded", interval=10, how={"fails": fails})
+    assert course.end == End(Reason.NEVER_RAN, confirmed=True, task_id="b")
+
+
+def test_a_task_that_still_runs_in_a_job_that_has_ended_is_waited_for() -> None:
+    """The job's own state may be ahead of its tasks."""
+    script: list[Happening] = [*RUNS, (10, "job", "completed"), (300, "succeed", "a"), (300, "succeed", "b")]
+    course = waited(script, interval=10)
+    assert course.end.reason is Reason.ALL_SUCCEEDED
+    assert course.ended >= 300
+
+
+def test_the_interval_grows_shrinks_and_obeys() -> None:
+    """Nothing changes: slower, up to 30 s; near the end faster; Retry-After counts in any case."""
+    ticks = waited(STUCK, deadline=1e6, stall=300).ticks
+    pauses = [later - earlier for earlier, later in pairwise(ticks)]
+    assert pauses[:6] == [2, 3, 4.5, 6.75, 10.125, 15.1875]
+    assert max(pauses) == 30
+    course = waited(STUCK, interval=4, deadline=100, how={"fails": failing(AskCounts, 1, busy(33))})
+    assert course.ticks[1] == 33
+    course = waited(STUCK, interval=4, deadline=100, how={"fails": failing(AskCounts, 1, busy(1e300))})
+    assert course.ticks == [0]
+    assert course.ended == 100
+
+
+def test_nothing_is_begun_in_the_last_second() -> None:
+    """A question that could hardly be answered isn't asked, but the first one always is."""
+    assert waited(STUCK, interval=4, deadline=8.5).ticks == [0, 4]
+    assert waited(STUCK, interval=4, deadline=9.5).ticks == [0, 4, 8]
+    assert waited(STUCK, interval=0.25, deadline=1).ticks == [0, 0.25, 0.5, 0.75]
+    assert waited(STUCK, deadline=0.1).ticks == [0]
+
+
+def test_a_pause_is_never_longer_than_a_year() -> None:
+    """Whatever the service wishes, a clock can sleep for it."""
+    course = waited(
+        STUCK, interval=4, deadline=1e12, stall=1e9, how={"fails": failing(AskCounts, 1, busy(1e300))}
+    )
+    assert course.ticks[1] == 366 * 86400
+
+
+def test_failures_alone_do_not_time_out() -> None:
+    """The last failure of all loses the status, even where others were told before."""
+    course = waited(STUCK, interval=10, max_failures=3, how={"fails": failing(AskCounts)})
+    assert course.end.reason is Reason.LOST
+    assert len(course.asked) == 3
+    assert all(isinstance(asked.event, Failed) for asked in course.asked)
+
+
+def test_a_clock_that_wakes_too_soon_asks_nothing_more() -> None:
+    """When the rest to the deadline is over, so is the wait, whatever the clock says."""
+    course = waited(STUCK, interval=4, deadline=100, how={"fails": failing(AskCounts, 1, busy(200))})
+    resting = course.asked[-1].move
+    assert isinstance(resting.step, Rest)
+    assert wake(resting.state, resting.step.until - 1e-6).step == End(Reason.TIMED_OUT)
+
+
+def test_the_interval_counts_from_start_to_start() -> None:
+    """What a question takes is part of the interval; a slow one is followed at once."""
+    assert waited(STUCK, interval=10, deadline=35, how={"takes": lambda _: 3.0}).ticks == [0, 10, 20, 30]
+    assert waited(STUCK, interval=10, deadline=35, how={"takes": lambda _: 12.0}).ticks == [0, 12, 24]
+
+
+def test_a_stall_is_told_by_counts_of_now() -> None:
+    """Counts from before the list failed for a while don't show that nothing changed since."""
+    report = told(Numbers(succeeded=2))
+    course = waited(STUCK, stall=30, interval=15, how={"report": report, "fails": failing(AskTasks, 3)})
+    assert course.end.reason is Reason.STALLED
+    assert kinds(course) == ["counts", *["any"] * 4, "counts", "unfinished", "job"]
+    assert course.ended == 60

@@ -1,0 +1,77 @@
+"""What of an answer is worth telling a person while a wait goes on; pure."""
+
+from __future__ import annotations
+
+from taskcounts.errors import one_line
+from taskcounts.snapshot import Snapshot
+from taskcounts.waiting.state import State, Why
+from taskcounts.waiting.trial import Claim, Finding, Result
+
+_JOB_STATES = {
+    "active": "the job is active again",
+    "disabling": "the job is being disabled",
+    "disabled": "the job is disabled: no task of it starts until it is enabled",
+    "enabling": "the job is being enabled",
+    "terminating": "the job is being terminated",
+    "completed": "the job has ended",
+    "deleting": "the job is being deleted",
+}
+
+
+def shown(text: str) -> str:
+    """Return an id or a word of the service as it can stand in a line."""
+    return repr(one_line(text, 100))
+
+
+def about_counts(old: Snapshot | None, new: Snapshot) -> tuple[str, ...]:
+    """Return what is odd about counts, by themselves and after those before."""
+    notes = [each.text for each in new.inconsistencies]
+    if old is None:
+        return tuple(notes)
+    if new.total != old.total and old.total:
+        what = "added" if new.total > old.total else "deleted"
+        notes.append(f"tasks were {what}: {new.total} instead of {old.total}")
+    for name in ("completed", "succeeded", "failed"):
+        before, after = getattr(old.task_counts, name), getattr(new.task_counts, name)
+        if after < before:
+            notes.append(
+                f"{name} fell from {before} to {after}: "
+                "a task was reactivated or deleted, or the counts were wrong"
+            )
+    return tuple(notes)
+
+
+def about_job(old: str | None, new: str) -> tuple[str, ...]:
+    """Return what a change of the job's own state means; nothing for a job that is active as it should be."""
+    if new == (old or "active"):
+        return ()
+    return (_JOB_STATES.get(new, f"the job's own state is {shown(new)}, which is unknown here"),)
+
+
+def about_finding(state: State, finding: Finding) -> tuple[str, ...]:
+    """Return how looks contradict what the counts claim."""
+    task = finding.task
+    if finding.result is Result.OPEN:
+        return ("tasks came or went while the list was asked",)
+    if state.why is not Why.CLAIM or finding.result is Result.PROVEN:
+        return ()
+    if finding.claim is Claim.FAILED:
+        return ("by the counts tasks failed, but the list has none that did",)
+    empty = state.snapshot is not None and not state.snapshot.total
+    if finding.result is Result.EMPTY:
+        return () if empty else ("by the counts there are tasks, but the list has none",)
+    if empty:
+        said = "there are no tasks"
+    else:
+        said = "all tasks are completed" if finding.claim is Claim.ENDED else "no task is active"
+    # Only a task refutes these.
+    return (f"by the counts {said}, but {shown(task.id)} is {task.state}",) if task else ()
+
+
+def about_exact(exact: Snapshot, *, believed: bool) -> tuple[str, ...]:
+    """Return why a list of all tasks doesn't let a wait end."""
+    if exact.inconsistencies:
+        return tuple(each.text for each in exact.inconsistencies)
+    if believed:
+        return ()
+    return (f"the list of all tasks says otherwise: {exact.done} of {exact.total} are completed",)

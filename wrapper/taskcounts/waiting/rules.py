@@ -1,0 +1,141 @@
+"""What counts claim for a goal, and what the end of a wait means for it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from taskcounts.snapshot import Snapshot
+from taskcounts.waiting.goals import COUNTERS, Goal
+from taskcounts.waiting.looks import Task
+from taskcounts.waiting.plan import Plan
+from taskcounts.waiting.state import Reason
+from taskcounts.waiting.trial import Claim
+from taskcounts.waiting.values import Outcome
+
+_OUTCOMES = {
+    Reason.IDLE: Outcome.MET,
+    Reason.REACHED: Outcome.MET,
+    Reason.NEVER_RAN: Outcome.UNMET,
+    Reason.SHORT: Outcome.UNMET,
+    Reason.STALLED: Outcome.STALLED,
+    Reason.TIMED_OUT: Outcome.TIMED_OUT,
+    Reason.LOST: Outcome.LOST,
+    Reason.GONE: Outcome.GONE,
+}
+
+
+def outcome_of(plan: Plan, reason: Reason) -> Outcome:
+    """Return what the end of a wait for some reason means for its goal."""
+    wanted = plan.goal.name
+    match reason:
+        case Reason.ALL_SUCCEEDED:
+            return Outcome.UNMET if wanted == "any-failed" else Outcome.MET
+        case Reason.SOME_FAILED | Reason.FAILED:
+            return Outcome.MET if wanted == "any-failed" else Outcome.FAILED
+        case Reason.EMPTY:
+            return Outcome.MET if plan.empty_is_done and wanted != "any-failed" else Outcome.UNMET
+    return _OUTCOMES[reason]
+
+
+def by_number(goal: Goal) -> bool:
+    """Whether a goal is a number of tasks, or a part of them below the whole."""
+    return goal.name in COUNTERS or (goal.name == "percent" and goal.least != 100)
+
+
+def failure_ends(plan: Plan) -> bool:
+    """Whether the wait is over as soon as a task has failed."""
+    if plan.goal.name in ("any-failed", "all-succeeded"):
+        return True
+    return plan.fail_fast and plan.goal.name != "failed"
+
+
+def is_reached(goal: Goal, snapshot: Snapshot) -> bool:
+    """Whether counts have reached the number or the part of a goal."""
+    if goal.least is None:
+        return False
+    if goal.name == "percent":
+        # Multiplied, not divided: no rounding decides.
+        return snapshot.total > 0 and 100 * snapshot.done >= goal.least * snapshot.total
+    number = snapshot.total if goal.name == "total" else getattr(snapshot.task_counts, goal.name)
+    return bool(number >= goal.least)
+
+
+def is_ended(snapshot: Snapshot) -> bool:
+    """Whether there are tasks by the counts, and all of them are completed."""
+    return snapshot.total > 0 and not snapshot.task_counts.active and not snapshot.task_counts.running
+
+
+def claims(plan: Plan, snapshot: Snapshot) -> Iterator[Claim | Reason]:
+    """Yield what counts claim that would end the wait: claims to be proven, or that the goal is reached."""
+    counts = snapshot.task_counts
+    if failure_ends(plan) and counts.failed:
+        yield Claim.FAILED
+    if by_number(plan.goal) and is_reached(plan.goal, snapshot) and not snapshot.inconsistencies:
+        yield Reason.REACHED
+    if not snapshot.total:
+        over = plan.empty_is_done
+    elif plan.goal.name == "no-active":
+        over = not counts.active
+    else:
+        over = is_ended(snapshot)
+    if over:
+        yield end_claim(plan)
+
+
+def end_claim(plan: Plan) -> Claim:
+    """Return the claim that would settle the wait whatever the counts say."""
+    return Claim.IDLE if plan.goal.name == "no-active" else Claim.ENDED
+
+
+def checks(plan: Plan) -> tuple[Claim | None, ...]:
+    """Return what is asked now and then instead of the counts, in turn; None is the job's own state."""
+    if not failure_ends(plan):
+        return (end_claim(plan), None)
+    if plan.goal.name == "any-failed":
+        return (Claim.FAILED, Claim.ENDED, None)
+    return (end_claim(plan), Claim.FAILED, None)
+
+
+def borne_out(plan: Plan, reason: Reason, snapshot: Snapshot, job_state: str | None) -> Reason | None:
+    """Return the reason that counts give for the end of a wait, None if they speak against it.
+
+    Args:
+        plan: What is waited for.
+        reason: Why the wait is to end.
+        snapshot: The counts.
+        job_state: The job's own state.
+    """
+    counts = snapshot.task_counts
+    if reason in (Reason.REACHED, Reason.SHORT):
+        if is_reached(plan.goal, snapshot):
+            return Reason.REACHED
+        empty = plan.empty_is_done and not snapshot.total
+        # Also where it was thought to be reached: no more will come.
+        return Reason.SHORT if is_ended(snapshot) or empty or job_state == "completed" else None
+    holds = {
+        Reason.ALL_SUCCEEDED: is_ended(snapshot) and not counts.failed,
+        Reason.SOME_FAILED: is_ended(snapshot) and counts.failed > 0,
+        Reason.FAILED: counts.failed > 0,
+        Reason.IDLE: snapshot.total > 0 and not counts.active,
+        Reason.EMPTY: not snapshot.total,
+        Reason.NEVER_RAN: counts.active > 0,
+    }
+    return reason if holds[reason] else None
+
+
+def contradicts(look: str, found: Task | None, snapshot: Snapshot) -> bool:
+    """Whether what a look found can't be so by the counts."""
+    counts = snapshot.task_counts
+    numbers = {
+        "unfinished": counts.active + counts.running,
+        "failed": counts.failed,
+        "unsuccessful": counts.active + counts.running + counts.failed,
+        "active": counts.active,
+        "any": snapshot.total,
+    }
+    if found is None:
+        return numbers[look] > 0
+    kinds = ["any", "failed"] if found.failed else ["any"] if found.completed else ["any", "unfinished"]
+    if found.state == "active":
+        kinds.append("active")
+    return any(numbers[kind] == 0 for kind in kinds)
