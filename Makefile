@@ -18,7 +18,7 @@ QUICK   := $(INTEROP)/azure-batch-15/.ready $(INTEROP)/azure-batch-14/.ready
 AZ      := $(INTEROP)/azure-cli/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format generate check-generated contract interop bench lock clean
+.PHONY: help demo test lint format generate check-generated contract interop histories bench lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -52,6 +52,9 @@ contract: $(READY) ## Check an endpoint: ENDPOINT=https://… JOB=job-id, or the
 
 interop: $(READY) $(QUICK) $(AZ) ## Run Microsoft's clients against the emulator: ARGS='15.1 az', or all
 	@PYTHONPATH=tests $(BIN)/python -m interop $(ARGS)
+
+histories: $(READY) ## Judge waits for 1,000 random jobs: ARGS='--seed 5000', or ARGS='--only 7' tells one
+	@PYTHONPATH=tests $(BIN)/python -m histories $(ARGS)
 
 bench: $(READY) ## Measure the emulator as it fills: ARGS=1000000 tasks, or 200,000
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)

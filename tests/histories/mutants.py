@@ -1,0 +1,260 @@
+"""Waits that are wrong on purpose: each believes, forgets or leaves out one thing, and must be found out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+from unittest import mock
+
+from attrs import evolve
+
+from histories import naive
+from histories.drawing import History, draw_history
+from histories.run import Report, play
+from taskcounts.errors import ServiceError
+from taskcounts.snapshot import Snapshot
+from taskcounts.waiting import flow, looks, machine, rules, trial
+from taskcounts.waiting.looks import Task
+from taskcounts.waiting.plan import Plan
+from taskcounts.waiting.state import End, Event, Failed, JobSeen, Looked, Move, Reason, State, Why
+from taskcounts.waiting.trial import Claim, Finding, Result, Stage, Trial
+
+__all__ = ["MUTANTS", "Mutant", "find_out"]
+
+
+class Mutant(NamedTuple):
+    """A wait that is wrong.
+
+    Attributes:
+        name: What it does wrong.
+        swaps: What takes which place: a module, a name in it, and what stands there instead.
+        fits: Which histories may find it out; the others would only take time.
+        betrayed: A part of what the oracle says of it.
+    """
+
+    name: str
+    swaps: tuple[tuple[Any, str, Any], ...]
+    betrayed: str
+    fits: Callable[[History], object] = lambda _: True
+
+    def is_betrayed(self, report: Report) -> bool:
+        """Return whether one of the verdicts is wrong for its reason."""
+        return any(self.betrayed in why for why in report.wrong.values())
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Let all waits be so."""
+        with contextlib.ExitStack() as stack:
+            for where, name, instead in self.swaps:
+                stack.enter_context(mock.patch.object(where, name, instead))
+            yield
+
+
+def find_out(number: int, histories: int) -> Report:
+    """Play histories with one of the MUTANTS at work, until one betrays it."""
+    mutant = MUTANTS[number]
+    with mutant.at_work():
+        fitting = (seed for seed in range(1, histories + 1) if mutant.fits(draw_history(seed)))
+        return play(fitting, enough=mutant.is_betrayed)
+
+
+def _believes_counts(state: State, claim: Claim, why: Why, now: float, notes: tuple[str, ...] = ()) -> Move:
+    if why is not Why.CLAIM or state.snapshot is None:
+        return _TRY(state, claim, why, now, notes)
+    failed = state.snapshot.task_counts.failed
+    ended = Reason.SOME_FAILED if failed else Reason.ALL_SUCCEEDED
+    reason = {Claim.ENDED: ended, Claim.IDLE: Reason.IDLE, Claim.FAILED: Reason.FAILED}[claim]
+    return machine._rule(state, reason, now, notes)
+
+
+def _stalls_by_counts(state: State, claim: Claim, why: Why, now: float, notes: tuple[str, ...] = ()) -> Move:
+    if why is Why.STALL:
+        return Move(state, End(Reason.STALLED), notes)
+    return _TRY(state, claim, why, now, notes)
+
+
+def _looks_once(tried: Trial, found: Task | None) -> Trial | Finding:
+    if tried.claim is Claim.ENDED and found is None:
+        return Finding(tried.claim, Result.PROVEN)
+    return _WEIGH(tried, found)
+
+
+def _begins_in_the_middle(claim: Claim, *, likely: bool) -> Trial:
+    return _BEGIN(claim, likely=likely) if claim is Claim.FAILED else Trial(claim, Stage.MIDDLE)
+
+
+def _empty_is_done(tried: Trial, found: Task | None) -> Trial | Finding:
+    after = _WEIGH(tried, found)
+    if isinstance(after, Finding) and after.result is Result.EMPTY:
+        return after._replace(result=Result.PROVEN)
+    return after
+
+
+def _failed_is_ended(tried: Trial, found: Task | None) -> Trial | Finding:
+    if tried.claim is Claim.ENDED and found is not None and found.failed:
+        return Finding(tried.claim, Result.PROVEN, found)
+    return _WEIGH(tried, found)
+
+
+def _refutes_nothing(tried: Trial, found: Task | None) -> Trial | Finding:
+    after = _WEIGH(tried, found)
+    if isinstance(after, Finding) and after.result is Result.REFUTED:
+        return after._replace(result=Result.PROVEN)
+    return after
+
+
+def _ignores_failed_looks(state: State, event: Failed, now: float) -> Move:
+    if state.trial is None:
+        return _FAIL(state, event, now)
+    return machine._look(state, Looked(state.trial.look, None), now)
+
+
+def _keeps_failures(state: State, event: Event, now: float) -> Move:
+    move = _HEAR(state, event, now)
+    kept = max(move.state.failures, state.failures)
+    return move._replace(state=move.state.but(failures=kept))
+
+
+def _forgets_failures(state: State, event: Event, now: float) -> Move:
+    return _HEAR(state.but(failures=0), event, now)
+
+
+def _does_not_wait(state: State, event: Event, now: float) -> Move:
+    if isinstance(event, Failed) and isinstance(event.error, ServiceError):
+        event.error.retry_after = None
+    return _HEAR(state, event, now)
+
+
+def _believes_the_job(state: State, event: JobSeen, now: float) -> Move:
+    if event.job_state == "completed":
+        return machine._rule(state, Reason.ALL_SUCCEEDED, now)
+    return _SEE_JOB(state, event, now)
+
+
+def _believes_contradictions(plan: Plan, snapshot: Snapshot) -> Iterator[Claim | Reason]:
+    return _CLAIMS(plan, evolve(snapshot, inconsistencies=()))
+
+
+_TRY, _FAIL, _HEAR, _SEE_JOB = machine._try, machine._fail, machine.hear, machine._see_job
+_WEIGH, _BEGIN, _CLAIMS = trial.weigh, trial.begin_trial, rules.claims
+
+_HASTY: Mapping[str, str | None] = {
+    name: filter_ and filter_.replace("state eq 'preparing' or ", "")
+    for name, filter_ in looks.FILTERS.items()
+}
+
+
+def _deletes(history: History) -> bool:
+    return any(act.kind == "delete" for act in history.acts)
+
+
+def _prepares(history: History) -> bool:
+    return bool(history.scenario["pools"][0]["preparing"] and history.after_all)
+
+
+def _stalls(history: History) -> bool:
+    return "stall" in history.options
+
+
+def _fails(history: History) -> bool:
+    return any(act.kind == "fault" for act in history.acts)
+
+
+def _ends_jobs(history: History) -> bool:
+    return any(act.kind == "terminate-job" for act in history.acts)
+
+
+def _loses_jobs(history: History) -> bool:
+    return any(act.kind == "delete-job" for act in history.acts)
+
+
+def _contradicts(history: History) -> bool:
+    return any(act.fault.get("variant") == "contradiction" for act in history.acts)
+
+
+def _looks(history: History) -> bool:
+    return "=" not in history.goal or history.goal == "percent=100"
+
+
+MUTANTS = (
+    Mutant("believes counts and failures alike", ((flow, "wait", naive.wait),), "not so"),
+    Mutant(
+        "believes counts that claim the end",
+        ((machine, "_try", _believes_counts),),
+        "not so",
+        lambda history: history.lies and _looks(history),
+    ),
+    Mutant(
+        "looks for unfinished tasks alone, not for any",
+        ((machine, "weigh", _looks_once), (machine, "begin_trial", _begins_in_the_middle)),
+        "not so",
+        lambda history: _deletes(history) and _looks(history),
+    ),
+    Mutant(
+        "takes an empty job for done",
+        ((machine, "weigh", _empty_is_done),),
+        "not so",
+        lambda history: _deletes(history) and _looks(history),
+    ),
+    Mutant(
+        "takes a failed task for the end",
+        ((machine, "weigh", _failed_is_ended),),
+        "wasn't done",
+        lambda history: history.goal == "done" and history.after_all,
+    ),
+    Mutant("takes what is refuted for proven", ((machine, "weigh", _refutes_nothing),), "not so", _looks),
+    Mutant("forgets tasks that are prepared", ((flow, "FILTERS", _HASTY),), "not so", _prepares),
+    Mutant(
+        "takes a look that failed for one that found nothing",
+        ((machine, "_fail", _ignores_failed_looks),),
+        "not so",
+        lambda history: history.after_all and _fails(history),
+    ),
+    Mutant(
+        "never looks while the counts stand still",
+        ((machine, "_check_is_due", lambda _: False),),
+        "missed the end",
+        lambda history: history.lies,
+    ),
+    Mutant(
+        "says that it stalled by the counts alone", ((machine, "_try", _stalls_by_counts),), "missed", _stalls
+    ),
+    Mutant(
+        "never stalls", ((machine, "_stands_too_long", lambda *_: False),), "nothing had changed", _stalls
+    ),
+    Mutant(
+        "asks for ever after a job that is gone",
+        ((machine, "_is_gone", lambda _: False),),
+        "lost",
+        _loses_jobs,
+    ),
+    Mutant("never forgets a failure", ((flow, "hear", _keeps_failures),), "lost", _fails),
+    Mutant("asks before the service is ready", ((flow, "hear", _does_not_wait),), "asked for", _fails),
+    Mutant("hardly rests", ((machine, "interval_seconds", lambda *_, **__: 0.5),), "was to rest"),
+    Mutant("never gives up", ((flow, "hear", _forgets_failures),), "went on", _fails),
+    Mutant(
+        "takes the end of a job for that of its tasks",
+        ((machine, "_see_job", _believes_the_job),),
+        "not so",
+        _ends_jobs,
+    ),
+    Mutant(
+        "believes counts that contradict themselves",
+        ((rules, "claims", _believes_contradictions),),
+        "not so",
+        _contradicts,
+    ),
+    Mutant(
+        "lists no tasks at the end",
+        ((machine, "_lists", lambda *_: False),),
+        "exact",
+        lambda history: history.options.get("exact_at_end"),
+    ),
+    Mutant(
+        "lists all tasks, and doesn't look at them",
+        ((rules, "borne_out", lambda _plan, reason, *_: reason),),
+        "it was met",
+        lambda history: history.lies and not _looks(history),
+    ),
+)

@@ -1,0 +1,64 @@
+"""The waiter that everybody writes: it asks for counts every few seconds, and believes them."""
+
+from __future__ import annotations
+
+from taskcounts._counts import COUNTS
+from taskcounts._exchange import exchange
+from taskcounts._steps import Exchange, Pause, Question, Settings
+from taskcounts.errors import JobNotFound, TaskCountsError
+from taskcounts.snapshot import Snapshot
+from taskcounts.waiting.plan import Plan
+from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict
+
+__all__ = ["wait"]
+
+
+def wait(
+    settings: Settings, question: Question, plan: Plan, observer: Observer | None, *, check: bool
+) -> Exchange[Verdict]:
+    """Ask for counts until nothing is active or running."""
+    clock = settings.clock
+    began, began_at, polls = clock.monotonic(), clock.now(), 0
+    snapshot: Snapshot | None = None
+    error: TaskCountsError | None = None
+    outcome = Outcome.TIMED_OUT
+    while (left := plan.deadline - (clock.monotonic() - began)) > 0:
+        polls, error = polls + 1, None
+        try:
+            snapshot = yield from exchange(settings, COUNTS, question._replace(deadline=min(120, left)))
+        except JobNotFound as missing:
+            outcome, error = Outcome.GONE, missing
+            break
+        except TaskCountsError as failed:
+            error = failed
+        observation = Observation(
+            job_id=question.job_id,
+            number=polls,
+            at=clock.now(),
+            elapsed=clock.monotonic() - began,
+            kind=Kind.COUNTS if error is None else Kind.FAILURE,
+            snapshot=snapshot,
+        )
+        if observer is not None:
+            observer(observation)
+        # Of failures most scripts hear nothing.
+        if error is None and snapshot is not None:
+            counts = snapshot.task_counts
+            if not counts.active and not counts.running:
+                outcome = Outcome.FAILED if counts.failed else Outcome.MET
+                break
+        yield Pause(min(5, max(1e-3, plan.deadline - (clock.monotonic() - began))))
+    return Verdict(
+        job_id=question.job_id,
+        goal=str(plan.goal),
+        outcome=outcome,
+        text=f"job {question.job_id!r}: {outcome.value}",
+        confirmed=True,
+        snapshot=snapshot,
+        error=error,
+        polls=polls,
+        failed_polls=0,
+        began_at=began_at,
+        ended_at=clock.now(),
+        elapsed=clock.monotonic() - began,
+    )
