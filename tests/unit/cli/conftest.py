@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -52,9 +54,12 @@ def command(capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
     logger = logging.getLogger("taskcounts")
     before = logger.handlers, logger.propagate, logger.level
 
-    def call(*arguments: str) -> Ended:
+    def call(*arguments: str, stdin: str | None = None) -> Ended:
         capfd.readouterr()
-        code = run(list(arguments))
+        with pytest.MonkeyPatch.context() as patch:
+            if stdin is not None:
+                patch.setattr(sys, "stdin", io.StringIO(stdin, newline=""))
+            code = run(list(arguments))
         captured = capfd.readouterr()
         return Ended(code, captured.out, captured.err)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import pty
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,9 +17,10 @@ from pathlib import Path
 import click
 import pytest
 
-from taskcounts import TaskCountsError, __main__, __version__, demo
+from taskcounts import TaskCountsError, __main__, __version__
 from taskcounts.cli import app
-from taskcounts.demo import show
+from taskcounts.cli.options import Account
+from taskcounts.cli.outcome import Exit
 from taskcounts.emulator import Emulator
 
 from .conftest import Command, Ended
@@ -49,18 +52,61 @@ def test_version(command: Command) -> None:
     assert command("--version").out == f"taskcounts {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [("-h",), ("get", "--help"), ("emulate", "-h"), ("completion", "-h")])
-def test_help(command: Command, arguments: tuple[str, ...]) -> None:
-    """Every command explains itself."""
-    ended = command(*arguments)
-    assert ended.code == 0
-    assert "Usage: taskcounts" in ended.out
+COMMANDS = ("get", "wait", "watch", "replay", "plot", "completion", "demo", "emulate")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help(command: Command, name: str) -> None:
+    """Every command explains itself, each of its options too."""
+    for option in ("-h", "--help"):
+        ended = command(name, option)
+        assert ended.code == 0
+        assert f"Usage: taskcounts {name}" in ended.out
+    found = app.cli.get_command(click.Context(app.cli), name)
+    assert found is not None
+    assert all(each.help for each in found.params if isinstance(each, click.Option))
+
+
+def test_help_has_all_commands_and_exit_codes(command: Command) -> None:
+    """The help of all has every command, those that people need most first, and every exit code."""
+    shown = command("-h").out
+    names = re.findall(r"^  (\w+)", shown.partition("Commands:")[2], re.MULTILINE)
+    assert tuple(names) == COMMANDS
+    told = shown.partition("Exit codes:")[2].partition("Options:")[0]
+    codes = {int(code) for code in re.findall(r"\b\d+\b", told)}
+    assert codes == {int(code) for code in Exit}
+
+
+@pytest.mark.parametrize("name", ["get", "wait", "watch"])
+def test_examples_in_help_are_right(command: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """What the help shows is taken as it stands."""
+    # Not every machine has the commands that are notified.
+    monkeypatch.setattr("shutil.which", lambda *_: "/bin/true")
+    shown = command(name, "-h").out
+    examples = re.findall(rf"^ +taskcounts {name} (.*)$", shown, re.MULTILINE)
+    assert len(examples) >= 2
+    found = app.cli.get_command(click.Context(app.cli), name)
+    assert found is not None
+    for example in examples:
+        arguments = shlex.split(re.split(r" && | < | > | \| ", example)[0])
+        assert found.make_context(name, arguments).params
+
+
+def test_commands_that_are_not_named_are_not_loaded() -> None:
+    """Nobody who asks once waits for what waiting, watching and plotting need."""
+    code = (
+        "import sys; from taskcounts.cli.app import run; run(['get', '-h']); "
+        "print([m for m in ('asyncio', 'taskcounts.waiting', 'taskcounts.many', 'taskcounts.cli.watch', "
+        "'matplotlib', 'taskcounts.emulator') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("get",), "error: Missing argument 'JOB...'."),
+        (("get",), "error: no job is named; give their ids, - for standard input, or --all"),
         (("get", "x", "--output", "xml"), "error: Invalid value for '-o'"),
         (("gett",), "error: No such command 'gett'"),
         (("get", "x", "--deadlin", "5"), "error: No such option"),
@@ -100,10 +146,10 @@ def test_completion_completes() -> None:
 def test_a_defect_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that nobody foresaw is one line and exit code 70; its traceback is to be had on request."""
 
-    def broken(**_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise KeyError("surprise")
 
-    monkeypatch.setattr(app, "make_client", broken)
+    monkeypatch.setattr(Account, "client", broken)
     ended = command("get", "x")
     assert ended.code == 70
     assert ended.err.startswith("error: a defect of taskcounts: KeyError: 'surprise'\nhint: ")
@@ -126,10 +172,10 @@ def test_other_ends(
 ) -> None:
     """Whatever ends a command is told in one line."""
 
-    def broken(**_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(app, "make_client", broken)
+    monkeypatch.setattr(Account, "client", broken)
     ended = command("get", "x")
     assert (ended.code, ended.err.strip()) == (code, f"error: {says}")
 
@@ -137,10 +183,10 @@ def test_other_ends(
 def test_nobody_reads_any_more(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """A closed pipe ends a command as SIGPIPE would, without a word."""
 
-    def broken(**_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr(app, "make_client", broken)
+    monkeypatch.setattr(Account, "client", broken)
     # Click wraps both when a pipe breaks.
     monkeypatch.setattr(sys, "stdout", sys.stdout)
     monkeypatch.setattr(sys, "stderr", sys.stderr)
@@ -184,9 +230,10 @@ def test_talk_costs_no_data(emulator: Emulator, where: str) -> None:
     assert process.returncode == 3
 
 
-def start_shell(arguments: str) -> subprocess.Popen[str]:
-    """Start the command line through a shell, with its redirections."""
-    command = f"exec {sys.executable} -m taskcounts {arguments}"
+def start_shell(arguments: str, before: str = "") -> subprocess.Popen[str]:
+    """Start the command line through a shell, with its redirections and what comes before and after it."""
+    exec_ = "" if "&&" in arguments else "exec "
+    command = f"{before} {exec_}{sys.executable} -m taskcounts {arguments}"
     return subprocess.Popen(  # noqa: S602
         command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -263,7 +310,7 @@ def test_without_its_packages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 def test_a_missing_module_of_ours_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
     """That advice isn't given for a broken installation."""
-    monkeypatch.setitem(sys.modules, "taskcounts.cli.output", None)
+    monkeypatch.setitem(sys.modules, "taskcounts.cli.outcome", None)
     monkeypatch.delitem(sys.modules, "taskcounts.cli.app")
     with pytest.raises(ModuleNotFoundError):
         __main__.main()
@@ -275,15 +322,6 @@ def test_main_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as ended:
         __main__.main()
     assert ended.value.code == 2
-
-
-def test_demo() -> None:
-    """The demonstration ends by itself, with every job done and counted right."""
-    said: list[str] = []
-    show(said.append, tick=0)
-    assert said[-1] == "All jobs are done; every answer was counted right."
-    assert any("(attempt 2)" in line for line in said)
-    assert len({line for line in said if line.startswith("nightly-render")}) > 4
 
 
 def test_demo_as_a_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,20 +349,6 @@ def test_demo_without_its_packages(command: Command, monkeypatch: pytest.MonkeyP
     ended = command("demo")
     assert ended.code == 2
     assert "extra 'emulator'" in ended.err
-
-
-def test_demo_notices_wrong_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If a job's tasks weren't all counted, the demonstration fails."""
-    monkeypatch.setattr(demo, "JOBS", {"one": 3})
-
-    def move(emulator: Emulator, job: str, _: object) -> None:
-        emulator.step(job, start=3)
-        emulator.step(job, succeed=3)
-        demo.JOBS["one"] = 4
-
-    monkeypatch.setattr(demo, "move", move)
-    with pytest.raises(RuntimeError, match="counted wrong: one"):
-        show(print, tick=0)
 
 
 def test_no_command_is_a_cry_for_help(command: Command) -> None:

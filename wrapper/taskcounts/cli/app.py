@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 import click
 from click.shell_completion import get_completion_class
 
-from taskcounts import SharedKey, TaskCountsClient, TaskCountsError, TokenCredential, __version__
-from taskcounts._arguments import check_job_id, check_service_timeout
-from taskcounts.cli.outcome import CommandError, Exit, code_and_hint, complain, explain
-from taskcounts.cli.output import WRITERS, Writer
-from taskcounts.client import DEFAULT_DEADLINE, DEFAULT_TIMEOUT
+from taskcounts import __version__
+from taskcounts.cli.outcome import CommandError, Exit, complain, explain
 
 EMULATOR_MISSING = "the emulator needs more packages"
 EMULATOR_HINT = "install taskcounts with its extra 'emulator'"
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+# Commands in modules of their own, which are loaded when somebody names them: a call of one
+# doesn't wait for what another one needs.
+LATER = {
+    "get": "taskcounts.cli.counting",
+    "wait": "taskcounts.cli.waiting",
+    "watch": "taskcounts.cli.watch.command",
+    "replay": "taskcounts.cli.watch.command",
+    "plot": "taskcounts.cli.watch.command",
+}
 
 
 def run(arguments: list[str]) -> int:
@@ -63,195 +67,39 @@ def settle(stream: TextIO | None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+class Commands(click.Group):
+    """The commands of this module and those of LATER, in the order in which people need them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return [*LATER, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, None if there is none of that name."""
+        if cmd_name not in LATER:
+            return super().get_command(ctx, cmd_name)
+        command = getattr(import_module(LATER[cmd_name]), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101 - a module has the commands that it is named for.
+        return command
+
+
 @click.group(
+    cls=Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="taskcounts", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Ask Azure Batch where jobs stand, or emulate it.
+    """Ask Azure Batch where jobs stand, wait until they are done, or emulate it.
 
-    Exit codes: 0 answered, 2 wrong usage, 3 no such job, 4 not authenticated, 5 the service
-    failed, 6 the answer breaks its contract, 70 a defect of taskcounts, 74 input or output
-    failed, 124 out of time, 130 interrupted, 141 nobody reads the output any more.
+    Exit codes: 0 answered, or what was waited for is so; 1 tasks failed, or it can't become so any
+    more; 2 wrong usage, 3 no such job, 4 not authenticated, 5 the service failed, 6 the answer
+    breaks its contract, 70 a defect of taskcounts, 74 input or output failed, 124 out of time,
+    125 stalled, 130 interrupted, 141 nobody reads the output any more.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
-
-
-def account_options(command: Command) -> Command:
-    """Add the options that name the account and say who is asking."""
-    options = [
-        click.option(
-            "--endpoint", envvar="AZURE_BATCH_ENDPOINT", show_envvar=True, help="The account's URL."
-        ),
-        click.option("--account", envvar="AZURE_BATCH_ACCOUNT", show_envvar=True, help="The account's name."),
-        click.option(
-            "--key",
-            envvar="AZURE_BATCH_ACCESS_KEY",
-            show_envvar=True,
-            help="An access key. Others on this machine may see an option: use the variable or a file.",
-        ),
-        click.option(
-            "--key-file",
-            type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
-            metavar="FILE",
-            help="Read the access key from a file, or - for stdin.",
-        ),
-        click.option(
-            "--auth",
-            type=click.Choice(["shared-key", "entra"]),
-            default="shared-key",
-            show_default=True,
-            help="Sign with an access key, or use whatever Microsoft Entra identity is at hand.",
-        ),
-        click.option(
-            "--allow-token-over-http",
-            is_flag=True,
-            help="With --auth entra, take an emulator on this machine without TLS.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-@cli.command(short_help="Show the task counts of jobs.")
-@click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
-@account_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(list(WRITERS)),
-    default="table",
-    show_default=True,
-    help="Table for people; a JSON array; one JSON object a line; tab-separated values.",
-)
-@click.option("--strict", is_flag=True, help="Treat contradictory numbers as an error, not a warning.")
-@click.option(
-    "--service-timeout", type=int, metavar="SECONDS", help="How long the service may work, 1 to 30."
-)
-@click.option(
-    "--timeout",
-    type=float,
-    metavar="SECONDS",
-    default=DEFAULT_TIMEOUT,
-    show_default=True,
-    help="How long one attempt may take.",
-)
-@click.option(
-    "--deadline",
-    type=float,
-    metavar="SECONDS",
-    default=DEFAULT_DEADLINE,
-    show_default=True,
-    help="How long a job's attempts and pauses may take together.",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Report every attempt on stderr.")
-def get(
-    jobs: tuple[str, ...], output: str, service_timeout: int | None, verbose: bool, **options: Any
-) -> Exit:
-    """Show how many tasks of each JOB are active, running, completed, succeeded, failed.
-
-    The service counts in the background: the numbers may trail the truth. Jobs are asked for
-    one after another. One that can't be counted is reported on stderr and doesn't keep the
-    others from being counted; the exit code is the first failure's.
-    """
-    try:
-        # All are looked at before the first is asked for.
-        for job in jobs:
-            check_job_id(job)
-        check_service_timeout(service_timeout)
-    except ValueError as error:
-        raise CommandError(str(error)) from None
-    tell_attempts(verbose)
-    first_failure = Exit.OK
-    with make_client(**options) as client:
-        writer = WRITERS[output]()
-        try:
-            for job in jobs:
-                code = ask(client, job, service_timeout, writer)
-                first_failure = first_failure or code
-        finally:
-            # What was counted before an interruption isn't lost.
-            writer.end()
-    return first_failure
-
-
-def ask(client: TaskCountsClient, job: str, service_timeout: int | None, writer: Writer) -> Exit:
-    """Hand the counts of a job to the writer, or the error, which is told as well; return its exit code."""
-    try:
-        snapshot = client.get_job_task_counts(job, service_timeout=service_timeout)
-    except TaskCountsError as error:
-        code, hint = code_and_hint(error)
-        complain(str(error), hint)
-        writer.add(error)
-        return code
-    for doubt in snapshot.inconsistencies:
-        complain(f"job {job!r}: {doubt.text}; don't rely on these numbers", word="warning")
-    writer.add(snapshot)
-    return Exit.OK
-
-
-def make_client(
-    *, endpoint: str | None, account: str | None, key: str | None, key_file: Any, auth: str, **options: Any
-) -> TaskCountsClient:
-    """Return a client for what the options and the environment say, or say what is missing."""
-    if not endpoint:
-        raise CommandError("no endpoint is given", "set AZURE_BATCH_ENDPOINT, or pass --endpoint")
-    credential: SharedKey | TokenCredential
-    try:
-        if auth == "entra":
-            credential = entra_credential()
-        else:
-            key = read_key(key_file) if key_file else key
-            if not account:
-                raise CommandError("no account is given", "set AZURE_BATCH_ACCOUNT, or pass --account")
-            if not key:
-                raise CommandError(
-                    "no access key is given",
-                    "set AZURE_BATCH_ACCESS_KEY, pass --key-file, or use --auth entra",
-                )
-            credential = SharedKey(account, key)
-        return TaskCountsClient(endpoint, credential, **options)
-    except ValueError as error:
-        text = str(error).replace("allow_token_over_http=True", "--allow-token-over-http")
-        raise CommandError(text) from None
-
-
-def read_key(path: Path) -> str:
-    """Return what a file holds; ``-`` is standard input."""
-    if str(path) != "-":
-        return path.read_text(encoding="utf-8", errors="replace")
-    if sys.stdin is None:
-        raise CommandError("there is no standard input to read the access key from")
-    return sys.stdin.read()
-
-
-def entra_credential() -> TokenCredential:
-    """Return azure-identity's choice of what identity is at hand."""
-    try:
-        from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - an extra.
-    except ModuleNotFoundError:
-        raise CommandError(
-            "--auth entra needs azure-identity", "install taskcounts with its extra 'entra'"
-        ) from None
-    # It logs every identity that it tries and doesn't find.
-    logging.getLogger("azure").setLevel(logging.CRITICAL)
-    return DefaultAzureCredential()
-
-
-def tell_attempts(verbose: bool) -> None:
-    """Show the client's records on stderr: all of them, or only those of attempts that are repeated."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    if not verbose:
-        handler.addFilter(lambda record: getattr(record, "pause", None) is not None)
-    logger = logging.getLogger("taskcounts")
-    logger.handlers = [handler]
-    logger.propagate = False
-    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
 @cli.command(short_help="Emulate the service, until Ctrl-C.")

@@ -23,6 +23,7 @@ class Exit(IntEnum):
     """The exit codes of every command."""
 
     OK = 0
+    UNMET = 1
     USAGE = 2
     NOT_FOUND = 3
     AUTHENTICATION = 4
@@ -31,6 +32,7 @@ class Exit(IntEnum):
     DEFECT = 70
     INPUT_OUTPUT = 74
     TIMED_OUT = 124
+    STALLED = 125
     INTERRUPTED = 130
     PIPE_CLOSED = 141
 
@@ -97,8 +99,13 @@ def explain(error: Exception) -> tuple[Exit, str, str | None]:
 
 def complain(text: str, hint: str | None = None, word: str = "error") -> None:
     """Write one line, and a second one with a hint, to stderr."""
+    say(f"{click.style(word + ':', bold=True)} {one_line(text, 2000)}")
+    if hint:
+        say(f"{click.style('hint:', bold=True)} {hint}")
+
+
+def say(line: str) -> None:
+    """Write a line to stderr."""
     # Talk that can't be written must not cost data that can.
     with contextlib.suppress(OSError):
-        click.echo(f"{click.style(word + ':', bold=True)} {one_line(text, 2000)}", err=True)
-        if hint:
-            click.echo(f"{click.style('hint:', bold=True)} {hint}", err=True)
+        click.echo(line, err=True)

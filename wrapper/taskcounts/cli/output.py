@@ -25,10 +25,14 @@ TSV_COLUMNS = (
 )
 
 
+# What a question about a job comes to; a ValueError is of what is no job id.
+Result = Snapshot | TaskCountsError | ValueError
+
+
 class Writer(Protocol):
     """Takes results as they come and shows them, at once or at the end."""
 
-    def add(self, result: Snapshot | TaskCountsError) -> None:
+    def add(self, job_id: str, result: Result) -> None:
         """Take the result of a job."""
         ...
 
@@ -37,15 +41,18 @@ class Writer(Protocol):
         ...
 
 
-def record(result: Snapshot | TaskCountsError) -> dict[str, Any]:
-    """Return the JSON object of a result, in the service's words; without counts it has an ``error``."""
-    if isinstance(result, TaskCountsError):
-        error: dict[str, Any] = {
-            "type": type(result).__name__,
-            "text": str(result),
-            "attempts": result.attempts,
-            "clientRequestId": result.client_request_id,
-        }
+def record(result: Result, job_id: str = "") -> dict[str, Any]:
+    """Return the JSON object of a result, in the service's words; without counts it has an ``error``.
+
+    Args:
+        result: The result.
+        job_id: The job, as it was asked for; a result that knows its job needs none.
+    """
+    if not isinstance(result, Snapshot):
+        error: dict[str, Any] = {"type": type(result).__name__, "text": str(result)}
+        if isinstance(result, TaskCountsError):
+            job_id = result.job_id or job_id
+            error |= {"attempts": result.attempts, "clientRequestId": result.client_request_id}
         if isinstance(result, ServiceError):
             error |= {
                 "status": result.status,
@@ -54,7 +61,7 @@ def record(result: Snapshot | TaskCountsError) -> dict[str, Any]:
                 "requestId": result.request_id,
                 "retryAfter": result.retry_after,
             }
-        return {"jobId": result.job_id, "error": error}
+        return {"jobId": job_id, "error": error}
     return {
         "jobId": result.job_id,
         "taskCounts": {counter: getattr(result.task_counts, counter) for counter in COUNTERS},
@@ -70,15 +77,18 @@ def record(result: Snapshot | TaskCountsError) -> dict[str, Any]:
             {"invariant": broken.invariant, "path": broken.path, "text": broken.text}
             for broken in result.inconsistencies
         ],
+        "exact": result.exact,
+        "beganAt": None if result.began_at is None else result.began_at.isoformat(),
+        "listed": None if result.listed is None else record(result.listed),
     }
 
 
 class NdjsonWriter:
     """One JSON object a line, each as soon as it is known."""
 
-    def add(self, result: Snapshot | TaskCountsError) -> None:
+    def add(self, job_id: str, result: Result) -> None:
         """Write the object of a job."""
-        click.echo(json.dumps(record(result)))
+        click.echo(json.dumps(record(result, job_id)))
 
     def end(self) -> None:
         """Do nothing: all is written."""
@@ -90,9 +100,9 @@ class JsonWriter:
     def __init__(self) -> None:
         self._records: list[dict[str, Any]] = []
 
-    def add(self, result: Snapshot | TaskCountsError) -> None:
+    def add(self, job_id: str, result: Result) -> None:
         """Keep the object of a job."""
-        self._records.append(record(result))
+        self._records.append(record(result, job_id))
 
     def end(self) -> None:
         """Write the array."""
@@ -105,11 +115,9 @@ class TsvWriter:
     def __init__(self) -> None:
         click.echo("\t".join(TSV_COLUMNS))
 
-    def add(self, result: Snapshot | TaskCountsError) -> None:
+    def add(self, job_id: str, result: Result) -> None:
         """Write the line of a job."""
-        if isinstance(result, TaskCountsError):
-            cells = [result.job_id, *[""] * (len(TSV_COLUMNS) - 2), one_line(str(result), 2000)]
-        else:
+        if isinstance(result, Snapshot):
             cells = [
                 result.job_id,
                 *(str(getattr(result.task_counts, counter)) for counter in COUNTERS),
@@ -120,10 +128,65 @@ class TsvWriter:
                 " ".join(broken.invariant for broken in result.inconsistencies),
                 "",
             ]
+        else:
+            # What is no job id may hold tabs and ends of lines.
+            cells = [one_line(job_id), *[""] * (len(TSV_COLUMNS) - 2), one_line(str(result), 2000)]
         click.echo("\t".join(cells))
 
     def end(self) -> None:
         """Do nothing: all is written."""
+
+
+class InOrder:
+    """Hands results on to a writer in the order in which they were asked for."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._next = 0
+        self._early: dict[int, tuple[str, Result]] = {}
+
+    def add(self, number: int, job_id: str, result: Result) -> None:
+        """Take a result: the first that was asked for has the number 0."""
+        self._early[number] = job_id, result
+        while self._next in self._early:
+            self._writer.add(*self._early.pop(self._next))
+            self._next += 1
+
+    def end(self) -> None:
+        """Hand on what still waits for others, which won't come any more."""
+        for number in sorted(self._early):
+            self._writer.add(*self._early[number])
+        self._writer.end()
+
+
+class AsTheyCome:
+    """Hands results on to a writer at once."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def add(self, _: int, job_id: str, result: Result) -> None:
+        """Hand a result on."""
+        self._writer.add(job_id, result)
+
+    def end(self) -> None:
+        """Let the writer end."""
+        self._writer.end()
+
+
+def _rows(snapshot: Snapshot) -> list[list[str]]:
+    """Return the cells of the line of tasks, and those of the line of slots."""
+    listed, mark = ", listed" if snapshot.exact else "", " !" if snapshot.inconsistencies else ""
+    # Cut and not rounded: 100.0 % only if every task is completed.
+    percent = "-" if snapshot.percent is None else f"{math.floor(snapshot.percent * 10) / 10:.1f} %"
+    rows = []
+    for name, counts, done in (
+        (f"tasks{listed}{mark}", snapshot.task_counts, [percent]),
+        (f"slots{listed}", snapshot.task_slot_counts, []),
+    ):
+        numbers = [getattr(counts, counter) for counter in COUNTERS]
+        rows.append([name, *(f"{number:,}" for number in (*numbers, sum(numbers[:3]))), *done])
+    return rows
 
 
 class TableWriter:
@@ -132,7 +195,7 @@ class TableWriter:
     def __init__(self) -> None:
         self._snapshots: list[Snapshot] = []
 
-    def add(self, result: Snapshot | TaskCountsError) -> None:
+    def add(self, _: str, result: Result) -> None:
         """Keep the snapshot of a job."""
         if isinstance(result, Snapshot):
             self._snapshots.append(result)
@@ -150,20 +213,11 @@ class TableWriter:
         for heading in (*COUNTERS, "total", "done"):
             table.add_column(heading, justify="right", no_wrap=True)
         for snapshot in self._snapshots:
-            tasks, slots = snapshot.task_counts, snapshot.task_slot_counts
-            mark = " !" if snapshot.inconsistencies else ""
-            table.add_row(
-                snapshot.job_id,
-                "tasks" + mark,
-                *(f"{getattr(tasks, counter):,}" for counter in COUNTERS),
-                f"{snapshot.total:,}",
-                # Cut and not rounded: 100.0 % only if every task is completed.
-                f"{math.floor(snapshot.percent * 10) / 10:.1f} %" if snapshot.percent is not None else "-",
-            )
-            slots_total = slots.active + slots.running + slots.completed
-            table.add_row(
-                "", "slots", *(f"{getattr(slots, counter):,}" for counter in COUNTERS), f"{slots_total:,}"
-            )
+            rows = _rows(snapshot)
+            if snapshot.listed is not None:
+                rows += _rows(snapshot.listed)
+            for job, row in zip((snapshot.job_id, "", "", ""), rows, strict=False):
+                table.add_row(job, *row)
         console = Console()
         # A folded id is no id, and a cut number is a wrong one: better that the window wraps the line.
         console.width = max(

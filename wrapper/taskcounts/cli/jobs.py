@@ -1,0 +1,168 @@
+"""Where the jobs of a command come from: arguments, standard input, or the account's own list."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, TextIO
+
+import click
+from attrs import frozen
+
+from taskcounts import TaskCountsClient
+from taskcounts._arguments import check_job_id
+from taskcounts.cli.outcome import CommandError, complain
+
+if TYPE_CHECKING:
+    from taskcounts.cli.options import Account
+
+STDIN = "-"
+
+# Bytes.
+_LONGEST_LINE = 4096
+_CHUNK = 65536
+
+# Seconds.
+_MOMENT = 0.05
+
+
+@frozen(kw_only=True)
+class JobSource:
+    """Which jobs a command is for.
+
+    Attributes:
+        named: Job ids in the order in which they were named; ``-`` stands for those on standard input.
+        everything: Whether all jobs of the account are meant.
+        filter: Which of these, in the service's words; None for all of them.
+    """
+
+    named: tuple[str, ...]
+    everything: bool
+    filter: str | None
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether nobody knows beforehand how many jobs there are."""
+        return self.everything or STDIN in self.named
+
+    def check(self, account: Account) -> None:
+        """Raise CommandError or UsageError for what can't be meant. All arguments are looked at."""
+        if self.everything and self.named:
+            raise click.UsageError("give either --all or jobs, not both")
+        if self.filter is not None and not self.everything:
+            raise click.UsageError("--filter goes with --all")
+        if not self.everything and not self.named:
+            raise click.UsageError("no job is named; give their ids, - for standard input, or --all")
+        if self.named.count(STDIN) > 1:
+            raise click.UsageError("standard input can be read once: give - once")
+        if STDIN in self.named and str(account.key_file) == STDIN:
+            raise click.UsageError("standard input holds either the access key or jobs, not both")
+        for job in self.named:
+            if job != STDIN:
+                checked(job)
+
+    def ids(self, client: TaskCountsClient | None) -> Iterator[str | None]:
+        """Yield the job ids as they become known; those from standard input may be anything.
+
+        None says that it may take a while until the next one is known.
+
+        Args:
+            client: Lists the jobs of the account, if all of them are meant.
+        """
+        if client is not None and self.everything:
+            for listed in client.list_jobs(filter=self.filter):
+                yield listed.job_id
+        for job in self.named:
+            if job == STDIN:
+                yield from read_ids(sys.stdin)
+            else:
+                yield job
+
+
+def checked(job: str) -> str:
+    """Return a job id, or raise CommandError if it is none."""
+    try:
+        return check_job_id(job)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+
+
+def all_jobs(source: JobSource, account: Account) -> list[str]:
+    """Return all jobs, each once, in the order in which they were named.
+
+    Job ids differ in more than case. One that is named again is told, and left out.
+
+    Raises:
+        CommandError: One of them is no job id.
+        TaskCountsError: There is no trustworthy list of all jobs.
+    """
+    source.check(account)
+    with ExitStack() as stack:
+        # Those who are named need nobody to list them.
+        client = stack.enter_context(account.client(TaskCountsClient)) if source.everything else None
+        ids = [checked(job) for job in source.ids(client) if job is not None]
+    found: dict[str, str] = {}
+    for job in ids:
+        if job.lower() in found:
+            complain(f"job {job!r} is named more than once", word="warning")
+        found.setdefault(job.lower(), job)
+    return list(found.values())
+
+
+def read_ids(stream: TextIO | None) -> Iterator[str | None]:
+    """Yield one id for each line but blank ones and those that begin with ``#``, and None at each lull.
+
+    At a lull nothing can be read at the moment: whoever wants another id after it waits for it.
+    """
+    if stream is None:
+        raise CommandError("there is no standard input to read jobs from")
+    if stream.isatty():
+        complain("one job id a line; Ctrl-D ends them", word="reading")
+    rest = b""
+    for chunk in _chunks(stream):
+        if chunk is None:
+            yield None
+            continue
+        *lines, rest = (rest + chunk).split(b"\n")
+        # No id is that long, and a line without an end must not fill the memory.
+        if len(rest) > _LONGEST_LINE:
+            lines, rest = [*lines, rest], b""
+        yield from filter(None, map(_id_of, lines))
+    yield from filter(None, [_id_of(rest)])
+
+
+def _id_of(line: bytes) -> str | None:
+    """Return the id in a line, None if there is none."""
+    # Some programs begin a text with a byte order mark.
+    text = line[:_LONGEST_LINE].decode("utf-8", "replace").removeprefix("\ufeff").strip()
+    return None if not text or text.startswith("#") else text
+
+
+def _chunks(stream: TextIO) -> Iterator[bytes | None]:
+    """Yield what can be read, to the end; None where that takes longer than a moment."""
+    try:
+        number = stream.fileno()
+    except OSError:
+        # Not the system's.
+        while text := stream.read(_CHUNK):
+            yield text.encode("utf-8", "replace")
+        return
+    while True:
+        if not _readable(number):
+            yield None
+        chunk = os.read(number, _CHUNK)
+        if not chunk:
+            return
+        yield chunk
+
+
+def _readable(number: int) -> bool:
+    """Whether something, or the end, can be read within a moment; also where nobody can tell."""
+    try:
+        return bool(select.select([number], [], [], _MOMENT)[0])
+    except (OSError, ValueError):
+        # Windows knows this of sockets alone.
+        return True

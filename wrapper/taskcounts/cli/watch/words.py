@@ -1,0 +1,73 @@
+"""Numbers, times and outcomes in words, the same in every view."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+from taskcounts.snapshot import Snapshot
+from taskcounts.waiting.values import Outcome, Verdict
+
+_OUTCOMES = {
+    Outcome.MET: "met",
+    Outcome.FAILED: "failed",
+    Outcome.UNMET: "not met",
+    Outcome.GONE: "gone",
+    Outcome.LOST: "lost",
+    Outcome.TIMED_OUT: "timed out",
+    Outcome.STALLED: "stalled",
+}
+
+
+def outcome(verdict: Verdict) -> str:
+    """Return a verdict in one or two words."""
+    if verdict and verdict.goal in ("done", "all-succeeded"):
+        return "done"
+    return _OUTCOMES[verdict.outcome]
+
+
+def count(number: int) -> str:
+    """Return a number with separators, as in 12,345."""
+    return f"{number:,}"
+
+
+def percent(snapshot: Snapshot) -> str:
+    """Return which part is completed, cut and not rounded: 100 only if every task is; - for no tasks."""
+    if snapshot.percent is None:
+        return "-"
+    # Whole numbers: a quotient of large ones would be rounded.
+    tenths = 1000 * snapshot.done // snapshot.total
+    return f"{tenths // 10}.{tenths % 10} %"
+
+
+def span(seconds: float) -> str:
+    """Return how long something takes, in the two units that matter."""
+    whole = max(0, math.floor(seconds))
+    if whole < 120:
+        return f"{whole} s"
+    minutes, hours = whole // 60, whole // 3600
+    if hours < 2:
+        return f"{minutes} min"
+    if hours < 48:
+        return f"{hours} h {minutes % 60:02} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def rate(per_second: float) -> str:
+    """Return how many tasks are completed in a time that makes it a number of some size."""
+    number, unit = per_second, "s"
+    if per_second * 60 < 1:
+        number, unit = per_second * 3600, "h"
+    elif per_second < 1:
+        number, unit = per_second * 60, "min"
+    return f"{number:,.0f}/{unit}" if number >= 100 else f"{number:.1f}/{unit}"
+
+
+def left(seconds: float | None) -> str:
+    """Return how long it will take, or that nobody knows."""
+    return "time left unknown" if seconds is None else f"about {span(max(1, seconds))} left"
+
+
+def age(moment: datetime, now: datetime) -> str:
+    """Return how old something is; a clock that was set back makes nothing younger than new."""
+    return f"{span((now - moment).total_seconds())} ago"
