@@ -42,12 +42,12 @@ def scenario(text: str) -> str:
 
 
 def commands() -> list[tuple[str, str]]:
-    """Return the calls of `taskcounts get` with the output that the README shows."""
+    """Return the calls of `taskcounts get` and `wait` with the output that the README shows."""
     shown = []
     for block in blocks("console"):
         for call in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             line, _, output = call.partition("\n")
-            if line.startswith("taskcounts get ") and output:
+            if line.startswith(("taskcounts get ", "taskcounts wait ")) and output:
                 shown.append((line, output))
     return shown
 
@@ -116,7 +116,7 @@ def test_commands_print_what_is_shown(line: str, output: str, environment: dict[
 
 def test_it_shows_commands() -> None:
     """There are examples of success and of failure."""
-    assert len(commands()) >= 2
+    assert len(commands()) >= 5
     assert len(blocks("python")) >= 3
 
 

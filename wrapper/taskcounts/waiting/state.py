@@ -218,7 +218,7 @@ class State:
     @property
     def left(self) -> float | None:
         """Seconds until all tasks are completed; None if it isn't known, or nothing moves."""
-        if self.snapshot is None or not self.snapshot.total:
+        if self.snapshot is None or not self.snapshot.total or self.doubtful:
             return None
         return seconds_left(self.rate, self.snapshot.total - self.snapshot.done, self.unchanged)
 

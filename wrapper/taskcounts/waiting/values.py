@@ -98,7 +98,7 @@ Observer = Callable[[Observation], object]
 
 @frozen(kw_only=True)
 class Verdict:
-    """What came of a wait. It is true if, and only if, what was waited for is so.
+    """What came of a wait. It is true if, and only if, what was waited for is so; ``str()`` is its text.
 
     Attributes:
         job_id: The job.
@@ -134,3 +134,6 @@ class Verdict:
 
     def __bool__(self) -> bool:
         return self.outcome is Outcome.MET
+
+    def __str__(self) -> str:
+        return self.text

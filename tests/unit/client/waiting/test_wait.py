@@ -59,7 +59,7 @@ def test_done_is_confirmed_by_the_list(wait: Waits, clock: FakeClock) -> None:
     assert verdict
     assert verdict.outcome is Outcome.MET
     assert verdict.confirmed
-    assert verdict.text == "job 'job-1': done, all tasks succeeded (2 by the counts)"
+    assert str(verdict) == verdict.text == "job 'job-1': done, all tasks succeeded (2 by the counts)"
     assert handler.kinds == ["counts", "counts", "counts", "any", "unsuccessful", "any"]
     assert [each.number for each in told] == [1, 2, 3, 4, 5, 6]
     assert [each.pause for each in told] == [4, 4, 0, 0, 0, 0]
