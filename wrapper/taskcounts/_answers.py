@@ -6,6 +6,7 @@ What is checked stands in the fragment: `taskcounts_rest.contract` is derived fr
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -13,6 +14,9 @@ from typing import Any, NoReturn
 
 from taskcounts.errors import one_line
 from taskcounts.snapshot import Inconsistency
+
+# Members that nobody has described are handed on, and have to be written and compared.
+MAX_DEPTH = 100
 
 Check = Callable[[Any, str], None]
 
@@ -91,7 +95,12 @@ def read_json(headers: Mapping[str, str], body: bytes) -> Any:
         raise Violation("$", "it is empty")
     try:
         # Some proxies put a byte order mark in front; it says nothing but UTF-8.
-        return json.loads(body.decode("utf-8-sig"), object_pairs_hook=_members, parse_constant=_no_constant)
+        return json.loads(
+            body.decode("utf-8-sig"),
+            object_pairs_hook=_members,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+        )
     except UnicodeDecodeError:
         raise Violation("$", "it is not UTF-8") from None
     except RecursionError:
@@ -111,6 +120,28 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise Violation("$", f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise Violation("$", f"{one_line(text, 20)} is too large a number")
+    return number
+
+
+def check_depth(value: Any, path: str) -> None:
+    """Raise Violation for what is nested so deep that others can't write or compare it."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for each in level
+            if isinstance(each, dict | list)
+            for item in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return
+    raise Violation(path, "it is nested too deep")
 
 
 def find_inconsistencies(

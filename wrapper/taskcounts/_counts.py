@@ -25,6 +25,7 @@ def _build(reply: Reply) -> Snapshot:
     if inconsistencies and reply.strict:
         raise _answers.Violation(inconsistencies[0].path, "; ".join(each.text for each in inconsistencies))
     result = TaskCountsResult.from_dict(reply.body)
+    _answers.check_depth(result.additional_properties, "$")
     return Snapshot(
         job_id=reply.question.job_id,
         task_counts=result.task_counts,

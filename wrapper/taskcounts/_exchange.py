@@ -8,7 +8,6 @@ never sleeps, and reads the clock only through `Settings`. `_transport` runs it.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Generator
 from email.utils import format_datetime
 from typing import Any, TypeVar, cast
@@ -17,6 +16,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from attrs import evolve
 
 from taskcounts import _answers
+from taskcounts._hiding import Secrets, clean, hide, hide_in, hide_in_answer, secrets_of, shown
 from taskcounts._steps import (
     Admit,
     Answer,
@@ -49,7 +49,6 @@ from taskcounts.errors import (
     ServiceError,
     ServiceUnreachable,
     TaskCountsError,
-    causes_of,
     one_line,
 )
 from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, RetryPolicy, retry_after_seconds
@@ -58,8 +57,6 @@ from taskcounts_rest.types import UNSET
 T = TypeVar("T")
 
 logger = logging.getLogger("taskcounts")
-
-_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 USER_AGENT = f"taskcounts/{__version__}"
 
@@ -74,6 +71,7 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
     ends = clock.monotonic() + question.deadline
     attempt = 0
     failed = _unsent(question)
+    secrets: Secrets = ()
     while True:
         attempt += 1
         if settings.gate is not None and place is None:
@@ -86,10 +84,11 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
             if clock.monotonic() >= ends:
                 # A pause or a credential took longer than it should have.
                 raise _out_of_time(failed, question, None)
+            secrets = secrets_of(request, secrets)
             outcome = yield Send(request, min(clock.monotonic() + question.timeout, ends), ask.limit)
             assert isinstance(outcome, Answer | Failure)  # noqa: S101 - drivers answer Send with these alone.
             status = outcome.status if isinstance(outcome, Answer) else None
-            judged = _judge(settings, ask, question, request=request, attempt=attempt, outcome=outcome)
+            judged = _judge(settings, ask, question, attempt=attempt, outcome=outcome, secrets=secrets)
             if not isinstance(judged, TaskCountsError):
                 _log(question, attempt, "200", None)
                 return judged
@@ -182,7 +181,7 @@ def _authorize(
             text = _text(question, f"the credential gave no token: {outcome.reason}", attempt - 1)
             error = kind(text, **_facts(question, attempt - 1))
             error.__cause__ = outcome.error
-            raise _cleaned(error, "")
+            raise clean(error, ())
         assert isinstance(outcome, BearerToken)  # noqa: S101 - drivers answer FetchToken with these alone.
         request.headers["authorization"] = outcome.authorization()
 
@@ -192,20 +191,19 @@ def _judge(
     ask: Ask[T],
     question: Question,
     *,
-    request: Request,
     attempt: int,
     outcome: Answer | Failure,
+    secrets: Secrets,
 ) -> T | TaskCountsError:
     """Return the value that an outcome gives, or the error that it amounts to."""
-    secret = _secret(request)
     if isinstance(outcome, Answer):
         # Some servers repeat in their answer what they were asked with.
-        outcome = _without_secret(outcome, secret)
+        outcome = hide_in_answer(outcome, secrets)
         if outcome.status == 200 and outcome.broken is not None:
             outcome = outcome.broken
     error: TaskCountsError
     if isinstance(outcome, Failure):
-        reason = one_line(_hide(outcome.reason, secret))
+        reason = one_line(hide(outcome.reason, secrets))
         text = _text(question, f"no answer from {settings.endpoint}: {reason}", attempt)
         error = ServiceUnreachable(text, **_facts(question, attempt))
         error.__cause__ = outcome.error
@@ -213,15 +211,15 @@ def _judge(
         try:
             _check_echo(question, outcome)
             if outcome.status == 200:
-                return _accept(settings, ask, question, attempt=attempt, answer=outcome, secret=secret)
+                return _accept(settings, ask, question, attempt=attempt, answer=outcome, secrets=secrets)
             error = _service_error(settings, question, attempt, outcome)
         except _answers.Violation as violation:
-            error = _violation(question, attempt, outcome, violation, secret)
-    return _cleaned(error, secret)
+            error = _violation(question, attempt, outcome, violation, secrets)
+    return clean(error, secrets)
 
 
 def _violation(
-    question: Question, attempt: int, answer: Answer, violation: _answers.Violation, secret: str
+    question: Question, attempt: int, answer: Answer, violation: _answers.Violation, secrets: Secrets
 ) -> ContractViolation:
     """Return the error that an answer amounts to which is not what the fragment says."""
     request_id = answer.headers.get("request-id")
@@ -229,18 +227,11 @@ def _violation(
     return ContractViolation(
         _text(question, text, attempt, request_id),
         path=violation.path,
-        answer=_shown(answer.body, secret)[:2000],
+        answer=shown(answer.body, secrets)[:2000],
         status=answer.status,
         request_id=request_id,
         **_facts(question, attempt),
     )
-
-
-def _shown(body: bytes, secret: str) -> str:
-    """Return a body as text without the secret, however JSON spells it."""
-    text = body.decode("utf-8", "replace")
-    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
-    return _hide(plain if secret and secret in plain else text, secret)
 
 
 def _check_echo(question: Question, answer: Answer) -> None:
@@ -254,15 +245,18 @@ def _check_echo(question: Question, answer: Answer) -> None:
 
 
 def _accept(
-    settings: Settings, ask: Ask[T], question: Question, *, attempt: int, answer: Answer, secret: str
+    settings: Settings, ask: Ask[T], question: Question, *, attempt: int, answer: Answer, secrets: Secrets
 ) -> T:
     """Return the value of a 200; raise Violation if it isn't what the fragment says."""
     if answer.oversize:
         raise _answers.Violation("$", f"it is larger than {ask.limit:,} bytes")
-    body = _answers.read_result(answer.headers, answer.body, ask.check)
-    if b"\\" in answer.body:
-        # JSON can spell the secret in ways that show only now.
-        body = _hide_in(body, secret)
+    try:
+        body = _answers.read_result(answer.headers, answer.body, ask.check)
+        if b"\\" in answer.body:
+            # JSON can spell a secret in ways that show only now.
+            body = hide_in(body, secrets)
+    except RecursionError:
+        raise _answers.Violation("$", "it is nested too deep") from None
     reply = Reply(question, attempt, body, answer.headers, settings.clock.now(), settings.strict)
     return ask.build(reply)
 
@@ -337,54 +331,6 @@ def _out_of_time(
         return late
     error.args = (text,)
     return error
-
-
-def _secret(request: Request) -> str:
-    """Return what of a request's Authorization nobody may see: the signature, or the token."""
-    secret = request.headers["authorization"].rpartition(" ")[2].rpartition(":")[2]
-    # What is as short as this guards nothing, and hiding it would cut numbers and words to pieces.
-    return secret if len(secret) >= 8 else ""
-
-
-def _hide(text: str, secret: str) -> str:
-    if secret:
-        # JSON may spell a slash with a backslash, and a URL anything with percent signs.
-        for spelling in (secret, secret.replace("/", "\\/"), quote(secret, safe="")):
-            text = text.replace(spelling, "<hidden>")
-    return text
-
-
-def _without_secret(answer: Answer, secret: str) -> Answer:
-    """Return an answer in which the secret doesn't stand."""
-    hidden = secret.encode()
-    if not secret or not (hidden in answer.body or any(secret in value for value in answer.headers.values())):
-        return answer
-    headers = {name: _hide(value, secret) for name, value in answer.headers.items()}
-    return answer._replace(headers=headers, body=answer.body.replace(hidden, b"<hidden>"))
-
-
-def _cleaned(error: TaskCountsError, secret: str) -> TaskCountsError:
-    """Hide the secret in whatever an error says, and drop the frames of its causes.
-
-    JSON can spell the secret in ways that only show once it is read; the transport's errors
-    quote what it could not read; and their frames hold the request with its Authorization header.
-    """
-    error.args = tuple(_hide_in(argument, secret) for argument in error.args)
-    vars(error).update({name: _hide_in(value, secret) for name, value in vars(error).items()})
-    for cause in causes_of(error.__cause__):
-        cause.__traceback__ = None
-        cause.args = tuple(_hide_in(argument, secret) for argument in cause.args)
-    return error
-
-
-def _hide_in(value: Any, secret: str) -> Any:
-    if isinstance(value, str):
-        return _hide(value, secret)
-    if isinstance(value, dict):
-        return {_hide(name, secret): _hide_in(item, secret) for name, item in value.items()}
-    if isinstance(value, tuple | list):
-        return type(value)(_hide_in(item, secret) for item in value)
-    return value
 
 
 def _facts(question: Question, attempts: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -102,7 +103,8 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
         # Measured by the service's own clock, the wish doesn't suffer from ours being off.
         since = http_date(headers.get("date", "")) or now
         wishes.append(max(0.0, (moment - since).total_seconds()))
-    return max(wishes, default=None)
+    # What is told of it, JSON has to be able to say.
+    return min(max(wishes), sys.float_info.max) if wishes else None
 
 
 def http_date(text: str) -> datetime | None:

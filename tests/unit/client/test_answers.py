@@ -91,7 +91,7 @@ BODIES: dict[str, tuple[bytes, str, str]] = {
     "number of slots": (wire(changed("taskSlotCounts", 5)), "taskSlotCounts", "5 is not an object"),
     "float": (literal("1.0"), "taskCounts.failed", "1.0 is not an integer"),
     "exponent": (literal("1e0"), "taskCounts.failed", "1.0 is not an integer"),
-    "infinite": (literal("1e999"), "taskCounts.failed", "is not an integer"),
+    "infinite": (literal("1e999"), "$", "1e999 is too large a number"),
     "NaN": (literal("NaN"), "$", "NaN is not JSON"),
     "Infinity": (literal("Infinity"), "$", "Infinity is not JSON"),
     "-Infinity": (literal("-Infinity"), "$", "-Infinity is not JSON"),

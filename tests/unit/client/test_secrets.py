@@ -399,3 +399,19 @@ def test_frames_of_a_credential_that_gives_something_else(call: Call) -> None:
     with pytest.raises(AttributeError) as caught:
         call(Script(answer()), credential=Odd())
     assert leaks(frames_of(caught.value), [TOKEN]) == []
+
+
+def test_frames_of_a_bug(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does a bug of ours show what an answer repeats; whose answer it is can be seen."""
+    sent: list[str] = []
+
+    def repeat(request: httpx.Request) -> Any:
+        sent.append(_only(request.headers["authorization"]))
+        return answer(x_echo=sent[-1])
+
+    monkeypatch.setattr("taskcounts._answers.find_inconsistencies", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as caught:
+        call(Script(repeat))
+    frames = frames_of(caught.value)
+    assert "Reply('job-1')" in frames
+    assert leaks(frames, [*sent, ACCESS_KEY]) == []
