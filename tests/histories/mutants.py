@@ -253,7 +253,7 @@ MUTANTS = (
     ),
     Mutant(
         "lists all tasks, and doesn't look at them",
-        ((rules, "borne_out", lambda _plan, reason, *_: reason),),
+        ((rules, "borne_out", lambda _plan, reason, *_, **__: reason),),
         "it was met",
         lambda history: history.lies and not _looks(history),
     ),

@@ -35,7 +35,7 @@ from taskcounts_rest.models import TaskCounts, TaskSlotCounts
 
 if TYPE_CHECKING:
     from taskcounts.many.values import JobResult, ListedJob
-    from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
+    from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict
 
 __all__ = [
     "AsyncTaskCountsClient",
@@ -52,6 +52,7 @@ __all__ = [
     "Kind",
     "ListedJob",
     "Observation",
+    "Observer",
     "Outcome",
     "RetryPolicy",
     "ServiceBusy",
@@ -72,7 +73,7 @@ __all__ = [
 # Most callers neither wait nor ask for many jobs: these are loaded when somebody names them.
 _LATER = {
     "taskcounts.many.values": ("JobResult", "ListedJob"),
-    "taskcounts.waiting.values": ("Kind", "Observation", "Outcome", "Verdict"),
+    "taskcounts.waiting.values": ("Kind", "Observation", "Observer", "Outcome", "Verdict"),
 }
 
 

@@ -122,6 +122,13 @@ def check_seconds(name: str, seconds: float) -> float:
     return limit
 
 
+def check_callback(name: str, callback: object) -> None:
+    if callback is not None and not callable(callback):
+        raise TypeError(f"{name} must be a function, not {type(callback).__name__}")
+    if inspect.iscoroutinefunction(callback):
+        raise TypeError(f"{name} must be a plain function; nobody would await what an asynchronous one does")
+
+
 def check_guid(guid: str | uuid.UUID | None) -> uuid.UUID:
     if guid is None:
         return uuid.uuid4()

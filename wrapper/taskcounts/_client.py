@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, Se
 import httpx
 
 from taskcounts._arguments import (
+    check_callback,
     check_credential,
     check_endpoint,
     check_guid,
@@ -37,12 +38,13 @@ if TYPE_CHECKING:
     from taskcounts.many.asking import Plan as ManyPlan
     from taskcounts.many.listing import Listing
     from taskcounts.waiting.plan import Plan
+    from taskcounts.waiting.values import Observer
 
 # One attempt may take a little longer than the 30 s that the service gives itself.
 DEFAULT_TIMEOUT = 35.0
 DEFAULT_DEADLINE = 120.0
 
-# A wait goes on over this many questions in a row without a trustworthy answer, each with its own retries.
+# After so many questions in a row without a trustworthy answer, each with its own retries, a wait is lost.
 DEFAULT_MAX_FAILURES = 10
 
 DEFAULT_CONCURRENCY = 16
@@ -217,10 +219,13 @@ class Client(Generic[SomeTransport, SomeEngine]):
         until: str,
         service_timeout: int | None,
         timeout: float | None,
+        *,
+        observer: Observer | None = None,
         **limits: Any,
     ) -> tuple[Question, Plan]:
         from taskcounts.waiting.plan import make_plan  # noqa: PLC0415 - most callers never wait.
 
+        check_callback("observer", observer)
         return self._question(job_id, service_timeout, timeout, None), make_plan(until, **limits)
 
     @classmethod

@@ -6,7 +6,6 @@ them. Whatever can't be counted for sure ends the count; a part of a list is no 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from hashlib import blake2b
@@ -16,6 +15,7 @@ from uuid import uuid4
 from attrs import evolve
 
 from taskcounts._answers import Violation
+from taskcounts._arguments import check_callback
 from taskcounts._counts import COUNTS
 from taskcounts._exchange import exchange
 from taskcounts._lists import Page, Trail, ask_tasks
@@ -85,7 +85,7 @@ def _list(
     settings: Settings, question: Question, ends: float, progress: Callable[[int], object] | None
 ) -> Exchange[Snapshot]:
     """List all tasks until some moment and return their counts."""
-    _check_progress(progress)
+    check_callback("progress", progress)
     clock = settings.clock
     began_at = clock.now()
     tally, trail = Tally(), Trail()
@@ -302,13 +302,6 @@ def _differences(name: str, reported: object, listed: object) -> Iterator[Incons
             else:
                 text = f"the tasks listed so need {found}"
             yield Inconsistency("verified", path, f"{path} is {told}, but {text}")
-
-
-def _check_progress(progress: object) -> None:
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be a function, not {type(progress).__name__}")
-    if inspect.iscoroutinefunction(progress):
-        raise TypeError("progress must be a plain function; nobody would await what an asynchronous one does")
 
 
 def _tasks(number: int) -> str:

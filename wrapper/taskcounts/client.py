@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
 from types import TracebackType
@@ -107,8 +106,8 @@ class TaskCountsClient(Client[httpx.BaseTransport, HttpxEngine]):
         job_id: str,
         until: str = "done",
         *,
-        deadline: float = math.inf,
-        stall: float = math.inf,
+        deadline: float | None = None,
+        stall: float | None = None,
         interval: float | None = None,
         max_failures: int = DEFAULT_MAX_FAILURES,
         fail_fast: bool = False,
@@ -127,10 +126,11 @@ class TaskCountsClient(Client[httpx.BaseTransport, HttpxEngine]):
             job_id: The job.
             until: What to wait for: ``done``, ``all-succeeded``, ``any-failed``, ``no-active``,
                 ``percent=N``, or a counter: ``count>=N`` (completed tasks), ``succeeded>=N``.
-            deadline: Seconds that the wait may take as a whole.
-            stall: Seconds after which a job of which nothing changes counts as stalled.
+            deadline: Seconds that the wait may take as a whole, by default without limit. Each question
+                by itself has the client's deadline.
+            stall: Seconds after which a job whose counts don't change is stalled, by default never.
             interval: Seconds from one question to the next; None adapts it, see `taskcounts.waiting.pace`.
-            max_failures: How many questions in a row may have no trustworthy answer.
+            max_failures: After how many questions in a row without a trustworthy answer the wait is lost.
             fail_fast: End as soon as a task has failed.
             exact_at_end: List all tasks before a verdict, and let that decide.
             empty_is_done: Take a job without tasks for done.
@@ -140,7 +140,8 @@ class TaskCountsClient(Client[httpx.BaseTransport, HttpxEngine]):
             timeout: Seconds that one attempt may take; by default the client's.
 
         Raises:
-            WaitFailed: The wait ended with another outcome; its ``verdict`` tells which.
+            WaitFailed: The wait ended with another outcome; its ``verdict`` tells which. What ended it,
+                such as JobNotFound or AuthenticationFailed, is its cause.
             ValueError: An argument is out of its range. Nothing was sent.
             TypeError: An argument is of the wrong type. Nothing was sent.
         """
@@ -149,6 +150,7 @@ class TaskCountsClient(Client[httpx.BaseTransport, HttpxEngine]):
             until,
             service_timeout,
             timeout,
+            observer=observer,
             deadline=deadline,
             stall=stall,
             interval=interval,
@@ -297,8 +299,8 @@ class AsyncTaskCountsClient(Client[httpx.AsyncBaseTransport, AsyncHttpxEngine]):
         job_id: str,
         until: str = "done",
         *,
-        deadline: float = math.inf,
-        stall: float = math.inf,
+        deadline: float | None = None,
+        stall: float | None = None,
         interval: float | None = None,
         max_failures: int = DEFAULT_MAX_FAILURES,
         fail_fast: bool = False,
@@ -315,6 +317,7 @@ class AsyncTaskCountsClient(Client[httpx.AsyncBaseTransport, AsyncHttpxEngine]):
             until,
             service_timeout,
             timeout,
+            observer=observer,
             deadline=deadline,
             stall=stall,
             interval=interval,

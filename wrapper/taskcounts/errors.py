@@ -40,7 +40,7 @@ __all__ = [
 
 
 class TaskCountsError(Exception):
-    """A question about a job has no trustworthy answer.
+    """A question about a job has no trustworthy answer, or a wait for it another end than it was to have.
 
     Attributes:
         job_id: The job that was asked about; empty if it was the account's list of jobs.
@@ -122,6 +122,8 @@ class ContractViolation(TaskCountsError):
 
 class WaitFailed(TaskCountsError):
     """A wait ended, and not with what it waited for: its verdict says how the job stands.
+
+    Its ``attempts`` are the questions that were asked, its ``client_request_id`` is that of the last one.
 
     Attributes:
         verdict: What came of the wait.

@@ -44,8 +44,8 @@ class Snapshot:
         task_counts: Tasks that are active, running, completed, succeeded, failed.
         task_slot_counts: The same in task slots. The service doesn't keep it in step with ``task_counts``.
         observed_at: When the answer came, or the last page of a list, in UTC, by this machine's clock.
-        request_id: The service's id of the request, None if the answer had none.
-        client_request_id: Our GUID of the request.
+        request_id: The service's id of the request, None if the answer had none; of a list, the last page's.
+        client_request_id: Our GUID of the request; of a list, the first page's.
         attempts: How many requests it took, from 1.
         inconsistencies: What speaks against the numbers: invariants that they break, and signs that
             the answer isn't ours or isn't fresh; ``listed-twice`` for a list that changed while it

@@ -44,15 +44,16 @@ def imports(path: Path) -> set[str]:
 def test_public_names(name: str) -> None:
     """Every public name exists and, but for the version, is documented where it is defined."""
     value = getattr(taskcounts, name)
-    assert name == "__version__" or inspect.getdoc(value) or name == "Credential"
+    assert name == "__version__" or inspect.getdoc(value) or name in ("Credential", "Observer")
 
 
 def test_public_names_are_sorted_and_whole() -> None:
     """All that the package's own modules export can be had from the package."""
     assert taskcounts.__all__ == sorted(taskcounts.__all__)
-    from taskcounts import client, credentials, errors, retry, snapshot
+    from taskcounts import client, credentials, errors, many, retry, snapshot, waiting
 
-    exported = {name for module in (client, credentials, errors, retry, snapshot) for name in module.__all__}
+    own = (client, credentials, errors, retry, snapshot, many.values, waiting.values)
+    exported = {name for module in own for name in module.__all__}
     assert exported - {"scope_for"} <= set(taskcounts.__all__)
 
 
@@ -77,7 +78,7 @@ def test_generated_code_knows_nothing_of_us() -> None:
 
 def test_wrapper_needs_no_extras() -> None:
     """No module of the client imports what only the command line or the emulator need."""
-    for path in WRAPPER.glob("_*.py"):
+    for path in (*WRAPPER.glob("_*.py"), *WRAPPER.glob("many/*.py"), *WRAPPER.glob("waiting/*.py")):
         if path.name != "__main__.py":
             assert not {name.partition(".")[0] for name in imports(path)} & EXTRAS, path
     for name in ("client", "credentials", "errors", "retry", "snapshot"):
@@ -92,6 +93,16 @@ def test_imports_run_downwards() -> None:
             parts = imported.split(".")
             if parts[0] == "taskcounts" and len(parts) > 1 and parts[1] in PLACES:
                 assert PLACES[parts[1]] <= place, f"{name} imports {parts[1]}"
+
+
+@pytest.mark.parametrize("room", ["many", "waiting"])
+def test_rooms_know_nothing_of_those_above(room: str) -> None:
+    """Waiting and asking for many jobs build on the flow: neither on the clients nor on the command line."""
+    for path in (WRAPPER / room).glob("*.py"):
+        for imported in imports(path):
+            parts = imported.split(".")
+            above = {"client", "_client", "cli", "emulator", "demo", *({"many", "waiting"} - {room})}
+            assert parts[0] != "taskcounts" or parts[1:2] == [] or parts[1] not in above, (path, imported)
 
 
 def test_import_alone_loads_no_extras() -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import uuid4
 
-from taskcounts._arguments import check_job_id, check_seconds
+from taskcounts._arguments import check_callback, check_job_id, check_seconds
 from taskcounts._counts import COUNTS
 from taskcounts._exchange import exchange
 from taskcounts._steps import Admit, Exchange, Gate, NoPlace, Place, Question, Settings
@@ -50,8 +50,7 @@ def make_plan(
     """Return a plan; raise ValueError or TypeError for an argument that can't be used."""
     check_concurrency(concurrency)
     deadline = math.inf if deadline is None else check_seconds("deadline", deadline)
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be a function, not {type(progress).__name__}")
+    check_callback("progress", progress)
     if settings.gate is None:
         settings = settings._replace(gate=make_gate(concurrency, settings.clock))
     return Plan(settings, question, concurrency, deadline, progress)

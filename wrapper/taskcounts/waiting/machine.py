@@ -115,7 +115,8 @@ def _rest(state: State, now: float, notes: tuple[str, ...] = ()) -> Move:
     if over:
         until = max(state.ends, now)
     otherwise = state.otherwise if isinstance(state.again, Trial | AskJob) else None
-    state = state.but(trial=None, pending=None, otherwise=otherwise, over=over)
+    ended = state.ended and state.again is not None
+    state = state.but(trial=None, pending=None, otherwise=otherwise, over=over, ended=ended)
     return Move(state, Rest(until), notes)
 
 
@@ -173,7 +174,6 @@ def _conclude(state: State, finding: Finding, now: float) -> Move:  # noqa: PLR0
     """Return what follows from a trial."""
     claim, result, task = finding
     notes = about_finding(state, finding)
-    over = state.job_state == "completed"
     match claim, result:
         case Claim.FAILED, Result.PROVEN:
             return _rule(state, Reason.FAILED, now, notes, task_id=task and task.id)
@@ -183,11 +183,11 @@ def _conclude(state: State, finding: Finding, now: float) -> Move:  # noqa: PLR0
             return _rule(state, reason, now, notes, task_id=task.id if task and failed else None)
         case Claim.IDLE, Result.PROVEN:
             return _rule(state, Reason.IDLE, now, notes)
-        case _, Result.EMPTY if over or state.plan.empty_is_done:
+        case _, Result.EMPTY if state.ended or state.plan.empty_is_done:
             return _rule(state, Reason.EMPTY, now, notes)
         case Claim.FAILED, Result.REFUTED if state.otherwise is not None:
             return _give_up(state, state.otherwise, now, notes)
-        case _, Result.REFUTED if over and task is not None and task.state == "active":
+        case _, Result.REFUTED if state.ended and task is not None and task.state == "active":
             return _last_look(state, End(Reason.NEVER_RAN, confirmed=True, task_id=task.id), now, notes)
         case _, Result.REFUTED | Result.EMPTY if state.why is Why.STALL:
             return _last_look(state, End(Reason.STALLED, task_id=task and task.id), now, notes)
@@ -230,7 +230,7 @@ def _rule(
             return _rest(state, now, notes)
         return _ask(state.but(pending=end), AskExact(), now, notes)
     known = state.snapshot
-    agreed = known is not None and rules.borne_out(plan, end.reason, known, state.job_state)
+    agreed = known is not None and rules.borne_out(plan, end.reason, known, ended=state.ended)
     if not agreed and state.counted_at < state.tick and now < state.ends:
         # For the numbers alone: the verdict stands.
         return _ask(state.but(pending=end), AskCounts(), now, notes)
@@ -267,7 +267,7 @@ def _count(state: State, event: Counted, now: float) -> Move:
         state = state.but(unchanged=state.unchanged + 1)
     if (pending := state.pending) is not None:
         # It was proven, whatever the counts say now.
-        if not rules.borne_out(state.plan, pending.reason, new, state.job_state):
+        if not rules.borne_out(state.plan, pending.reason, new, ended=state.ended):
             state = state.but(contradicted=state.contradicted | {"verdict"})
         return Move(state, pending, notes)
     return _judge_counts(state, now, notes)
@@ -278,7 +278,8 @@ def _judge_counts(state: State, now: float, notes: tuple[str, ...]) -> Move:
     assert state.snapshot is not None  # noqa: S101 - they have just come.
     for claim in rules.claims(state.plan, state.snapshot):
         if claim is Reason.REACHED:
-            if not state.plan.exact_at_end or now >= state.list_after:
+            # Counts that a list has just contradicted decide nothing; a list of all tasks may.
+            if now >= state.list_after if state.plan.exact_at_end else not state.contradicted:
                 return _rule(state, Reason.REACHED, now, notes)
         elif isinstance(claim, Claim) and claim not in state.refuted:
             return _try(state, claim, Why.CLAIM, now, notes)
@@ -290,7 +291,7 @@ def _judge_counts(state: State, now: float, notes: tuple[str, ...]) -> Move:
 
 def _see_job(state: State, event: JobSeen, now: float) -> Move:
     notes = about_job(state.job_state, event.job_state)
-    state = state.but(job_state=event.job_state)
+    state = state.but(job_state=event.job_state, ended=event.job_state == "completed")
     if event.job_state == "deleting":
         return Move(state, End(Reason.GONE), notes)
     if event.job_state == "completed":
@@ -304,7 +305,9 @@ def _list(state: State, event: Listed, now: float) -> Move:
     assert state.pending is not None  # noqa: S101 - all tasks are listed only before a verdict.
     exact, pending = event.snapshot, state.pending
     reason = (
-        None if exact.inconsistencies else rules.borne_out(state.plan, pending.reason, exact, state.job_state)
+        None
+        if exact.inconsistencies
+        else rules.borne_out(state.plan, pending.reason, exact, ended=state.ended)
     )
     notes = about_exact(exact, believed=reason is not None)
     state = state.but(
@@ -334,8 +337,8 @@ def _fail(state: State, event: Failed, now: float) -> Move:
     if refused or (state.failures >= state.plan.max_failures and not event.cut_off):
         lost = End(Reason.LOST, error=error)
         # Where only the job's own state is missing, all else is known.
-        return Move(state, state.otherwise or lost if _wants_job(state) else lost)
-    if isinstance(error, ServiceError) and error.retry_after:
+        return Move(state, (state.otherwise or lost) if _wants_job(state) else lost)
+    if isinstance(error, ServiceError) and error.retry_after and error.retry_after <= LONGEST:
         state = state.but(not_before=now + error.retry_after)
     return _rest(state.but(again=AskJob() if _wants_job(state) else pending or _broken_off(state)), now)
 

@@ -20,7 +20,7 @@ class Plan:
         deadline: How long the wait may take as a whole.
         stall: How long nothing may change.
         interval: From one question to the next; None adapts it.
-        max_failures: How many questions in a row may have no trustworthy answer.
+        max_failures: After how many questions in a row without a trustworthy answer the wait is lost.
         fail_fast: Whether the first failed task ends the wait.
         exact_at_end: Whether a list of all tasks decides at the end.
         empty_is_done: Whether a job without tasks is done.
@@ -42,8 +42,8 @@ class Plan:
 def make_plan(
     until: str,
     *,
-    deadline: float,
-    stall: float,
+    deadline: float | None,
+    stall: float | None,
     interval: float | None,
     max_failures: int,
     fail_fast: bool,
@@ -63,8 +63,8 @@ def make_plan(
         raise ValueError(f"max_failures is {max_failures}; give 1 or more")
     return Plan(
         goal=parse_goal(until),
-        deadline=check_seconds("deadline", deadline),
-        stall=check_seconds("stall", stall),
+        deadline=math.inf if deadline is None else check_seconds("deadline", deadline),
+        stall=math.inf if stall is None else check_seconds("stall", stall),
         interval=None if interval is None else check_seconds("interval", interval),
         max_failures=max_failures,
         fail_fast=fail_fast,

@@ -96,14 +96,14 @@ def checks(plan: Plan) -> tuple[Claim | None, ...]:
     return (end_claim(plan), Claim.FAILED, None)
 
 
-def borne_out(plan: Plan, reason: Reason, snapshot: Snapshot, job_state: str | None) -> Reason | None:
+def borne_out(plan: Plan, reason: Reason, snapshot: Snapshot, *, ended: bool) -> Reason | None:
     """Return the reason that counts give for the end of a wait, None if they speak against it.
 
     Args:
         plan: What is waited for.
         reason: Why the wait is to end.
         snapshot: The counts.
-        job_state: The job's own state.
+        ended: Whether the job's own state says that it has ended.
     """
     counts = snapshot.task_counts
     if reason in (Reason.REACHED, Reason.SHORT):
@@ -111,7 +111,7 @@ def borne_out(plan: Plan, reason: Reason, snapshot: Snapshot, job_state: str | N
             return Reason.REACHED
         empty = plan.empty_is_done and not snapshot.total
         # Also where it was thought to be reached: no more will come.
-        return Reason.SHORT if is_ended(snapshot) or empty or job_state == "completed" else None
+        return Reason.SHORT if is_ended(snapshot) or empty or ended else None
     holds = {
         Reason.ALL_SUCCEEDED: is_ended(snapshot) and not counts.failed,
         Reason.SOME_FAILED: is_ended(snapshot) and counts.failed > 0,

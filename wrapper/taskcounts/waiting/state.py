@@ -172,6 +172,7 @@ class State:
         over: Whether the wait's time is over once the rest is.
         list_after: When all tasks may be listed again.
         job_state: The job's own state, as it was last told.
+        ended: Whether it was told just now that the job has ended; it may be deleted and added anew.
         polls: How many questions were asked.
         failed_polls: How many of them had no trustworthy answer.
         failures: How many in a row.
@@ -200,6 +201,7 @@ class State:
     over: bool = False
     list_after: float = -math.inf
     job_state: str | None = None
+    ended: bool = False
     polls: int = 0
     failed_polls: int = 0
     failures: int = 0

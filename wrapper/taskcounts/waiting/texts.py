@@ -34,7 +34,7 @@ def _what(state: State, end: End, now: float) -> str:  # noqa: PLR0911 - a line 
         return "done, it has no tasks" if state.plan.empty_is_done else "ended without tasks"
     if known.exact:
         return _exactly(known, end)
-    if state.doubtful or not rules.borne_out(state.plan, end.reason, known, state.job_state):
+    if state.doubtful or not rules.borne_out(state.plan, end.reason, known, ended=state.ended):
         return _proven(end) + _behind(state, known, now)
     return f"{_proven(end)} ({_numbers_for(end, known)} by the counts)"
 
