@@ -93,6 +93,7 @@ def test_a_table_of_nothing_is_no_table(emulator: Emulator, command: Command) ->
         ({"kind": "slow", "seconds": 30}, "0.2", 124, "the deadline of 0.2 s is over"),
     ],
 )
+@pytest.mark.usefixtures("no_pauses")
 def test_exit_codes_of_failures(fault: dict[str, Any], deadline: str, code: int, says: str, ask: Ask) -> None:
     """Each kind of failure has a code of its own and one line that says what happened."""
     ask.emulator.fault(**fault)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -149,6 +150,19 @@ def test_a_standard_input_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr("select.select", unable)
     with (tmp_path / "jobs").open(encoding="utf-8") as stdin:
         assert list(read_ids(stdin)) == ["a", "b"]
+
+
+def test_a_lull_is_told() -> None:
+    """Where nothing can be read for a moment, it is said; what comes after it is read as ever."""
+    ours, theirs = os.pipe()
+    with open(ours, encoding="utf-8") as stdin, open(theirs, "wb", buffering=0) as typed:
+        read = read_ids(stdin)
+        assert next(read) is None
+        typed.write(b"a\nb")
+        assert next(read) == "a"
+        assert next(read) is None
+        typed.close()
+        assert list(read) == ["b"]
 
 
 def test_a_line_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:

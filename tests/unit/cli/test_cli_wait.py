@@ -80,6 +80,7 @@ def test_progress_is_told(jobs: Emulator, command: Command) -> None:
         ({"kind": "bad-gateway"}, 5, "502"),
     ],
 )
+@pytest.mark.usefixtures("no_pauses")
 def test_a_lost_status(jobs: Emulator, command: Command, fault: dict[str, Any], code: int, says: str) -> None:
     """A status that is lost has the code of the error that lost it, and was told before."""
     jobs.fault(**fault)

@@ -73,7 +73,13 @@ class JobSource:
             client: Lists the jobs of the account, if all of them are meant.
         """
         if client is not None and self.everything:
+            told: set[str] = set()
             for listed in client.list_jobs(filter=self.filter):
+                for doubt in listed.inconsistencies:
+                    # All jobs of a page have the same.
+                    if doubt.text not in told:
+                        told.add(doubt.text)
+                        complain(f"the list of jobs: {doubt.text}; it may not be whole", word="warning")
                 yield listed.job_id
         for job in self.named:
             if job == STDIN:
@@ -121,14 +127,20 @@ def read_ids(stream: TextIO | None) -> Iterator[str | None]:
         raise CommandError("there is no standard input to read jobs from")
     if stream.isatty():
         complain("one job id a line; Ctrl-D ends them", word="reading")
-    rest = b""
+    rest, cut = b"", False
     for chunk in _chunks(stream):
         if chunk is None:
             yield None
             continue
+        if cut:
+            # The rest of a line whose beginning was refused is no id.
+            _, end, chunk = chunk.partition(b"\n")  # noqa: PLW2901 - what is left of it.
+            if not end:
+                continue
         *lines, rest = (rest + chunk).split(b"\n")
         # No id is that long, and a line without an end must not fill the memory.
-        if len(rest) > _LONGEST_LINE:
+        cut = len(rest) > _LONGEST_LINE
+        if cut:
             lines, rest = [*lines, rest], b""
         yield from filter(None, map(_id_of, lines))
     yield from filter(None, [_id_of(rest)])
@@ -137,8 +149,12 @@ def read_ids(stream: TextIO | None) -> Iterator[str | None]:
 def _id_of(line: bytes) -> str | None:
     """Return the id in a line, None if there is none."""
     # Some programs begin a text with a byte order mark.
-    text = line[:_LONGEST_LINE].decode("utf-8", "replace").removeprefix("\ufeff").strip()
-    return None if not text or text.startswith("#") else text
+    whole = line[:_LONGEST_LINE].decode("utf-8", "replace").removeprefix("\ufeff")
+    text = whole.strip()
+    if text.startswith("#"):
+        return None
+    # A cut line stays as long as it is: it is refused, whatever it begins with.
+    return whole if len(line) > _LONGEST_LINE else text or None
 
 
 def _chunks(stream: TextIO) -> Iterator[bytes | None]:
@@ -153,7 +169,11 @@ def _chunks(stream: TextIO) -> Iterator[bytes | None]:
     while True:
         if not _readable(number):
             yield None
-        chunk = os.read(number, _CHUNK)
+        try:
+            chunk = os.read(number, _CHUNK)
+        except BlockingIOError:
+            # Others may have made it not wait; so we do.
+            continue
         if not chunk:
             return
         yield chunk

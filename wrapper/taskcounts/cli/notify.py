@@ -17,8 +17,10 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import IO, Any, Protocol
+from types import TracebackType
+from typing import IO, Any, Protocol, Self
 
 import click
 import httpx
@@ -32,6 +34,10 @@ from taskcounts.waiting.values import Observation, Verdict
 COMMAND_LIMIT = 60.0
 REQUEST_LIMIT = 10.0
 
+# Seconds that all together have when nothing else is to be done, and after an interruption.
+FINISH_LIMIT = COMMAND_LIMIT + 5
+HURRIED_LIMIT = 1.0
+
 # Commands and requests that are under way at the same time.
 AT_ONCE = 8
 
@@ -39,7 +45,13 @@ AT_ONCE = 8
 OUTPUT_LIMIT = 65_536
 
 # Not for commands that we start: what signs requests, or would be taken for it.
-SECRETS = ("AZURE_BATCH_ACCESS_KEY",)
+SECRETS = (
+    "AZURE_BATCH_ACCESS_KEY",
+    "AZURE_BATCH_TOKEN",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_PASSWORD",
+)
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -81,6 +93,9 @@ def parse_target(text: str) -> Target:
     if not words:
         raise ValueError("the command is empty")
     if shutil.which(words[0]) is None:
+        if "/" in words[0] or ":" in words[0]:
+            # It may be a misspelt URL, with a secret.
+            raise ValueError("the command can't be found; a URL begins with http:// or https://")
         raise ValueError(f"there is no command {one_line(ascii(words[0]), 100)}")
     return Command(tuple(words))
 
@@ -213,15 +228,29 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 class Notifier:
     """A viewer that passes verdicts on, each in a thread: neither waits nor the view stand still meanwhile.
 
-    Whoever runs the session calls `finish` after it.
+    Whoever runs the session does so inside of ``with``, or calls `finish` after it.
+
+    Attributes:
+        interrupted: Whether the session was interrupted: then nobody is waited for.
     """
 
     def __init__(self, targets: Sequence[Target]) -> None:
         """Take where verdicts are passed on to."""
+        self.interrupted = False
         self._targets = tuple(targets)
-        self._threads: list[threading.Thread] = []
+        # One for each thread: a join that is interrupted takes its thread for ended.
+        self._ended: list[threading.Event] = []
         # A thousand jobs can end at once.
         self._places = threading.BoundedSemaphore(AT_ONCE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        hurried = self.interrupted or isinstance(error, KeyboardInterrupt)
+        self.finish(HURRIED_LIMIT if hurried else FINISH_LIMIT)
 
     def begin(self, jobs: Sequence[str]) -> None:
         """Do nothing: there is no verdict yet."""
@@ -233,9 +262,9 @@ class Notifier:
         """Pass a verdict on."""
         for target in self._targets:
             # A daemon: what never answers must not keep the process.
-            thread = threading.Thread(target=self._tell, args=(target, verdict), daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            ended = threading.Event()
+            self._ended.append(ended)
+            threading.Thread(target=self._tell, args=(target, verdict, ended), daemon=True).start()
 
     def tick(self) -> None:
         """Do nothing."""
@@ -243,25 +272,42 @@ class Notifier:
     def end(self) -> None:
         """Do nothing: `finish` waits for what is under way, when a view no longer hides what is told."""
 
-    def finish(self, limit: float = COMMAND_LIMIT + 5) -> None:
-        """Wait until everybody was told, or the time is over; after Ctrl-C only for what ends at once."""
-        try:
-            for thread in self._threads:
-                thread.join(limit)
-        finally:
-            for target in self._targets:
-                target.stop()
-            for thread in self._threads:
-                thread.join(1)
-        if any(thread.is_alive() for thread in self._threads):
+    def finish(self, limit: float = FINISH_LIMIT) -> None:
+        """Wait until everybody was told, or the time is over; after Ctrl-C only for what ends at once.
+
+        Ctrl-C ends no more than this: what came of the session stays.
+
+        Args:
+            limit: The seconds that all of them have together.
+        """
+        with contextlib.suppress(KeyboardInterrupt):
+            self._join(limit)
+        for target in self._targets:
+            target.stop()
+        with contextlib.suppress(KeyboardInterrupt):
+            self._join(1)
+        if not all(ended.is_set() for ended in self._ended):
             complain("not everybody could be told in time", word="warning")
 
-    def _tell(self, target: Target, verdict: Verdict) -> None:
+    def _join(self, limit: float) -> None:
+        end = time.monotonic() + limit
+        for ended in self._ended:
+            ended.wait(max(0.0, end - time.monotonic()))
+
+    def _tell(self, target: Target, verdict: Verdict, ended: threading.Event) -> None:
+        try:
+            self._pass_on(target, verdict)
+        finally:
+            ended.set()
+
+    def _pass_on(self, target: Target, verdict: Verdict) -> None:
         with self._places:
             try:
                 problem = target.tell(verdict)
             except OSError as error:
                 problem = f"there is no room to pass it on: {error.strerror or error}"
+            except (ValueError, RecursionError):
+                problem = "what the service added to the counts can't be written as JSON"
         if problem is not None:
             complain(f"--notify: {problem} (job {verdict.job_id!r})", word="warning")
 

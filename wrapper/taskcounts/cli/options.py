@@ -192,6 +192,7 @@ def job_options(command: Command) -> Command:
             "--filter",
             "filter_",
             metavar="TEXT",
+            callback=_filter,
             help="With --all: only those that the service's filter takes, "
             "such as \"state eq 'active'\" or \"startswith(id,'nightly')\".",
         ),
@@ -267,6 +268,17 @@ def wait_options(command: Command) -> Command:
     return _bundled(command, options, "wait", make)
 
 
+def _filter(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return a filter that can be asked for; an empty one would take all jobs."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("the filter is empty", param=parameter)
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("the filter is no text in UTF-8", param=parameter) from None
+    return value
+
+
 def _service_timeout(_: click.Context, __: click.Parameter, value: int | None) -> int | None:
     try:
         return check_service_timeout(value)
@@ -339,7 +351,7 @@ def entra_credential() -> TokenCredential:
 
 
 def tell_attempts(verbose: bool, *, before: Callable[[], object] = lambda: None) -> None:
-    """Show the client's records on stderr: all of them, or only those of attempts that are repeated.
+    """Show the client's records on stderr: all of them, or only warnings and attempts that are repeated.
 
     Args:
         verbose: Whether all of them are shown.
@@ -347,7 +359,8 @@ def tell_attempts(verbose: bool, *, before: Callable[[], object] = lambda: None)
     """
 
     def shown(record: logging.LogRecord) -> bool:
-        wanted = verbose or getattr(record, "pause", None) is not None
+        repeated = getattr(record, "pause", None) is not None
+        wanted = verbose or repeated or record.levelno >= logging.WARNING
         if wanted:
             before()
         return wanted

@@ -101,7 +101,7 @@ def complain(text: str, hint: str | None = None, word: str = "error") -> None:
     """Write one line, and a second one with a hint, to stderr."""
     say(f"{click.style(word + ':', bold=True)} {one_line(text, 2000)}")
     if hint:
-        say(f"{click.style('hint:', bold=True)} {hint}")
+        say(f"{click.style('hint:', bold=True)} {one_line(hint, 2000)}")
 
 
 def say(line: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import click
@@ -83,12 +83,33 @@ def record(result: Result, job_id: str = "") -> dict[str, Any]:
     }
 
 
+def dumps(value: Any, indent: int | None = None) -> str:
+    """Return JSON of a value, in which numbers that aren't finite are null: JSON knows none of them.
+
+    Raises:
+        ValueError: It has a number of too many digits.
+        RecursionError: It is nested too deeply.
+    """
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(member) for name, member in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 class NdjsonWriter:
     """One JSON object a line, each as soon as it is known."""
 
     def add(self, job_id: str, result: Result) -> None:
         """Write the object of a job."""
-        click.echo(json.dumps(record(result, job_id)))
+        click.echo(dumps(record(result, job_id)))
 
     def end(self) -> None:
         """Do nothing: all is written."""
@@ -106,7 +127,7 @@ class JsonWriter:
 
     def end(self) -> None:
         """Write the array."""
-        click.echo(json.dumps(self._records, indent=2))
+        click.echo(dumps(self._records, indent=2))
 
 
 class TsvWriter:

@@ -10,6 +10,7 @@ from taskcounts._clock import SYSTEM_CLOCK
 from taskcounts._steps import Clock
 from taskcounts.cli.outcome import complain, say
 from taskcounts.cli.watch.words import age, span
+from taskcounts.errors import one_line
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.values import Kind, Observation, Verdict
 
@@ -115,7 +116,7 @@ class Lines:
 
     def _tell(self, text: str, at: datetime) -> None:
         self._said = self._clock.monotonic()
-        say(f"{at:%H:%M:%SZ} {text}")
+        say(f"{at:%H:%M:%SZ} {one_line(text, 2000)}")
 
 
 def counted(snapshot: Snapshot) -> str:
@@ -149,6 +150,6 @@ def standing(last: Observation | None, now: datetime) -> str:
         parts.append(f"without a trustworthy answer{more}")
     if last.snapshot is not None:
         parts.append(f"{progress(last)} (counts of {age(last.snapshot.observed_at, now)})")
-    if last.job_state not in (None, "active"):
-        parts.append(f"the job is {last.job_state}")
+    if last.job_state is not None and last.job_state != "active":
+        parts.append(f"the job is {one_line(last.job_state, 40)}")
     return "; ".join(parts)

@@ -245,14 +245,20 @@ class _Signals:
         """Return when a signal has come."""
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         self._wake = lambda: loop.call_soon_threadsafe(stop.set)
-        if self.came is None:
-            await stop.wait()
+        try:
+            if self.came is None:
+                await stop.wait()
+        finally:
+            # Nobody is left to be woken.
+            self._wake = None
 
     def _take(self, number: int, _: FrameType | None) -> None:
         self.came = number
         self._let_go()
         if self._wake is not None:
-            self._wake()
+            # The loop may be closed already: then all has ended, and nothing is to be lost to a signal.
+            with contextlib.suppress(RuntimeError):
+                self._wake()
 
     def _let_go(self) -> None:
         for number, before in self._before.items():

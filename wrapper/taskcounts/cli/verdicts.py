@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from taskcounts.cli.outcome import Exit, code_and_hint, say
+from taskcounts.cli.outcome import Exit, code_and_hint, complain, say
+from taskcounts.cli.output import dumps
 from taskcounts.cli.progress import standing
 from taskcounts.cli.session import SessionResult
 from taskcounts.cli.watch.records import record
@@ -57,14 +58,14 @@ def verdict_line(result: SessionResult) -> str:
             others.setdefault("interrupted" if verdict is None else outcome(verdict), []).append(job)
     parts = [f"{met:,} {goal if goal == 'done' else f'met {goal}'.rstrip()}"]
     parts += [f"{len(jobs):,} {name} ({_named(jobs)})" for name, jobs in others.items()]
-    return f"{len(result.jobs):,} jobs: {', '.join(parts)}"
+    return one_line(f"{len(result.jobs):,} jobs: {', '.join(parts)}", 2000)
 
 
 def outcome_text(result: SessionResult, job: str) -> str:
     """Return the verdict on a job in one line, or what was last known of it before an interruption."""
     verdict = result.verdicts.get(job)
     if verdict is not None:
-        return verdict.text
+        return one_line(verdict.text, 2000)
     return one_line(f"job {job!r}: interrupted; {standing(result.last.get(job), result.ended_at)}", 2000)
 
 
@@ -87,6 +88,26 @@ def outcome_record(result: SessionResult, job: str) -> dict[str, Any]:
     }
 
 
+def written(value: dict[str, Any]) -> str:
+    """Return the JSON line of an event; see `writable`."""
+    try:
+        return dumps(value)
+    except (ValueError, RecursionError):
+        return dumps(writable(value))
+
+
+def writable(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON object of an event, without its counts if what the service added can't be written."""
+    try:
+        # With lines for people it takes the most; and somebody may put it into a list.
+        dumps([[[[value]]]], indent=2)
+    except (ValueError, RecursionError):
+        text = f"what the service added to the counts of job {value['jobId']!r} can't be written as JSON"
+        complain(f"{text}; its snapshot is left out", word="warning")
+        return value | {"snapshot": None}
+    return value
+
+
 def tell_hints(result: SessionResult) -> None:
     """Tell what a person might do about what went wrong, each advice once."""
     # The other hints are of options that waits don't have; and a job that was seen was the right one.
@@ -103,4 +124,4 @@ def tell_hints(result: SessionResult) -> None:
 def _named(jobs: list[str]) -> str:
     """Return the first few of some jobs."""
     more = f" and {len(jobs) - 3:,} more" if len(jobs) > 3 else ""
-    return ", ".join(jobs[:3]) + more
+    return ", ".join(map(one_line, jobs[:3])) + more

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 
 import click
 
@@ -21,9 +19,17 @@ from taskcounts.cli.options import (
     wait_options,
 )
 from taskcounts.cli.outcome import Exit, complain, say
+from taskcounts.cli.output import dumps
 from taskcounts.cli.progress import Lines
 from taskcounts.cli.session import SessionResult, Together, run_session
-from taskcounts.cli.verdicts import outcome_record, session_code, tell_hints, verdict_line
+from taskcounts.cli.verdicts import (
+    outcome_record,
+    session_code,
+    tell_hints,
+    verdict_line,
+    writable,
+    written,
+)
 from taskcounts.cli.watch.records import record
 from taskcounts.waiting.values import Verdict
 
@@ -77,11 +83,11 @@ def wait(
     if verbose:
         tell_attempts(verbose)
     lines = _NdjsonLines(quiet=quiet) if output == "ndjson" else Lines(quiet=quiet)
-    notifier = Notifier(notify)
-    with ExitStack() as stack:
-        # The verdict doesn't wait for those who are notified.
-        stack.callback(notifier.finish)
-        return conclude(run_session(account, jobs, wait, Together(lines, notifier)), output)
+    # The verdict doesn't wait for those who are notified.
+    with Notifier(notify) as notifier:
+        result = run_session(account, jobs, wait, Together(lines, notifier))
+        notifier.interrupted = result.interrupted is not None
+        return conclude(result, output)
 
 
 def conclude(result: SessionResult, output: str) -> Exit:
@@ -99,11 +105,11 @@ def write(result: SessionResult, output: str) -> None:
     if output == "text":
         click.echo(verdict_line(result))
     elif output == "json":
-        click.echo(json.dumps([outcome_record(result, job) for job in result.jobs], indent=2))
+        click.echo(dumps([writable(outcome_record(result, job)) for job in result.jobs], indent=2))
     else:
         for job in result.jobs:
             if job not in result.verdicts:
-                click.echo(json.dumps(outcome_record(result, job)))
+                click.echo(written(outcome_record(result, job)))
 
 
 class _NdjsonLines(Lines):
@@ -111,5 +117,5 @@ class _NdjsonLines(Lines):
 
     def judge(self, verdict: Verdict) -> None:
         """Write a verdict."""
-        click.echo(json.dumps(record(verdict)))
+        click.echo(written(record(verdict)))
         super().judge(verdict)

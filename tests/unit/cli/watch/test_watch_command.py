@@ -154,6 +154,19 @@ def test_a_broken_recording(ask: Ask, tmp_path: Path) -> None:
     assert (tmp_path / "x.svg").exists()
 
 
+def test_a_replay_at_once_on_a_terminal(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once a terminal has the last state alone, without the other screen, and the verdict once."""
+    monkeypatch.setattr("taskcounts.cli.watch.screen.animates", lambda _: True)
+    events = (seen("j", (1, 1, 2, 0), number=1), seen("j", (0, 0, 4, 0), at=2), judged("j", at=3))
+    (tmp_path / "r").write_text("".join(f"{write(event)}\n" for event in events))
+    ended = ask.command("replay", str(tmp_path / "r"), "--speed", "0")
+    assert ended.code == 0
+    assert "\x1b[?1049h" not in ended.out
+    assert ended.out.count("slots:") == 1
+    assert ended.out.count("job 'j': met") == 1
+    assert "100.0 % completed" in ended.out
+
+
 def test_a_drawing_of_a_job_that_is_not_there(ask: Ask, tmp_path: Path) -> None:
     """Which jobs a recording has is said."""
     told = [write(seen(f"job-{n}")) for n in range(14)]

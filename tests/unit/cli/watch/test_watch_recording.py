@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from taskcounts.cli.outcome import CommandError
 from taskcounts.cli.watch import recording
 from taskcounts.cli.watch.recording import Problem, Recorder, events, items, survey
 from taskcounts.cli.watch.records import write
-from taskcounts.cli.watch.replay import PlayedClock, play
+from taskcounts.cli.watch.replay import PlayedClock, play, terminable
 from taskcounts.waiting.values import Observation, Outcome, Verdict
 
 from .seen import NOON, judged, seen
@@ -262,3 +263,11 @@ def test_between_two_watches_nothing_is_played(tmp_path: Path) -> None:
     assert result.verdicts == {}
     assert audience.times == sorted(audience.times)
     assert audience.clock.monotonic() == pytest.approx(2)
+
+
+def test_what_is_played_can_be_ended() -> None:
+    """SIGTERM ends it as Ctrl-C does, and afterwards it does what it did before."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), terminable():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import pty
 import signal
 import sys
+import termios
 import threading
 
 import pytest
@@ -111,6 +114,35 @@ def test_a_whole_view(monkeypatch: pytest.MonkeyPatch, tty: bool) -> None:
     assert "✓" in text[text.rindex("\x1b[?1049l") :]
 
 
+def test_the_terminal_knows_its_size_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable is believed; a terminal that comes to have no size keeps the one that it had."""
+    monkeypatch.setenv("COLUMNS", "33")
+    ours, theirs = pty.openpty()
+    try:
+        with open(theirs, "w", encoding="utf-8") as stream:
+            view = Screen(stream, still=True)
+            for given, known in (((70, 20), (70, 20)), ((0, 0), (70, 20)), ((40, 0), (40, 20))):
+                termios.tcsetwinsize(stream, given[::-1])
+                view._measure()
+                assert (view._size, tuple(view._console.size)) == (known, known)
+    finally:
+        os.close(ours)
+
+
+def test_a_still_view() -> None:
+    """However much time passes, it draws nothing but the last state."""
+    stream, clock = Tty(), FakeClock()
+    view = Screen(stream, clock=clock, still=True)
+    view.begin(["j"])
+    view.observe(seen("j"))
+    clock.pass_by(60)
+    view.tick()
+    assert stream.getvalue() == ""
+    view.end()
+    assert "\x1b[?1049h" not in stream.getvalue()
+    assert "slots:" in stream.getvalue()
+
+
 def test_an_end_without_a_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     """A view whose beginning failed can be ended; so can one without a standard error."""
     stream = Tty()
@@ -160,6 +192,31 @@ def test_signals_come_after_the_terminal_is_whole(monkeypatch: pytest.MonkeyPatc
         signal.signal(signal.SIGINT, before)
     assert "\x1b[?1049l" in stream.getvalue()
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+
+
+def test_a_still_view_shows_the_end_alone() -> None:
+    """What isn't to move takes no other screen, and draws nothing before its end."""
+    stream = Tty()
+    view = Screen(stream, still=True)
+    view.begin(["j"])
+    view.tick()
+    assert stream.getvalue() == ""
+    view.end()
+    assert "j" in stream.getvalue()
+    assert "\x1b[?1049h" not in stream.getvalue()
+
+
+def test_a_tick_stops_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it came to be asked for, one tick stops, and only one."""
+    stopped: list[int] = []
+    monkeypatch.setattr("taskcounts.cli.watch.screen.os.kill", lambda _, number: stopped.append(number))
+    view = Screen(Tty())
+    view.begin(["j"])
+    view._suspend = True
+    view.tick()
+    view.tick()
+    view.end()
+    assert stopped == [signal.SIGTSTP]
 
 
 def test_ctrl_z_is_answered_by_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -260,6 +260,22 @@ def test_more_jobs_than_lines() -> None:
     assert shown(*MANY, height=1) == ["… and 7 more: 2 in trouble, 3 waiting, 1 not met, 1 met"]
 
 
+def test_no_room_for_what_the_others_are() -> None:
+    """Where even their sum is too long for the window, there is at least their number."""
+    assert shown(*MANY, width=32, height=1) == ["… and 7 more"]
+
+
+def test_as_many_lines_as_jobs() -> None:
+    """Where there is a line for each job and none for what stands above them, each has its own."""
+    lines = shown(*MANY[:4], height=4)
+    assert sorted(line[1:].split()[0] for line in lines) == sorted(job.job_id for job in MANY[:4])
+
+
+def test_no_room_to_tell_jobs_apart() -> None:
+    """Where not even the counts by state have room, there is one number of all."""
+    assert shown(*MANY, width=NARROWEST, height=1) == ["… and 7 more"]
+
+
 def test_a_thousand_jobs() -> None:
     """However many there are, the window holds them."""
     jobs = [watched(f"job-{n}", seen(f"job-{n}", (n, 0, 0, 0))) for n in range(5000)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -22,10 +24,11 @@ from taskcounts.cli.options import (
     wait_options,
 )
 from taskcounts.cli.outcome import CommandError, Exit, complain, say
-from taskcounts.cli.session import Together, Viewer, run_session
-from taskcounts.cli.verdicts import outcome_record, session_code, tell_hints, verdict_line
+from taskcounts.cli.session import SessionResult, Together, Viewer, run_session
+from taskcounts.cli.verdicts import outcome_record, session_code, tell_hints, verdict_line, written
 from taskcounts.cli.watch.outlets import Objects, PlainLines
 from taskcounts.cli.watch.recording import Recorder, events, survey
+from taskcounts.errors import one_line
 
 
 @click.command(short_help="Show jobs as they move, until each has its verdict.")
@@ -82,21 +85,30 @@ def watch(  # noqa: PLR0917 - click names them.
     if not jobs:
         complain("there is no job to watch")
         return Exit.NOT_FOUND
-    viewers: list[Viewer] = [Recorder(record, append=append)] if record is not None else []
-    viewers.append(_view(output, f"until {wait.until}; Ctrl-C ends the watch, not the jobs"))
-    notifier = Notifier(notify)
-    if verbose:
-        tell_attempts(verbose)
-    try:
+    with contextlib.ExitStack() as stack:
+        viewers: list[Viewer] = []
+        if record is not None:
+            recorder = Recorder(record, append=append)
+            stack.callback(recorder.discard_unused)
+            viewers.append(recorder)
+        viewers.append(_view(output, f"until {wait.until}; Ctrl-C ends the watch, not the jobs"))
+        # The verdict doesn't wait for those who are notified.
+        notifier = stack.enter_context(Notifier(notify))
+        if verbose:
+            tell_attempts(verbose)
         result = run_session(account, jobs, wait, Together(*viewers, notifier))
-    finally:
-        notifier.finish()
+        notifier.interrupted = result.interrupted is not None
+        return _conclude(result, output)
+
+
+def _conclude(result: SessionResult, output: str) -> Exit:
+    """Tell what came of a watch, and return its exit code."""
     if output == "ndjson":
         for job in result.jobs:
             if job not in result.verdicts:
-                click.echo(json.dumps(outcome_record(result, job)))
+                click.echo(written(outcome_record(result, job)))
     else:
-        if result.interrupted and sys.stderr.isatty():
+        if result.interrupted and sys.stderr is not None and sys.stderr.isatty():
             # Below the terminal's own ^C.
             say("")
         click.echo(verdict_line(result))
@@ -185,10 +197,35 @@ def plot(file: Path, output: Path, job: str | None) -> Exit:
         )
     # Drawn before anything is written: a drawing that is there isn't lost to an error.
     drawing = draw(series(events(file, found.events), job), kind)
-    output.write_bytes(drawing)
+    _replace(output, drawing)
     return Exit.INPUT_OUTPUT if found.broken else Exit.OK
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file anew, or leave it as it is: a drawing that is there isn't lost to a full disk.
+
+    Raises:
+        OSError: It can't be written; the error names the file.
+    """
+    # Where a link leads, not the link.
+    target = path.resolve()
+    try:
+        if target.exists() and not target.is_file():
+            # A pipe or a device can't be replaced.
+            target.write_bytes(content)
+            return
+        beside = target.with_name(f".taskcounts-{os.getpid()}.tmp")
+        try:
+            beside.write_bytes(content)
+            if target.exists():
+                shutil.copymode(target, beside)
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
 
 
 def _some(jobs: Sequence[str]) -> str:
     more = f" and {len(jobs) - 5:,} more" if len(jobs) > 5 else ""
-    return ", ".join(jobs[:5]) + more
+    return ", ".join(map(one_line, jobs[:5])) + more

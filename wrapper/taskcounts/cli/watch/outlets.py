@@ -8,7 +8,9 @@ from datetime import datetime
 import click
 
 from taskcounts.cli.progress import Lines
-from taskcounts.cli.watch.records import write
+from taskcounts.cli.verdicts import written
+from taskcounts.cli.watch.records import record
+from taskcounts.errors import one_line
 from taskcounts.waiting.values import Observation, Verdict
 
 
@@ -17,7 +19,7 @@ class PlainLines(Lines):
 
     def _tell(self, text: str, at: datetime) -> None:
         self._said = self._clock.monotonic()
-        click.echo(f"{at:%H:%M:%SZ} {text}")
+        click.echo(f"{at:%H:%M:%SZ} {one_line(text, 2000)}")
 
 
 class Objects:
@@ -28,11 +30,11 @@ class Objects:
 
     def observe(self, observation: Observation) -> None:
         """Write an observation."""
-        click.echo(write(observation))
+        click.echo(written(record(observation)))
 
     def judge(self, verdict: Verdict) -> None:
         """Write a verdict."""
-        click.echo(write(verdict))
+        click.echo(written(record(verdict)))
 
     def tick(self) -> None:
         """Do nothing."""

@@ -41,6 +41,8 @@ class Recorder:
         """
         self._path = path
         self._lost = 0
+        self._begun = False
+        self._new = not path.exists()
         try:
             self._file: IO[bytes] = path.open("a+b" if append else "xb", buffering=0)
         except FileExistsError:
@@ -56,16 +58,17 @@ class Recorder:
                 self._file.close()
                 raise
 
-    def begin(self, jobs: Sequence[str]) -> None:
-        """Do nothing: what jobs there are the observations say."""
+    def begin(self, jobs: Sequence[str]) -> None:  # noqa: ARG002 - the observations say which.
+        """Keep the file from now on, whatever comes."""
+        self._begun = True
 
     def observe(self, observation: Observation) -> None:
         """Write an observation."""
-        self._write(write(observation).encode() + b"\n")
+        self._keep(observation)
 
     def judge(self, verdict: Verdict) -> None:
         """Write a verdict."""
-        self._write(write(verdict).encode() + b"\n")
+        self._keep(verdict)
 
     def tick(self) -> None:
         """Do nothing."""
@@ -76,6 +79,26 @@ class Recorder:
             complain(f"{self._path} lacks {self._lost:,} lines that couldn't be written", word="warning")
         with contextlib.suppress(OSError):
             self._file.close()
+
+    def discard_unused(self) -> None:
+        """Take a new file away if the watch didn't begin."""
+        if not self._begun:
+            self._file.close()
+            if self._new and self._regular:
+                self._path.unlink(missing_ok=True)
+
+    def _keep(self, event: Observation | Verdict) -> None:
+        try:
+            line = write(event)
+        except (ValueError, RecursionError):
+            self._lose(f"what the service added to the counts of job {event.job_id!r} can't be written")
+        else:
+            self._write(line.encode() + b"\n")
+
+    def _lose(self, why: str) -> None:
+        if not self._lost:
+            complain(f"{self._path}: {why}; the watch goes on", word="warning")
+        self._lost += 1
 
     def _go_on(self) -> None:
         """See that the file is a recording and ends with a whole line."""
@@ -101,9 +124,7 @@ class Recorder:
             with contextlib.suppress(OSError):
                 if self._regular:
                     self._file.truncate(before)
-            if not self._lost:
-                complain(f"{self._path}: {error.strerror or error}; the watch goes on", word="warning")
-            self._lost += 1
+            self._lose(error.strerror or str(error))
 
 
 @frozen

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from taskcounts import errors
+from taskcounts.cli.output import dumps
 from taskcounts.cli.output import record as record_result
 from taskcounts.errors import TaskCountsError, one_line
 from taskcounts.snapshot import Inconsistency, Snapshot
@@ -40,6 +41,9 @@ _ERRORS: dict[str, type[TaskCountsError]] = {name: getattr(errors, name) for nam
 
 # Beyond any count of tasks, and still a number that every window shows whole.
 _MOST = 2**63 - 1
+
+# Far from the ends of the calendar, so that there is room around each moment.
+_FIRST_YEAR, _LAST_YEAR = 1000, 8999
 
 
 class NoRecord(ValueError):
@@ -89,8 +93,12 @@ def record(event: Observation | Verdict) -> dict[str, Any]:
 
 
 def write(event: Observation | Verdict) -> str:
-    """Return the record of an event as one line of JSON, in ASCII, without an end of line."""
-    return json.dumps(record(event), allow_nan=False)
+    """Return the record of an event as one line of JSON, in ASCII, without an end of line.
+
+    Raises:
+        ValueError, RecursionError: What the service added to the counts can't be written.
+    """
+    return dumps(record(event))
 
 
 def read(line: str | bytes) -> Observation | Verdict:
@@ -285,6 +293,9 @@ class _Members:
             raise NoRecord(f"its member {name} is no time") from None
         if moment.tzinfo is None:
             raise NoRecord(f"its member {name} is a time without a zone")
+        # Where calendars end, so does what can be reckoned and drawn.
+        if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+            raise NoRecord(f"its member {name} is out of range")
         return moment
 
     def choice(self, name: str, known: tuple[str, ...]) -> str:
