@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import ipaddress
 import os
 import ssl
+import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import coverage
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -16,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
 
 from support import Authority, Behave, Call, FakeClock, Server
+from taskcounts._clock import SystemClock
 
 # The processes among which the tests are divided are measured; those that tests start are not.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -32,6 +37,23 @@ settings.register_profile("thorough", settings.get_profile("default"), max_examp
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+UNIT = Path(__file__).parent / "unit"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _only_unit_tests_are_traced(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Laws, histories and runs take twice as long if they are traced, and unit tests reach every line."""
+    tracing = None if UNIT in request.path.parents else coverage.Coverage.current()
+    if tracing is not None:
+        tracing.stop()
+    yield
+    if tracing is not None:
+        with warnings.catch_warnings():
+            # It would tell that what it measures was imported before.
+            warnings.simplefilter("ignore", coverage.exceptions.CoverageWarning)
+            tracing.start()
+
+
 @pytest.fixture(params=["sync", "async"], scope="session")
 def call(request: pytest.FixtureRequest) -> Call:
     return Call(awaits=request.param == "async")
@@ -40,6 +62,17 @@ def call(request: pytest.FixtureRequest) -> Call:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that have the machine's clock don't wait before they ask again."""
+
+    async def sleep_async(_: SystemClock, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(SystemClock, "sleep", lambda *_: None)
+    monkeypatch.setattr(SystemClock, "sleep_async", sleep_async)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -68,7 +69,8 @@ def _endpoint(endpoint: str, job: str | None, rate: float, examples: int) -> Rep
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    return run(target, examples)
+    with closing(target.engine):
+        return run(target, examples)
 
 
 def _credential() -> SharedKey | BearerToken:

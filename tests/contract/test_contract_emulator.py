@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from click.testing import CliRunner, Result
 
+from contract.__main__ import main
 from contract.checks import EVERY_ANSWER
 from contract.emulated import make_emulator, make_target, socket_engine
 from contract.generated import CHECKS, generate
@@ -142,7 +145,7 @@ def test_throttling_is_waited_out() -> None:
         emulator.fault("throttled", times=2, retry_after=7)
         target = make_target(emulator)
         target.sleep = slept.append
-        report = run(target, examples=1)
+        report = run(target)
         target.engine.close()
     assert report.passed, report.text()
     assert slept == [7.0, 7.0]
@@ -172,34 +175,34 @@ def test_what_keeps_a_run_from_going_on_is_a_finding(
     assert says in reachable.text
 
 
-def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m contract` as `make contract` does."""
-    cleared = {name: text for name, text in os.environ.items() if not name.startswith("AZURE_BATCH")}
-    return subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "contract", *arguments],
-        env={**cleared, "PYTHONPATH": str(TESTS), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+def asked(emulator: Emulator, junit: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the arguments and the environment that check an emulator's socket, as anybody's endpoint."""
+    arguments = ["--endpoint", emulator.endpoint, "--job", "nightly-render"]
+    environment = {"AZURE_BATCH_ACCOUNT": emulator.account, "AZURE_BATCH_ACCESS_KEY": emulator.key}
+    return [*arguments, "--rate", "1000", "--junit", str(junit)], environment
 
 
-def check_emulator(emulator: Emulator, junit: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command over an emulator's socket, as over anybody's endpoint."""
-    return command(
-        *("--endpoint", emulator.endpoint, "--job", "nightly-render"),
-        *("--rate", "1000", "--junit", str(junit), *arguments),
-        AZURE_BATCH_ACCOUNT=emulator.account,
-        AZURE_BATCH_ACCESS_KEY=emulator.key,
-    )
+def command(arguments: Iterable[str], environment: dict[str, str]) -> Result:
+    """Run the command in this process, with what other runs have generated."""
+    names = (name for name in os.environ if name.startswith("AZURE_BATCH"))
+    return CliRunner(env={**dict.fromkeys(names), **environment}).invoke(main, list(arguments))
 
 
 def test_the_command_checks_an_endpoint(tmp_path: Path) -> None:
-    """It takes endpoint, job and credentials, prints a verdict, and writes a JUnit report."""
+    """Run as `make contract` does, it takes a job and credentials, prints a verdict, and writes JUnit."""
     junit = tmp_path / "deep" / "contract.xml"
     with make_emulator() as emulator:
-        endpoint, done = emulator.endpoint, check_emulator(emulator, junit)
+        endpoint = emulator.endpoint
+        arguments, environment = asked(emulator, junit)
+        cleared = {name: text for name, text in os.environ.items() if not name.startswith("AZURE_BATCH")}
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "contract", *arguments],
+            env={**cleared, "PYTHONPATH": str(TESTS), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{endpoint} keeps the contract" in done.stdout.splitlines()[-1]
     assert emulator.key not in done.stdout + done.stderr
@@ -213,8 +216,8 @@ def test_the_command_reports_a_broken_contract(tmp_path: Path) -> None:
     junit = tmp_path / "contract.xml"
     with make_emulator() as emulator:
         emulator.fault("wrong-shape", variant="negative")
-        done = check_emulator(emulator, junit, "--examples", "1")
-    assert done.returncode == 1, done.stdout + done.stderr
+        done = command(*asked(emulator, junit))
+    assert done.exit_code == 1, done.output
     assert "result-body" in done.stdout
     assert "BREAKS THE CONTRACT" in done.stdout.splitlines()[-1]
     assert ET.parse(junit).getroot().findall(".//failure")  # noqa: S314 - our own file.
@@ -234,10 +237,11 @@ def test_the_command_says_what_is_missing(arguments: tuple[str, ...], complaint:
     environment = (
         {} if "AZURE" in complaint else {"AZURE_BATCH_ACCOUNT": "acct", "AZURE_BATCH_ACCESS_KEY": "QUFB"}
     )
-    done = command(*arguments, **environment)
-    assert done.returncode == 2
+    done = command(arguments, environment)
+    assert done.exit_code == 2
     assert complaint in done.stderr
-    assert "Traceback" not in done.stderr
+    # Nothing else than its own end, which would be a traceback.
+    assert isinstance(done.exception, SystemExit)
 
 
 def test_a_report_counts_what_it_cuts() -> None:
@@ -245,6 +249,6 @@ def test_a_report_counts_what_it_cuts() -> None:
     with make_emulator() as emulator:
         emulator.fault("wrong-shape", variant="null")
         target = make_target(emulator)
-        report: Report = run(target, examples=1)
+        report: Report = run(target)
         target.engine.close()
     assert "more of result-body" in report.text()
