@@ -39,7 +39,7 @@ FORGED = "done\x1b[2J\nerror: all is lost"
 LINE = "done [2J error: all is lost"
 
 
-def nested(depth: int = 5000) -> Any:
+def nested(depth: int = 100_000) -> Any:
     """Return a value that is nested too deeply for JSON."""
     value: Any = 1
     for _ in range(depth):
