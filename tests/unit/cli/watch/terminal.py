@@ -100,8 +100,11 @@ class Terminal:
             self._read(0.05)
 
     def until_shown(self, text: str) -> None:
-        """Read until a text is somewhere on the screen."""
+        """Read until a text is somewhere on the screen, and the frame that it belongs to is whole."""
         self.until(lambda: any(text in line for line in self.lines))
+        # A frame may come in pieces, and the next one comes a second later at the soonest.
+        while self._read(0.2):
+            pass
 
     def ends(self) -> int:
         """Read until the command has ended; return its exit code."""
