@@ -28,6 +28,7 @@ from typing import Any
 
 from openapi_python_client.config import ConfigFile
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 SPEC = Path(__file__).resolve().parent
 PROJECT = SPEC.parent
@@ -103,6 +104,11 @@ def build(target: Path) -> None:
     """Write the whole tree to a folder that doesn't exist yet."""
     pins = pinned_versions()
     check_config()
+    # First, since the generator takes seconds, and passes over much that is refused here.
+    try:
+        derived = contract_module(YAML(typ="safe").load(FRAGMENT))
+    except (YAMLError, LookupError, TypeError, AttributeError) as error:
+        raise GenerationError(f"{FRAGMENT.name} can't be read: {error!r}") from None
     target.mkdir()
     run(
         "openapi-python-client", "generate", "--path", FRAGMENT, "--config", CONFIG,
@@ -113,7 +119,7 @@ def build(target: Path) -> None:
     # `--meta none` leaves it out, and without it no type checker looks at the package.
     (package / "py.typed").touch()
     contract = package / "contract.py"
-    contract.write_text(contract_module(YAML(typ="safe").load(FRAGMENT)), encoding="utf-8")
+    contract.write_text(derived, encoding="utf-8")
     run("ruff", "format", "--isolated", "--no-cache", "--quiet", "--target-version", "py311",
         "--line-length", "110", contract)  # fmt: skip
     record = {
