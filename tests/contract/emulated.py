@@ -8,8 +8,10 @@ from typing import Any
 from contract.target import Counts, InProcess, Target
 from taskcounts import SharedKey
 from taskcounts._connection import Reach, connection
-from taskcounts._transport import HttpxEngine
 from taskcounts.emulator import Emulator
+from taskcounts.engines import make_engine
+from taskcounts.engines.given import TransportEngine
+from taskcounts.engines.seam import Engine
 
 JOB = "nightly-render"
 
@@ -70,13 +72,16 @@ def make_target(emulator: Emulator, app: Any = None) -> Target:
         endpoint="http://emulator.test" if app else emulator.endpoint,
         job=JOB,
         credential=SharedKey(emulator.account, emulator.key),
-        engine=HttpxEngine(InProcess(app)) if app else socket_engine(emulator.endpoint),
+        engine=TransportEngine(InProcess(app)) if app else socket_engine(emulator.endpoint),
         gets_only=False,
         known=KNOWN,
         moves=tuple(partial(move, step, counts) for step, counts in MOVES),
     )
 
 
-def socket_engine(endpoint: str) -> HttpxEngine:
+def socket_engine(endpoint: str) -> Engine:
     """Return what carries requests over a socket."""
-    return HttpxEngine.over(connection(endpoint, Reach(None, None, trust_env=True)))
+    engine: Engine = make_engine(
+        "httpcore", connection(endpoint, Reach(None, None, trust_env=True)), awaits=False
+    )
+    return engine

@@ -17,8 +17,8 @@ import httpx
 
 from taskcounts._answers import Violation, compile_schema, read_json
 from taskcounts._steps import MAX_BODY, Failure, Request
-from taskcounts._transport import Engine
 from taskcounts.credentials import BearerToken, SharedKey
+from taskcounts.engines.seam import Engine
 from taskcounts.retry import retry_after_seconds
 from taskcounts_rest import contract
 

@@ -33,16 +33,15 @@ def test_window(most: int, steps: list[tuple[bool, int, int | None, float, float
     for starts, which, status, rest, passes in steps:
         now += passes
         if starts:
-            if window.may_start(now):
-                assert window.in_flight < int(window.limit)
+            if window.allows(len(under_way), now):
+                assert len(under_way) < int(window.limit)
                 assert now >= window.resume_at
-                window = window.start()
                 under_way.append(window.round)
             else:
-                assert window.in_flight + 1 > window.limit or now < window.resume_at
+                assert len(under_way) + 1 > window.limit or now < window.resume_at
         elif under_way:
             before, of_round = window, under_way.pop(which % len(under_way))
-            window = window.end(of_round, status, now + rest)
+            window = window.after(of_round, status, now + rest)
             halves = status in BUSY_STATUSES and of_round == before.round
             assert window.round == before.round + halves
             assert window.limit == max(1, before.limit / 2) if halves else window.limit >= before.limit
@@ -50,7 +49,6 @@ def test_window(most: int, steps: list[tuple[bool, int, int | None, float, float
             if status in BUSY_STATUSES:
                 assert window.resume_at >= now + rest
         assert 1 <= window.limit <= most
-        assert window.in_flight == len(under_way)
 
 
 @given(most=st.integers(1, 100), limit=st.floats(1, 100))
@@ -58,7 +56,7 @@ def test_window_recovers(most: int, limit: float) -> None:
     """After so many good answers as most * most / 2, about, it is as wide as ever."""
     window = Window(most=most, limit=min(float(most), limit))
     for _ in range(most * most // 2 + most):
-        window = window.start().end(0, 200, 0)
+        window = window.after(0, 200, 0)
     assert window == open_window(most)
 
 
@@ -196,7 +194,7 @@ def test_tasks(  # noqa: PLR0917 - Hypothesis gives them by name.
             found = [result async for result in results]
             gate: Any = client._settings.gate
             if gate is not None:
-                assert gate._window.in_flight == 0
+                assert gate.in_flight == 0
                 assert not any(gate._lines)
             return found
 

@@ -19,8 +19,15 @@ from taskcounts.snapshot import Snapshot
 from taskcounts.waiting import rules
 from taskcounts.waiting.goals import parse_goal
 from taskcounts.waiting.machine import LIST_SPACING
-from taskcounts.waiting.pace import LEAST, MOST, Rate, interval_seconds, observe_rate, seconds_left
-from taskcounts.waiting.plan import Plan
+from taskcounts.waiting.pace import (
+    MAX_INTERVAL,
+    MIN_INTERVAL,
+    Rate,
+    interval_seconds,
+    observe_rate,
+    seconds_left,
+)
+from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.state import AskTasks, Counted, Failed, Reason
 from taskcounts.waiting.values import Outcome
 from waits import ODD, Course, Job, Numbers, Service, busy, go, snapshot, unreachable
@@ -67,7 +74,7 @@ def lives(draw: Callable[..., Any]) -> list[tuple[float, str, str]]:
 scripts = st.lists(happenings, max_size=14) | lives()
 numbers = st.builds(Numbers, *[st.integers(0, 3)] * 4)
 plans = st.builds(
-    lambda goal, **options: Plan(goal=parse_goal(goal), **options),
+    lambda goal, **options: WaitPlan(goal=parse_goal(goal), **options),
     st.sampled_from(GOALS),
     interval=st.none() | st.floats(0.5, 20),
     fail_fast=st.booleans(),
@@ -112,7 +119,7 @@ durations = st.lists(st.floats(0, 6), min_size=1, max_size=5)
 
 
 def _course(
-    plan: Plan,
+    plan: WaitPlan,
     script: list[tuple[float, str, str]],
     report: Report,
     failing: set[int],
@@ -151,7 +158,7 @@ def _ending(script: list[tuple[float, str, str]], last: str) -> list[tuple[float
 
 @given(plan=plans, script=scripts, report=reports, failing=failing, durations=durations)
 @example(
-    plan=Plan(goal=parse_goal("done")),
+    plan=WaitPlan(goal=parse_goal("done")),
     script=[
         (0, "add", "a"),
         (0, "succeed", "a"),
@@ -164,7 +171,7 @@ def _ending(script: list[tuple[float, str, str]], last: str) -> list[tuple[float
     durations=[2.0],
 )
 def test_a_confirmed_verdict_was_true_while_it_was_confirmed(
-    plan: Plan, script: Any, report: Report, failing: set[int], durations: list[float]
+    plan: WaitPlan, script: Any, report: Report, failing: set[int], durations: list[float]
 ) -> None:
     """Nothing is said of a job that wasn't so at a moment of the last tick: never "done" with a task left."""
     plan = evolve(plan, deadline=600)
@@ -194,14 +201,14 @@ def test_a_confirmed_verdict_was_true_while_it_was_confirmed(
     durations=durations,
 )
 def test_no_end_is_missed(  # noqa: PLR0917 - Hypothesis gives them by name.
-    plan: Plan, script: Any, last: str, report: Report, failing: set[int], durations: list[float]
+    plan: WaitPlan, script: Any, last: str, report: Report, failing: set[int], durations: list[float]
 ) -> None:
     """A job that is at its end for good is known to be so soon, even if the counts never say it."""
     course = _course(plan, _ending(script, last), report, failing, durations)
     classify(str(course.end.reason))
     after = [tick for tick in course.ticks if tick > course.job.last]
     # All tasks aren't listed again at once, if that takes long.
-    spaced = 2 * LIST_SPACING * max(durations) / (plan.interval or LEAST)
+    spaced = 2 * LIST_SPACING * max(durations) / (plan.interval or MIN_INTERVAL)
     assert len(after) <= BOUND + len(failing) + spaced
     outcome = rules.outcome_of(plan, course.end.reason)
     assert outcome in (Outcome.MET, Outcome.FAILED, Outcome.UNMET)
@@ -222,7 +229,7 @@ def test_no_end_is_missed(  # noqa: PLR0917 - Hypothesis gives them by name.
     failing=failing,
 )
 def test_limits_hold(  # noqa: PLR0917 - Hypothesis gives them by name.
-    plan: Plan,
+    plan: WaitPlan,
     script: Any,
     report: Report,
     durations: list[float],
@@ -245,7 +252,7 @@ def test_limits_hold(  # noqa: PLR0917 - Hypothesis gives them by name.
     assert asked[-1].at < deadline
     assert course.ended <= max(deadline, asked[-1].at + max(durations))
     for earlier, later in pairwise(course.ticks):
-        assert later - earlier >= (LEAST if plan.interval is None else plan.interval) - 1e-9
+        assert later - earlier >= (MIN_INTERVAL if plan.interval is None else plan.interval) - 1e-9
     for question, following in pairwise(asked):
         if isinstance(question.event, Failed):
             wish = question.event.error.retry_after or 0  # type: ignore[attr-defined]
@@ -259,7 +266,7 @@ def test_limits_hold(  # noqa: PLR0917 - Hypothesis gives them by name.
     plan=plans, script=scripts, report=reports, failing=failing, durations=durations, stall=st.floats(3, 90)
 )
 def test_stalled_is_only_what_did_not_change(  # noqa: PLR0917 - Hypothesis gives them by name.
-    plan: Plan, script: Any, report: Report, failing: set[int], durations: list[float], stall: float
+    plan: WaitPlan, script: Any, report: Report, failing: set[int], durations: list[float], stall: float
 ) -> None:
     """A job is stalled only if all counts of that time are the same, and a list shows that it isn't done."""
     plan = evolve(plan, stall=stall, deadline=900)
@@ -285,7 +292,7 @@ def test_stalled_is_only_what_did_not_change(  # noqa: PLR0917 - Hypothesis give
 
 @given(plan=plans, script=scripts, report=reports, durations=durations)
 def test_a_tick_asks_one_cheap_question_unless_something_is_claimed(
-    plan: Plan, script: Any, report: Report, durations: list[float]
+    plan: WaitPlan, script: Any, report: Report, durations: list[float]
 ) -> None:
     """Further questions in a tick are small list queries, and few; the counts again at the end."""
     course = _course(evolve(plan, deadline=600), script, report, set(), durations)
@@ -309,7 +316,7 @@ def test_the_interval_keeps_within_its_limits(
 ) -> None:
     """The interval is between the least and the most, and doesn't shrink while nothing changes."""
     seconds = interval_seconds(least, unchanged, left, limit=limit)
-    assert least <= seconds <= max(least, MOST)
+    assert least <= seconds <= max(least, MAX_INTERVAL)
     assert seconds <= interval_seconds(least, unchanged + 1, left, limit=limit)
 
 

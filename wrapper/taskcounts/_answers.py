@@ -8,17 +8,24 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, NoReturn
+from functools import reduce
+from operator import getitem
+from typing import Any, NamedTuple, NoReturn
 
 from taskcounts.errors import one_line
 from taskcounts.snapshot import Inconsistency
+from taskcounts_rest.contract import MEDIA_TYPE
 
 # Members that nobody has described are handed on, and have to be written and compared.
 MAX_DEPTH = 100
 
 Check = Callable[[Any, str], None]
+
+# How the service and others write the content type; what is written otherwise has to be taken apart.
+USUAL_TYPES = frozenset({MEDIA_TYPE, MEDIA_TYPE.replace("; ", ";"), "application/json"})
 
 # RFC 3339, as ISO 8601 is written in JSON.
 _TIME = re.compile(
@@ -46,7 +53,17 @@ def read_result(headers: Mapping[str, str], body: bytes, check: Check) -> dict[s
     Raises:
         Violation: The answer is anything else.
     """
-    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    content_type = headers.get("content-type", "")
+    if content_type not in USUAL_TYPES:
+        check_type(content_type)
+    result = read_json(headers, body)
+    check(result, "$")
+    return result  # type: ignore[no-any-return]
+
+
+def check_type(content_type: str) -> None:
+    """Raise Violation for an answer that isn't JSON in UTF-8, as its header says."""
+    media_type, _, parameters = content_type.partition(";")
     if media_type.strip().lower() != "application/json":
         shown = f"is {media_type.strip()!r}" if media_type.strip() else "is missing"
         raise Violation("$", f"its content type {shown}, not application/json")
@@ -54,9 +71,6 @@ def read_result(headers: Mapping[str, str], body: bytes, check: Check) -> dict[s
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset" and value.strip(' "').lower() not in ("utf-8", "us-ascii"):
             raise Violation("$", f"it is in {value.strip()!r}, not in UTF-8")
-    result = read_json(headers, body)
-    check(result, "$")
-    return result  # type: ignore[no-any-return]
 
 
 def read_error(
@@ -87,20 +101,21 @@ def read_json(headers: Mapping[str, str], body: bytes) -> Any:
     Raises:
         Violation: Compressed unasked, not UTF-8, not JSON, a member given twice, NaN, or nested too deep.
     """
-    coding = headers.get("content-encoding", "identity").strip().lower()
-    if coding != "identity":
+    coding = headers.get("content-encoding", "identity")
+    if coding != "identity" and coding.strip().lower() != "identity":
         # None was asked for, and inflating what a stranger compressed has no bound.
-        raise Violation("$", f"it is compressed ({coding}), which was not asked for")
+        raise Violation("$", f"it is compressed ({coding.strip().lower()}), which was not asked for")
     if not body:
         raise Violation("$", "it is empty")
     try:
         # Some proxies put a byte order mark in front; it says nothing but UTF-8.
-        return json.loads(
-            body.decode("utf-8-sig"),
-            object_pairs_hook=_members,
-            parse_constant=_no_constant,
-            parse_float=_finite,
-        )
+        text = body.decode().removeprefix("\ufeff")
+        if text.startswith("{"):
+            # The usual answer begins and ends with a brace: there is no white space to look for.
+            value, end = _DECODER.raw_decode(text)
+            if end == len(text):
+                return value
+        return _DECODER.decode(text)
     except UnicodeDecodeError:
         raise Violation("$", "it is not UTF-8") from None
     except RecursionError:
@@ -110,11 +125,10 @@ def read_json(headers: Mapping[str, str], body: bytes) -> Any:
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in members:
-            raise Violation(name, "the member is there twice")
-        members[name] = value
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        times = Counter(name for name, _ in pairs)
+        raise Violation(max(times, key=times.__getitem__), "the member is there twice")
     return members
 
 
@@ -129,35 +143,77 @@ def _finite(text: str) -> float:
     return number
 
 
-def check_depth(value: Any, path: str) -> None:
-    """Raise Violation for what is nested so deep that others can't write or compare it."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
+# One for all: making it takes as long as reading an answer.
+_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_finite)
+
+
+def check_depth(members: Mapping[str, Any], path: str) -> None:
+    """Raise Violation for members nested so deep that others can't write or compare them."""
+    level = [each for each in members.values() if isinstance(each, (dict, list))]
+    for _ in range(MAX_DEPTH - 2):
+        if not level:
+            return
         level = [
             item
             for each in level
-            if isinstance(each, dict | list)
             for item in (each.values() if isinstance(each, dict) else each)
+            if isinstance(item, (dict, list))
         ]
-        if not level:
-            return
-    raise Violation(path, "it is nested too deep")
+    if any(level):
+        raise Violation(path, "it is nested too deep")
+
+
+class Invariant(NamedTuple):
+    """A sum that the numbers of an answer should satisfy.
+
+    Attributes:
+        name: Its name in the fragment.
+        path: The member that is the whole, such as ``taskCounts.completed``.
+        addends: The names of the members that it is the sum of, for people.
+        whole: Gets the whole from a checked result.
+        parts: Get its parts.
+    """
+
+    name: str
+    path: str
+    addends: str
+    whole: Callable[[Any], int]
+    parts: tuple[Callable[[Any], int], ...]
+
+
+def compile_invariants(rules: Iterable[Mapping[str, Any]]) -> tuple[Invariant, ...]:
+    """Return invariants of the fragment, ready to be looked at in any number of answers."""
+    return tuple(
+        Invariant(
+            name=rule["name"],
+            path=".".join(rule["whole"]),
+            addends=" + ".join(part[-1] for part in rule["parts"]),
+            whole=_getter(rule["whole"]),
+            parts=tuple(map(_getter, rule["parts"])),
+        )
+        for rule in rules
+    )
+
+
+def _getter(path: tuple[str, ...]) -> Callable[[Any], int]:
+    if len(path) == 2:
+        # As all of today's are.
+        outer, inner = path
+        return lambda result: result[outer][inner]
+    return lambda result: reduce(getitem, path, result)
 
 
 def find_inconsistencies(
-    invariants: Iterable[Mapping[str, Any]], result: Mapping[str, Any]
+    invariants: Iterable[Invariant], result: Mapping[str, Any]
 ) -> tuple[Inconsistency, ...]:
     """Return which of the fragment's invariants a checked result breaks."""
     broken = []
-    for rule in invariants:
-        whole = _at(result, rule["whole"])
-        parts = [_at(result, part) for part in rule["parts"]]
+    for name, path, addends, get_whole, get_parts in invariants:
+        whole, parts = get_whole(result), [get_part(result) for get_part in get_parts]
         if whole != sum(parts):
-            path = ".".join(rule["whole"])
-            names = " + ".join(part[-1] for part in rule["parts"])
             numbers = " + ".join(map(str, parts))
-            text = f"{path} is {whole}, but {names} is {numbers} = {sum(parts)}"
-            broken.append(Inconsistency(invariant=rule["name"], path=path, text=text))
+            text = f"{path} is {whole}, but {addends} is {numbers} = {sum(parts)}"
+            broken.append(Inconsistency(invariant=name, path=path, text=text))
     return tuple(broken)
 
 
@@ -176,19 +232,33 @@ def find_doubts(headers: Mapping[str, str]) -> tuple[Inconsistency, ...]:
     return tuple(doubts)
 
 
-def _at(result: Mapping[str, Any], path: tuple[str, ...]) -> int:
-    value: Any = result
-    for name in path:
-        value = value[name]
-    return int(value)
-
-
 def compile_schema(schema: Mapping[str, Any]) -> Check:
     """Return a function that raises Violation for a value which the schema doesn't allow.
 
     It knows the words that the fragment's answers use. `make generate` refuses a fragment with others.
     A number is an integer only if it is written as one: 5.0 and 5e0 are not.
     """
+    look_at = _compile(schema)
+
+    def check(value: Any, path: str) -> None:
+        try:
+            look_at(value)
+        except Violation as violation:
+            violation.path = _under(path, violation.path)
+            raise
+
+    return check
+
+
+def _under(name: str, path: str) -> str:
+    """Return the path of what stands under something; the outermost has no name."""
+    if not path or path.startswith("["):
+        return name + path
+    return path if name == "$" else f"{name}.{path}"
+
+
+def _compile(schema: Mapping[str, Any]) -> Callable[[Any], None]:
+    """Return a check whose violations have the path from the value on; who looks into it adds the rest."""
     match schema["type"]:
         case "object":
             return _object(schema)
@@ -204,67 +274,100 @@ def compile_schema(schema: Mapping[str, Any]) -> Check:
             raise ValueError(f"no check for the type {other!r}")
 
 
-def _object(schema: Mapping[str, Any]) -> Check:
+def _object(schema: Mapping[str, Any]) -> Callable[[Any], None]:
     required = tuple(schema.get("required", ()))
-    members = [(name, compile_schema(member)) for name, member in schema.get("properties", {}).items()]
+    members = [(name, _compile(member)) for name, member in schema.get("properties", {}).items()]
 
-    def check(value: Any, path: str) -> None:
+    def check(value: Any) -> None:
         if type(value) is not dict:
-            raise Violation(path, f"{_shown(value)} is not an object")
-        prefix = "" if path == "$" else path + "."
+            raise Violation("", f"{_shown(value)} is not an object")
         for name in required:
             if name not in value:
-                raise Violation(prefix + name, "the member is missing")
-        for name, check_member in members:
-            if name in value:
-                check_member(value[name], prefix + name)
+                raise Violation(name, "the member is missing")
+        try:
+            for name, check_member in members:
+                if name in value:
+                    check_member(value[name])
+        except Violation as violation:
+            violation.path = _under(name, violation.path)
+            raise
 
-    return check
+    numbers = [
+        (name, *_range(member))
+        for name, member in schema.get("properties", {}).items()
+        if name in required and member["type"] == "integer"
+    ]
+    return check if len(numbers) < len(members) else _numbers(numbers, check)
 
 
-def _array(schema: Mapping[str, Any]) -> Check:
-    check_item = compile_schema(schema["items"])
+def _numbers(ranges: list[tuple[str, int, int]], check: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return the check of an object of numbers alone: one that calls nothing while there is nothing wrong."""
 
-    def check(value: Any, path: str) -> None:
+    def quick_check(value: Any) -> None:
+        if type(value) is dict:
+            for name, least, most in ranges:
+                number = value.get(name)
+                if type(number) is not int or not least <= number <= most:
+                    break
+            else:
+                return
+        check(value)
+
+    return quick_check
+
+
+def _array(schema: Mapping[str, Any]) -> Callable[[Any], None]:
+    check_item = _compile(schema["items"])
+
+    def check(value: Any) -> None:
         if type(value) is not list:
-            raise Violation(path, f"{_shown(value)} is not an array")
-        for index, item in enumerate(value):
-            check_item(item, f"{path}[{index}]")
+            raise Violation("", f"{_shown(value)} is not an array")
+        index = 0
+        try:
+            for index, item in enumerate(value):  # noqa: B007
+                check_item(item)
+        except Violation as violation:
+            violation.path = _under(f"[{index}]", violation.path)
+            raise
 
     return check
 
 
-def _integer(schema: Mapping[str, Any]) -> Check:
-    bits = {"int32": 31, "int64": 63}[schema["format"]]
-    least, most = max(schema.get("minimum", -(2**bits)), -(2**bits)), 2**bits - 1
+def _integer(schema: Mapping[str, Any]) -> Callable[[Any], None]:
+    least, most = _range(schema)
 
-    def check(value: Any, path: str) -> None:
+    def check(value: Any) -> None:
         if type(value) is not int:
-            raise Violation(path, f"{_shown(value)} is not an integer")
+            raise Violation("", f"{_shown(value)} is not an integer")
         if not least <= value <= most:
-            raise Violation(path, f"{_shown(value)} is not within {least} to {most}")
+            raise Violation("", f"{_shown(value)} is not within {least} to {most}")
 
     return check
 
 
-def _string(value: Any, path: str) -> None:
+def _range(schema: Mapping[str, Any]) -> tuple[int, int]:
+    bits = {"int32": 31, "int64": 63}[schema["format"]]
+    return max(schema.get("minimum", -(2**bits)), -(2**bits)), 2**bits - 1
+
+
+def _string(value: Any) -> None:
     if type(value) is not str:
-        raise Violation(path, f"{_shown(value)} is not a string")
+        raise Violation("", f"{_shown(value)} is not a string")
 
 
-def _boolean(value: Any, path: str) -> None:
+def _boolean(value: Any) -> None:
     if type(value) is not bool:
-        raise Violation(path, f"{_shown(value)} is neither true nor false")
+        raise Violation("", f"{_shown(value)} is neither true nor false")
 
 
-def _time(value: Any, path: str) -> None:
-    _string(value, path)
+def _time(value: Any) -> None:
+    _string(value)
     try:
         sound = _TIME.fullmatch(value) is not None and bool(datetime.fromisoformat(value))
     except ValueError:
         sound = False
     if not sound:
-        raise Violation(path, f"{_shown(value)} is not a time")
+        raise Violation("", f"{_shown(value)} is not a time")
 
 
 def _shown(value: Any) -> str:

@@ -8,9 +8,7 @@ import re
 import uuid
 from urllib.parse import urlsplit
 
-import httpx
-
-from taskcounts._connection import Reach, is_loopback
+from taskcounts._connection import Reach, bracketed, check_host, is_loopback
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.errors import one_line
 from taskcounts_rest import contract
@@ -41,16 +39,13 @@ def check_endpoint(endpoint: str) -> str:
         )
     if url.path not in ("", "/") or url.query or url.fragment:
         raise ValueError("the endpoint must end with the host: no path, query or fragment")
-    shown = f"[{host}]" if ":" in host else host
-    checked = f"{url.scheme}://{shown}" + (f":{port}" if port is not None else "")
     try:
-        # It knows more of hosts: addresses out of range, names in an alphabet of their own.
-        sound = bool(httpx.URL(checked).host)
-    except (httpx.InvalidURL, ValueError):
-        sound = False
-    if not sound:
-        raise ValueError(f"the endpoint's host {one_line(ascii(host), 100)} is neither a name nor an address")
-    return checked
+        check_host(host)
+    except ValueError:
+        raise ValueError(
+            f"the endpoint's host {one_line(ascii(host), 100)} is neither a name nor an address"
+        ) from None
+    return f"{url.scheme}://{bracketed(host)}" + (f":{port}" if port is not None else "")
 
 
 def check_credential(credential: object, *, awaits: bool) -> None:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import ssl
-import uuid
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, Self, TypeVar
-
-import httpx
 
 from taskcounts._arguments import (
     check_callback,
@@ -23,28 +19,38 @@ from taskcounts._clock import SYSTEM_CLOCK
 from taskcounts._connection import Reach, connection
 from taskcounts._counts import COUNTS
 from taskcounts._exchange import exchange
+from taskcounts._running import AsyncClock, SyncClock
 from taskcounts._steps import Exchange, Gate, Question, Settings
-from taskcounts._transport import AsyncClock, AsyncHttpxEngine, HttpxEngine, SyncClock
 from taskcounts.credentials import (
     AsyncTokenCredential,
     Credential,
     SharedKey,
     scope_for,
 )
+from taskcounts.engines import check_engine, engine_over, make_engine
+from taskcounts.engines.seam import AsyncEngine, Engine
 from taskcounts.retry import RetryPolicy
 from taskcounts.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    import ssl
+    import uuid
+
+    import httpx
+
     from taskcounts.many.asking import Plan as ManyPlan
     from taskcounts.many.listing import Listing
-    from taskcounts.waiting.plan import Plan
+    from taskcounts.waiting.plan import WaitPlan
     from taskcounts.waiting.values import Observer
 
 # One attempt may take a little longer than the 30 s that the service gives itself.
 DEFAULT_TIMEOUT = 35.0
 DEFAULT_DEADLINE = 120.0
 
-# After so many questions in a row without a trustworthy answer, each with its own retries, a wait is lost.
+# Seconds from one poll to the next, at the least, where a wait adapts its interval.
+DEFAULT_MIN_INTERVAL = 2.0
+
+# After so many polls in a row without a trustworthy answer, each with its own retries, a wait is lost.
 DEFAULT_MAX_FAILURES = 10
 
 DEFAULT_CONCURRENCY = 16
@@ -57,15 +63,14 @@ class AnyClock(SyncClock, AsyncClock, Protocol):
     """What stands behind a client's ``clock``."""
 
 
-SomeTransport = TypeVar("SomeTransport", httpx.BaseTransport, httpx.AsyncBaseTransport)
-SomeEngine = TypeVar("SomeEngine", HttpxEngine, AsyncHttpxEngine)
+SomeTransport = TypeVar("SomeTransport", "httpx.BaseTransport", "httpx.AsyncBaseTransport")
+SomeEngine = TypeVar("SomeEngine", Engine, AsyncEngine)
 
 
 class Client(Generic[SomeTransport, SomeEngine]):
     """What both clients have in common: all but the waiting."""
 
     _awaits: ClassVar[bool]
-    _engine_type: ClassVar[Any]
 
     def __init__(
         self,
@@ -81,6 +86,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
         proxy: str | None = None,
         verify: ssl.SSLContext | str | os.PathLike[str] | None = None,
         trust_env: bool = True,
+        engine: str = "auto",
         transport: SomeTransport | None = None,
         concurrency: int | None = None,
         clock: AnyClock = SYSTEM_CLOCK,
@@ -104,10 +110,13 @@ class Client(Generic[SomeTransport, SomeEngine]):
                 of a hashed folder; by default SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE
                 of the environment, else the list that comes with httpx.
             trust_env: Whether proxies and certificates are looked up in the environment.
-            transport: An httpx transport to send over; it takes the place of ``proxy``,
+            engine: What to send over: ``httpcore``, or ``pycurl`` (the extra ``fast``), which costs a third
+                of that; by default pycurl where it is installed and can do what is asked. It can't
+                take an SSLContext, nor wait in the event loops of Windows.
+            transport: An httpx transport to send over; it takes the place of ``engine``, ``proxy``,
                 ``verify`` and ``trust_env``, and is closed with the client. The deadline then
                 can't cut a synchronous read that the transport makes short of its own timeouts.
-            concurrency: How many requests of this client may be under way at once, 1 to 100, over all
+            concurrency: How many requests of this client may be under way at once, 1 to 256, over all
                 threads or tasks; the others wait, on their own deadlines. When the service throttles,
                 all wait together and fewer are sent at once, until it recovers: see
                 `taskcounts.many.window`. By default there is no limit but for ``get_many``.
@@ -140,10 +149,11 @@ class Client(Generic[SomeTransport, SomeEngine]):
         self._settings = Settings(self._endpoint, credential, scope, retry, strict, clock, gate)
         self._clock = clock
         self._closed = False
+        check_engine(engine)
         self._engine: SomeEngine = (
-            self._engine_type(transport)
+            engine_over(transport, awaits=self._awaits)
             if transport is not None
-            else self._engine_type.over(connection(self._endpoint, reach))
+            else make_engine(engine, connection(self._endpoint, reach), awaits=self._awaits)
         )
 
     @classmethod
@@ -222,11 +232,11 @@ class Client(Generic[SomeTransport, SomeEngine]):
         *,
         observer: Observer | None = None,
         **limits: Any,
-    ) -> tuple[Question, Plan]:
-        from taskcounts.waiting.plan import make_plan  # noqa: PLC0415 - most callers never wait.
+    ) -> tuple[Question, WaitPlan]:
+        from taskcounts.waiting.plan import plan_wait  # noqa: PLC0415 - most callers never wait.
 
         check_callback("observer", observer)
-        return self._question(job_id, service_timeout, timeout, None), make_plan(until, **limits)
+        return self._question(job_id, service_timeout, timeout, None), plan_wait(until, **limits)
 
     @classmethod
     def _gate(cls, concurrency: int, clock: Any) -> Gate:
@@ -250,6 +260,11 @@ class Client(Generic[SomeTransport, SomeEngine]):
         from taskcounts.many.listing import Listing, check_filter  # noqa: PLC0415 - most callers list nothing.
 
         return Listing(self._settings, self._listed(*limits), check_filter(filter_))
+
+    @property
+    def engine(self) -> str:
+        """What requests are sent over, with its version, such as ``httpcore 1.0.9``."""
+        return self._engine.name
 
     @property
     def endpoint(self) -> str:

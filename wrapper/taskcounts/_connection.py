@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import ssl
-import urllib.request
+import re
+import sys
 from importlib.util import find_spec
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
 
-import httpx
+if TYPE_CHECKING:
+    import ssl
+
+_IPV4 = re.compile(r"[0-9]+(\.[0-9]+){3}")
+
+# The ports that schemes imply.
+PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 class Reach(NamedTuple):
@@ -24,59 +30,172 @@ class Reach(NamedTuple):
         return "Reach()"
 
 
-class Connection(NamedTuple):
-    """A proxy or none, and the certificates to trust, for the endpoint and an https proxy alike."""
+class Proxy(NamedTuple):
+    """A proxy; ``auth`` is the user and password of its URL, None without."""
 
-    proxy: httpx.Proxy | None
-    tls: ssl.SSLContext
+    scheme: str
+    host: str
+    port: int
+    auth: tuple[str, str] | None
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.url!r})"
+
+    @property
+    def url(self) -> str:
+        """Its URL, without user and password."""
+        return f"{self.scheme}://{bracketed(self.host)}:{self.port}"
+
+
+class Connection(NamedTuple):
+    """Where requests go, and how.
+
+    Attributes:
+        scheme: http or https.
+        host: The host's name in ASCII, or its address without brackets.
+        port: The port, also where the URL names none.
+        proxy: The proxy on the way, if any.
+        verify: The PEM file or hashed folder of the certificates to trust, for the endpoint and an https
+            proxy alike; None for the list that comes with httpx, or where there is only a context.
+        context: What the caller gave, or what was loaded to see whether it can be; None for the list.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    proxy: Proxy | None
+    verify: str | None = None
+    context: ssl.SSLContext | None = None
+
+    @property
+    def netloc(self) -> str:
+        """What the Host header says: without the port that the scheme implies."""
+        return bracketed(self.host) + ("" if self.port == PORTS[self.scheme] else f":{self.port}")
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether there are certificates to check: the endpoint's or the proxy's."""
+        return self.scheme == "https" or (self.proxy is not None and self.proxy.scheme == "https")
+
+    def tls(self) -> ssl.SSLContext:
+        """Return an SSLContext that trusts what is to be trusted; loading the default list takes 20 ms."""
+        import ssl  # noqa: PLC0415 - an engine may have a TLS of its own.
+
+        if self.context is not None:
+            return self.context
+        if not self.encrypted:
+            # Nothing will be verified.
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self.verify is not None and os.path.isdir(self.verify):
+            return ssl.create_default_context(capath=self.verify)
+        return ssl.create_default_context(cafile=self.verify or default_certificates())
+
+
+def default_certificates() -> str:
+    """Return the path of the list of certificates that comes with httpx."""
+    import certifi  # noqa: PLC0415 - needed only where nobody names another one.
+
+    return certifi.where()
 
 
 def connection(endpoint: str, reach: Reach) -> Connection:
     """Return how to reach an endpoint, from arguments and the environment.
 
-    httpx finds proxies by itself only where it builds the transport, once for every host;
-    a client of ours knows its one host beforehand.
-
     Raises:
         ValueError: The proxy is no URL, or the certificates can't be read.
         TypeError: ``verify`` is something else, such as False.
     """
-    if reach.verify is not None and not isinstance(reach.verify, ssl.SSLContext | str | os.PathLike):
-        raise TypeError(
-            "verify must be an ssl.SSLContext or a path, "
-            f"not {reach.verify!r}: certificates are always checked"
-        )
     url = urlsplit(endpoint)
-    if reach.proxy is None and reach.trust_env:
-        reach = reach._replace(proxy=environment_proxy(url.scheme, url.hostname or ""))
-    if isinstance(reach.verify, ssl.SSLContext):
-        tls = reach.verify
-    elif url.scheme == "http" and not (reach.proxy or "").lower().startswith("https:"):
-        # Nothing will be verified, and loading the certificates takes 25 ms.
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    else:
-        tls = _tls_context(reach.verify, reach.trust_env)
-    proxy = _proxy(reach, tls) if reach.proxy else None
-    # Neither refusal shows what was given.
-    if reach.proxy and proxy is None:
+    host = url.hostname or ""
+    name = reach.proxy
+    if name is None and reach.trust_env:
+        name = environment_proxy(url.scheme, host)
+    proxy = _proxy(name) if name else None
+    # An error reporter that prints local variables must not find its password here.
+    named, name = bool(name), None
+    if named and proxy is None:
         raise ValueError("the proxy is not a URL such as http://proxy.example:8080")
-    if proxy is not None and proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
+    if proxy is not None and proxy.scheme.startswith("socks") and find_spec("socksio") is None:
         raise ValueError("a SOCKS proxy needs one more package: pip install 'httpx[socks]'")
-    return Connection(proxy, tls)
+    port = url.port if url.port is not None else PORTS[url.scheme]
+    return _trusting(Connection(url.scheme, host, port, proxy), reach)
 
 
-def _proxy(reach: Reach, tls: ssl.SSLContext) -> httpx.Proxy | None:
-    """Return the proxy, None if it is no URL: an error raised in here would have the URL in a frame."""
-    url = reach.proxy or ""
+def check_host(host: str) -> str:
+    """Return a host's name as it is looked up: one in an alphabet of its own has a form in ASCII.
+
+    Raises:
+        ValueError: It is neither a name nor an address.
+    """
+    if ":" in host or _IPV4.fullmatch(host):
+        ipaddress.ip_address(host)
+    elif not host.isascii() or "xn--" in host:
+        # What httpx looks up, and nothing else.
+        import idna  # noqa: PLC0415 - needed for such names alone.
+
+        idna.decode(host)
+        return idna.encode(host).decode("ascii")
+    return host
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _trusting(found: Connection, reach: Reach) -> Connection:
+    """Return a connection with what certificates to trust; what somebody named must be readable."""
+    verify = reach.verify
+    if verify is not None and not isinstance(verify, str | os.PathLike):
+        import ssl  # noqa: PLC0415 - takes 10 ms, which plain http doesn't need.
+
+        if not isinstance(verify, ssl.SSLContext):
+            raise TypeError(
+                f"verify must be an ssl.SSLContext or a path, not {verify!r}: certificates are always checked"
+            )
+        return found._replace(context=verify)
+    if not found.encrypted:
+        return found
+    if verify is None and reach.trust_env:
+        # The first two are OpenSSL's and httpx's, the third is what Microsoft's clients read.
+        names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+        verify = next((os.environ[name] for name in names if os.environ.get(name)), None)
+    if verify is None:
+        return found
+    named = found._replace(verify=os.fspath(verify))
     try:
-        return httpx.Proxy(url, ssl_context=tls if url.lower().startswith("https:") else None)
-    except (ValueError, httpx.InvalidURL):
+        return named._replace(context=named.tls())
+    except OSError as error:
+        raise ValueError(f"the CA certificates in {named.verify!r} can't be read: {error}") from None
+
+
+def _proxy(text: str) -> Proxy | None:
+    """Return the proxy, None if it is no URL: an error raised in here would have the URL in a frame."""
+    try:
+        url = urlsplit(text)
+        host, port = check_host(url.hostname or ""), url.port
+    except ValueError:
         return None
+    if url.scheme not in PORTS or not host:
+        return None
+    auth = None
+    if url.username or url.password:
+        auth = (unquote(url.username or ""), unquote(url.password or ""))
+    return Proxy(url.scheme, host, PORTS[url.scheme] if port is None else port, auth)
 
 
 def environment_proxy(scheme: str, host: str) -> str | None:
     """Return the proxy that the environment names for a host; none for this machine itself."""
-    if is_loopback(host) or urllib.request.proxy_bypass(host):
+    if is_loopback(host):
+        return None
+    # Only these systems have proxies elsewhere than in the environment.
+    if sys.platform not in ("darwin", "win32") and not any(
+        name.lower().endswith("_proxy") for name in os.environ
+    ):
+        return None
+    import urllib.request  # noqa: PLC0415 - takes 20 ms, and knows where each system has its proxies.
+
+    if urllib.request.proxy_bypass(host):
         return None
     proxies = urllib.request.getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
@@ -89,18 +208,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _tls_context(verify: str | os.PathLike[str] | None, trust_env: bool) -> ssl.SSLContext:
-    if verify is None and trust_env:
-        # The first two are OpenSSL's and httpx's, the third is what Microsoft's clients read.
-        names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
-        verify = next((os.environ[name] for name in names if os.environ.get(name)), None)
-    if verify is None:
-        return httpx.create_ssl_context(trust_env=False)
-    try:
-        if os.path.isdir(verify):
-            return ssl.create_default_context(capath=verify)
-        return ssl.create_default_context(cafile=verify)
-    except OSError as error:
-        raise ValueError(f"the CA certificates in {os.fspath(verify)!r} can't be read: {error}") from None

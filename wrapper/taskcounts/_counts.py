@@ -1,42 +1,39 @@
-"""*Job - Get Task Counts* as the flow asks it: the generated request, and an answer's snapshot."""
+"""*Job - Get Task Counts* as the flow asks it: the request, and an answer's snapshot."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from taskcounts import _answers
-from taskcounts._steps import Ask, Question, Reply
+from taskcounts._steps import Ask, Parts, Reply
 from taskcounts.snapshot import Snapshot
 from taskcounts_rest import contract
-from taskcounts_rest.api.jobs import job_get_task_counts
-from taskcounts_rest.models import TaskCountsResult
+from taskcounts_rest.models import TaskCounts, TaskSlotCounts
 
-_OPERATION = contract.OPERATIONS["Job_GetTaskCounts"]
-
-
-def _parts(question: Question, **common: Any) -> dict[str, Any]:
-    return job_get_task_counts._get_kwargs(question.job_id, **common)
+_NAME = "Job_GetTaskCounts"
+_OPERATION = contract.OPERATIONS[_NAME]
+_INVARIANTS = _answers.compile_invariants(_OPERATION.invariants)
 
 
 def _build(reply: Reply) -> Snapshot:
     """Return the snapshot of an answer; raise Violation if it contradicts itself and that isn't allowed."""
-    broken = _answers.find_inconsistencies(_OPERATION.invariants, reply.body)
-    inconsistencies = broken + _answers.find_doubts(reply.headers)
+    body, headers = reply.body, reply.headers
+    inconsistencies = _answers.find_inconsistencies(_INVARIANTS, body) + _answers.find_doubts(headers)
     if inconsistencies and reply.strict:
         raise _answers.Violation(inconsistencies[0].path, "; ".join(each.text for each in inconsistencies))
-    result = TaskCountsResult.from_dict(reply.body)
-    _answers.check_depth(result.additional_properties, "$")
+    others = body.copy()
+    counts = TaskCounts.from_dict(others.pop("taskCounts"))
+    slots = TaskSlotCounts.from_dict(others.pop("taskSlotCounts"))
+    _answers.check_depth(others, "$")
     return Snapshot(
         job_id=reply.question.job_id,
-        task_counts=result.task_counts,
-        task_slot_counts=result.task_slot_counts,
+        task_counts=counts,
+        task_slot_counts=slots,
         observed_at=reply.observed_at,
-        request_id=reply.headers.get("request-id"),
+        request_id=headers.get("request-id"),
         client_request_id=str(reply.question.client_request_id),
         attempts=reply.attempt,
         inconsistencies=inconsistencies,
-        additional_properties=result.additional_properties,
+        additional_properties=others,
     )
 
 
-COUNTS = Ask(_parts, _answers.compile_schema(_OPERATION.result), _build)
+COUNTS = Ask(Parts(_NAME), _answers.compile_schema(_OPERATION.result), _build)

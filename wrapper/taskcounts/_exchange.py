@@ -2,21 +2,22 @@
 
 `exchange` is a generator: it says what to do next (wait for leave, fetch a token, send, pause),
 is sent what came of it, and returns what the operation makes of the answer. It does no I/O,
-never sleeps, and reads the clock only through `Settings`. `_transport` runs it.
+never sleeps, and reads the clock only through `Settings`. `_running` runs it.
 """
 
 from __future__ import annotations
 
-import logging
+import sys
 from collections.abc import Generator
-from email.utils import format_datetime
-from typing import Any, TypeVar, cast
-from urllib.parse import quote, urlencode, urlsplit
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from attrs import evolve
 
 from taskcounts import _answers
 from taskcounts._hiding import Secrets, clean, hide, hide_in, hide_in_answer, secrets_of, shown
+from taskcounts._prepared import http_date, prepare
 from taskcounts._steps import (
     Admit,
     Answer,
@@ -28,6 +29,7 @@ from taskcounts._steps import (
     NoPlace,
     NoToken,
     Outcome,
+    Parts,
     Pause,
     Place,
     Question,
@@ -52,11 +54,14 @@ from taskcounts.errors import (
     one_line,
 )
 from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, RetryPolicy, retry_after_seconds
-from taskcounts_rest.types import UNSET
+
+if TYPE_CHECKING:
+    import logging
 
 T = TypeVar("T")
 
-logger = logging.getLogger("taskcounts")
+# As the module logging has them.
+DEBUG, INFO = 10, 20
 
 USER_AGENT = f"taskcounts/{__version__}"
 
@@ -69,8 +74,10 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
     """
     clock = settings.clock
     ends = clock.monotonic() + question.deadline
+    if not isinstance(question.client_request_id, str):
+        question = question._replace(client_request_id=str(question.client_request_id))
     attempt = 0
-    failed = _unsent(question)
+    failed: TaskCountsError | None = None
     secrets: Secrets = ()
     while True:
         attempt += 1
@@ -79,18 +86,20 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
         status, rest = None, 0.0
         try:
             # Date and authorization belong to this attempt alone: the service refuses old ones.
-            request = _stamp(settings, ask, question)
-            yield from _authorize(settings, question, request, attempt, ends)
-            if clock.monotonic() >= ends:
+            request = stamp(settings, ask.parts, question)
+            if "authorization" not in request.headers:
+                yield from _fetch_token(settings, question, request, attempt, ends)
+            now = clock.monotonic()
+            if now >= ends:
                 # A pause or a credential took longer than it should have.
-                raise _out_of_time(failed, question, None)
+                raise _out_of_time(failed or _unsent(question), question, None)
+            outcome = yield Send(request, min(now + question.timeout, ends), ask.limit)
             secrets = secrets_of(request, secrets)
-            outcome = yield Send(request, min(clock.monotonic() + question.timeout, ends), ask.limit)
-            assert isinstance(outcome, Answer | Failure)  # noqa: S101 - drivers answer Send with these alone.
+            assert isinstance(outcome, (Answer, Failure))  # noqa: S101 - drivers answer Send with these alone.
             status = outcome.status if isinstance(outcome, Answer) else None
             judged = _judge(settings, ask, question, attempt=attempt, outcome=outcome, secrets=secrets)
             if not isinstance(judged, TaskCountsError):
-                _log(question, attempt, "200", None)
+                _log(question, attempt, None, None)
                 return judged
             failed = judged
             again = _worth_asking_again(judged, outcome)
@@ -106,7 +115,7 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
         left = ends - clock.monotonic()
         # Nobody waits for more than a year, and no clock can.
         fits = pause is not None and pause < min(left, LONGEST)
-        _log(question, attempt, _summary(judged), pause if fits else None)
+        _log(question, attempt, judged, pause if fits else None)
         if not again or (pause is None and left > 0):
             raise judged
         if pause is None or not fits:
@@ -115,12 +124,14 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
 
 
 def _admission(
-    settings: Settings, gate: Gate, question: Question, failed: TaskCountsError, ends: float
+    settings: Settings, gate: Gate, question: Question, failed: TaskCountsError | None, ends: float
 ) -> Generator[Step, Outcome, Place]:
     """Return a place for one attempt, or raise what failed so far if there is none in time."""
-    outcome = yield Admit(gate, ends, again=failed.attempts > 0)
+    outcome = yield Admit(gate, ends, again=failed is not None)
     if isinstance(outcome, NoPlace):
-        raise _out_of_time(failed, question, outcome.rest or None, ends - settings.clock.monotonic())
+        raise _out_of_time(
+            failed or _unsent(question), question, outcome.rest or None, ends - settings.clock.monotonic()
+        )
     return cast(Place, outcome)
 
 
@@ -141,49 +152,46 @@ def _unsent(question: Question) -> TaskCountsError:
     )
 
 
-def _stamp(settings: Settings, ask: Ask[Any], question: Question) -> Request:
-    """Return the request of a new attempt, dated now and not yet authorized."""
-    parts = ask.parts(
-        question,
-        timeout=UNSET if question.service_timeout is None else question.service_timeout,
-        client_request_id=question.client_request_id,
-        return_client_request_id=True,
-        ocp_date=format_datetime(settings.clock.now(), usegmt=True),
+def stamp(settings: Settings, parts: Parts, question: Question) -> Request:
+    """Return the request of a new attempt, dated now; a token that has to be fetched is not in it yet."""
+    form = prepare(parts, question.service_timeout)
+    path, date = form.path(question.job_id), http_date(settings.clock.now())
+    request = Request(
+        form.method,
+        settings.endpoint + path + form.query,
+        {
+            "accept": "application/json",
+            # An answer is smaller than what compressing saves, and a bomb can't be sent plain.
+            "accept-encoding": "identity",
+            "user-agent": USER_AGENT,
+            "client-request-id": str(question.client_request_id),
+            "return-client-request-id": "true",
+            "ocp-date": date,
+        },
     )
-    headers = {
-        "accept": "application/json",
-        # An answer is smaller than what compressing saves, and a bomb can't be sent plain.
-        "accept-encoding": "identity",
-        "user-agent": USER_AGENT,
-        **parts["headers"],
-    }
-    url = f"{settings.endpoint}{parts['url']}"
-    if parts["params"]:
-        url += f"?{urlencode(parts['params'], quote_via=quote)}"
-    return Request(parts["method"].upper(), url, headers)
-
-
-def _authorize(
-    settings: Settings, question: Question, request: Request, attempt: int, ends: float
-) -> Generator[Step, Outcome, None]:
-    """Give the request its Authorization header."""
     # The credential has no local name here: one of somebody else's shows anything in its repr.
     if isinstance(settings.credential, SharedKey):
-        target = request.url.removeprefix(settings.endpoint)
-        sign = settings.credential.authorization
-        request.headers["authorization"] = sign(request.method, target, request.headers)
+        text = f"{form.head}{date}\n/{settings.credential.account}{path}{form.tail}"
+        request.headers["authorization"] = settings.credential.sign(text)
     elif isinstance(settings.credential, BearerToken):
         request.headers["authorization"] = settings.credential.authorization()
-    else:
-        outcome = yield FetchToken(settings.credential.get_token, settings.scope, ends)
-        if isinstance(outcome, NoToken):
-            kind = DeadlineExceeded if outcome.timed_out else CredentialFailed
-            text = _text(question, f"the credential gave no token: {outcome.reason}", attempt - 1)
-            error = kind(text, **_facts(question, attempt - 1))
-            error.__cause__ = outcome.error
-            raise clean(error, ())
-        assert isinstance(outcome, BearerToken)  # noqa: S101 - drivers answer FetchToken with these alone.
-        request.headers["authorization"] = outcome.authorization()
+    return request
+
+
+def _fetch_token(
+    settings: Settings, question: Question, request: Request, attempt: int, ends: float
+) -> Generator[Step, Outcome, None]:
+    """Give the request the Authorization header of a token that its credential fetches."""
+    assert not isinstance(settings.credential, (SharedKey, BearerToken))  # noqa: S101 - they wait for nothing.
+    outcome = yield FetchToken(settings.credential.get_token, settings.scope, ends)
+    if isinstance(outcome, NoToken):
+        kind = DeadlineExceeded if outcome.timed_out else CredentialFailed
+        text = _text(question, f"the credential gave no token: {outcome.reason}", attempt - 1)
+        error = kind(text, **_facts(question, attempt - 1))
+        error.__cause__ = outcome.error
+        raise clean(error, ())
+    assert isinstance(outcome, BearerToken)  # noqa: S101 - drivers answer FetchToken with these alone.
+    request.headers["authorization"] = outcome.authorization()
 
 
 def _judge(
@@ -211,7 +219,7 @@ def _judge(
         try:
             _check_echo(question, outcome)
             if outcome.status == 200:
-                return _accept(settings, ask, question, attempt=attempt, answer=outcome, secrets=secrets)
+                return accept(settings, ask, question, attempt=attempt, answer=outcome, secrets=secrets)
             error = _service_error(settings, question, attempt, outcome)
         except _answers.Violation as violation:
             error = _violation(question, attempt, outcome, violation, secrets)
@@ -239,12 +247,12 @@ def _check_echo(question: Question, answer: Answer) -> None:
 
     A cache or a mixed-up proxy may hand us the answer to somebody else's question.
     """
-    echo = answer.headers.get("client-request-id")
-    if echo is not None and echo.strip().lower() != str(question.client_request_id):
+    echo, ours = answer.headers.get("client-request-id"), question.client_request_id
+    if echo is not None and echo != ours and echo.strip().lower() != ours:
         raise _answers.Violation("$", "it answers another request: its client-request-id isn't ours")
 
 
-def _accept(
+def accept(
     settings: Settings, ask: Ask[T], question: Question, *, attempt: int, answer: Answer, secrets: Secrets
 ) -> T:
     """Return the value of a 200; raise Violation if it isn't what the fragment says."""
@@ -362,16 +370,28 @@ def _summary(error: TaskCountsError) -> str:
     return type(error).__name__ if error.__cause__ is None else str(error.__cause__) or "no answer"
 
 
-def _log(question: Question, attempt: int, what: str, pause: float | None) -> None:
+@cache
+def _logger() -> logging.Logger:
+    import logging  # noqa: PLC0415 - takes 4 ms to load.
+
+    return logging.getLogger("taskcounts")
+
+
+def _log(question: Question, attempt: int, error: TaskCountsError | None, pause: float | None) -> None:
     """Write the one record of an attempt, cut to one line: a part of it comes from outside."""
-    level = logging.DEBUG if what == "200" else logging.INFO
+    if "logging" not in sys.modules:
+        # Nobody can listen yet: without it, Python shows warnings at the most.
+        return
+    level = DEBUG if error is None else INFO
+    if not _logger().isEnabledFor(level):
+        return
     then = "" if pause is None else f"; next attempt in {_seconds(pause)}"
-    logger.log(
+    _logger().log(
         level,
         "%s, attempt %d: %s%s",
         _subject(question),
         attempt,
-        one_line(what, 200),
+        "200" if error is None else one_line(_summary(error), 200),
         then,
         extra={"client_request_id": str(question.client_request_id), "pause": pause},
     )

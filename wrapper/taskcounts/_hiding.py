@@ -11,6 +11,9 @@ from taskcounts.errors import TaskCountsError, causes_of
 
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
+# What neither JSON's slashes nor a URL's percent signs spell in another way; the end, if there is none of it.
+_SAME = re.compile(r"[A-Za-z0-9_.~-]{8}|\Z")
+
 # Of how many attempts the secrets are kept: an answer may repeat what an earlier one was asked with.
 _ATTEMPTS = 4
 
@@ -24,29 +27,39 @@ class _Secret(str):
         return "<hidden>"
 
 
-# The spellings of what nobody may see.
+# What nobody may see, of the last attempts.
 Secrets = tuple[_Secret, ...]
 
 
 def secrets_of(request: Request, before: Secrets = ()) -> Secrets:
-    """Return what of a request's Authorization nobody may see, in all spellings, with what was so before."""
+    """Return what of a request's Authorization nobody may see, with what was so before."""
     secret = _Secret(request.headers["authorization"].rpartition(" ")[2].rpartition(":")[2])
     if len(secret) < 8 or secret in before:
         # What is as short as this guards nothing, and hiding it would cut numbers and words to pieces.
         return before
-    # JSON may spell a slash with a backslash, and a URL anything with percent signs.
-    spellings = {
-        secret: None,
-        _Secret(secret.replace("/", "\\/")): None,
-        _Secret(quote(secret, safe="")): None,
-    }
-    return (*before[-3 * (_ATTEMPTS - 1) :], *spellings)
+    return (*before[-(_ATTEMPTS - 1) :], secret)
+
+
+def spellings(secret: _Secret) -> Secrets:
+    """Return how a secret may be spelt: JSON has backslashes before slashes, URLs have percent signs."""
+    return secret, _Secret(secret.replace("/", "\\/")), _Secret(quote(secret, safe=""))
+
+
+def mark(secret: _Secret) -> _Secret:
+    """Return a part of a secret that all its spellings have: where it isn't, none of them is.
+
+    It is empty, and so is everywhere, if there is no part that is long enough to be rare.
+    """
+    # No local variable holds what was found.
+    return _Secret(_SAME.search(secret)[0])  # type: ignore[index]
 
 
 def hide(text: str, secrets: Secrets) -> str:
     """Return a text without the secrets."""
     for secret in secrets:
-        text = text.replace(secret, "<hidden>")
+        if mark(secret) in text:
+            for spelling in spellings(secret):
+                text = text.replace(spelling, "<hidden>")
     return text
 
 
@@ -63,26 +76,26 @@ def hide_in(value: Any, secrets: Secrets) -> Any:
 
 def hide_in_answer(answer: Answer, secrets: Secrets) -> Answer:
     """Return an answer in which the secrets don't stand as they are; JSON has spellings that show later."""
-    found = [
-        secret
-        for secret in secrets
-        if secret.encode() in answer.body or any(secret in value for value in answer.headers.values())
-    ]
-    if not found:
+    for secret in secrets:
+        part = mark(secret)
+        if part.encode() in answer.body or part in "\n".join(answer.headers.values()):
+            break
+    else:
         return answer
     body = answer.body
-    for secret in found:
-        body = body.replace(secret.encode(), b"<hidden>")
-    return answer._replace(
-        headers={name: hide(value, secrets) for name, value in answer.headers.items()}, body=body
-    )
+    for secret in secrets:
+        for spelling in spellings(secret):
+            body = body.replace(spelling.encode(), b"<hidden>")
+    headers = {name: hide(value, secrets) for name, value in answer.headers.items()}
+    return answer._replace(headers=headers, body=body)
 
 
 def shown(body: bytes, secrets: Secrets) -> str:
     """Return a body as text without the secrets, however JSON spells them."""
     text = body.decode("utf-8", "replace")
     plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
-    return hide(plain if any(secret in plain for secret in secrets) else text, secrets)
+    told = any(spelling in plain for secret in secrets for spelling in spellings(secret))
+    return hide(plain if told else text, secrets)
 
 
 def clean(error: TaskCountsError, secrets: Secrets) -> TaskCountsError:

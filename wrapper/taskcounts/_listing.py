@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 from attrs import evolve
 
 from taskcounts._answers import Violation
 from taskcounts._arguments import check_callback
+from taskcounts._clock import new_guid
 from taskcounts._counts import COUNTS
 from taskcounts._exchange import exchange
 from taskcounts._lists import Page, Trail, ask_tasks
@@ -70,7 +70,7 @@ def verified_counts(settings: Settings, question: Question) -> Exchange[Snapshot
     ends = settings.clock.monotonic() + question.deadline
     reported = yield from exchange(settings, COUNTS, question)
     try:
-        listed = yield from _list(settings, question._replace(client_request_id=uuid4()), ends, None)
+        listed = yield from _list(settings, question._replace(client_request_id=new_guid()), ends, None)
     except TaskCountsError as error:
         _add(error, "the counts came, but not the list to verify them")
         raise
@@ -108,7 +108,7 @@ def _list(
             progress(tally.listed)
         if page.link is None:
             return tally.snapshot(question, page, began_at=began_at, attempts=attempts)
-        link, client_request_id = page.link, uuid4()
+        link, client_request_id = page.link, new_guid()
 
 
 class CountedPage(NamedTuple):

@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 from taskcounts import _answers
-from taskcounts._steps import Ask, Question, Reply
+from taskcounts._steps import Ask, Parts, Question, Reply
 from taskcounts.snapshot import Inconsistency
 from taskcounts_rest import contract
-from taskcounts_rest.api.jobs import job_get, job_list
-from taskcounts_rest.api.tasks import task_list
 
 # A page has up to 1,000 items. Most have some 300 bytes; one that failed says why at any length.
 MAX_PAGE = 32 << 20
@@ -27,6 +25,7 @@ _CHECKS = {
     name: _answers.compile_schema(contract.OPERATIONS[name].result)
     for name in ("Task_List", "Job_Get", "Job_List")
 }
+_NAMES = {"filter_": "$filter", "select": "$select", "maxresults": "maxresults"}
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -91,12 +90,10 @@ def ask_tasks(
         options: ``filter_``, ``select``, and ``maxresults``, 1 to 1,000 (the default).
     """
 
-    def parts(question: Question, **common: Any) -> dict[str, Any]:
-        return _following(task_list._get_kwargs(question.job_id, **options, **common), link)
-
     def path(question: Question) -> str:
         return f"/jobs/{quote(question.job_id, safe='')}/tasks"
 
+    parts = Parts("Task_List", _named(options), link)
     return Ask(parts, _CHECKS["Task_List"], _page(endpoint, path, trail), MAX_PAGE)
 
 
@@ -104,30 +101,24 @@ def ask_jobs(
     endpoint: str, *, link: str | None = None, trail: Trail | None = None, **options: Any
 ) -> Ask[Page]:
     """Return the question for a page of the account's jobs; see ``ask_tasks``."""
-
-    def parts(_: Question, **common: Any) -> dict[str, Any]:
-        return _following(job_list._get_kwargs(**options, **common), link)
-
+    parts = Parts("Job_List", _named(options), link)
     return Ask(parts, _CHECKS["Job_List"], _page(endpoint, lambda _: "/jobs", trail), MAX_PAGE)
 
 
 def ask_job() -> Ask[dict[str, Any]]:
     """Return the question for a job's own state: its ``id`` and ``state``."""
 
-    def parts(question: Question, **common: Any) -> dict[str, Any]:
-        return job_get._get_kwargs(question.job_id, select="id,state", **common)
-
     def build(reply: Reply) -> dict[str, Any]:
         if reply.body["id"].lower() != reply.question.job_id.lower():
             raise _answers.Violation("id", "it is another job's")
         return reply.body
 
-    return Ask(parts, _CHECKS["Job_Get"], build)
+    return Ask(Parts("Job_Get", _named({"select": "id,state"})), _CHECKS["Job_Get"], build)
 
 
-def _following(parts: dict[str, Any], link: str | None) -> dict[str, Any]:
-    """Return a generated request, or the one that a link of the page before makes of it."""
-    return parts if link is None else {**parts, "url": link, "params": {}}
+def _named(options: dict[str, Any]) -> tuple[tuple[str, str | int], ...]:
+    """Return the options of a query by their names in the fragment."""
+    return tuple((_NAMES[name], value) for name, value in options.items())
 
 
 def _page(endpoint: str, path: Callable[[Question], str], trail: Trail | None) -> Callable[[Reply], Page]:

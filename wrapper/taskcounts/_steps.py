@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from taskcounts.credentials import AsyncTokenCredential, BearerToken, SharedKey, TokenCredential
 from taskcounts.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 T = TypeVar("T")
 
@@ -77,13 +79,16 @@ class Settings(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What one call is about, its arguments checked; ``job_id`` is empty if it is about no single job."""
+    """What one call is about, its arguments checked; ``job_id`` is empty if it is about no single job.
+
+    The flow makes a text of ``client_request_id`` if it isn't one.
+    """
 
     job_id: str
     service_timeout: int | None
     timeout: float
     deadline: float
-    client_request_id: UUID
+    client_request_id: str | UUID
 
 
 class Reply(NamedTuple):
@@ -100,17 +105,31 @@ class Reply(NamedTuple):
         return f"Reply({self.question.job_id!r})"
 
 
+class Parts(NamedTuple):
+    """What a request is made of, but for its job and what belongs to an attempt.
+
+    Attributes:
+        operation: Its name in the fragment.
+        options: Parameters of the query by their names in the fragment.
+        link: Path and query that the page before gave, in place of the operation's own; None without.
+    """
+
+    operation: str
+    options: tuple[tuple[str, str | int], ...] = ()
+    link: str | None = None
+
+
 class Ask(NamedTuple, Generic[T]):
     """One operation: what it sends, and what it makes of the answer.
 
     Attributes:
-        parts: Returns the generated request for a question; takes the members that all operations have.
+        parts: What its request is made of.
         check: Raises Violation for a body that the fragment doesn't allow.
         build: Returns the value of a checked answer; raises Violation if that can't be trusted.
         limit: How many bytes of a body are read.
     """
 
-    parts: Callable[..., dict[str, Any]]
+    parts: Parts
     check: Callable[[Any, str], None]
     build: Callable[[Reply], T]
     limit: int = MAX_BODY

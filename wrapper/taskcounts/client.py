@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import httpx
-
-from taskcounts._client import DEFAULT_CONCURRENCY, DEFAULT_MAX_FAILURES, Client
-from taskcounts._transport import AsyncHttpxEngine, HttpxEngine, run, run_async
+from taskcounts._client import DEFAULT_CONCURRENCY, DEFAULT_MAX_FAILURES, DEFAULT_MIN_INTERVAL, Client
+from taskcounts._running import run, run_async
+from taskcounts.engines.seam import AsyncEngine, Engine
 from taskcounts.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    import uuid
+
+    import httpx  # noqa: F401 - the clients' bases name it.
+
     from taskcounts.many.values import JobResult, ListedJob
     from taskcounts.waiting.values import Observer, Verdict
 
 __all__ = ["AsyncTaskCountsClient", "TaskCountsClient"]
 
 
-class TaskCountsClient(Client[httpx.BaseTransport, HttpxEngine]):
+class TaskCountsClient(Client["httpx.BaseTransport", Engine]):
     """Asks an Azure Batch account where its jobs stand. Threads may share one.
 
     It is a context manager; used otherwise, close it.
     """
 
     _awaits = False
-    _engine_type = HttpxEngine
 
     def get_job_task_counts(
         self,
@@ -109,6 +110,7 @@ class TaskCountsClient(Client[httpx.BaseTransport, HttpxEngine]):
         deadline: float | None = None,
         stall: float | None = None,
         interval: float | None = None,
+        min_interval: float = DEFAULT_MIN_INTERVAL,
         max_failures: int = DEFAULT_MAX_FAILURES,
         fail_fast: bool = False,
         exact_at_end: bool = False,
@@ -126,16 +128,18 @@ class TaskCountsClient(Client[httpx.BaseTransport, HttpxEngine]):
             job_id: The job.
             until: What to wait for: ``done``, ``all-succeeded``, ``any-failed``, ``no-active``,
                 ``percent=N``, or a counter: ``count>=N`` (completed tasks), ``succeeded>=N``.
-            deadline: Seconds that the wait may take as a whole, by default without limit. Each question
-                by itself has the client's deadline.
+            deadline: Seconds that the wait may take as a whole, by default without limit. Each poll by
+                itself has the client's deadline.
             stall: Seconds after which a job whose counts don't change is stalled, by default never.
-            interval: Seconds from one question to the next; None adapts it, see `taskcounts.waiting.pace`.
-            max_failures: After how many questions in a row without a trustworthy answer the wait is lost.
+            interval: Seconds from one poll to the next; None adapts it, see `taskcounts.waiting.pace`.
+            min_interval: The least that an adapted interval is: who waits for many jobs at once may ask
+                for each of them less often.
+            max_failures: After how many polls in a row without a trustworthy answer the wait is lost.
             fail_fast: End as soon as a task has failed.
             exact_at_end: List all tasks before a verdict, and let that decide.
             empty_is_done: Take a job without tasks for done.
             check: Raise WaitFailed unless what was waited for is so; otherwise the verdict tells.
-            observer: Called with an Observation after each question. What it raises ends the wait.
+            observer: Called with an Observation after each poll. What it raises ends the wait.
             service_timeout: Seconds that the service may work on each request.
             timeout: Seconds that one attempt may take; by default the client's.
 
@@ -154,6 +158,7 @@ class TaskCountsClient(Client[httpx.BaseTransport, HttpxEngine]):
             deadline=deadline,
             stall=stall,
             interval=interval,
+            min_interval=min_interval,
             max_failures=max_failures,
             fail_fast=fail_fast,
             exact_at_end=exact_at_end,
@@ -187,7 +192,7 @@ class TaskCountsClient(Client[httpx.BaseTransport, HttpxEngine]):
             job_ids: The jobs. An iterator is read as far as it is needed, in the caller's thread: not more
                 than ``concurrency`` and a few ahead of the results. What it raises is raised here,
                 after the results of what it gave before. An id that is given twice is asked for twice.
-            concurrency: How many jobs may be asked for at once, 1 to 100; not more than the client's own.
+            concurrency: How many jobs may be asked for at once, 1 to 256; not more than the client's own.
             progress: Called before each result is yielded with how many there are, and how many of these
                 are errors. What it raises ends the call.
             service_timeout: Seconds that the service may work on each request.
@@ -255,14 +260,13 @@ class TaskCountsClient(Client[httpx.BaseTransport, HttpxEngine]):
         self.close()
 
 
-class AsyncTaskCountsClient(Client[httpx.AsyncBaseTransport, AsyncHttpxEngine]):
+class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", AsyncEngine]):
     """Asks an Azure Batch account where its jobs stand. The tasks of one asyncio event loop may share one.
 
     It is an asynchronous context manager; used otherwise, close it.
     """
 
     _awaits = True
-    _engine_type = AsyncHttpxEngine
 
     async def get_job_task_counts(
         self,
@@ -302,6 +306,7 @@ class AsyncTaskCountsClient(Client[httpx.AsyncBaseTransport, AsyncHttpxEngine]):
         deadline: float | None = None,
         stall: float | None = None,
         interval: float | None = None,
+        min_interval: float = DEFAULT_MIN_INTERVAL,
         max_failures: int = DEFAULT_MAX_FAILURES,
         fail_fast: bool = False,
         exact_at_end: bool = False,
@@ -321,6 +326,7 @@ class AsyncTaskCountsClient(Client[httpx.AsyncBaseTransport, AsyncHttpxEngine]):
             deadline=deadline,
             stall=stall,
             interval=interval,
+            min_interval=min_interval,
             max_failures=max_failures,
             fail_fast=fail_fast,
             exact_at_end=exact_at_end,

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from attrs import Attribute, field, frozen
 
@@ -109,6 +108,10 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
 
 def http_date(text: str) -> datetime | None:
     """Return the moment that an HTTP date names, None if it names none."""
+    if not text:
+        return None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - takes 12 ms to load, and few answers name one.
+
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

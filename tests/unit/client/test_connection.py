@@ -12,9 +12,24 @@ from typing import Any
 import httpx
 import pytest
 
-from support import ENDPOINT, KEY, Authority, Call, NoPauses, Peer, Script, Server, always, answer, header
+from support import (
+    ENDPOINT,
+    KEY,
+    Authority,
+    Call,
+    NoPauses,
+    Peer,
+    Script,
+    Server,
+    always,
+    answer,
+    header,
+    over_every_engine,
+)
 from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable, TaskCountsClient
 from taskcounts._connection import Reach, connection, environment_proxy, is_loopback
+
+call = over_every_engine()
 
 FAR = "http://batch.example"
 ONCE = {"retry": RetryPolicy(max_attempts=1), "timeout": 2.0}
@@ -147,7 +162,7 @@ def test_socks_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("taskcounts._connection.find_spec", dict.fromkeys(["socksio"], object()).get)
     proxy = connection(ENDPOINT, Reach("socks5://127.0.0.1:1080", None, False)).proxy
     assert proxy is not None
-    assert proxy.url.scheme == "socks5"
+    assert (proxy.scheme, proxy.host, proxy.port) == ("socks5", "127.0.0.1", 1080)
 
 
 def test_proxy_over_tls(call: Call, serve: Callable[..., Server], authority: Authority) -> None:
@@ -175,7 +190,7 @@ def test_certificates_of_a_file(
 def test_certificates_of_a_context(call: Call, secure: Server, authority: Authority) -> None:
     """So does an SSLContext, which is taken as it is."""
     context = ssl.create_default_context(cafile=authority.certificate)
-    assert call(secure.url, client={"verify": context}).attempts == 1
+    assert call(secure.url, client={"verify": context, "engine": "auto"}).attempts == 1
 
 
 def test_certificates_of_a_folder(call: Call, secure: Server, authority: Authority, tmp_path: Path) -> None:
@@ -234,12 +249,12 @@ def test_environment_that_cannot_be_read(
 def test_plain_http_loads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     """For plain http no certificates are loaded: none will be checked, and it takes time."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    assert connection("http://127.0.0.1", Reach(None, None, True)).tls.verify_mode is ssl.CERT_REQUIRED
+    assert connection("http://127.0.0.1", Reach(None, None, True)).tls().verify_mode is ssl.CERT_REQUIRED
 
 
 def test_default_certificates() -> None:
     """Without any wish certificates are checked, by the list that comes with httpx."""
-    tls = connection(ENDPOINT, Reach(None, None, True)).tls
+    tls = connection(ENDPOINT, Reach(None, None, True)).tls()
     assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert len(tls.get_ca_certs()) > 50
 
@@ -326,7 +341,9 @@ def test_a_silent_address_leaves_time_for_the_next(
     ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: entries)
     monkeypatch.setattr(socket, "create_connection", connect)
-    with TaskCountsClient(server.url, KEY, retry=RetryPolicy(max_attempts=1)) as client:
+    # libcurl has its own way with addresses.
+    retry = RetryPolicy(max_attempts=1)
+    with TaskCountsClient(server.url, KEY, retry=retry, engine="httpcore") as client:
         assert client.get_job_task_counts("job-1", deadline=4).attempts == 1
     assert shares[0] < 2.1
     assert shares[1] > 3
@@ -352,7 +369,7 @@ def test_broken_tunnels_are_forgotten(
     outer: bool,
 ) -> None:
     """A client that lives through an outage of its proxy works again after it: nothing stays behind."""
-    monkeypatch.setattr("taskcounts._transport.LIMITS", httpx.Limits(max_connections=3))
+    monkeypatch.setattr("taskcounts.engines.lanes.LANES", 3)
     secure = serve(always(answer()), authority.server)
 
     def behave(peer: Peer) -> None:

@@ -29,6 +29,7 @@ from support import (
     always,
     answer,
     error,
+    over_every_engine,
 )
 from taskcounts import (
     AsyncTaskCountsClient,
@@ -38,7 +39,11 @@ from taskcounts import (
     ServiceUnreachable,
     TaskCountsClient,
 )
-from taskcounts._timed import TimedBackend, TimedStream, TimeIsUp, attempt
+from taskcounts.engines.seam import TimeIsUp
+from taskcounts.engines.timed import TimedBackend, TimedStream, attempt
+
+call = over_every_engine()
+ENGINES = ["httpcore", "pycurl"]
 
 DEADLINE = 0.3
 # What a slow machine may add; a server that has its way would take ten times as long.
@@ -227,8 +232,6 @@ def test_transport_that_is_slow_between_chunks() -> None:
         def handle_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002 - httpx's signature.
             return httpx.Response(200, headers={"content-type": "application/json"}, stream=Stream())
 
-    from taskcounts import TaskCountsClient
-
     started = time.monotonic()
     with (
         TaskCountsClient(ENDPOINT, KEY, transport=Transport()) as client,
@@ -247,18 +250,19 @@ def test_no_operation_begins_after_the_end(monkeypatch: pytest.MonkeyPatch) -> N
         lambda: stream.read(1),
         lambda: stream.write(b"x"),
         lambda: stream.start_tls(ssl.create_default_context()),
-        lambda: TimedBackend(inner).connect_tcp("127.0.0.1", 9),
+        lambda: TimedBackend().connect_tcp("127.0.0.1", 9),
     ):
         with pytest.raises(TimeIsUp, match="the attempt's time is over"):
             act()
     assert inner.mock_calls == []
 
 
-def test_cancelling_passes_through(serve: Callable[..., Server]) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_cancelling_passes_through(serve: Callable[..., Server], engine: str) -> None:
     """A task that is cancelled is cancelled: nothing is retried, and the client stays usable."""
 
     async def cancel() -> int:
-        async with AsyncTaskCountsClient(server.url, KEY) as client:
+        async with AsyncTaskCountsClient(server.url, KEY, engine=engine) as client:
             task = asyncio.create_task(client.get_job_task_counts("job-1"))
             while not server.requests:  # noqa: ASYNC110 - another thread's list.
                 await asyncio.sleep(0.01)
@@ -277,7 +281,8 @@ def test_host_with_several_addresses(serve: Callable[..., Server], monkeypatch: 
     """Of a host's addresses the next is tried when one refuses; the last one's error is what remains."""
     server = serve(always(answer()))
     monkeypatch.setattr(socket, "getaddrinfo", _addresses(["127.0.0.2", "127.0.0.1"]))
-    call = Call(awaits=False)
+    # What Python looks up isn't what libcurl does.
+    call = Call(awaits=False, engine="httpcore")
     endpoint = f"http://localhost:{server.port}"
     assert call(endpoint).attempts == 1
     server.close()
@@ -304,7 +309,10 @@ def test_host_without_an_address(call: Call) -> None:
     assert caught.value.attempts == 4
 
 
-def test_server_that_drips_tls_inside_tls(serve: Callable[..., Server], authority: Authority) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_server_that_drips_tls_inside_tls(
+    serve: Callable[..., Server], authority: Authority, engine: str
+) -> None:
     """A handshake inside an https proxy's TLS that comes a byte at a time doesn't hold a call either."""
 
     def drip(peer: Peer) -> None:
@@ -320,7 +328,12 @@ def test_server_that_drips_tls_inside_tls(serve: Callable[..., Server], authorit
     started = time.monotonic()
     with (
         TaskCountsClient(
-            "https://127.0.0.1:9", KEY, proxy=proxy.url, verify=str(authority.certificate), deadline=DEADLINE
+            "https://127.0.0.1:9",
+            KEY,
+            proxy=proxy.url,
+            verify=str(authority.certificate),
+            deadline=DEADLINE,
+            engine=engine,
         ) as client,
         pytest.raises(DeadlineExceeded),
     ):
@@ -328,7 +341,8 @@ def test_server_that_drips_tls_inside_tls(serve: Callable[..., Server], authorit
     assert time.monotonic() - started < DEADLINE + GRACE
 
 
-def test_a_tls_proxy_that_hangs_up(serve: Callable[..., Server], authority: Authority) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_tls_proxy_that_hangs_up(serve: Callable[..., Server], authority: Authority, engine: str) -> None:
     """A tunnel that ends in the middle of the inner handshake is a broken connection."""
 
     def hang_up(peer: Peer) -> None:
@@ -339,17 +353,23 @@ def test_a_tls_proxy_that_hangs_up(serve: Callable[..., Server], authority: Auth
     retry = RetryPolicy(max_attempts=1)
     with (
         TaskCountsClient(
-            "https://127.0.0.1:9", KEY, proxy=proxy.url, verify=str(authority.certificate), retry=retry
+            "https://127.0.0.1:9",
+            KEY,
+            proxy=proxy.url,
+            verify=str(authority.certificate),
+            retry=retry,
+            engine=engine,
         ) as client,
         pytest.raises(ServiceUnreachable),
     ):
         client.get_job_task_counts("job-1", deadline=5)
 
 
-def test_closing_ends_what_goes_on(serve: Callable[..., Server]) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_closing_ends_what_goes_on(serve: Callable[..., Server], engine: str) -> None:
     """A client that is closed while another thread asks doesn't begin another attempt."""
     server = serve(Peer.wait)
-    client = TaskCountsClient(server.url, KEY, timeout=0.3, retry=RetryPolicy(first_pause=0))
+    client = TaskCountsClient(server.url, KEY, timeout=0.3, retry=RetryPolicy(first_pause=0), engine=engine)
     ended: list[BaseException] = []
 
     def ask() -> None:
@@ -369,12 +389,15 @@ def test_closing_ends_what_goes_on(serve: Callable[..., Server]) -> None:
     ]
 
 
-def test_closing_ends_what_goes_on_async(serve: Callable[..., Server]) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_closing_ends_what_goes_on_async(serve: Callable[..., Server], engine: str) -> None:
     """The same goes for tasks."""
     server = serve(Peer.wait)
 
     async def ask_and_close() -> None:
-        client = AsyncTaskCountsClient(server.url, KEY, timeout=0.3, retry=RetryPolicy(first_pause=0))
+        client = AsyncTaskCountsClient(
+            server.url, KEY, timeout=0.3, retry=RetryPolicy(first_pause=0), engine=engine
+        )
         task = asyncio.create_task(client.get_job_task_counts("job-1"))
         while not server.requests:  # noqa: ASYNC110 - another thread's list.
             await asyncio.sleep(0.01)

@@ -14,12 +14,12 @@ import taskcounts_rest
 WRAPPER = Path(taskcounts.__file__).parent
 GENERATED = Path(taskcounts_rest.__file__).parent
 # What only the command line, the emulator or tests may need.
-EXTRAS = {"click", "rich", "starlette", "uvicorn", "azure", "httptools", "sqlite3"}
+EXTRAS = {"pycurl", "click", "rich", "starlette", "uvicorn", "azure", "httptools", "sqlite3"}
 # The parts of the wrapper, from the bottom to the top: each may import what stands before it.
 LAYERS = [
     "_version errors snapshot retry _clock credentials _connection",
-    "_answers _steps _arguments _timed",
-    "_exchange _transport _counts _lists",
+    "_answers _steps _arguments _hiding _prepared",
+    "_exchange _running _counts _lists",
     "_listing",
     "_client",
     "client",
@@ -93,6 +93,17 @@ def test_imports_run_downwards() -> None:
             parts = imported.split(".")
             if parts[0] == "taskcounts" and len(parts) > 1 and parts[1] in PLACES:
                 assert PLACES[parts[1]] <= place, f"{name} imports {parts[1]}"
+
+
+def test_engines_know_nothing_of_what_is_asked() -> None:
+    """Engines build on plain values, whatever is sent over them, and load no library of another's."""
+    below = {"_steps", "_connection", "errors", "engines"}
+    for path in (WRAPPER / "engines").glob("*.py"):
+        for imported in imports(path):
+            parts = imported.split(".")
+            assert parts[0] != "taskcounts" or parts[1:2] == [] or parts[1] in below, (path, imported)
+    assert not {"pycurl", "httpx"} & imports(WRAPPER / "engines" / "core.py")
+    assert not {"httpcore", "httpx"} & imports(WRAPPER / "engines" / "curl.py")
 
 
 @pytest.mark.parametrize("room", ["many", "waiting"])

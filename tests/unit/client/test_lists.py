@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
@@ -15,6 +14,7 @@ from support import ENDPOINT, GUID, REQUEST_ID, FakeClock, Peer, Script, Server,
 from taskcounts import ContractViolation
 from taskcounts._answers import Violation
 from taskcounts._lists import MAX_LINK, Trail, ask_job, ask_jobs, ask_tasks
+from taskcounts._prepared import prepare
 from taskcounts._steps import Question, Reply
 
 HOST = ENDPOINT.removeprefix("https://")
@@ -29,7 +29,7 @@ def exact(request: pytest.FixtureRequest) -> Lister:
 
 def followed(link: str, endpoint: str = ENDPOINT, job_id: str = "job-1", **members: Any) -> str | None:
     """Return what is made of a link; raise Violation if it isn't followed."""
-    question = Question(job_id, None, 10, 10, UUID(GUID))
+    question = Question(job_id, None, 10, 10, GUID)
     body = {"value": [], "odata.nextLink": link}
     headers = {"client-request-id": GUID, "request-id": REQUEST_ID}
     reply = Reply(question, 1, body, headers, FakeClock().now(), strict=False)
@@ -233,7 +233,7 @@ def test_nothing_goes_elsewhere(exact: Lister, link: str) -> None:
 
 def test_jobs_have_pages_too() -> None:
     """The list of jobs follows its own links and no others, and finds loops."""
-    question = Question("", None, 10, 10, UUID(GUID))
+    question = Question("", None, 10, 10, GUID)
     trail = Trail()
 
     def build(link: str, trail: Trail | None = trail) -> str | None:
@@ -248,19 +248,19 @@ def test_jobs_have_pages_too() -> None:
         build(f"{ENDPOINT}/jobs{TOKEN}")
     with pytest.raises(Violation, match="another list"):
         build(f"{ENDPOINT}/jobs/job-1/tasks{TOKEN}")
-    parts = ask_jobs(ENDPOINT, link=f"/jobs{TOKEN}").parts(question)
-    assert (parts["url"], parts["params"]) == (f"/jobs{TOKEN}", {})
+    form = prepare(ask_jobs(ENDPOINT, link=f"/jobs{TOKEN}").parts, None)
+    assert form.path("") + form.query == f"/jobs{TOKEN}"
 
 
 def test_a_job_is_the_one_that_was_asked_for() -> None:
     """Its id may differ in case; that of another job is no answer."""
-    question = Question("Job-1", None, 10, 10, UUID(GUID))
+    question = Question("Job-1", None, 10, 10, GUID)
 
     def build(job_id: str) -> dict[str, Any]:
         body = {"id": job_id, "state": "active"}
         return ask_job().build(Reply(question, 1, body, {}, FakeClock().now(), strict=False))
 
-    assert ask_job().parts(question)["params"]["$select"] == "id,state"
+    assert ("$select", "id,state") in ask_job().parts.options
     assert build("jOB-1")["state"] == "active"
     with pytest.raises(Violation, match="another job's"):
         build("job-2")

@@ -20,13 +20,11 @@ from support import (
     FakeClock,
     NoPauses,
     Peer,
-    Reply,
     Script,
     Server,
     always,
     answer,
     error,
-    header,
 )
 from taskcounts import (
     ContractViolation,
@@ -291,53 +289,12 @@ def test_calls_have_ids_of_their_own(call: Call) -> None:
     assert script.requests[0].headers["client-request-id"] == first.client_request_id
 
 
-def test_answers_that_break_off(call: Call, serve: Callable[..., Server]) -> None:
-    """A 200 whose body breaks off is no answer, and is asked for again."""
-    whole = answer()
-    half = Reply(200, {**whole.headers, "content-length": "500"}, whole.body)
-    replies = [half, whole]
-    server = serve(lambda peer: always(replies.pop(0))(peer))  # noqa: PLW0108 - another one each time.
-    assert call(server.url, client={"clock": NoPauses()}).attempts == 2
-
-
-def test_answers_that_always_break_off(call: Call, serve: Callable[..., Server]) -> None:
-    """A 200 that breaks off at every attempt is unreachable, not a violation: we can't know what it said."""
-    half = Reply(200, {**answer().headers, "content-length": "500"}, answer().body)
-    server = serve(always(half))
-    with pytest.raises(ServiceUnreachable) as caught:
-        call(server.url, client={"clock": NoPauses()})
-    assert caught.value.attempts == 4
-    assert isinstance(caught.value.__cause__, httpx.RemoteProtocolError)
-
-
-def test_errors_that_break_off(call: Call, serve: Callable[..., Server]) -> None:
-    """An error whose body breaks off still has its status, which decides."""
-    server = serve(always(Reply(403, {**answer().headers, "content-length": "500"}, b'{"code":')))
-    with pytest.raises(ServiceError) as caught:
-        call(server.url, client={"clock": NoPauses()})
-    assert (caught.value.status, caught.value.code, caught.value.attempts) == (403, None, 1)
-
-
 def test_violations_are_not_asked_again(call: Call, clock: FakeClock) -> None:
     """An answer that came whole and is wrong is wrong: it isn't asked for again."""
     with pytest.raises(ContractViolation) as caught:
         call(Script(answer(b"[]"), answer()), client={"clock": clock})
     assert caught.value.attempts == 1
     assert clock.pauses == []
-
-
-def test_server_that_hangs_up(call: Call, serve: Callable[..., Server]) -> None:
-    """A connection that is closed or reset without an answer is followed by another attempt."""
-
-    def hang_up_first(peer: Peer) -> None:
-        if len(peer.server.requests) == 1:
-            peer.socket.close()
-        else:
-            always(answer())(peer)
-
-    server = serve(hang_up_first)
-    assert call(server.url, client={"clock": NoPauses()}).attempts == 2
-    assert len({header(head, "client-request-id") for head in server.requests}) == 1
 
 
 @pytest.mark.parametrize(

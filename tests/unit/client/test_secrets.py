@@ -32,6 +32,7 @@ from support import (
     answer,
     error,
     header,
+    over_every_engine,
     wire,
 )
 from taskcounts import (
@@ -43,6 +44,8 @@ from taskcounts import (
     TaskCountsError,
 )
 from taskcounts.errors import causes_of
+
+call = over_every_engine()
 
 WRAPPER = str(Path(taskcounts.__file__).parent)
 
@@ -245,7 +248,7 @@ def test_server_that_echoes(
 def test_server_that_resets(
     call: Call, serve: Callable[..., Server], credential: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A broken connection, whose error has passed through all of httpx, shows nothing."""
+    """A broken connection, whose error has passed through all of the engine, shows nothing."""
 
     def reset(peer: Peer) -> None:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")

@@ -78,6 +78,7 @@ def test_name_variants() -> None:
     target = "/jobs?timeOut=20&api-version=1"
     assert string_to_sign("GET", target, {}, "a").endswith("\napi-version:1\ntimeout:20")
     assert string_to_sign("GET", target, {}, "a", fold_names=False).endswith("\napi-version:1\ntimeOut:20")
+    assert string_to_sign("GET", "/jobs?B=1&a=2", {}, "a").endswith("\na:2\nb:1")
 
 
 def test_signed_headers_have_their_lines() -> None:

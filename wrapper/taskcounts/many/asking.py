@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any, NamedTuple, TypeVar, cast
-from uuid import uuid4
 
 from taskcounts._arguments import check_callback, check_job_id, check_seconds
+from taskcounts._clock import new_guid
 from taskcounts._counts import COUNTS
 from taskcounts._exchange import exchange
-from taskcounts._steps import Admit, Exchange, Gate, NoPlace, Place, Question, Settings
+from taskcounts._steps import Exchange, Gate, NoPlace, Place, Question, Settings
 from taskcounts.errors import DeadlineExceeded, TaskCountsError
 from taskcounts.many.values import JobResult
 from taskcounts.many.window import check_concurrency
 from taskcounts.snapshot import Snapshot
+
+# How many ids are read beyond those that are asked for, so that nobody who asks waits for the next one.
+AHEAD = 4
 
 Progress = Callable[[int, int], object]
 SomeIds = TypeVar("SomeIds", bound="Iterable[str] | AsyncIterable[str]")
@@ -73,35 +76,42 @@ def refusal(job_id: object) -> ValueError | TypeError | None:
     return None
 
 
-def count_one(plan: Plan, settings: Settings, job_id: str, ends: float) -> Exchange[Snapshot]:
-    """Ask for the counts of one job among many, which has its deadline from when its turn comes.
+def counting(
+    plan: Plan, settings: Settings, job_id: str, place: Place | NoPlace, ends: float
+) -> Exchange[Snapshot]:
+    """Return the flow that asks for the counts of one job among many.
 
-    A service that is busy for long would otherwise use up the time of jobs that were never asked for.
+    Its deadline begins now that its turn has come: a service that is busy for long would otherwise use up
+    the time of jobs that were never asked for.
 
     Args:
         plan: What is the same for all.
         settings: The plan's, if need be with another gate.
         job_id: The job.
+        place: What the gate gave for its first request.
         ends: When the time of all is over, on the monotonic clock.
+
+    Raises:
+        DeadlineExceeded: The gate gave no place in time.
     """
-    question = plan.question._replace(job_id=job_id, client_request_id=uuid4())
-    outcome = yield Admit(cast(Gate, settings.gate), ends, again=False)
-    if isinstance(outcome, NoPlace):
-        raise _not_asked(plan, question, outcome.rest)
-    # At the very end the time may be over meanwhile; then the exchange says so.
-    left = max(ends - settings.clock.monotonic(), 0.0)
-    question = question._replace(deadline=min(question.deadline, left))
-    return (yield from exchange(settings, COUNTS, question, cast(Place, outcome)))
+    _, service_timeout, timeout, deadline, _ = plan.question
+    if isinstance(place, NoPlace):
+        raise _not_asked(plan, job_id, place.rest)
+    if ends != math.inf:
+        # At the very end the time may be over meanwhile; then the exchange says so.
+        deadline = min(deadline, max(ends - settings.clock.monotonic(), 0.0))
+    question = Question(job_id, service_timeout, timeout, deadline, new_guid())
+    return exchange(settings, COUNTS, question, place)
 
 
-def _not_asked(plan: Plan, question: Question, rest: float) -> DeadlineExceeded:
+def _not_asked(plan: Plan, job_id: str, rest: float) -> DeadlineExceeded:
     busy = f"; the service is busy, and asked to be left alone for {rest:.1f} s" if rest else ""
     return DeadlineExceeded(
-        f"job {question.job_id!r}: not asked for: the deadline of {plan.deadline:g} s for all jobs "
+        f"job {job_id!r}: not asked for: the deadline of {plan.deadline:g} s for all jobs "
         f"ends before{busy} (0 attempts)",
-        job_id=question.job_id,
+        job_id=job_id,
         attempts=0,
-        client_request_id=str(question.client_request_id),
+        client_request_id=new_guid(),
     )
 
 

@@ -8,23 +8,18 @@ What is allowed is decided in `taskcounts.many.window`; here is only the waiting
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 from taskcounts._clock import SystemClock
+from taskcounts._running import AsyncClock, SyncClock
 from taskcounts._steps import Clock, NoPlace
-from taskcounts._transport import AsyncClock, SyncClock
 from taskcounts.many.window import open_window
-
-if TYPE_CHECKING:
-    import asyncio
-
-logger = logging.getLogger("taskcounts")
-
-SomeEvent = TypeVar("SomeEvent", bound="threading.Event | asyncio.Event")
 
 
 class Stopped(Exception):
@@ -41,66 +36,92 @@ class _Wait(NamedTuple):
 class _Place:
     """Leave to send one request."""
 
-    __slots__ = ("_gate", "_round")
+    __slots__ = ("_gate", "round")
 
     def __init__(self, gate: ThreadGate | TaskGate, of_round: int) -> None:
         self._gate = gate
-        self._round = of_round
+        self.round = of_round
 
     def give_back(self, status: int | None, rest: float) -> None:
         """Say what came of the request; see `taskcounts._steps.Place`."""
-        self._gate.take_back(self._round, status, rest)
+        self._gate.take_back(self, status, rest)
 
 
-class _Waiter(Generic[SomeEvent]):
-    """Somebody who waits, and the place that was given them meanwhile."""
+class _HadPlace(_Place):
+    """One that is had. It can't be lost: an interruption may come between the gate and who was to have it.
 
-    __slots__ = ("place", "woken")
+    A place is of this kind only as long as it counts, so that most never run `__del__`, where Python would
+    swallow an interruption.
+    """
 
-    def __init__(self, woken: SomeEvent) -> None:
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        self.give_back(None, 0)
+
+
+class _Waiter:
+    """Somebody who waits, what wakes them, and the place that was given them meanwhile."""
+
+    __slots__ = ("place", "wake")
+
+    def __init__(self, wake: Callable[[], object]) -> None:
         self.place: _Place | None = None
-        self.woken = woken
+        self.wake = wake
 
 
-class _Gate(Generic[SomeEvent]):
-    """What both gates have in common: all but the waiting."""
+class _Gate:
+    """What both gates have in common: all but the waiting. ``in_flight`` is how many places are had."""
 
     def __init__(self, most: int, clock: Clock) -> None:
-        self.most = most
+        self.in_flight = 0
         self._window = open_window(most)
         self._now = clock.monotonic
         # Those who ask again, and those who ask for the first time.
-        self._lines: tuple[deque[_Waiter[SomeEvent]], ...] = (deque(), deque())
+        self._lines: tuple[deque[_Waiter], ...] = (deque(), deque())
         # Of the kind that its owner may take again: a flow that is collected as garbage gives its place
         # back wherever the collector happens to run.
         self._lock = threading.RLock()
 
-    def take_back(self, of_round: int, status: int | None, rest: float) -> None:
+    def take_back(self, place: _Place, status: int | None, rest: float) -> None:
         """Take a place back, and let in who may follow."""
         with self._lock:
             before = self._window
-            self._window = after = before.end(of_round, status, self._now() + rest)
+            self._window = after = before.after(place.round, status, self._now() + rest)
+            # Nothing comes between these two: Python looks for interruptions at calls and loops.
+            self.in_flight -= 1
+            place.__class__ = _Place
             if after.resume_at > before.resume_at:
                 # They wait for another moment now, and no place that is given back would tell them.
                 self.wake()
             self._let_in()
         if after.resume_at > before.resume_at:
+            import logging  # noqa: PLC0415 - takes 4 ms to load, and few services are ever busy.
+
             text = "the service is busy: nothing is sent for %.1f s, then up to %d requests at once"
-            logger.info(text, rest, after.limit)
+            logging.getLogger("taskcounts").info(text, rest, after.limit)
 
     def wake(self) -> None:
         """Let everybody who waits look again at what they wait for."""
         with self._lock:
             for waiter in chain(*self._lines):
-                waiter.woken.set()
+                waiter.wake()
 
-    def _arrive(self, woken: SomeEvent, again: bool) -> _Waiter[SomeEvent]:
-        waiter = _Waiter(woken)
+    def _enter(self, until: float) -> _Place | None:
+        """Return a place, if one can be had without waiting."""
+        with self._lock:
+            now = self._now()
+            if now < until and self._window.allows(self.in_flight, now) and not any(self._lines):
+                return self._place()
+        return None
+
+    def _arrive(self, wake: Callable[[], object], again: bool) -> _Waiter:
+        waiter = _Waiter(wake)
         with self._lock:
             self._lines[0 if again else 1].append(waiter)
         return waiter
 
-    def _look(self, waiter: _Waiter[SomeEvent], until: float) -> _Place | NoPlace | _Wait:
+    def _look(self, waiter: _Waiter, until: float) -> _Place | NoPlace | _Wait:
         """Return a place, or that there will be none in time, or else how long to wait."""
         with self._lock:
             now, resume_at = self._now(), self._window.resume_at
@@ -112,25 +133,35 @@ class _Gate(Generic[SomeEvent]):
                 return place
             return _Wait(resume_at - now, True) if resume_at > now else _Wait(until - now, False)
 
-    def _leave(self, waiter: _Waiter[SomeEvent]) -> None:
+    def _leave(self, waiter: _Waiter) -> None:
         with self._lock:
-            for line in self._lines:
-                if waiter in line:
-                    line.remove(waiter)
+            self._step_out(waiter)
             if waiter.place is not None:
                 # It came in the very moment in which the waiting ended otherwise.
                 waiter.place.give_back(None, 0)
 
     def _let_in(self) -> None:
         """Give places to those who wait, as far as the window allows it now."""
-        while any(self._lines) and self._window.may_start(self._now()):
-            self._window = self._window.start()
-            waiter = next(filter(None, self._lines)).popleft()
-            waiter.place = _Place(self, self._window.round)  # type: ignore[arg-type]
-            waiter.woken.set()
+        while any(self._lines) and self._window.allows(self.in_flight, self._now()):
+            waiter = next(chain(*self._lines))
+            # In this order nobody is left out of the line without a place, wherever an interruption comes.
+            waiter.place = self._place()
+            waiter.wake()
+            self._step_out(waiter)
+
+    def _step_out(self, waiter: _Waiter) -> None:
+        for line in self._lines:
+            if waiter in line:
+                line.remove(waiter)
+
+    def _place(self) -> _Place:
+        place = _Place(self, self._window.round)  # type: ignore[arg-type]
+        self.in_flight += 1
+        place.__class__ = _HadPlace
+        return place
 
 
-class ThreadGate(_Gate[threading.Event]):
+class ThreadGate(_Gate):
     """A gate for any number of threads."""
 
     def __init__(self, most: int, clock: SyncClock) -> None:
@@ -150,37 +181,32 @@ class ThreadGate(_Gate[threading.Event]):
         Raises:
             Stopped: ``stop`` is set.
         """
-        waiter = self._arrive(threading.Event(), again)
+        if stop is not None and stop.is_set():
+            raise Stopped
+        return self._enter(until) or self._wait(until, again, stop)
+
+    def _wait(self, until: float, again: bool, stop: threading.Event | None) -> _Place | NoPlace:
+        # Not an Event: one whose set() is interrupted may stay locked, and this gate with it.
+        woken: SimpleQueue[None] = SimpleQueue()
+        waiter = self._arrive(partial(woken.put, None), again)
         try:
             while True:
-                # First of all, so that nothing that happens from here on goes unnoticed.
-                waiter.woken.clear()
                 if stop is not None and stop.is_set():
                     raise Stopped
                 outcome = self._look(waiter, until)
                 if not isinstance(outcome, _Wait):
                     return outcome
-                if outcome.for_a_moment:
-                    doze(self._clock, waiter.woken, outcome.seconds)
+                if outcome.for_a_moment and not isinstance(self._clock, SystemClock):
+                    # Such a clock can't be woken.
+                    self._clock.sleep(outcome.seconds)
                 else:
-                    waiter.woken.wait(min(outcome.seconds, threading.TIMEOUT_MAX))
+                    with contextlib.suppress(Empty):
+                        woken.get(timeout=min(outcome.seconds, threading.TIMEOUT_MAX))
         finally:
             self._leave(waiter)
 
 
-class Lane:
-    """A gate for threads that one event stops together."""
-
-    def __init__(self, gate: ThreadGate, stop: threading.Event) -> None:
-        self._gate = gate
-        self._stop = stop
-
-    def admit(self, until: float, again: bool = False) -> _Place | NoPlace:
-        """Return a place as soon as there is one; see `ThreadGate.admit`."""
-        return self._gate.admit(until, again, self._stop)
-
-
-class TaskGate(_Gate["asyncio.Event"]):
+class TaskGate(_Gate):
     """A gate for the tasks of one event loop."""
 
     def __init__(self, most: int, clock: AsyncClock) -> None:
@@ -189,12 +215,17 @@ class TaskGate(_Gate["asyncio.Event"]):
 
     async def admit(self, until: float, again: bool = False) -> _Place | NoPlace:
         """Return a place as soon as there is one; see `ThreadGate.admit`."""
+        return self._enter(until) or await self._wait(until, again)
+
+    async def _wait(self, until: float, again: bool) -> _Place | NoPlace:
         import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever runs this has it.
 
-        waiter = self._arrive(asyncio.Event(), again)
+        woken = asyncio.Event()
+        waiter = self._arrive(woken.set, again)
         try:
             while True:
-                waiter.woken.clear()
+                # First of all, so that nothing that happens from here on goes unnoticed.
+                woken.clear()
                 outcome = self._look(waiter, until)
                 if not isinstance(outcome, _Wait):
                     return outcome
@@ -203,14 +234,6 @@ class TaskGate(_Gate["asyncio.Event"]):
                 else:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(outcome.seconds):
-                            await waiter.woken.wait()
+                            await woken.wait()
         finally:
             self._leave(waiter)
-
-
-def doze(clock: SyncClock, woken: threading.Event, seconds: float) -> None:
-    """Wait until woken, for some seconds at the most. A clock other than the machine's can't be woken."""
-    if isinstance(clock, SystemClock):
-        woken.wait(min(seconds, threading.TIMEOUT_MAX))
-    else:
-        clock.sleep(seconds)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -11,11 +10,15 @@ from taskcounts import _answers
 from taskcounts._arguments import JOB_ID
 from taskcounts._exchange import exchange
 from taskcounts._lists import Page, Trail, ask_jobs
+from taskcounts._running import AsyncClock, SyncClock, run, run_async
 from taskcounts._steps import Ask, Exchange, Question, Reply, Settings
-from taskcounts._transport import AsyncClock, AsyncEngine, Engine, SyncClock, run, run_async
+from taskcounts.engines.seam import AsyncEngine, Engine
 from taskcounts.many.values import ListedJob
+from taskcounts.snapshot import Inconsistency
 
-logger = logging.getLogger("taskcounts")
+# Pages in a row without a job. A filter that few jobs pass makes some; what goes on so for longer has no end,
+# and nobody would hear of it: each page has a deadline of its own.
+MAX_EMPTY = 1000
 
 
 class Listing:
@@ -30,6 +33,7 @@ class Listing:
             self._options["filter_"] = filter_
         self._link: str | None = None
         self._trail = Trail()
+        self._empty = 0
 
     def next_page(self) -> Exchange[list[ListedJob]]:
         """Ask for the next page, which may have no jobs without being the last."""
@@ -38,8 +42,9 @@ class Listing:
         page: Page = yield from exchange(
             self._settings, ask._replace(build=lambda reply: self._checked(ask, reply)), self._question
         )
-        for doubt in page.doubts:
-            logger.warning("the list of jobs: %s", doubt.text)
+        if page.doubts:
+            _warn(page.doubts)
+        self._empty = 0 if page.items else self._empty + 1
         self._link = page.link
         self.ended = page.link is None
         self._question = self._question._replace(client_request_id=uuid4())
@@ -48,13 +53,22 @@ class Listing:
             for item in page.items
         ]
 
-    @staticmethod
-    def _checked(ask: Ask[Page], reply: Reply) -> Page:
+    def _checked(self, ask: Ask[Page], reply: Reply) -> Page:
         page = ask.build(reply)
+        if not page.items and page.link is not None and self._empty + 1 == MAX_EMPTY:
+            text = f"{MAX_EMPTY:,} pages in a row hold no job, and there are more: the list has no end"
+            raise _answers.Violation("odata.nextLink", text)
         for index, item in enumerate(page.items):
             if not JOB_ID.fullmatch(item["id"]):
                 raise _answers.Violation(f"value[{index}].id", "it is no job id")
         return page
+
+
+def _warn(doubts: Iterable[Inconsistency]) -> None:
+    import logging  # noqa: PLC0415 - takes 4 ms to load, and few answers are doubtful.
+
+    for doubt in doubts:
+        logging.getLogger("taskcounts").warning("the list of jobs: %s", doubt.text)
 
 
 def list_jobs(listing: Listing, engine: Engine, clock: SyncClock) -> Generator[ListedJob, None, None]:

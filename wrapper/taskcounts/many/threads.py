@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Generator, Iterator
-from datetime import datetime
 from queue import SimpleQueue
 from typing import cast
 
-from taskcounts._steps import Answer, Failure, Request
-from taskcounts._transport import Engine, SyncClock, run
+from taskcounts._clock import SystemClock
+from taskcounts._running import SyncClock, run
+from taskcounts._steps import Answer, Failure, NoPlace, Place, Request
+from taskcounts.engines.seam import Engine
 from taskcounts.errors import TaskCountsError
-from taskcounts.many.asking import Plan, Tally, count_one, failed, refusal
-from taskcounts.many.gate import Lane, Stopped, ThreadGate, doze
+from taskcounts.many.asking import AHEAD, Plan, Tally, counting, failed, refusal
+from taskcounts.many.gate import Stopped, ThreadGate
 from taskcounts.many.values import JobResult
-
-# How many ids are read beyond those that are asked for, so that no thread waits for the next one.
-AHEAD = 4
 
 # Seconds for which the end of the results waits for requests that are under way. An attempt that takes
 # longer ends by itself, with its own limit of time, and what comes of it is dropped.
 GRACE = 1.0
+
+_Inbox = SimpleQueue[str | None]
 
 
 def count_many(
@@ -64,31 +65,42 @@ def count_many(
 
 
 class _Crew:
-    """Threads that ask for one job after the other."""
+    """Threads that each ask for one job after the other."""
 
     def __init__(self, plan: Plan, ends: float, engine: Engine, clock: SyncClock) -> None:
+        # How many jobs were asked for whose results were not taken yet.
         self.busy = 0
         self._plan = plan
         self._ends = ends
         self._stop = threading.Event()
-        self._gate = cast(ThreadGate, plan.settings.gate)
+        self._gate = _StoppableGate(cast(ThreadGate, plan.settings.gate), self._stop)
         self._engine = _StoppableEngine(engine, self._stop)
         self._clock = _StoppableClock(clock, self._stop)
-        self._settings = plan.settings._replace(gate=Lane(self._gate, self._stop), clock=self._clock)
-        self._jobs: SimpleQueue[str | None] = SimpleQueue()
-        self._results: SimpleQueue[JobResult | BaseException] = SimpleQueue()
+        self._settings = plan.settings._replace(gate=self._gate, clock=self._clock)
         self._threads: list[threading.Thread] = []
+        self._results: SimpleQueue[JobResult | BaseException] = SimpleQueue()
+        # Ids that wait for a thread, or threads that wait for an id, each at an inbox of its own: of many
+        # at one queue, some would be woken for nothing.
+        self._lock = threading.RLock()
+        self._ids: deque[str] = deque()
+        self._idle: list[_Inbox] = []
 
     def ask(self, job_id: str) -> None:
         """Have a job asked for."""
         self.busy += 1
-        if len(self._threads) < min(self.busy, self._plan.concurrency):
-            name = f"taskcounts-{len(self._threads) + 1}"
-            thread = threading.Thread(target=self._work, name=name, daemon=True)
-            # Only one that has begun can be waited for.
-            thread.start()
-            self._threads.append(thread)
-        self._jobs.put(job_id)
+        with self._lock:
+            if self._idle:
+                # In this order: an interruption in between leaves no thread that waits for ever.
+                self._idle[-1].put(job_id)
+                self._idle.pop()
+            elif len(self._threads) == self._plan.concurrency:
+                self._ids.append(job_id)
+            else:
+                name = f"taskcounts-{len(self._threads) + 1}"
+                thread = threading.Thread(target=self._work, args=(job_id,), name=name, daemon=True)
+                # Only one that has begun can be waited for.
+                thread.start()
+                self._threads.append(thread)
 
     def has_results(self) -> bool:
         """Whether a result is there already."""
@@ -106,29 +118,57 @@ class _Crew:
         """Send nothing more, and wait a little for what is under way."""
         self._stop.set()
         self._gate.wake()
-        for _ in self._threads:
-            self._jobs.put(None)
+        with self._lock:
+            self._ids.clear()
+            for inbox in self._idle:
+                inbox.put(None)
         patience = time.monotonic() + GRACE
         for thread in self._threads:
             # It is this thread itself where the garbage collector ends an iterator that was dropped.
             if thread is not threading.current_thread():
                 thread.join(max(patience - time.monotonic(), 0))
 
-    def _work(self) -> None:
-        while (job_id := self._jobs.get()) is not None:
+    def _work(self, first: str) -> None:
+        job_id: str | None = first
+        inbox: _Inbox = SimpleQueue()
+        while job_id is not None:
             try:
                 self._results.put(self._count(job_id))
             except Stopped:
                 return
             except BaseException as error:
                 self._results.put(error)
+            job_id = self._next_id(inbox)
+
+    def _next_id(self, inbox: _Inbox) -> str | None:
+        """Return the id of the next job as soon as there is one; None at the end."""
+        with self._lock:
+            if self._ids:
+                return self._ids.popleft()
+            self._idle.append(inbox)
+        # If the end came first, it didn't find this inbox.
+        return None if self._stop.is_set() else inbox.get()
 
     def _count(self, job_id: str) -> JobResult:
-        flow = count_one(self._plan, self._settings, job_id, self._ends)
         try:
+            place = self._gate.admit(self._ends)
+            flow = counting(self._plan, self._settings, job_id, place, self._ends)
             return JobResult(job_id=job_id, snapshot=run(flow, self._engine, self._clock))
         except TaskCountsError as error:
             return failed(job_id, error)
+
+
+class _StoppableGate:
+    """A gate that lets nobody in once nobody wants the answers."""
+
+    def __init__(self, inner: ThreadGate, stop: threading.Event) -> None:
+        self._inner = inner
+        self._stop = stop
+        self.wake = inner.wake
+
+    def admit(self, until: float, again: bool = False) -> Place | NoPlace:
+        """Return a place as soon as there is one, or raise Stopped."""
+        return self._inner.admit(until, again, self._stop)
 
 
 class _StoppableEngine:
@@ -144,9 +184,6 @@ class _StoppableEngine:
             raise Stopped
         return self._inner.send(request, seconds, limit)
 
-    def close(self) -> None:
-        """Leave the client's engine open: it is not ours."""
-
 
 class _StoppableClock:
     """A clock on which nobody sleeps any more once nobody wants the answers."""
@@ -154,21 +191,16 @@ class _StoppableClock:
     def __init__(self, inner: SyncClock, stop: threading.Event) -> None:
         self._inner = inner
         self._stop = stop
-
-    def monotonic(self) -> float:
-        """Return seconds on a clock that never jumps."""
-        return self._inner.monotonic()
-
-    def now(self) -> datetime:
-        """Return the current time, in UTC."""
-        return self._inner.now()
-
-    def draw(self) -> float:
-        """Return a number drawn evenly from [0, 1)."""
-        return self._inner.draw()
+        self.monotonic = inner.monotonic
+        self.now = inner.now
+        self.draw = inner.draw
 
     def sleep(self, seconds: float) -> None:
         """Wait, or raise Stopped."""
-        doze(self._inner, self._stop, seconds)
+        if isinstance(self._inner, SystemClock):
+            self._stop.wait(min(seconds, threading.TIMEOUT_MAX))
+        else:
+            # Such a clock can't be woken.
+            self._inner.sleep(seconds)
         if self._stop.is_set():
             raise Stopped

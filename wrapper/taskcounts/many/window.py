@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-# As many connections as a client's pool has: what is beyond waits there, on its own attempt's time.
-MOST = 100
+from taskcounts.engines.lanes import LANES
 
 # The answers of a service that has too much to do.
 BUSY_STATUSES = frozenset({429, 503})
@@ -30,41 +29,40 @@ class Window(NamedTuple):
     Attributes:
         most: The limit where the service keeps up, from 1.
         limit: How many may be under way, 1 to ``most``; of a fraction the whole part counts.
-        in_flight: How many are.
         round: How often the limit was halved.
         resume_at: When sending may go on, on the monotonic clock.
     """
 
     most: int
     limit: float
-    in_flight: int = 0
     round: int = 0
     resume_at: float = float("-inf")
 
-    def may_start(self, now: float) -> bool:
-        """Whether one more request may be sent."""
-        return self.in_flight + 1 <= self.limit and now >= self.resume_at
+    def allows(self, in_flight: int, now: float) -> bool:
+        """Whether one more request may be sent while so many are under way."""
+        return in_flight + 1 <= self.limit and now >= self.resume_at
 
-    def start(self) -> Window:
-        """Return the window with one more request under way; it is of the window's round."""
-        return self._replace(in_flight=self.in_flight + 1)
-
-    def end(self, of_round: int, status: int | None, resume_at: float) -> Window:
-        """Return the window after a request.
+    def after(self, of_round: int, status: int | None, resume_at: float) -> Window:
+        """Return the window after a request; where the service keeps up that is this very one.
 
         Args:
             of_round: The round in which it was sent.
             status: The answer's status, None if there was none.
             resume_at: When a busy service may be asked again; of no meaning after another status.
         """
-        limit, current, resume = self.limit, self.round, self.resume_at
         if status in BUSY_STATUSES:
-            resume = max(resume, resume_at)
-            if of_round == current:
-                limit, current = max(1.0, limit / 2), current + 1
-        elif of_round == current and status is not None and status < 500 and status != 408:
-            limit = min(float(self.most), limit + 1 / limit)
-        return Window(self.most, limit, self.in_flight - 1, current, resume)
+            resume_at = max(self.resume_at, resume_at)
+            if of_round != self.round:
+                return self._replace(resume_at=resume_at)
+            return Window(self.most, max(1.0, self.limit / 2), self.round + 1, resume_at)
+        if self.limit < self.most and of_round == self.round and _says_well(status):
+            return self._replace(limit=min(float(self.most), self.limit + 1 / self.limit))
+        return self
+
+
+def _says_well(status: int | None) -> bool:
+    """Whether an answer shows that the service keeps up."""
+    return status is not None and status < 500 and status != 408
 
 
 def open_window(most: int) -> Window:
@@ -76,6 +74,6 @@ def check_concurrency(concurrency: int) -> int:
     """Return how many requests may be under way at once; refuse what is no such number."""
     if isinstance(concurrency, bool) or not isinstance(concurrency, int):
         raise TypeError(f"concurrency must be an int, not {type(concurrency).__name__}")
-    if not 1 <= concurrency <= MOST:
-        raise ValueError(f"concurrency is {concurrency}; give 1 to {MOST}: a client has no more connections")
+    if not 1 <= concurrency <= LANES:
+        raise ValueError(f"concurrency is {concurrency}; give 1 to {LANES}: a client has no more connections")
     return concurrency

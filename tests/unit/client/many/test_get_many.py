@@ -95,6 +95,21 @@ def test_what_is_no_job_id(many: Many) -> None:
     assert len(script.requests) == 2
 
 
+def test_ids_that_cannot_even_be_shown(many: Many) -> None:
+    """What the check of an id raises by itself is raised after the results of those before."""
+
+    class Odd(str):
+        __slots__ = ()
+
+        def __repr__(self) -> str:
+            raise OSError("not to be shown")
+
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(OSError, match="not to be shown"):
+        many(handle, ["job-1", "job-2", Odd("../b")], progress=lambda *so_far: seen.append(so_far))
+    assert many.awaits is False or seen == [(1, 0), (2, 0)]
+
+
 def test_arguments(many: Many) -> None:
     """Wrong arguments are refused at once, before any request and before any id is read."""
     script = Script(answer())
@@ -104,8 +119,8 @@ def test_arguments(many: Many) -> None:
         yield
 
     wrongs: list[tuple[dict[str, Any], type[Exception], str]] = [
-        ({"concurrency": 0}, ValueError, "concurrency is 0; give 1 to 100"),
-        ({"concurrency": 101}, ValueError, "concurrency is 101"),
+        ({"concurrency": 0}, ValueError, "concurrency is 0; give 1 to 256"),
+        ({"concurrency": 257}, ValueError, "concurrency is 257"),
         ({"concurrency": "2"}, TypeError, "concurrency must be an int"),
         ({"deadline": 0}, ValueError, "deadline is 0"),
         ({"deadline": "1"}, TypeError, "deadline must be"),

@@ -14,6 +14,7 @@ from support import BUSY, ENDPOINT, KEY, FakeClock, Script, answer, error
 from taskcounts import ContractViolation, ListedJob, ServiceError, TaskCountsClient
 from taskcounts.credentials import SharedKey
 from taskcounts.emulator import Emulator
+from taskcounts.many import listing
 
 
 def page(*jobs: tuple[str, str], link: str | None = None, **headers: Any) -> Any:
@@ -112,6 +113,28 @@ def test_loop(many: Many) -> None:
                 page(link="x=2"),
             )
         )
+
+
+def test_empty_pages_without_end(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that goes on and on with ever new pages, none of which holds a job, ends with an error."""
+    monkeypatch.setattr(listing, "MAX_EMPTY", 3)
+    empty = [page(link=f"x={n}") for n in range(20)]
+    # What holds jobs begins the count anew, and the last page may be empty as well.
+    assert len(many.jobs(Script(*empty[:2], page(("a", "active"), link="y"), *empty[5:7], page()))) == 1
+    script = Script(empty[0], page(("a", "active"), link="y"), *empty[5:])
+    with pytest.raises(ContractViolation, match="3 pages in a row hold no job") as caught:
+        many.jobs(script)
+    assert caught.value.path == "odata.nextLink"
+    assert len(script.requests) == 5
+
+
+def test_many_empty_pages(many: Many) -> None:
+    """A thousand empty pages in a row are too many; fewer are what a filter makes."""
+    script = Script(*(page(link=f"x={n}") for n in range(999)), page(("a", "active")))
+    assert len(many.jobs(script)) == 1
+    script = Script(*(page(link=f"x={n}") for n in range(1000)), page(("a", "active")))
+    with pytest.raises(ContractViolation, match="1,000 pages in a row hold no job, and there are more"):
+        many.jobs(script)
 
 
 def test_doubts(many: Many, caplog: pytest.LogCaptureFixture) -> None:

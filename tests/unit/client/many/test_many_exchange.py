@@ -21,8 +21,8 @@ from taskcounts import (
 )
 from taskcounts._counts import COUNTS
 from taskcounts._exchange import exchange
+from taskcounts._running import run, run_async
 from taskcounts._steps import Answer, Failure, NoPlace, Question, Settings
-from taskcounts._transport import run, run_async
 
 GOOD = Answer(200, {**answer().headers, "client-request-id": GUID}, answer().body)
 NONE = Failure("refused", ConnectionRefusedError("refused"))

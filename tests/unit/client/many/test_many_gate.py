@@ -13,7 +13,7 @@ import pytest
 from support import FakeClock
 from taskcounts._clock import SYSTEM_CLOCK
 from taskcounts._steps import NoPlace
-from taskcounts.many.gate import Stopped, TaskGate, ThreadGate, doze
+from taskcounts.many.gate import Stopped, TaskGate, ThreadGate
 
 NEVER = float("inf")
 
@@ -57,7 +57,7 @@ def test_thread_waits_for_a_place() -> None:
     first.give_back(200, 0)
     thread.join(20)
     assert not isinstance(came[0], NoPlace)
-    assert gate._window.in_flight == 1
+    assert gate.in_flight == 1
 
 
 def test_threads_get_in_by_turns() -> None:
@@ -79,7 +79,7 @@ def test_threads_get_in_by_turns() -> None:
     for thread in threads:
         thread.join(20)
     assert order == ["c", "d", "a", "b"]
-    assert gate._window.in_flight == 0
+    assert gate.in_flight == 0
 
 
 def test_tasks_get_in_by_turns() -> None:
@@ -100,7 +100,7 @@ def test_tasks_get_in_by_turns() -> None:
         await asyncio.sleep(0)
         place.give_back(200, 0)  # type: ignore[union-attr]
         await asyncio.gather(*tasks)
-        assert gate._window.in_flight == 0
+        assert gate.in_flight == 0
         return order
 
     assert asyncio.run(main()) == ["c", "d", "a", "b"]
@@ -136,32 +136,47 @@ def test_moment_beyond_the_limit_is_not_waited_for(clock: FakeClock) -> None:
 
     asyncio.run(main())
     assert clock.pauses == []
-    assert gate._window.in_flight == waiting(gate) == 0
+    assert gate.in_flight == waiting(gate) == 0
 
 
 def test_time_is_over_before(clock: FakeClock) -> None:
     """Who comes too late gets no place, though there is one."""
     gate = ThreadGate(1, clock)
     assert gate.admit(1000) == NoPlace(0)
-    assert gate._window.in_flight == 0
+    assert gate.in_flight == 0
 
 
 def test_time_runs_out_while_waiting() -> None:
     """Who waits for a place waits no longer than it is of use."""
     gate = ThreadGate(1, SYSTEM_CLOCK)
-    gate.admit(NEVER)
+    place = gate.admit(NEVER)
     assert gate.admit(time.monotonic() + 0.01) == NoPlace(0)
 
     async def main() -> None:
         gate = TaskGate(1, SYSTEM_CLOCK)
-        await gate.admit(NEVER)
+        place = await gate.admit(NEVER)
         assert await gate.admit(time.monotonic() + 0.01) == NoPlace(0)
-        assert gate._window.in_flight == 1
+        assert gate.in_flight == 1
         assert waiting(gate) == 0
+        place.give_back(200, 0)  # type: ignore[union-attr]
 
     asyncio.run(main())
-    assert gate._window.in_flight == 1
+    assert gate.in_flight == 1
     assert waiting(gate) == 0
+    place.give_back(200, 0)  # type: ignore[union-attr]
+
+
+def test_waiting_without_end() -> None:
+    """A place is waited for however far its limit is away, beyond what any clock can count."""
+    for until_then in (NEVER, 1e300):
+        gate = ThreadGate(1, SYSTEM_CLOCK)
+        place = gate.admit(NEVER)
+        thread, came = in_thread(lambda gate=gate, until_then=until_then: gate.admit(until_then))  # type: ignore[misc]
+        until(lambda gate=gate: waiting(gate) == 1)  # type: ignore[misc]
+        place.give_back(200, 0)  # type: ignore[union-attr]
+        thread.join(20)
+        assert came
+        assert not isinstance(came[0], NoPlace)
 
 
 def test_waiting_threads_hear_of_a_refusal() -> None:
@@ -217,7 +232,7 @@ def test_stopped_threads_leave() -> None:
     gate.wake()
     for_a_moment.join(20)
     assert isinstance(came[0], Stopped)
-    assert gate._window.in_flight == waiting(gate) == 0
+    assert gate.in_flight == waiting(gate) == 0
 
 
 def test_place_that_came_too_late_goes_on() -> None:
@@ -235,7 +250,7 @@ def test_place_that_came_too_late_goes_on() -> None:
             assert not isinstance(await second, NoPlace)
         with contextlib.suppress(asyncio.CancelledError):
             await first
-        assert gate._window.in_flight == 1
+        assert gate.in_flight == 1
 
     asyncio.run(main())
 
@@ -245,14 +260,16 @@ def test_cancelled_task_leaves_the_line() -> None:
 
     async def main() -> None:
         gate = TaskGate(1, SYSTEM_CLOCK)
-        await gate.admit(NEVER)
+        place = await gate.admit(NEVER)
         task = asyncio.create_task(gate.admit(NEVER))
         await asyncio.sleep(0)
         assert waiting(gate) == 1
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        assert waiting(gate) == 0
+        assert (waiting(gate), gate.in_flight) == (0, 1)
+        place.give_back(200, 0)  # type: ignore[union-attr]
+        assert gate.in_flight == 0
 
     asyncio.run(main())
 
@@ -265,12 +282,3 @@ def test_refusals_are_logged(clock: FakeClock, caplog: pytest.LogCaptureFixture)
     assert caplog.messages == [
         "the service is busy: nothing is sent for 30.0 s, then up to 4 requests at once"
     ]
-
-
-def test_doze_is_woken_on_the_clock_of_the_machine(clock: FakeClock) -> None:
-    """Only the machine's clock lets itself be woken; another one sleeps in its own way."""
-    woken = threading.Event()
-    doze(clock, woken, 5)
-    assert clock.pauses == [5]
-    woken.set()
-    doze(SYSTEM_CLOCK, woken, 1e300)

@@ -13,6 +13,8 @@ import pytest
 from many_jobs import by_id, ids
 from support import ENDPOINT, KEY, answer, error
 from taskcounts import AsyncTaskCountsClient, JobResult
+from taskcounts.engines.lanes import LANES
+from taskcounts.many.asking import AHEAD
 
 
 async def good(request: httpx.Request) -> httpx.Response:
@@ -155,11 +157,11 @@ def test_cancelled_loop() -> None:
         for _ in range(20):
             await asyncio.sleep(0)
         gate: Any = client._settings.gate
-        assert gate._window.in_flight == 4
+        assert gate.in_flight == 4
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert gate._window.in_flight == 0
+        assert gate.in_flight == 0
 
     running(main, forever, concurrency=4)
 
@@ -185,12 +187,15 @@ def test_cancelled_while_the_service_is_busy() -> None:
     running(main, busy, deadline=10**6)
 
 
-def test_as_many_as_allowed_at_once() -> None:
-    """So many jobs are asked for at once, and no more."""
+@pytest.mark.parametrize("number", [1, 8, LANES])
+def test_as_many_as_allowed_at_once(number: int) -> None:
+    """So many jobs are asked for at once, and no more, by as many tasks."""
     under_way = most = 0
+    workers: set[Any] = set()
 
     async def handler(request: httpx.Request) -> httpx.Response:
         nonlocal under_way, most
+        workers.add(asyncio.current_task())
         under_way += 1
         most = max(most, under_way)
         for _ in range(5):
@@ -199,10 +204,10 @@ def test_as_many_as_allowed_at_once() -> None:
         return await good(request)
 
     async def main(client: AsyncTaskCountsClient) -> int:
-        return len([result async for result in client.get_many(ids(100), concurrency=8)])
+        return len([result async for result in client.get_many(ids(4 * number), concurrency=number)])
 
-    assert running(main, handler) == 100
-    assert most == 8
+    assert running(main, handler) == 4 * number
+    assert (most, len(workers)) == (number, number)
 
 
 def test_ids_without_end_leave_time_to_others() -> None:
@@ -225,3 +230,80 @@ def test_ids_without_end_leave_time_to_others() -> None:
             await task
 
     running(main)
+
+
+def test_jobs_go_on_while_the_loop_is_busy() -> None:
+    """While the body of the loop waits, so many jobs more are asked for as may be ahead of it."""
+    asked = 0
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        return await good(request)
+
+    async def main(client: AsyncTaskCountsClient) -> None:
+        async with contextlib.aclosing(client.get_many(ids(1000), concurrency=4)) as results:
+            taken = 0
+            async for _ in results:
+                taken += 1
+                for _ in range(50):
+                    await asyncio.sleep(0)
+                assert asked == taken + 4 + AHEAD
+                if taken == 20:
+                    break
+
+    running(main, handler)
+
+
+def test_cancelled_by_others() -> None:
+    """Where somebody else cancels the tasks, the loop over the results ends as cancelled, too."""
+
+    def cancel_all(*_: int) -> None:
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    async def main(client: AsyncTaskCountsClient) -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await collect(client.get_many(ids(100), concurrency=4, progress=cancel_all), [])
+
+    running(main)
+
+
+def test_engine_that_goes_on_when_it_is_cancelled() -> None:
+    """A request that can't be cancelled is waited for, and no other job is asked for after it."""
+    asked: list[str] = []
+
+    async def stubborn(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0 if len(asked) == 1 else 20)
+        return await good(request)
+
+    async def main(client: AsyncTaskCountsClient) -> None:
+        async with contextlib.aclosing(client.get_many(ids(1000), concurrency=4)) as results:
+            async for _ in results:
+                break
+
+    running(main, stubborn)
+    assert len(asked) <= 5
+
+
+def test_ids_that_go_on_when_they_are_cancelled() -> None:
+    """So are ids whose reading can't be cancelled; none of them is asked for."""
+    read: list[str] = []
+
+    async def stubborn() -> AsyncIterator[str]:
+        yield "a"
+        for job_id in ids(1000):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(20)
+            read.append(job_id)
+            yield job_id
+
+    async def main(client: AsyncTaskCountsClient) -> None:
+        async with contextlib.aclosing(client.get_many(stubborn(), concurrency=4)) as results:
+            async for _ in results:
+                break
+
+    running(main)
+    assert read == ["job-0"]

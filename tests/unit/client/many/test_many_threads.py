@@ -14,9 +14,13 @@ import httpx
 import pytest
 
 from many_jobs import by_id, ids
-from support import ENDPOINT, KEY, TOKEN, NoPauses, Peer, Server, always, answer, error
+from support import ENDPOINT, KEY, TOKEN, FakeClock, NoPauses, Peer, Server, always, answer, error
 from taskcounts import TaskCountsClient
+from taskcounts._clock import SYSTEM_CLOCK
+from taskcounts.engines.lanes import LANES
 from taskcounts.many import threads as many_threads
+from taskcounts.many.asking import AHEAD
+from taskcounts.many.gate import Stopped
 
 
 def ours() -> list[threading.Thread]:
@@ -73,16 +77,37 @@ def test_no_more_threads_than_jobs() -> None:
         assert ours() == []
 
 
-def test_as_many_as_allowed_at_once() -> None:
+@pytest.mark.parametrize("number", [8, LANES])
+def test_as_many_as_allowed_at_once(number: int) -> None:
     """All of the threads are used: so many jobs are asked for at once, and no more."""
-    gate = threading.Barrier(8, timeout=20)
+    gate = threading.Barrier(number, timeout=20)
 
     def handler(request: httpx.Request) -> httpx.Response:
         gate.wait()
         return good(request)
 
     with client_for(handler) as client:
-        assert len(list(client.get_many(ids(32), concurrency=8))) == 32
+        assert len(list(client.get_many(ids(4 * number), concurrency=number))) == 4 * number
+
+
+def test_idle_threads_come_first() -> None:
+    """Where one thread keeps up with the ids, no other one is started."""
+    seen: set[threading.Thread] = set()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.add(threading.current_thread())
+        return good(request)
+
+    def slow() -> Iterator[str]:
+        yield "job-0"
+        for n in range(1, 20):
+            until(lambda: bool(results.gi_frame.f_locals["crew"]._idle))
+            yield f"job-{n}"
+
+    with client_for(handler) as client:
+        results: Any = client.get_many(slow(), concurrency=8)
+        assert len(list(results)) == 20
+    assert len(seen) == 1
 
 
 def test_ids_are_read_in_the_callers_thread() -> None:
@@ -120,7 +145,7 @@ def test_closed_iterator(ended: str) -> None:
             gc.collect()
         assert ours() == []
         before = len(sent)
-        assert before <= 16 + many_threads.AHEAD + 1
+        assert before <= 16 + AHEAD + 1
         # The client goes on.
         assert client.get_job_task_counts("job-1").total == 12
         assert len(sent) == before + 1
@@ -152,7 +177,7 @@ def test_closed_while_threads_wait_for_a_place() -> None:
         results.close()
         assert no_threads()
         place.give_back(200, 0)
-        assert gate._window.in_flight == 0
+        assert gate.in_flight == 0
         assert client.get_job_task_counts("job-1").total == 12
 
 
@@ -217,11 +242,17 @@ def test_nothing_is_sent_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sent == []
 
 
-def test_the_clients_engine_stays_open() -> None:
-    """What stops the threads doesn't close the client's connections."""
-    with client_for(good) as client:
-        many_threads._StoppableEngine(client._engine, threading.Event()).close()
-        assert client.get_job_task_counts("job-1").total == 12
+def test_stoppable_clock(clock: FakeClock) -> None:
+    """The machine's clock is woken by the end; another one sleeps in its own way, and then tells of it."""
+    stop = threading.Event()
+    stoppable = many_threads._StoppableClock(clock, stop)
+    stoppable.sleep(5)
+    assert clock.pauses == [5]
+    assert stoppable.monotonic() == clock.seconds
+    stop.set()
+    for inner in (clock, SYSTEM_CLOCK):
+        with pytest.raises(Stopped):
+            many_threads._StoppableClock(inner, stop).sleep(1e300)
 
 
 def test_no_more_threads_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,14 +280,17 @@ def test_results_do_not_wait_for_ids() -> None:
     def source() -> Iterator[str]:
         for job_id in ids(10):
             # What was asked for before has been answered by now.
-            until(lambda: results.gi_frame.f_locals["crew"].has_results() or not seen_before)
+            until(lambda: not seen_before or crew().has_results() or not crew().busy)
             seen_before.append(len(seen))
             yield job_id
+
+    def crew() -> Any:
+        return results.gi_frame.f_locals["crew"]
 
     with client_for(good) as client:
         results: Any = client.get_many(source(), concurrency=4)
         seen.extend(result.job_id for result in results)
-    assert seen_before == [0, 0, *range(1, 9)]
+    assert all(n - 1 <= before <= n for n, before in enumerate(seen_before))
 
 
 def test_sixty_four_threads(serve: Callable[..., Server]) -> None:

@@ -2,78 +2,80 @@
 
 import pytest
 
-from taskcounts.many.window import MOST, Window, check_concurrency, open_window
+from taskcounts.engines.lanes import LANES
+from taskcounts.many.window import Window, check_concurrency, open_window
 
 
 def test_begins_open() -> None:
     """A new window lets as many in as it may ever."""
     window = open_window(3)
-    for _ in range(3):
-        assert window.may_start(0)
-        window = window.start()
-    assert not window.may_start(0)
-    assert window.in_flight == 3
+    assert window.allows(2, 0)
+    assert not window.allows(3, 0)
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_refusal_halves(status: int) -> None:
     """A 429 or 503 halves the limit, begins a round, and nobody sends before the moment that it names."""
-    window = open_window(8).start().end(0, status, resume_at=50)
-    assert (window.limit, window.round, window.in_flight, window.resume_at) == (4, 1, 0, 50)
-    assert not window.may_start(49.9)
-    assert window.may_start(50)
+    window = open_window(8).after(0, status, resume_at=50)
+    assert window == Window(most=8, limit=4, round=1, resume_at=50)
+    assert not window.allows(0, 49.9)
+    assert window.allows(0, 50)
 
 
 def test_burst_of_refusals_halves_once() -> None:
     """Refusals of requests that were sent before the halving only move the moment, and only later."""
     window = open_window(8)
-    for _ in range(3):
-        window = window.start()
     for resume_at in (50, 60, 40):
-        window = window.end(0, 429, resume_at)
-    assert (window.limit, window.round, window.resume_at) == (4, 1, 60)
+        window = window.after(0, 429, resume_at)
+    assert window == Window(most=8, limit=4, round=1, resume_at=60)
 
 
 def test_never_below_one() -> None:
     """However often it is halved, one request may be under way."""
     window = open_window(3)
     for of_round in range(5):
-        assert window.may_start(of_round)
-        window = window.start().end(of_round, 429, of_round)
+        assert window.allows(0, of_round)
+        window = window.after(of_round, 429, of_round)
     assert (window.limit, window.round) == (1, 5)
 
 
-@pytest.mark.parametrize("status", [200, 404, 401, 302, 400])
+@pytest.mark.parametrize("status", [200, 404, 401, 302, 400, 499])
 def test_answers_widen(status: int) -> None:
     """Any answer that isn't the service's trouble adds 1 / limit, up to the most."""
-    window = Window(most=4, limit=2.0, round=3).start().end(3, status, 99)
-    assert (window.limit, window.resume_at) == (2.5, float("-inf"))
-    assert Window(most=4, limit=3.9).start().end(0, status, 0).limit == 4
+    window = Window(most=4, limit=2.0, round=3).after(3, status, 99)
+    assert window == Window(most=4, limit=2.5, round=3)
+    assert Window(most=4, limit=3.9).after(0, status, 0).limit == 4
+
+
+def test_nothing_changes_where_the_service_keeps_up() -> None:
+    """An open window stays the very same with each good answer, and costs nothing."""
+    window = open_window(4)
+    assert window.after(0, 200, 99) is window
 
 
 @pytest.mark.parametrize("status", [None, 500, 502, 504, 520, 408])
 def test_trouble_changes_nothing(status: int | None) -> None:
     """What says nothing of the service's load leaves the limit as it is."""
-    assert Window(most=4, limit=2.0).start().end(0, status, 99) == Window(most=4, limit=2.0)
+    assert Window(most=4, limit=2.0).after(0, status, 99) == Window(most=4, limit=2.0)
 
 
 def test_answers_of_before_do_not_widen() -> None:
     """A request that was sent before the halving says nothing of what the service bears after it."""
-    window = Window(most=8, limit=4.0, round=1, in_flight=1)
-    assert window.end(0, 200, 0).limit == 4
+    window = Window(most=8, limit=4.0, round=1)
+    assert window.after(0, 200, 0).limit == 4
 
 
 def test_part_of_a_place_is_none() -> None:
     """Of a limit of 2.9, two may be under way."""
-    window = Window(most=4, limit=2.9, in_flight=1)
-    assert window.may_start(0)
-    assert not window.start().may_start(0)
+    window = Window(most=4, limit=2.9)
+    assert window.allows(1, 0)
+    assert not window.allows(2, 0)
 
 
-@pytest.mark.parametrize("wrong", [0, -1, MOST + 1, 10**9])
+@pytest.mark.parametrize("wrong", [0, -1, LANES + 1, 10**9])
 def test_concurrency_out_of_range(wrong: int) -> None:
     """A concurrency that no client can keep is refused, saying what to give."""
-    with pytest.raises(ValueError, match="give 1 to 100"):
+    with pytest.raises(ValueError, match="give 1 to 256"):
         check_concurrency(wrong)
 
 
@@ -86,4 +88,4 @@ def test_concurrency_of_another_type(wrong: object) -> None:
 
 def test_concurrency() -> None:
     """From one to as many connections as there are is fine."""
-    assert (check_concurrency(1), check_concurrency(MOST)) == (1, 100)
+    assert (check_concurrency(1), check_concurrency(LANES)) == (1, 256)

@@ -1,7 +1,7 @@
-"""What httpx's pool lacks to keep a limit of time, and to be rid of what failed.
+"""What httpcore lacks to keep a limit of time, and to be rid of what failed.
 
-httpx limits each read by itself: a server that sends a byte a second never runs into it. Its pool
-hands every socket operation to a network backend. The synchronous one in here gives each operation
+httpcore limits each read by itself: a server that sends a byte a second never runs into it. Its connections
+hand every socket operation to a network backend. The synchronous one in here gives each operation
 only what is left of the attempt, which belongs to the thread that makes it. Asynchronous operations
 are cancelled from outside; there the backend closes what a cancelled TLS handshake leaves open.
 """
@@ -15,14 +15,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpcore
 
-
-class TimeIsUp(TimeoutError):
-    """The attempt's time is over."""
-
-    def __init__(self) -> None:
-        super().__init__("the attempt's time is over")
+from taskcounts.engines.seam import TimeIsUp
 
 
 class Attempt(threading.local):
@@ -44,8 +39,8 @@ attempt = Attempt()
 class TimedBackend:
     """A network backend of httpcore whose every operation ends with the attempt."""
 
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
+    def __init__(self) -> None:
+        self._inner = httpcore.SyncBackend()
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> TimedStream:
         # The inner backend would give each of the host's addresses the whole time.
@@ -66,7 +61,7 @@ class TimedBackend:
         try:
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise httpx.ConnectError(f"the name {host!r} has no address: {error}") from error
+            raise httpcore.ConnectError(f"the name {host!r} has no address: {error}") from error
 
 
 class TimedStream:
@@ -140,8 +135,8 @@ class _TlsInTls(TimedStream):
 class ClosingBackend:
     """An asynchronous network backend of httpcore that leaves no connection open behind a cancelled call."""
 
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
+    def __init__(self) -> None:
+        self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(self, *arguments: Any, **options: Any) -> Any:
         return _ClosingStream(await self._inner.connect_tcp(*arguments, **options))
@@ -162,42 +157,3 @@ class _ClosingStream:
         except BaseException:
             await self._inner.aclose()
             raise
-
-
-def forget_broken_tunnels(pool: Any) -> None:
-    """Make a pool of httpcore let go of tunnels through a proxy that were never finished.
-
-    It keeps one whose inner TLS handshake failed, as if it were in use, and is full after as many as
-    its limit allows.
-    """
-    create = pool.create_connection
-
-    def create_connection(origin: Any) -> Any:
-        connection = create(origin)
-        if hasattr(connection, "handle_async_request"):
-            send_async = connection.handle_async_request
-
-            async def handle_async_request(request: Any) -> Any:
-                try:
-                    return await send_async(request)
-                except BaseException:
-                    if not getattr(connection, "_connected", True):
-                        await connection.aclose()
-                    raise
-
-            connection.handle_async_request = handle_async_request
-        else:
-            send = connection.handle_request
-
-            def handle_request(request: Any) -> Any:
-                try:
-                    return send(request)
-                except BaseException:
-                    if not getattr(connection, "_connected", True):
-                        connection.close()
-                    raise
-
-            connection.handle_request = handle_request
-        return connection
-
-    pool.create_connection = create_connection

@@ -1,0 +1,131 @@
+"""Runs the flow of `_exchange`, sync and async: sends, waits, fetches tokens; decides nothing."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Any, Protocol, TypeVar, cast
+
+from taskcounts._steps import (
+    Admit,
+    Clock,
+    Exchange,
+    FetchToken,
+    NoToken,
+    Outcome,
+    Pause,
+    Send,
+)
+from taskcounts.credentials import BearerToken
+from taskcounts.engines.seam import AsyncSender, Sender
+from taskcounts.errors import one_line
+
+T = TypeVar("T")
+
+# Seconds; the clock goes on between the decision to send and the sending.
+LEAST = 0.001
+
+
+class SyncClock(Clock, Protocol):
+    """A clock on which one can also wait."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class AsyncClock(Clock, Protocol):
+    """A clock on which a coroutine can also wait."""
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+def run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
+    """Run a flow to the value that it returns, or to the error that it raises."""
+    outcome: Outcome = None
+    try:
+        while True:
+            step = flow.send(outcome)
+            if isinstance(step, Send):
+                outcome = engine.send(step.request, max(step.until - clock.monotonic(), LEAST), step.limit)
+            elif isinstance(step, Pause):
+                clock.sleep(step.seconds)
+                outcome = None
+            elif isinstance(step, Admit):
+                outcome = step.gate.admit(step.until, step.again)
+            else:
+                outcome = _fetch_token(step)
+    except StopIteration as end:
+        return cast(T, end.value)
+    finally:
+        # Whatever ended it: a flow that holds a place gives it back now.
+        flow.close()
+
+
+async def run_async(flow: Exchange[T], engine: AsyncSender, clock: AsyncClock) -> T:
+    """Run a flow to the value that it returns, or to the error that it raises."""
+    outcome: Outcome = None
+    try:
+        while True:
+            step = flow.send(outcome)
+            if isinstance(step, Send):
+                outcome = await engine.send(
+                    step.request, max(step.until - clock.monotonic(), LEAST), step.limit
+                )
+            elif isinstance(step, Pause):
+                await clock.sleep_async(step.seconds)
+                outcome = None
+            elif isinstance(step, Admit):
+                outcome = await step.gate.admit(step.until, step.again)
+            else:
+                outcome = await _fetch_token_async(step, step.until - clock.monotonic())
+    except StopIteration as end:
+        return cast(T, end.value)
+    finally:
+        # Whatever ended it: a flow that holds a place gives it back now.
+        flow.close()
+
+
+def _fetch_token(step: FetchToken) -> BearerToken | NoToken:
+    # No limit of time: a synchronous credential can't be stopped from outside. It has timeouts of its own.
+    given: Any = None
+    try:
+        given = step.get_token(step.scope)
+        if inspect.isawaitable(given):
+            raise TypeError("the credential is an asynchronous one; use it with AsyncTaskCountsClient")
+        return BearerToken(given.token)
+    except Exception as error:
+        # What passes through must not show it in this frame.
+        given = None
+        return _no_token(error)
+
+
+async def _fetch_token_async(step: FetchToken, seconds: float) -> BearerToken | NoToken:
+    import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever runs this has it.
+
+    limit = asyncio.timeout(seconds)
+    given: Any = None
+    try:
+        async with limit:
+            if inspect.iscoroutinefunction(step.get_token):
+                return BearerToken((await step.get_token(step.scope)).token)
+            # A synchronous credential would hold up the whole event loop.
+            given = await asyncio.to_thread(step.get_token, step.scope)
+            return BearerToken((await given if inspect.isawaitable(given) else given).token)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        return NoToken("it took longer than the deadline", error, timed_out=True)
+    except Exception as error:
+        given = None
+        return _no_token(error)
+
+
+def _no_token(error: Exception) -> NoToken:
+    """Return the failure of a credential; raise what isn't one: bugs stay bugs."""
+    azure = sys.modules.get("azure.core.exceptions")
+    if isinstance(error, ValueError) or (azure and isinstance(error, azure.AzureError)):
+        return NoToken(one_line(f"{type(error).__name__}: {error}"), error)
+    raise error

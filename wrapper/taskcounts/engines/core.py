@@ -1,0 +1,212 @@
+"""Sends over httpcore, which httpx brings: over its connections, without the pool above them.
+
+httpcore's pool looks through all of its connections for each request, several times when many are under way,
+and httpx builds a URL, a request and a response above it. With lanes instead of the pool, a call costs half
+as much, and the same with 256 under way as with one.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from typing import Any
+
+import httpcore
+
+from taskcounts._connection import PORTS, Connection
+from taskcounts._steps import Answer, Failure, Request
+from taskcounts.engines.lanes import TaskLanes, ThreadLanes
+from taskcounts.engines.seam import TimeIsUp, closed, not_trusted, out_of_time, read_headers, without_frames
+from taskcounts.engines.timed import ClosingBackend, TimedBackend, attempt
+from taskcounts.errors import causes_of
+
+NAME = f"httpcore {httpcore.__version__}"
+
+# What means that there is no answer, or not the whole of one.
+_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    OSError,
+)
+
+
+class HttpcoreEngine:
+    """Sends over synchronous connections, one request at a time in each."""
+
+    name = NAME
+
+    def __init__(self, connection: Connection) -> None:
+        """Take how to reach the endpoint."""
+        self._target = _Target(connection)
+        # No operation lasts longer than the attempt, however a server spreads what it sends.
+        pool = _pool(
+            connection, (httpcore.ConnectionPool, httpcore.HTTPProxy, httpcore.SOCKSProxy), TimedBackend()
+        )
+        self._lanes = ThreadLanes[httpcore.ConnectionInterface](
+            lambda: pool.create_connection(self._target.origin), _close, _usable
+        )
+
+    def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
+        """Send a request and read its answer, up to a limit of bytes, within some seconds."""
+        if self._lanes.closed:
+            return closed()
+        attempt.ends = time.monotonic() + seconds
+        status, headers, body, broken, lane = 0, {}, bytearray(), None, None
+        try:
+            lane = self._lanes.take(seconds)
+            response = lane.handle_request(self._target.request(request))
+            status, headers = response.status, read_headers(response.headers)
+            try:
+                for chunk in response.stream:  # type: ignore[union-attr]
+                    body += chunk
+                    if len(body) > limit:
+                        break
+                    if time.monotonic() >= attempt.ends:
+                        raise TimeIsUp
+            finally:
+                response.close()
+        except _ERRORS as error:
+            broken = _failure(error)
+        except BaseException as error:
+            headers, body = {}, bytearray()
+            raise without_frames(error) from None
+        finally:
+            if lane is not None:
+                self._lanes.give_back(lane, _reusable(lane))
+        if broken is not None and not status:
+            return broken
+        return Answer(status, headers, bytes(body), broken, len(body) > limit)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._lanes.close()
+
+
+class AsyncHttpcoreEngine:
+    """Sends over asynchronous connections, one request at a time in each."""
+
+    name = NAME
+
+    def __init__(self, connection: Connection) -> None:
+        """Take how to reach the endpoint."""
+        from asyncio import timeout  # noqa: PLC0415 - threads don't need it.
+
+        self._timeout = timeout
+        self._target = _Target(connection)
+        pool = _pool(
+            connection,
+            (httpcore.AsyncConnectionPool, httpcore.AsyncHTTPProxy, httpcore.AsyncSOCKSProxy),
+            ClosingBackend(),
+        )
+        self._lanes = TaskLanes[httpcore.AsyncConnectionInterface](
+            lambda: pool.create_connection(self._target.origin), _close_async, _usable
+        )
+
+    async def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
+        """Send a request and read its answer, up to a limit of bytes, within some seconds."""
+        if self._lanes.closed:
+            return closed()
+        status, headers, body, broken, lane = 0, {}, bytearray(), None, None
+        try:
+            async with self._timeout(seconds):
+                try:
+                    lane = await self._lanes.take()
+                    response = await lane.handle_async_request(self._target.request(request))
+                    status, headers = response.status, read_headers(response.headers)
+                    try:
+                        async for chunk in response.stream:  # type: ignore[union-attr]
+                            body += chunk
+                            if len(body) > limit:
+                                break
+                    finally:
+                        await response.aclose()
+                finally:
+                    if lane is not None:
+                        await self._lanes.give_back(lane, _reusable(lane))
+        except _ERRORS as error:
+            broken = _failure(error)
+        except BaseException as error:
+            headers, body = {}, bytearray()
+            raise without_frames(error) from None
+        if broken is not None and not status:
+            return broken
+        return Answer(status, headers, bytes(body), broken, len(body) > limit)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._lanes.close()
+
+
+class _Target:
+    """What all requests to one endpoint have in common."""
+
+    def __init__(self, connection: Connection) -> None:
+        scheme, host = connection.scheme.encode(), connection.host.encode()
+        self.origin = httpcore.Origin(scheme, host, connection.port)
+        port = None if connection.port == PORTS[connection.scheme] else connection.port
+        self._url = (scheme, host, port)
+        self._host = (b"Host", connection.netloc.encode())
+        self._start = len(f"{connection.scheme}://")
+
+    def request(self, request: Request) -> httpcore.Request:
+        """Return a request as httpcore takes it."""
+        scheme, host, port = self._url
+        target = request.url[request.url.index("/", self._start) :]
+        return httpcore.Request(
+            request.method.encode(),
+            httpcore.URL(scheme=scheme, host=host, port=port, target=target.encode()),
+            headers=[
+                self._host,
+                *[(name.encode(), value.encode()) for name, value in request.headers.items()],
+            ],
+        )
+
+
+def _pool(connection: Connection, kinds: tuple[Any, Any, Any], backend: Any) -> Any:
+    """Return a pool, from which only new connections are taken: it knows how to go through which proxy."""
+    direct, http_proxy, socks_proxy = kinds
+    tls, proxy = connection.tls(), connection.proxy
+    if proxy is None:
+        return direct(ssl_context=tls, network_backend=backend)
+    auth = None if proxy.auth is None else tuple(part.encode() for part in proxy.auth)
+    if proxy.scheme.startswith("socks"):
+        return socks_proxy(proxy.url, proxy_auth=auth, ssl_context=tls, network_backend=backend)
+    return http_proxy(
+        proxy.url,
+        proxy_auth=auth,
+        ssl_context=tls,
+        proxy_ssl_context=tls if proxy.scheme == "https" else None,
+        network_backend=backend,
+    )
+
+
+def _reusable(lane: httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface) -> bool:
+    # One that never came about is idle, too.
+    return lane.is_idle() and not lane.is_closed()
+
+
+def _usable(lane: httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface) -> bool:
+    # The server may have closed it meanwhile.
+    return not lane.has_expired()
+
+
+def _close(lane: httpcore.ConnectionInterface) -> None:
+    lane.close()
+
+
+async def _close_async(lane: httpcore.AsyncConnectionInterface) -> None:
+    await lane.aclose()
+
+
+def _failure(error: Exception) -> Failure:
+    """Return what an error of httpcore means."""
+    if isinstance(error, TimeoutError | httpcore.TimeoutException):
+        return out_of_time(error)
+    for cause in causes_of(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return not_trusted(cause.verify_message, error)
+    permanent = isinstance(error, httpcore.UnsupportedProtocol | httpcore.LocalProtocolError)
+    return Failure(str(error) or type(error).__name__, error, permanent)
