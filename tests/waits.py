@@ -15,7 +15,7 @@ from taskcounts.snapshot import Inconsistency, Snapshot
 from taskcounts.waiting.goals import parse_goal
 from taskcounts.waiting.looks import FILTERS, Task
 from taskcounts.waiting.machine import begin, hear, wake
-from taskcounts.waiting.plan import Plan
+from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.state import (
     AskCounts,
     AskExact,
@@ -210,7 +210,7 @@ class Course:
 
 
 def go(
-    plan: Plan,
+    plan: WaitPlan,
     job: Job,
     *,
     report: Callable[[Job, float, int], Snapshot] | None = None,
@@ -230,21 +230,21 @@ def go(
     """
     now, asked = 0.0, list[Asked]()
     move = begin(plan, now)
-    while not isinstance(move.step, End):
-        if isinstance(move.step, Rest):
-            assert move.step.until >= now
-            now = move.step.until
+    while not isinstance(move.next, End):
+        if isinstance(move.next, Rest):
+            assert move.next.until >= now
+            now = move.next.until
             move = wake(move.state, now)
             continue
         number, at = len(asked), now
         assert number < most, "it doesn't end"
-        state, step = move.state, move.step
+        state, step = move.state, move.next
         moment, now = at + takes(number) / 2, at + takes(number)
         error = fails(number, at, step)
         event = Failed(error) if error else _answer(job, step, moment, number, report, takes(number))
         move = hear(state, event, now)
         asked.append(Asked(at, state.tick, step, event, move))
-    return Course(job, asked, move.state, move.step, now)
+    return Course(job, asked, move.state, move.next, now)
 
 
 def _answer(  # noqa: PLR0917 - what the loop knows.
@@ -341,7 +341,7 @@ def waited(
 ) -> Course:
     """Return how a wait goes; ``how`` has the options of `go`."""
     plan.setdefault("deadline", 600)
-    return go(Plan(goal=parse_goal(until), **plan), Job(script), **(how or {}))
+    return go(WaitPlan(goal=parse_goal(until), **plan), Job(script), **(how or {}))
 
 
 def told(*numbers: Numbers) -> Callable[[Job, float, int], Snapshot]:

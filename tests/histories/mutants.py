@@ -16,7 +16,7 @@ from taskcounts.errors import ServiceError
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting import flow, looks, machine, rules, trial
 from taskcounts.waiting.looks import Task
-from taskcounts.waiting.plan import Plan
+from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.state import End, Event, Failed, JobSeen, Looked, Move, Reason, State, Why
 from taskcounts.waiting.trial import Claim, Finding, Result, Stage, Trial
 
@@ -132,7 +132,7 @@ def _believes_the_job(state: State, event: JobSeen, now: float) -> Move:
     return _SEE_JOB(state, event, now)
 
 
-def _believes_contradictions(plan: Plan, snapshot: Snapshot) -> Iterator[Claim | Reason]:
+def _believes_contradictions(plan: WaitPlan, snapshot: Snapshot) -> Iterator[Claim | Reason]:
     return _CLAIMS(plan, evolve(snapshot, inconsistencies=()))
 
 

@@ -7,14 +7,14 @@ from taskcounts._exchange import exchange
 from taskcounts._steps import Exchange, Pause, Question, Settings
 from taskcounts.errors import JobNotFound, TaskCountsError
 from taskcounts.snapshot import Snapshot
-from taskcounts.waiting.plan import Plan
+from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict
 
 __all__ = ["wait"]
 
 
 def wait(
-    settings: Settings, question: Question, plan: Plan, observer: Observer | None, *, check: bool
+    settings: Settings, question: Question, plan: WaitPlan, observer: Observer | None, *, check: bool
 ) -> Exchange[Verdict]:
     """Ask for counts until nothing is active or running."""
     clock = settings.clock

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from histories.stage import Asked, Played
 from histories.truth import State
 from taskcounts.waiting.goals import Goal, parse_goal
-from taskcounts.waiting.pace import LEAST
+from taskcounts.waiting.pace import MIN_INTERVAL
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
 
 __all__ = ["PATIENCE", "Judgement", "judge"]
@@ -115,9 +115,9 @@ def _check_form(played: Played, verdict: Verdict) -> None:
         raise _Wrong(f"it is of {verdict.job_id!r} and {verdict.goal!r}")
     if [each.number for each in seen] != list(range(1, len(seen) + 1)):
         raise _Wrong("observations are missing, or stand twice")
-    # A question that the deadline cut off needn't be told.
+    # A poll that the deadline cut off needn't be told.
     if verdict.polls - len(seen) not in (0, 1):
-        raise _Wrong(f"{verdict.polls} questions, and {len(seen)} observations")
+        raise _Wrong(f"{verdict.polls} polls, and {len(seen)} observations")
     if "\n" in verdict.text or played.history.job_id not in verdict.text:
         raise _Wrong(f"its text is {verdict.text!r}")
     if verdict.elapsed > _deadline(played) + _HAIR:
@@ -128,12 +128,12 @@ def _check_form(played: Played, verdict: Verdict) -> None:
     early = [each for each in seen if each.elapsed < _deadline(played) - _LONGEST_PAUSE]
     longest = max((len(list(run)) for failed, run in groupby(early, _is_failure) if failed), default=0)
     if longest > played.history.options["max_failures"]:
-        raise _Wrong(f"{longest} questions in a row failed, and it went on")
+        raise _Wrong(f"{longest} polls in a row failed, and it went on")
 
 
 def _check_pace(played: Played, verdict: Verdict) -> None:
-    """See that it rested between its questions, and as long as the service asked for."""
-    least = played.history.options.get("interval", LEAST)
+    """See that it rested between its polls, and as long as the service asked for."""
+    least = played.history.options.get("interval", MIN_INTERVAL)
     ticks = sum(each.pause > 0 for each in played.observations)
     # The first one, and one that is pulled to the front by the end of the time.
     if ticks > verdict.elapsed / least + 2:

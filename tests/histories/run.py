@@ -97,7 +97,7 @@ class Report:
             f"{self.histories} histories with {self.moments} moments",
             f"{self.requests.total()} requests: {_listed(self.requests)}",
             f"counts said that a job is done that wasn't: {self.refuted} times",
-            f"questions without a trustworthy answer: {self.failures}",
+            f"polls without a trustworthy answer: {self.failures}",
             f"most right answers in a row from the end of a job to its verdict: {self.answers}",
             f"lag: {_listed(self.lags)}",
             f"faults: {_listed(self.faults)}",

@@ -20,10 +20,11 @@ from histories.truth import Truth, Witness
 from taskcounts import AsyncTaskCountsClient, SharedKey, TaskCountsClient
 from taskcounts._connection import Reach, connection
 from taskcounts._steps import Answer, Failure, Request
-from taskcounts._transport import AsyncHttpxEngine, HttpxEngine
 from taskcounts.emulator import Emulator
 from taskcounts.emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
 from taskcounts.emulator.refusals import Refusal
+from taskcounts.engines import make_engine
+from taskcounts.engines.seam import AsyncEngine, Engine
 from taskcounts.waiting.values import Observation, Verdict
 
 __all__ = ["Asked", "Clock", "Played", "Stage"]
@@ -146,26 +147,40 @@ class _Network:
         return outcome
 
 
-class _Engine(HttpxEngine):
-    """The client's own engine over sockets, with a network that takes scripted time."""
+class _Engine:
+    """An engine behind a network that takes scripted time."""
 
-    network: _Network
+    name = "scripted"
+
+    def __init__(self, inner: Engine, network: _Network) -> None:
+        self._inner = inner
+        self._network = network
 
     def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
-        sent, left, back = self.network.leave(seconds)
-        outcome = _late() if back is None else super().send(request, _PLENTY, limit)
-        return self.network.arrive(request, sent, left, back, outcome)
+        sent, left, back = self._network.leave(seconds)
+        outcome = _late() if back is None else self._inner.send(request, _PLENTY, limit)
+        return self._network.arrive(request, sent, left, back, outcome)
+
+    def close(self) -> None:
+        self._inner.close()
 
 
-class _AsyncEngine(AsyncHttpxEngine):
+class _AsyncEngine:
     """The same for the asynchronous client."""
 
-    network: _Network
+    name = "scripted"
+
+    def __init__(self, inner: AsyncEngine, network: _Network) -> None:
+        self._inner = inner
+        self._network = network
 
     async def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
-        sent, left, back = self.network.leave(seconds)
-        outcome = _late() if back is None else await super().send(request, _PLENTY, limit)
-        return self.network.arrive(request, sent, left, back, outcome)
+        sent, left, back = self._network.leave(seconds)
+        outcome = _late() if back is None else await self._inner.send(request, _PLENTY, limit)
+        return self._network.arrive(request, sent, left, back, outcome)
+
+    async def close(self) -> None:
+        await self._inner.close()
 
 
 class Stage:
@@ -188,10 +203,8 @@ class Stage:
         self.emulator.__enter__()
         reach = connection(self.emulator.endpoint, Reach(None, None, trust_env=False))
         network = _Network(self)
-        self._engine, self._async_engine = _Engine.over(reach), _AsyncEngine.over(reach)
-        for engine in (self._engine, self._async_engine):
-            assert isinstance(engine, _Engine | _AsyncEngine)
-            engine.network = network
+        self._engine = _Engine(make_engine("auto", reach, awaits=False), network)
+        self._async_engine = _AsyncEngine(make_engine("auto", reach, awaits=True), network)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -12,9 +12,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from taskcounts._clock import SYSTEM_CLOCK
-from taskcounts.cli.options import Account, WaitOptions, tell_attempts
-from taskcounts.cli.session import SessionResult, Together, Viewer, run_session
+from taskcounts.cli.options import Account, tell_attempts
+from taskcounts.cli.session import run_session
 from taskcounts.cli.verdicts import verdict_line
+from taskcounts.cli.viewers import SessionResult, Together, Viewer
+from taskcounts.cli.wait_options import WaitOptions
 from taskcounts.cli.watch.outlets import PlainLines
 from taskcounts.cli.watch.screen import Screen, animates
 from taskcounts.emulator import Emulator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import pty
 import re
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -22,8 +23,18 @@ from taskcounts.cli import app
 from taskcounts.cli.options import Account
 from taskcounts.cli.outcome import Exit
 from taskcounts.emulator import Emulator
+from taskcounts.engines import default_engine
 
 from .conftest import Command, Ended
+
+
+@pytest.fixture(autouse=True)
+def _garbage_is_collected() -> Iterator[None]:
+    """What the console script does to the collection of garbage is for its own process."""
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
 
 
 def start(*arguments: str, **options: object) -> subprocess.Popen[str]:
@@ -48,8 +59,10 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_version(command: Command) -> None:
-    """--version says name and version."""
-    assert command("--version").out == f"taskcounts {__version__}\n"
+    """--version says name and version, and what requests are sent over."""
+    ended = command("--version")
+    assert (ended.code, ended.out) == (0, f"taskcounts {__version__} (engine: {default_engine()})\n")
+    assert re.fullmatch(r"(httpcore|pycurl) [0-9.]+( \(libcurl [0-9.]+\))?", default_engine())
 
 
 COMMANDS = ("get", "wait", "watch", "replay", "plot", "completion", "demo", "emulate")
@@ -72,6 +85,7 @@ def test_help_has_all_commands_and_exit_codes(command: Command) -> None:
     shown = command("-h").out
     names = re.findall(r"^  (\w+)", shown.partition("Commands:")[2], re.MULTILINE)
     assert tuple(names) == COMMANDS
+    assert tuple(app.cli.to_info_dict(click.Context(app.cli))["commands"]) == COMMANDS
     told = shown.partition("Exit codes:")[2].partition("Options:")[0]
     codes = {int(code) for code in re.findall(r"\b\d+\b", told)}
     assert codes == {int(code) for code in Exit}
@@ -92,28 +106,16 @@ def test_examples_in_help_are_right(command: Command, monkeypatch: pytest.Monkey
         assert found.make_context(name, arguments).params
 
 
-def test_commands_that_are_not_named_are_not_loaded() -> None:
-    """Nobody who asks once waits for what waiting, watching and plotting need."""
-    code = (
-        "import sys; from taskcounts.cli.app import run; run(['get', '-h']); "
-        "print([m for m in ('asyncio', 'taskcounts.waiting', 'taskcounts.many', 'taskcounts.cli.watch', "
-        "'matplotlib', 'taskcounts.emulator') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
-    assert done.stdout.splitlines()[-1] == "[]"
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (("get",), "error: no job is named; give their ids, - for standard input, or --all"),
         (("get", "x", "--output", "xml"), "error: Invalid value for '-o'"),
         (("gett",), "error: No such command 'gett'"),
-        (("get", "x", "--deadlin", "5"), "error: No such option"),
-        (
-            ("get", "x", "--deadline", "-1", "--endpoint", "h", "--account", "acct", "--key", "QUFB"),
-            "deadline is -1",
-        ),
+        (("get", "x", "--timeou", "5"), "error: No such option"),
+        (("get", "x", "--timeout", "-1"), "'-1' is no duration above 0"),
+        (("get", "x", "--concurrency", "257"), "257 is not in the range 1<=x<=256"),
+        (("get", "x", "--engine", "curl"), "error: Invalid value for '--engine'"),
     ],
 )
 def test_wrong_usage(command: Command, arguments: tuple[str, ...], says: str) -> None:
@@ -128,6 +130,24 @@ def test_wrong_usage(command: Command, arguments: tuple[str, ...], says: str) ->
 def test_completion(command: Command, shell: str) -> None:
     """Each shell's script completes the commands."""
     assert "_TASKCOUNTS_COMPLETE" in command("completion", shell).out
+
+
+def test_completing_tells_no_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a command line is only read, to complete it, nothing is told."""
+    app.cli.make_context("taskcounts", ["--version"], resilient_parsing=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_names_are_completed_without_loading() -> None:
+    """Commands and options that begin so, with what they do."""
+    context = click.Context(app.cli)
+    found = app.cli.shell_complete(context, "w")
+    assert [(each.value, each.help) for each in found] == [
+        ("wait", "Wait until jobs are done, and say how they ended."),
+        ("watch", "Show jobs as they move, until each has its verdict."),
+    ]
+    assert [each.value for each in app.cli.shell_complete(context, "--v")] == ["--version"]
+    assert app.cli.shell_complete(context, "t") == []
 
 
 def test_completion_completes() -> None:
@@ -199,6 +219,7 @@ def test_output_is_let_go_of() -> None:
         full.write("never written")
         app.settle(full)
         full.flush()
+    app.settle(full)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -317,11 +338,13 @@ def test_a_missing_module_of_ours_is_a_defect(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_main_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The console script ends with the command's code."""
+    """The console script ends with the command's code, and looks through nothing that it has loaded."""
     monkeypatch.setattr(sys, "argv", ["taskcounts", "get"])
     with pytest.raises(SystemExit) as ended:
         __main__.main()
     assert ended.value.code == 2
+    assert gc.get_threshold()[0] > 10_000
+    assert gc.get_freeze_count() > 0
 
 
 def test_demo_as_a_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,14 @@ def test_table(emulator: Emulator, command: Command) -> None:
     assert lines[1] == ["nightly-render", "tasks", "5", "7", "4", "2", "2", "16", "25.0", "%"]
     assert lines[2] == ["slots", "5", "14", "4", "2", "2", "23"]
     assert lines[3] == ["empty", "tasks", "0", "0", "0", "0", "0", "0", "-"]
+    whole = """
+job                    active  running  completed  succeeded  failed  total    done
+nightly-render  tasks       5        7          4          2       2     16  25.0 %
+                slots       5       14          4          2       2     23
+empty           tasks       0        0          0          0       0      0       -
+                slots       0        0          0          0       0      0
+"""
+    assert ended.out == whole[1:]
 
 
 def test_json_is_an_array_for_one_job_too(emulator: Emulator, command: Command) -> None:
@@ -85,19 +93,19 @@ def test_a_table_of_nothing_is_no_table(emulator: Emulator, command: Command) ->
 
 
 @pytest.mark.parametrize(
-    ("fault", "deadline", "code", "says"),
+    ("fault", "timeout", "code", "says"),
     [
-        ({"kind": "busy", "retry_after": 0}, "120", 5, "503 ServerBusy"),
+        ({"kind": "busy", "retry_after": 0}, "2m", 5, "503 ServerBusy"),
         ({"kind": "wrong-shape", "variant": "negative"}, "120", 6, "can't be trusted"),
-        ({"kind": "throttled", "retry_after": 3600}, "5", 5, "the service asks to wait 3600 s"),
+        ({"kind": "throttled", "retry_after": 3600}, "5s", 5, "the service asks to wait 3600 s"),
         ({"kind": "slow", "seconds": 30}, "0.2", 124, "the deadline of 0.2 s is over"),
     ],
 )
 @pytest.mark.usefixtures("no_pauses")
-def test_exit_codes_of_failures(fault: dict[str, Any], deadline: str, code: int, says: str, ask: Ask) -> None:
+def test_exit_codes_of_failures(fault: dict[str, Any], timeout: str, code: int, says: str, ask: Ask) -> None:
     """Each kind of failure has a code of its own and one line that says what happened."""
     ask.emulator.fault(**fault)
-    ended = ask.command("get", "nightly-render", "--deadline", deadline)
+    ended = ask.command("get", "nightly-render", "--timeout", timeout)
     errors = [line for line in ended.err.splitlines() if line.startswith("error: ")]
     assert ended.code == code
     assert len(errors) == 1
@@ -117,18 +125,20 @@ def test_wrong_key(emulator: Emulator, command: Command, monkeypatch: pytest.Mon
 def test_unreachable(command: Command) -> None:
     """A server that is down is exit code 5; what is tried again is told as it happens."""
     ended = command("get", "x", "--endpoint", "http://127.0.0.1:9", "--account", "acct", "--key", "QUFB",
-                    "--deadline", "0.7")  # fmt: skip
+                    "--timeout", "0.7")  # fmt: skip
     assert ended.code in (5, 124)
     assert "next attempt in" in ended.err
     assert ended.err.count("error: ") == 1
 
 
 def test_a_record_of_no_answer(emulator: Emulator, command: Command) -> None:
-    """Where nobody answered, a record has neither status nor code."""
+    """Where nobody answered, a record has neither status nor code; one attempt may have a limit, too."""
     emulator.fault("slow", seconds=30)
-    [record] = json.loads(command("get", "empty", "-o", "json", "--deadline", "0.2").out)
+    [record] = json.loads(command("get", "empty", "-o", "json", "--timeout", "0.2").out)
     assert record["error"].keys() == {"type", "text", "attempts", "clientRequestId"}
     assert record["error"]["type"] == "DeadlineExceeded"
+    ended = command("get", "empty", "-o", "json", "--timeout", "1s", "--attempt-timeout", "0.2s")
+    assert json.loads(ended.out)[0]["error"]["attempts"] > 1
 
 
 def test_inconsistent_answers_are_told(emulator: Emulator, command: Command) -> None:

@@ -194,15 +194,16 @@ def test_lines_are_lines_however_they_come(lines: list[str], cuts: list[int], cl
 
 
 def test_no_jobs_at_all(command: Command) -> None:
-    """Where no job is named by the lines, or the account has none, that is said, and is no failure."""
+    """Where no job is named by the lines, or the account has none, that is said, and is no success."""
     with Emulator() as emulator:
         options = ("--endpoint", emulator.endpoint, "--account", emulator.account, "--key", emulator.key)
         for arguments, says in (
-            (("-",), "note: no job was named\n"),
-            (("--all",), "note: there is no such job\n"),
+            (("-",), "error: standard input names no job\n"),
+            (("--all",), "error: the account has no jobs\n"),
+            (("--all", "--filter", "id eq 'x'"), "error: no job matches the filter\n"),
         ):
             ended = command("get", *arguments, "-o", "json", *options, stdin="# nothing\n")
-            assert (ended.code, ended.out, ended.err) == (0, "[]\n", says)
+            assert (ended.code, ended.out, ended.err) == (3, "[]\n", says)
 
 
 def test_a_terminal_is_told_that_it_is_read(
@@ -424,3 +425,9 @@ def test_progress_vanishes(many: Emulator, monkeypatch: pytest.MonkeyPatch) -> N
         silent.say("{}", 1)
         silent.clear()
         assert stream is None or stream.getvalue() == ""
+    # A terminal that goes away costs no counts.
+    monkeypatch.setattr(sys, "stderr", Tty())
+    ticker = Ticker(shown=True)
+    sys.stderr.close()
+    ticker.say("{}", 1)
+    ticker.clear()

@@ -43,7 +43,7 @@ def seen(job: str = "x", kind: Kind = Kind.COUNTS, **facts: Any) -> Observation:
 
 
 def failure(job: str = "x", failures: int = 1, **facts: Any) -> Observation:
-    """Return an observation of a question without an answer."""
+    """Return an observation of a poll without an answer."""
     error = ServiceUnreachable(f"job {job!r}: nobody answers", job_id=job)
     return seen(job, Kind.FAILURE, error=error, failures=failures, **facts)
 
@@ -100,17 +100,17 @@ def test_what_is_worth_telling(told: Told) -> None:
     ]
 
 
-def test_failed_questions_are_told(told: Told) -> None:
-    """Each question without a trustworthy answer is told, at the latest at the next tick or at the end."""
+def test_failed_polls_are_told(told: Told) -> None:
+    """each poll without a trustworthy answer is told, at the latest at the next tick or at the end."""
     viewer = lines(told)
     viewer.observe(failure())
     viewer.tick()
     assert told() == ["warning: job 'x': nobody answers"]
     viewer.observe(failure(failures=2))
     viewer.observe(failure(failures=3))
-    assert told() == ["warning: job 'x': nobody answers; 2 questions in a row"]
+    assert told() == ["warning: job 'x': nobody answers; 2 polls in a row"]
     viewer.end()
-    assert told() == ["warning: job 'x': nobody answers; 3 questions in a row"]
+    assert told() == ["warning: job 'x': nobody answers; 3 polls in a row"]
     viewer.end()
     assert told() == []
 
@@ -210,7 +210,7 @@ def test_how_a_job_stood() -> None:
     assert standing(seen(), now) == "nothing is known yet"
     assert standing(failure(failures=1), now) == "without a trustworthy answer"
     assert standing(failure(failures=3, snapshot=snapshot(), job_state="disabled"), now) == (
-        "without a trustworthy answer, 3 questions in a row; "
+        "without a trustworthy answer, 3 polls in a row; "
         "40 of 52 tasks completed, 2 failed, 8 running, 4 active (counts of 30 s ago); the job is disabled"
     )
     # A clock that was set back.

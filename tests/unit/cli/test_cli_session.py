@@ -15,11 +15,13 @@ from attrs import evolve
 
 from support import ACCESS_KEY, FakeClock
 from taskcounts._steps import Exchange, Pause, Question, Settings
-from taskcounts.cli import session
-from taskcounts.cli.options import Account, WaitOptions
+from taskcounts.cli.options import Account
 from taskcounts.cli.outcome import CommandError
-from taskcounts.cli.session import SessionResult, Together, run_session
-from taskcounts.waiting.plan import Plan
+from taskcounts.cli.session import run_session
+from taskcounts.cli.viewers import SessionResult, Together
+from taskcounts.cli.wait_options import WaitOptions
+from taskcounts.waiting import flow
+from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict
 
 NOW = datetime(2024, 8, 1, 12, 0, tzinfo=UTC)
@@ -97,18 +99,20 @@ class Waits:
     """Stands for the waiting flow: observes once, then does what its job is named for."""
 
     def __init__(self) -> None:
-        self.plans: dict[str, Plan] = {}
+        self.plans: dict[str, WaitPlan] = {}
+        self.questions: dict[str, Question] = {}
         self.started: dict[str, float] = {}
         self.closed: list[str] = []
         self.checks: list[bool] = []
         self.gated: list[bool] = []
 
     def __call__(
-        self, settings: Settings, question: Question, plan: Plan, observer: Observer, *, check: bool
+        self, settings: Settings, question: Question, plan: WaitPlan, observer: Observer, *, check: bool
     ) -> Exchange[Verdict]:
         """Return a flow."""
         job = question.job_id
         self.plans[job], self.started[job] = plan, settings.clock.monotonic()
+        self.questions[job] = question
         self.checks.append(check)
         self.gated.append(settings.gate is not None)
         try:
@@ -127,9 +131,9 @@ class Waits:
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
     """Waits that ask nobody."""
-    flow = Waits()
-    monkeypatch.setattr(session, "wait", flow)
-    return flow
+    flows = Waits()
+    monkeypatch.setattr(flow, "wait", flows)
+    return flows
 
 
 @pytest.fixture
@@ -158,13 +162,13 @@ def test_all_is_told(waits: Waits, handlers: None) -> None:
     assert waits.checks == [False, False]
 
 
-def test_first_questions_are_spread_out(waits: Waits, handlers: None) -> None:
-    """No more than ten questions a second are asked over all jobs, at the beginning and later."""
+def test_first_polls_are_spread_out(waits: Waits, handlers: None) -> None:
+    """There are no more than ten polls a second over all jobs, at the beginning and later."""
     clock = FakeClock()
     jobs = [f"job-{number}" for number in range(50)]
     result = run_session(ACCOUNT, jobs, OPTIONS, Recorder(), clock=clock)
     assert sorted(clock.pauses) == pytest.approx([number / 10 for number in range(50)])
-    assert {plan.least for plan in waits.plans.values()} == {5.0}
+    assert {plan.min_interval for plan in waits.plans.values()} == {5.0}
     assert result.ended_at == clock.now()
 
 
@@ -172,7 +176,7 @@ def test_few_jobs_have_the_usual_interval(waits: Waits, handlers: None) -> None:
     """With up to twenty jobs the adapted interval is what it is for one, and a fixed one always."""
     run_session(ACCOUNT, ["a"], OPTIONS, Recorder(), clock=FakeClock())
     run_session(ACCOUNT, ["b", "c"], OPTIONS, Recorder(), clock=FakeClock())
-    assert {plan.least for plan in waits.plans.values()} == {2.0}
+    assert {plan.min_interval for plan in waits.plans.values()} == {2.0}
     assert {plan.interval for plan in waits.plans.values()} == {None}
 
 
@@ -217,6 +221,7 @@ def test_limits_are_those_of_the_options(waits: Waits, handlers: None) -> None:
     assert (str(plan.goal), plan.stall, plan.interval, plan.max_failures) == ("percent=50", 7.0, 3.0, 4)
     assert (plan.fail_fast, plan.exact_at_end, plan.empty_is_done) == (True, True, True)
     assert (waits.plans["a"].deadline, plan.deadline) == pytest.approx((10.0, 9.9))
+    assert (waits.questions["b"].service_timeout, waits.questions["b"].timeout) == (5, 2.0)
 
 
 def test_little_time_is_not_spent_on_turns(waits: Waits, handlers: None) -> None:
@@ -233,6 +238,20 @@ def test_little_time_is_not_spent_on_turns(waits: Waits, handlers: None) -> None
     clock = Standing()
     run_session(ACCOUNT, jobs, options, Recorder(), clock=clock)
     assert max(clock.pauses) < 0.5
+
+
+def test_a_turn_that_comes_too_late(waits: Waits, handlers: None) -> None:
+    """Where a machine slept for longer than the wait's time, each job has its verdict all the same."""
+
+    class Late(FakeClock):
+        """Time of which more passes than anybody sleeps."""
+
+        def sleep(self, seconds: float) -> None:
+            self.seconds += seconds + 60
+
+    result = run_session(ACCOUNT, ["a", "b"], evolve(OPTIONS, timeout=1.0), Recorder(), clock=Late())
+    assert list(result.verdicts) == ["a", "b"]
+    assert {plan.deadline for plan in waits.plans.values()} == {0.001}
 
 
 @pytest.mark.parametrize("where", ["observe a", "judge a", "tick"])

@@ -21,7 +21,6 @@ from taskcounts import (
     TaskCountsError,
 )
 from taskcounts.cli.outcome import Exit
-from taskcounts.cli.session import SessionResult
 from taskcounts.cli.verdicts import (
     outcome_record,
     outcome_text,
@@ -30,6 +29,7 @@ from taskcounts.cli.verdicts import (
     verdict_code,
     verdict_line,
 )
+from taskcounts.cli.viewers import SessionResult
 from taskcounts.cli.waiting import conclude, write
 from taskcounts.waiting.values import Observation, Outcome, Verdict
 
@@ -80,7 +80,7 @@ def test_a_code_for_each_outcome(outcome: Outcome, code: int) -> None:
     ],
 )
 def test_a_lost_status_has_its_errors_code(error: type[TaskCountsError] | None, code: int) -> None:
-    """A status that is lost has the code of its error; a slow question isn't a wait that is out of time."""
+    """A status that is lost has the code of its error; a slow poll isn't a wait that is out of time."""
     assert verdict_code(verdict("x", Outcome.LOST, error=error and error("x"))) == code
 
 

@@ -91,13 +91,13 @@ def test_a_lost_status(jobs: Emulator, command: Command, fault: dict[str, Any], 
     assert ended.err == ""
 
 
-def test_failed_questions_are_told_and_end_nothing(jobs: Emulator, command: Command) -> None:
-    """A wait goes on after questions without a trustworthy answer, and tells them."""
+def test_failed_polls_are_told_and_end_nothing(jobs: Emulator, command: Command) -> None:
+    """A wait goes on after polls without a trustworthy answer, and tells them."""
     jobs.fault("wrong-shape", variant="negative", times=2)
     ended = command("wait", "done", *FAST)
     assert ended.code == 0
     assert ended.err.startswith("warning: job 'done': the answer can't be trusted: ")
-    assert "2 questions in a row" in ended.err
+    assert "2 polls in a row" in ended.err
 
 
 def test_a_wrong_key(jobs: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,9 +170,12 @@ def test_a_key_from_standard_input_is_read_once(jobs: Emulator, command: Command
 
 def test_no_job_is_no_success(ask: Ask) -> None:
     """Where no job is named by the lines, or a filter takes none, nothing is done."""
-    for arguments in (("-",), ("--all", "--filter", "startswith(id,'none')")):
+    for arguments, says in (
+        (("-",), "standard input names no job"),
+        (("--all", "--filter", "startswith(id,'none')"), "no job matches the filter"),
+    ):
         ended = ask.command("wait", *arguments, stdin="")
-        assert (ended.code, ended.out, ended.err) == (3, "", "error: there is no job to wait for\n")
+        assert (ended.code, ended.out, ended.err) == (3, "", f"error: {says}\n")
 
 
 @pytest.mark.parametrize(
@@ -226,7 +229,7 @@ def test_attempts_are_told_if_asked_for(jobs: Emulator, command: Command) -> Non
 
 
 def test_the_account_is_asked_little(jobs: Emulator, command: Command) -> None:
-    """A job that is done costs a few questions, whatever its size."""
+    """A job that is done costs a few polls, whatever its size."""
     before = len(jobs.journal.entries())
     command("wait", "done")
     assert len(jobs.journal.entries()) - before <= 4

@@ -76,7 +76,7 @@ def test_an_interruption_loses_no_verdict(standing: Emulator, output: str) -> No
 
 
 def test_interrupted_before_anything_is_known(standing: Emulator) -> None:
-    """In the middle of the first question nothing is known, and that is said."""
+    """In the middle of the first poll nothing is known, and that is said."""
     standing.fault("slow", seconds=30)
     process = start("wait", "still", "quiet", "-o", "json")
     wait_until(asked(standing, 1))

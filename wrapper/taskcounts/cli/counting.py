@@ -12,24 +12,27 @@ from typing import Any
 
 import click
 
-from taskcounts import TaskCountsClient, TaskCountsError
 from taskcounts._arguments import check_job_id
-from taskcounts._client import DEFAULT_CONCURRENCY, DEFAULT_DEADLINE, DEFAULT_TIMEOUT
-from taskcounts.cli.jobs import JobSource
+from taskcounts._client import DEFAULT_CONCURRENCY, DEFAULT_DEADLINE
+from taskcounts.cli.jobs import JobSource, job_options
 from taskcounts.cli.options import (
     Account,
+    Duration,
     account_options,
-    job_options,
+    attempt_timeout_option,
     service_timeout_option,
     tell_attempts,
     verbose_option,
 )
-from taskcounts.cli.outcome import Exit, code_and_hint, complain
+from taskcounts.cli.outcome import Exit, code_and_hint, complain, say
 from taskcounts.cli.output import WRITERS, AsTheyCome, InOrder, Result
+from taskcounts.client import TaskCountsClient
+from taskcounts.engines.lanes import LANES
+from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
 
 
-@click.command(short_help="Show the task counts of jobs.")
+@click.command
 @job_options
 @account_options
 @click.option(
@@ -45,29 +48,22 @@ from taskcounts.snapshot import Snapshot
 @click.option("--strict", is_flag=True, help="Treat contradictory numbers as an error, not a warning.")
 @click.option(
     "--concurrency",
-    type=click.IntRange(1, 100),
+    type=click.IntRange(1, LANES),
     metavar="N",
     default=DEFAULT_CONCURRENCY,
     show_default=True,
     help="How many jobs are asked for at once. Those whose tasks are listed come one after another.",
 )
-@service_timeout_option
 @click.option(
     "--timeout",
-    type=float,
-    metavar="SECONDS",
-    default=DEFAULT_TIMEOUT,
+    type=Duration(),
+    metavar="DURATION",
+    default=f"{DEFAULT_DEADLINE:g}s",
     show_default=True,
-    help="How long one attempt may take.",
+    help="Give up on a job after so long, over all attempts and pages: 90 (seconds), 90s, 10m, 2h, 1h30m.",
 )
-@click.option(
-    "--deadline",
-    type=float,
-    metavar="SECONDS",
-    default=DEFAULT_DEADLINE,
-    show_default=True,
-    help="How long a job's attempts and pauses, and the pages of its list, may take together.",
-)
+@attempt_timeout_option
+@service_timeout_option
 @verbose_option
 def get(
     *,
@@ -76,8 +72,12 @@ def get(
     output: str,
     exact: bool,
     verify: bool,
+    concurrency: int,
+    timeout: float,
+    attempt_timeout: float,
+    service_timeout: int | None,
+    strict: bool,
     verbose: bool,
-    **options: Any,
 ) -> Exit:
     """Show how many tasks of each JOB are active, running, completed, succeeded, failed.
 
@@ -86,8 +86,9 @@ def get(
 
     Jobs are arguments, or lines of standard input for -, or --all of the account. One that can't be
     counted is reported on stderr and doesn't keep the others from being counted; the exit code is
-    that of the first failure in the order asked for. A table, a JSON array and the TSV lines of
-    arguments come in that order; ndjson, and TSV lines of other jobs, as the answers do.
+    that of the first failure in the order asked for, or 3 if there is no job at all. A table, a JSON
+    array and the TSV lines of arguments come in that order; ndjson, and TSV lines of other jobs, as
+    the answers do.
 
     \b
     taskcounts get nightly-render reindex
@@ -101,8 +102,7 @@ def get(
     streams = output == "ndjson" or (output == "tsv" and source.open_ended)
     ticker = Ticker(shown=exact or verify or not lines)
     tell_attempts(verbose, before=ticker.clear)
-    concurrency, service_timeout = options.pop("concurrency"), options.pop("service_timeout")
-    with account.client(TaskCountsClient, **options) as client:
+    with account.client(TaskCountsClient, strict=strict, timeout=attempt_timeout, deadline=timeout) as client:
         sink = (AsTheyCome if streams else InOrder)(WRITERS[output]())
         jobs = Numbered(source.ids(client))
         results: Generator[tuple[str, Result], None, None]
@@ -127,9 +127,7 @@ def get(
             ticker.clear()
             # What was counted before an interruption isn't lost.
             sink.end()
-    if not jobs.count:
-        complain("there is no such job" if source.everything else "no job was named", word="note")
-    return code
+    return code if jobs.count else source.tell_none()
 
 
 def one_by_one(
@@ -232,11 +230,11 @@ class Ticker:
         """Show a text with numbers, some ten times a second at the most."""
         if self._shown and time.monotonic() >= self._next:
             line = text.format(*numbers)
-            click.echo(f"\r{line.ljust(self._width)}", err=True, nl=False)
+            say(f"\r{line.ljust(self._width)}", end=False)
             self._width, self._next = len(line), time.monotonic() + 0.1
 
     def clear(self) -> None:
         """Take the line away."""
         if self._width:
-            click.echo(f"\r{' ' * self._width}\r", err=True, nl=False)
+            say(f"\r{' ' * self._width}\r", end=False)
             self._width = 0

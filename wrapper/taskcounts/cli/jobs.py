@@ -7,17 +7,15 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import click
 from attrs import frozen
 
-from taskcounts import TaskCountsClient
 from taskcounts._arguments import check_job_id
-from taskcounts.cli.outcome import CommandError, complain
-
-if TYPE_CHECKING:
-    from taskcounts.cli.options import Account
+from taskcounts.cli.options import Account, Command, bundled
+from taskcounts.cli.outcome import CommandError, Exit, complain
+from taskcounts.client import TaskCountsClient
 
 STDIN = "-"
 
@@ -64,6 +62,20 @@ class JobSource:
             if job != STDIN:
                 checked(job)
 
+    def tell_none(self) -> Exit:
+        """Tell that there are no jobs, and return the exit code of that.
+
+        Nothing was asked, so nothing is answered, and still less is done: a script that goes on after a
+        success mustn't take it for one.
+        """
+        if not self.everything:
+            complain("standard input names no job")
+        elif self.filter is None:
+            complain("the account has no jobs")
+        else:
+            complain("no job matches the filter")
+        return Exit.NOT_FOUND
+
     def ids(self, client: TaskCountsClient | None) -> Iterator[str | None]:
         """Yield the job ids as they become known; those from standard input may be anything.
 
@@ -86,6 +98,38 @@ class JobSource:
                 yield from read_ids(sys.stdin)
             else:
                 yield job
+
+
+def job_options(command: Command) -> Command:
+    """Add the argument and options that name jobs; the command gets ``source``."""
+    options = [
+        click.argument("jobs", metavar="[JOB|-]...", nargs=-1),
+        click.option("--all", "everything", is_flag=True, help="Take all jobs of the account."),
+        click.option(
+            "--filter",
+            "filter_",
+            metavar="TEXT",
+            callback=_filter,
+            help="With --all: only those that the service's filter takes, "
+            "such as \"state eq 'active'\" or \"startswith(id,'nightly')\".",
+        ),
+    ]
+
+    def make(jobs: tuple[str, ...], everything: bool, filter_: str | None) -> JobSource:
+        return JobSource(named=jobs, everything=everything, filter=filter_)
+
+    return bundled(command, options, "source", make)
+
+
+def _filter(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return a filter that can be asked for; an empty one would take all jobs."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("the filter is empty", param=parameter)
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("the filter is no text in UTF-8", param=parameter) from None
+    return value
 
 
 def checked(job: str) -> str:

@@ -20,15 +20,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 import click
-import httpx
 
 from taskcounts.cli.outcome import complain, say
-from taskcounts.cli.watch.records import write
+from taskcounts.cli.records import write
 from taskcounts.errors import one_line
 from taskcounts.waiting.values import Observation, Verdict
+
+if TYPE_CHECKING:
+    import httpx
 
 # Seconds that a command may take, and an answer to a request.
 COMMAND_LIMIT = 60.0
@@ -78,6 +80,8 @@ def parse_target(text: str) -> Target:
     if scheme is not None:
         if scheme[1].lower() not in ("http", "https"):
             raise ValueError("a URL must begin with http:// or https://")
+        import httpx  # noqa: PLC0415 - takes longer to load than all the rest.
+
         try:
             url = httpx.URL(text.strip())
         except (httpx.InvalidURL, ValueError):
@@ -181,6 +185,8 @@ class Url:
 
     def tell(self, verdict: Verdict) -> str | None:
         """Post the verdict."""
+        import httpx  # noqa: PLC0415 - see `parse_target`.
+
         try:
             # Of the answer only its status counts: a body without an end keeps nobody waiting.
             with httpx.stream(

@@ -1,7 +1,7 @@
 """Options that several commands share, and the values that they amount to.
 
-Each decorator hands its command one value: ``account`` (whom to ask), ``source`` (for which jobs) or
-``wait`` (what to wait for). None of them does any I/O before the command asks for it.
+`account_options` hands its command one value, ``account``: whom to ask, and over what. Nothing here does any
+I/O before the command asks for it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from attrs import field, frozen
 
-from taskcounts import SharedKey, TokenCredential
 from taskcounts._arguments import check_service_timeout
-from taskcounts._client import DEFAULT_MAX_FAILURES, DEFAULT_TIMEOUT
-from taskcounts.cli.jobs import JobSource
+from taskcounts._client import DEFAULT_TIMEOUT
 from taskcounts.cli.outcome import CommandError
+from taskcounts.credentials import SharedKey
+from taskcounts.engines import ENGINES
+
+if TYPE_CHECKING:
+    from taskcounts.credentials import TokenCredential
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 AnyClient = TypeVar("AnyClient")
@@ -77,6 +80,7 @@ class Account:
     key_file: Path | None
     auth: str
     allow_token_over_http: bool
+    engine: str = "auto"
     # Standard input can be read once, and an identity keeps its tokens.
     _found: list[SharedKey | TokenCredential] = field(factory=list, init=False, eq=False, repr=False)
 
@@ -93,11 +97,17 @@ class Account:
             if not self._found:
                 self._found.append(entra_credential() if self.auth == "entra" else self._shared_key())
             return kind(
-                self.endpoint, self._found[0], allow_token_over_http=self.allow_token_over_http, **options
+                self.endpoint,
+                self._found[0],
+                allow_token_over_http=self.allow_token_over_http,
+                engine=self.engine,
+                **options,
             )
         except ValueError as error:
             text = str(error).replace("allow_token_over_http=True", "--allow-token-over-http")
-            raise CommandError(text) from None
+            # Of an engine that isn't there.
+            text, cut, extra = text.partition("; install ")
+            raise CommandError(text, f"install {extra}" if cut else None) from None
 
     def _shared_key(self) -> SharedKey:
         key = read_key(self.key_file) if self.key_file else self.key
@@ -108,34 +118,6 @@ class Account:
                 "no access key is given", "set AZURE_BATCH_ACCESS_KEY, pass --key-file, or use --auth entra"
             )
         return SharedKey(self.account, key)
-
-
-@frozen(kw_only=True)
-class WaitOptions:
-    """What to wait for, and within which limits; times in seconds."""
-
-    until: str
-    timeout: float
-    stall: float
-    interval: float | None
-    max_failures: int
-    fail_fast: bool
-    exact_at_end: bool
-    empty_is_done: bool
-    service_timeout: int | None
-    attempt_timeout: float
-
-    def limits(self) -> dict[str, Any]:
-        """Return them as the keyword arguments of ``wait_for_job`` that limit the wait as a whole."""
-        return {
-            "deadline": self.timeout,
-            "stall": self.stall,
-            "interval": self.interval,
-            "max_failures": self.max_failures,
-            "fail_fast": self.fail_fast,
-            "exact_at_end": self.exact_at_end,
-            "empty_is_done": self.empty_is_done,
-        }
 
 
 def account_options(command: Command) -> Command:
@@ -175,108 +157,19 @@ def account_options(command: Command) -> Command:
             is_flag=True,
             help="With --auth entra, take an emulator on this machine without TLS.",
         ),
+        click.option(
+            "--engine",
+            type=click.Choice(ENGINES),
+            default="auto",
+            show_default=True,
+            help="What to send requests over; auto takes pycurl, the extra fast, where it is installed.",
+        ),
     ]
 
     def make(account_name: str | None, **given: Any) -> Account:
         return Account(account=account_name, **given)
 
-    return _bundled(command, options, "account", make)
-
-
-def job_options(command: Command) -> Command:
-    """Add the argument and options that name jobs; the command gets ``source``."""
-    options = [
-        click.argument("jobs", metavar="[JOB|-]...", nargs=-1),
-        click.option("--all", "everything", is_flag=True, help="Take all jobs of the account."),
-        click.option(
-            "--filter",
-            "filter_",
-            metavar="TEXT",
-            callback=_filter,
-            help="With --all: only those that the service's filter takes, "
-            "such as \"state eq 'active'\" or \"startswith(id,'nightly')\".",
-        ),
-    ]
-
-    def make(jobs: tuple[str, ...], everything: bool, filter_: str | None) -> JobSource:
-        return JobSource(named=jobs, everything=everything, filter=filter_)
-
-    return _bundled(command, options, "source", make)
-
-
-def wait_options(command: Command) -> Command:
-    """Add the options that say what to wait for; the command gets ``wait``."""
-    options = [
-        click.option(
-            "--for",
-            "until",
-            metavar="GOAL",
-            default="done",
-            show_default=True,
-            callback=_goal,
-            help="What to wait for: done, all-succeeded, any-failed, no-active, percent=N, count>=N "
-            "(completed tasks), or another counter: active, running, completed, succeeded, failed, total.",
-        ),
-        click.option(
-            "--timeout",
-            type=Duration(),
-            metavar="DURATION",
-            help="Give up after so long: 90 (seconds), 90s, 10m, 2h, 1h30m. Without it, never.",
-        ),
-        click.option(
-            "--stall", type=Duration(), metavar="DURATION", help="Give up when nothing changes for so long."
-        ),
-        click.option(
-            "--interval",
-            type=Duration("auto"),
-            metavar="auto|DURATION",
-            default="auto",
-            show_default=True,
-            help="From one question to the next; auto asks more seldom while nothing changes.",
-        ),
-        click.option(
-            "--max-failures",
-            type=click.IntRange(1),
-            metavar="N",
-            default=DEFAULT_MAX_FAILURES,
-            show_default=True,
-            help="Give up after so many questions in a row without a trustworthy answer.",
-        ),
-        click.option("--fail-fast", is_flag=True, help="End as soon as a task has failed."),
-        click.option(
-            "--exact-at-end", is_flag=True, help="List all tasks before a verdict, and let that decide."
-        ),
-        click.option("--empty-is-done", is_flag=True, help="Take a job without tasks for done."),
-        click.option(
-            "--attempt-timeout",
-            type=Duration(),
-            metavar="DURATION",
-            default=DEFAULT_TIMEOUT,
-            show_default=True,
-            help="How long one attempt at a request may take.",
-        ),
-        service_timeout_option,
-    ]
-
-    def make(*, timeout: float | None, stall: float | None, **given: Any) -> WaitOptions:
-        return WaitOptions(
-            timeout=math.inf if timeout is None else timeout,
-            stall=math.inf if stall is None else stall,
-            **given,
-        )
-
-    return _bundled(command, options, "wait", make)
-
-
-def _filter(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Return a filter that can be asked for; an empty one would take all jobs."""
-    if value is not None and not value.strip():
-        raise click.BadParameter("the filter is empty", param=parameter)
-    try:
-        (value or "").encode()
-    except UnicodeEncodeError:
-        raise click.BadParameter("the filter is no text in UTF-8", param=parameter) from None
-    return value
+    return bundled(command, options, "account", make)
 
 
 def _service_timeout(_: click.Context, __: click.Parameter, value: int | None) -> int | None:
@@ -294,38 +187,33 @@ service_timeout_option = click.option(
     help="How long the service may work on a request, 1 to 30.",
 )
 
+attempt_timeout_option = click.option(
+    "--attempt-timeout",
+    type=Duration(),
+    metavar="DURATION",
+    default=f"{DEFAULT_TIMEOUT:g}s",
+    show_default=True,
+    help="How long one attempt at a request may take.",
+)
+
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Report every attempt on stderr.")
 
 
-def _goal(_: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Return what to wait for, once it is known that it can be waited for."""
-    from taskcounts.waiting.goals import COUNTERS, parse_goal  # noqa: PLC0415 - `get` never waits.
-
-    try:
-        parse_goal(value)
-    except ValueError as error:
-        # What a shell leaves of count>=9, having written to a file called =9.
-        bare = value.strip().lower() in ("count", *COUNTERS)
-        quoting = f"; quote it for the shell: '{value.strip()}>=N'" if bare else ""
-        raise click.BadParameter(f"{error}{quoting}", param=parameter) from None
-    return value
-
-
-def _bundled(
+def bundled(
     command: Command, options: Sequence[Callable[[Any], Any]], name: str, make: Callable[..., Any]
 ) -> Command:
     """Add options to a command, which gets them as one value."""
 
     @functools.wraps(command)
-    def bundled(**given: Any) -> Any:
+    def whole(**given: Any) -> Any:
         mine = {option: given.pop(option) for option in names}
         return command(**{name: make(**mine)}, **given)
 
-    before = len(getattr(bundled, "__click_params__", ()))
+    before = len(getattr(whole, "__click_params__", ()))
     for option in reversed(options):
-        bundled = option(bundled)
-    names = [parameter.name for parameter in bundled.__click_params__[before:]]  # type: ignore[attr-defined]
-    return bundled  # type: ignore[return-value]
+        whole = option(whole)
+    names = [parameter.name for parameter in whole.__click_params__[before:]]  # type: ignore[attr-defined]
+    return whole  # type: ignore[return-value]
 
 
 def read_key(path: Path) -> str:

@@ -42,7 +42,7 @@ _CODES: tuple[tuple[type[TaskCountsError], Exit, str | None], ...] = (
     (
         JobNotFound,
         Exit.NOT_FOUND,
-        "the id may be another account's; 'az batch job list' shows this one's jobs",
+        "the id may be another account's; 'taskcounts get --all' shows this one's jobs",
     ),
     (
         AuthenticationFailed,
@@ -50,7 +50,7 @@ _CODES: tuple[tuple[type[TaskCountsError], Exit, str | None], ...] = (
         "account, key and endpoint must belong together, and this machine's clock must be right",
     ),
     (CredentialFailed, Exit.AUTHENTICATION, "sign in with 'az login', or run where a managed identity is"),
-    (DeadlineExceeded, Exit.TIMED_OUT, "--deadline gives it more time"),
+    (DeadlineExceeded, Exit.TIMED_OUT, "--timeout gives it more time"),
     (
         ContractViolation,
         Exit.CONTRACT,
@@ -59,7 +59,7 @@ _CODES: tuple[tuple[type[TaskCountsError], Exit, str | None], ...] = (
     (
         ServiceUnreachable,
         Exit.SERVICE,
-        "is the endpoint right, and is something listening there? --timeout limits each attempt",
+        "is the endpoint right, and is something listening there? --attempt-timeout limits each attempt",
     ),
     (TaskCountsError, Exit.SERVICE, None),
 )
@@ -101,11 +101,17 @@ def complain(text: str, hint: str | None = None, word: str = "error") -> None:
     """Write one line, and a second one with a hint, to stderr."""
     say(f"{click.style(word + ':', bold=True)} {one_line(text, 2000)}")
     if hint:
-        say(f"{click.style('hint:', bold=True)} {one_line(hint, 2000)}")
+        advise(hint)
 
 
-def say(line: str) -> None:
-    """Write a line to stderr."""
-    # Talk that can't be written must not cost data that can.
-    with contextlib.suppress(OSError):
-        click.echo(line, err=True)
+def advise(hint: str) -> None:
+    """Write one line with a hint to stderr."""
+    say(f"{click.style('hint:', bold=True)} {one_line(hint, 2000)}")
+
+
+def say(line: str, *, end: bool = True) -> None:
+    """Write a line to stderr, or one that isn't at its end."""
+    # Talk that can't be written must not cost data that can. A ValueError says that stderr is closed, as it
+    # may be for a thread that outlives what it talks about.
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(line, err=True, nl=end)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import click
 
-from taskcounts.errors import ServiceError, TaskCountsError, one_line
+from taskcounts.cli import words
+from taskcounts.errors import TaskCountsError, one_line
 from taskcounts.snapshot import Snapshot
 
 COUNTERS = ("active", "running", "completed", "succeeded", "failed")
@@ -24,6 +25,20 @@ TSV_COLUMNS = (
     "error",
 )
 
+# What errors carry, each only where an error has it.
+FACTS = {
+    "job_id": "jobId",
+    "attempts": "attempts",
+    "client_request_id": "clientRequestId",
+    "status": "status",
+    "code": "code",
+    "message": "message",
+    "details": "details",
+    "request_id": "requestId",
+    "retry_after": "retryAfter",
+    "path": "path",
+    "answer": "answer",
+}
 
 # What a question about a job comes to; a ValueError is of what is no job id.
 Result = Snapshot | TaskCountsError | ValueError
@@ -49,19 +64,8 @@ def record(result: Result, job_id: str = "") -> dict[str, Any]:
         job_id: The job, as it was asked for; a result that knows its job needs none.
     """
     if not isinstance(result, Snapshot):
-        error: dict[str, Any] = {"type": type(result).__name__, "text": str(result)}
-        if isinstance(result, TaskCountsError):
-            job_id = result.job_id or job_id
-            error |= {"attempts": result.attempts, "clientRequestId": result.client_request_id}
-        if isinstance(result, ServiceError):
-            error |= {
-                "status": result.status,
-                "code": result.code,
-                "message": result.message,
-                "requestId": result.request_id,
-                "retryAfter": result.retry_after,
-            }
-        return {"jobId": job_id, "error": error}
+        error = error_record(result)
+        return {"jobId": error.pop("jobId", "") or job_id, "error": error}
     return {
         "jobId": result.job_id,
         "taskCounts": {counter: getattr(result.task_counts, counter) for counter in COUNTERS},
@@ -80,6 +84,16 @@ def record(result: Result, job_id: str = "") -> dict[str, Any]:
         "exact": result.exact,
         "beganAt": None if result.began_at is None else result.began_at.isoformat(),
         "listed": None if result.listed is None else record(result.listed),
+    }
+
+
+def error_record(error: TaskCountsError | ValueError) -> dict[str, Any]:
+    """Return the JSON object of an error: its type, its text, and the facts that it carries."""
+    facts = dict(vars(error))
+    if "details" in facts:
+        facts["details"] = [list(pair) for pair in facts["details"]]
+    return {"type": type(error).__name__, "text": str(error)} | {
+        name: facts[attribute] for attribute, name in FACTS.items() if attribute in facts
     }
 
 
@@ -198,15 +212,13 @@ class AsTheyCome:
 def _rows(snapshot: Snapshot) -> list[list[str]]:
     """Return the cells of the line of tasks, and those of the line of slots."""
     listed, mark = ", listed" if snapshot.exact else "", " !" if snapshot.inconsistencies else ""
-    # Cut and not rounded: 100.0 % only if every task is completed.
-    percent = "-" if snapshot.percent is None else f"{math.floor(snapshot.percent * 10) / 10:.1f} %"
     rows = []
     for name, counts, done in (
-        (f"tasks{listed}{mark}", snapshot.task_counts, [percent]),
-        (f"slots{listed}", snapshot.task_slot_counts, []),
+        (f"tasks{listed}{mark}", snapshot.task_counts, words.percent(snapshot)),
+        (f"slots{listed}", snapshot.task_slot_counts, ""),
     ):
         numbers = [getattr(counts, counter) for counter in COUNTERS]
-        rows.append([name, *(f"{number:,}" for number in (*numbers, sum(numbers[:3]))), *done])
+        rows.append([name, *map(words.count, (*numbers, sum(numbers[:3]))), done])
     return rows
 
 
@@ -225,26 +237,26 @@ class TableWriter:
         """Write the table, unless it would be empty."""
         if not self._snapshots:
             return
-        from rich.console import Console  # noqa: PLC0415 - rich takes longer to load than a call takes.
-        from rich.table import Table  # noqa: PLC0415
+        # Rich would take longer to load than a call takes; and it folds ids and cuts numbers to the window's
+        # width, but a folded id is no id, and a cut number is a wrong one.
+        heading, *lines = _table(self._snapshots)
+        click.echo("\n".join([click.style(heading, bold=True), *lines]))
 
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column("job", no_wrap=True)
-        table.add_column("", no_wrap=True)
-        for heading in (*COUNTERS, "total", "done"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for snapshot in self._snapshots:
-            rows = _rows(snapshot)
-            if snapshot.listed is not None:
-                rows += _rows(snapshot.listed)
-            for job, row in zip((snapshot.job_id, "", "", ""), rows, strict=False):
-                table.add_row(job, *row)
-        console = Console()
-        # A folded id is no id, and a cut number is a wrong one: better that the window wraps the line.
-        console.width = max(
-            console.width, console.measure(table, options=console.options.update(width=10**6)).maximum
-        )
-        console.print(table)
+
+def _table(snapshots: Sequence[Snapshot]) -> list[str]:
+    """Return the lines of a table: job and kind stand on the left of their columns, numbers on the right."""
+    rows = [["job", "", *COUNTERS, "total", "done"]]
+    for snapshot in snapshots:
+        lines = _rows(snapshot) + ([] if snapshot.listed is None else _rows(snapshot.listed))
+        rows += [[job, *line] for job, line in zip((snapshot.job_id, "", "", ""), lines, strict=False)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    aligned = [str.ljust, str.ljust, *[str.rjust] * (len(widths) - 2)]
+    return [
+        "  ".join(
+            align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
 
 
 WRITERS: dict[str, Callable[[], Writer]] = {

@@ -9,7 +9,7 @@ from datetime import datetime
 from taskcounts._clock import SYSTEM_CLOCK
 from taskcounts._steps import Clock
 from taskcounts.cli.outcome import complain, say
-from taskcounts.cli.watch.words import age, span
+from taskcounts.cli.words import age, span
 from taskcounts.errors import one_line
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.values import Kind, Observation, Verdict
@@ -21,7 +21,7 @@ HEARTBEAT = 60.0
 class Lines:
     """A viewer that writes lines to stderr.
 
-    A line comes at each change of a job's counts, and for each note and each question without a trustworthy
+    A line comes at each change of a job's counts, and for each note and each poll without a trustworthy
     answer; after HEARTBEAT seconds without any, one that the wait goes on. Times are in UTC.
     """
 
@@ -87,11 +87,11 @@ class Lines:
             self._complain(job)
 
     def _complain(self, job: str) -> None:
-        """Tell of a question without a trustworthy answer, if that hasn't been told."""
+        """Tell of a poll without a trustworthy answer, if that hasn't been told."""
         failed = self._failed.pop(job, None)
         if failed is not None and not self._quiet:
             self._said = self._clock.monotonic()
-            more = f"; {failed.failures} questions in a row" if failed.failures > 1 else ""
+            more = f"; {failed.failures} polls in a row" if failed.failures > 1 else ""
             complain(f"{failed.error}{more}", word="warning")
 
     def _standing(self) -> str:
@@ -146,7 +146,7 @@ def standing(last: Observation | None, now: datetime) -> str:
         return "nothing is known yet"
     parts = []
     if last.failures:
-        more = "" if last.failures == 1 else f", {last.failures} questions in a row"
+        more = "" if last.failures == 1 else f", {last.failures} polls in a row"
         parts.append(f"without a trustworthy answer{more}")
     if last.snapshot is not None:
         parts.append(f"{progress(last)} (counts of {age(last.snapshot.observed_at, now)})")

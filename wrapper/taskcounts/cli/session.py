@@ -10,103 +10,23 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-from attrs import frozen
-
-from taskcounts import AsyncTaskCountsClient
-from taskcounts._client import DEFAULT_CONCURRENCY, AnyClock
+from taskcounts._client import DEFAULT_CONCURRENCY, DEFAULT_MIN_INTERVAL, AnyClock
 from taskcounts._clock import SYSTEM_CLOCK
-from taskcounts._transport import LEAST, run_async
-from taskcounts.cli.options import Account, WaitOptions
-from taskcounts.waiting.flow import wait
-from taskcounts.waiting.pace import LEAST as SHORTEST_INTERVAL
+from taskcounts.cli.options import Account
+from taskcounts.cli.viewers import TICK, SessionResult, Viewer
+from taskcounts.cli.wait_options import WaitOptions
+from taskcounts.client import AsyncTaskCountsClient
 from taskcounts.waiting.values import Observation, Verdict
 
 # Over all jobs together. No rate is published, and others ask the same account.
-QUESTIONS_PER_SECOND = 10
+POLLS_PER_SECOND = 10
 
-# Seconds from one tick of the viewer to the next.
-TICK = 0.25
-
-
-class Viewer(Protocol):
-    """Shows what a session tells."""
-
-    def begin(self, jobs: Sequence[str]) -> None:
-        """Take the jobs, in the order in which they were named, before anything is asked."""
-        ...
-
-    def observe(self, observation: Observation) -> None:
-        """Take what came of a question."""
-        ...
-
-    def judge(self, verdict: Verdict) -> None:
-        """Take the verdict on a job, after which nothing more comes of that job."""
-        ...
-
-    def tick(self) -> None:
-        """Note that time has passed: called every TICK seconds, for the age of the data and for redrawing."""
-        ...
-
-    def end(self) -> None:
-        """Leave things whole: always called last, also after an interruption or an error."""
-        ...
-
-
-class Together:
-    """Several viewers as one: each is told everything, in this order."""
-
-    def __init__(self, *viewers: Viewer) -> None:
-        self._viewers = viewers
-
-    def begin(self, jobs: Sequence[str]) -> None:
-        """Begin them all."""
-        for viewer in self._viewers:
-            viewer.begin(jobs)
-
-    def observe(self, observation: Observation) -> None:
-        """Hand on what came of a question."""
-        for viewer in self._viewers:
-            viewer.observe(observation)
-
-    def judge(self, verdict: Verdict) -> None:
-        """Hand a verdict on."""
-        for viewer in self._viewers:
-            viewer.judge(verdict)
-
-    def tick(self) -> None:
-        """Hand on that time has passed."""
-        for viewer in self._viewers:
-            viewer.tick()
-
-    def end(self) -> None:
-        """End them all, also where one of them can't."""
-        with contextlib.ExitStack() as stack:
-            for viewer in reversed(self._viewers):
-                stack.callback(viewer.end)
-
-
-@frozen(kw_only=True)
-class SessionResult:
-    """What came of a session.
-
-    Attributes:
-        jobs: All jobs, in the order in which they were named.
-        verdicts: The verdicts by job; those that an interruption came before are missing.
-        last: The last observation by job, for what was last known; missing where there was none.
-        interrupted: The signal that ended the session before all verdicts were there, None if none did.
-        ended_at: When it ended, in UTC, by this machine's clock.
-    """
-
-    jobs: tuple[str, ...]
-    verdicts: Mapping[str, Verdict]
-    last: Mapping[str, Observation]
-    interrupted: int | None
-    ended_at: datetime
+# Seconds that a wait has at the least, however long its turn took to come: it has to be above 0.
+_SHORTEST_WAIT = 0.001
 
 
 def run_session(
@@ -119,8 +39,8 @@ def run_session(
 ) -> SessionResult:
     """Wait for jobs until each has its verdict, or until SIGINT or SIGTERM comes; return what came of it.
 
-    The first questions are spread out, and with many jobs the adapted interval gets longer, so that no more
-    than QUESTIONS_PER_SECOND are asked over all. A fixed interval stays as it is asked for.
+    The first polls are spread out, and with many jobs the adapted interval gets longer, so that there are no
+    more than POLLS_PER_SECOND over all. A fixed interval stays as it is asked for.
 
     Args:
         account: Whom to ask, from `account_options`.
@@ -195,16 +115,18 @@ class _Session:
         options = self._options
         # Where there is little time, no job may spend it on waiting for its turn.
         await self._clock.sleep_async(
-            number * min(1 / QUESTIONS_PER_SECOND, options.timeout / 2 / len(self.jobs))
+            number * min(1 / POLLS_PER_SECOND, options.timeout / 2 / len(self.jobs))
         )
         left = options.timeout - (self._clock.monotonic() - self._began)
-        limits = options.limits() | {
-            "deadline": max(left, LEAST),
-            "least": max(SHORTEST_INTERVAL, len(self.jobs) / QUESTIONS_PER_SECOND),
-        }
-        question, plan = self._client._waiting(job, options.until, options.service_timeout, None, **limits)
-        flow = wait(self._client._settings, question, plan, self._observe, check=False)
-        verdict = await run_async(flow, self._client._engine, self._clock)
+        verdict = await self._client.wait_for_job(
+            job,
+            options.until,
+            **options.limits() | {"deadline": max(left, _SHORTEST_WAIT)},
+            min_interval=max(DEFAULT_MIN_INTERVAL, len(self.jobs) / POLLS_PER_SECOND),
+            check=False,
+            observer=self._observe,
+            service_timeout=options.service_timeout,
+        )
         self.verdicts[job] = verdict
         self._viewer.judge(verdict)
 

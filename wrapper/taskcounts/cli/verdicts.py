@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
-from taskcounts.cli.outcome import Exit, code_and_hint, complain, say
+from taskcounts.cli.outcome import Exit, advise, code_and_hint, complain
 from taskcounts.cli.output import dumps
 from taskcounts.cli.progress import standing
-from taskcounts.cli.session import SessionResult
-from taskcounts.cli.watch.records import record
-from taskcounts.cli.watch.words import outcome
+from taskcounts.cli.records import record
+from taskcounts.cli.viewers import SessionResult
+from taskcounts.cli.words import outcome, some
 from taskcounts.errors import AuthenticationFailed, CredentialFailed, JobNotFound, one_line
 from taskcounts.waiting.values import Outcome, Verdict
 
@@ -29,7 +27,7 @@ def verdict_code(verdict: Verdict) -> Exit:
     """Return the exit code of a verdict."""
     if verdict.outcome is not Outcome.LOST:
         return _CODES[verdict.outcome]
-    # A question that took too long is no wait that took too long.
+    # A poll that took too long is no wait that took too long.
     code = Exit.SERVICE if verdict.error is None else code_and_hint(verdict.error)[0]
     return code if code in (Exit.AUTHENTICATION, Exit.CONTRACT) else Exit.SERVICE
 
@@ -57,7 +55,7 @@ def verdict_line(result: SessionResult) -> str:
         else:
             others.setdefault("interrupted" if verdict is None else outcome(verdict), []).append(job)
     parts = [f"{met:,} {goal if goal == 'done' else f'met {goal}'.rstrip()}"]
-    parts += [f"{len(jobs):,} {name} ({_named(jobs)})" for name, jobs in others.items()]
+    parts += [f"{len(jobs):,} {name} ({some(jobs, 3)})" for name, jobs in others.items()]
     return one_line(f"{len(result.jobs):,} jobs: {', '.join(parts)}", 2000)
 
 
@@ -117,11 +115,5 @@ def tell_hints(result: SessionResult) -> None:
         for error in errors
         if isinstance(error, AuthenticationFailed | CredentialFailed | JobNotFound)
     )
-    for hint in dict.fromkeys(hints):
-        say(f"{click.style('hint:', bold=True)} {hint}")
-
-
-def _named(jobs: list[str]) -> str:
-    """Return the first few of some jobs."""
-    more = f" and {len(jobs) - 3:,} more" if len(jobs) > 3 else ""
-    return ", ".join(map(one_line, jobs[:3])) + more
+    for hint in dict.fromkeys(filter(None, hints)):
+        advise(hint)

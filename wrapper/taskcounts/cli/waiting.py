@@ -7,21 +7,14 @@ from collections.abc import Sequence
 
 import click
 
-from taskcounts.cli.jobs import JobSource, all_jobs
+from taskcounts.cli.jobs import JobSource, all_jobs, job_options
 from taskcounts.cli.notify import Notifier, Target, notify_option
-from taskcounts.cli.options import (
-    Account,
-    WaitOptions,
-    account_options,
-    job_options,
-    tell_attempts,
-    verbose_option,
-    wait_options,
-)
-from taskcounts.cli.outcome import Exit, complain, say
+from taskcounts.cli.options import Account, account_options, tell_attempts, verbose_option
+from taskcounts.cli.outcome import Exit, say
 from taskcounts.cli.output import dumps
 from taskcounts.cli.progress import Lines
-from taskcounts.cli.session import SessionResult, Together, run_session
+from taskcounts.cli.records import record
+from taskcounts.cli.session import run_session
 from taskcounts.cli.verdicts import (
     outcome_record,
     session_code,
@@ -30,11 +23,12 @@ from taskcounts.cli.verdicts import (
     writable,
     written,
 )
-from taskcounts.cli.watch.records import record
+from taskcounts.cli.viewers import SessionResult, Together
+from taskcounts.cli.wait_options import WaitOptions, wait_options
 from taskcounts.waiting.values import Verdict
 
 
-@click.command(short_help="Wait until jobs are done, and say how they ended.")
+@click.command
 @job_options
 @wait_options
 @click.option(
@@ -67,8 +61,8 @@ def wait(
     The verdict is one line on stdout; for several jobs it sums them up, and each job's own is told on
     stderr as it comes. Progress goes to stderr: a line at each change, and one a minute without any.
 
-    Exit codes: 0 it is so, 1 tasks failed or it can't become so any more, 3 the job is gone,
-    4, 5, 6 its status was lost by an error of that kind, 124 out of time, 125 stalled,
+    Exit codes: 0 it is so, 1 tasks failed or it can't become so any more, 3 the job is gone or there
+    is none, 4, 5, 6 its status was lost by an error of that kind, 124 out of time, 125 stalled,
     130 interrupted. Of several jobs the first that isn't 0 decides, in the order named.
 
     \b
@@ -78,8 +72,7 @@ def wait(
     """
     jobs = all_jobs(source, account)
     if not jobs:
-        complain("there is no job to wait for")
-        return Exit.NOT_FOUND
+        return source.tell_none()
     if verbose:
         tell_attempts(verbose)
     lines = _NdjsonLines(quiet=quiet) if output == "ndjson" else Lines(quiet=quiet)

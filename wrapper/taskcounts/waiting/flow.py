@@ -16,7 +16,7 @@ from taskcounts.errors import DeadlineExceeded, ServiceError, TaskCountsError, W
 from taskcounts.retry import RETRYABLE_STATUSES
 from taskcounts.waiting.looks import FILTERS, SELECT, Task, found_task
 from taskcounts.waiting.machine import begin, hear, wake
-from taskcounts.waiting.plan import Plan
+from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.rules import outcome_of
 from taskcounts.waiting.state import (
     AskCounts,
@@ -50,15 +50,15 @@ _KINDS = {
 
 
 def wait(
-    settings: Settings, question: Question, plan: Plan, observer: Observer | None, *, check: bool
+    settings: Settings, question: Question, plan: WaitPlan, observer: Observer | None, *, check: bool
 ) -> Exchange[Verdict]:
     """Ask until there is a verdict; return it, or raise WaitFailed if it is to be checked.
 
     Args:
         settings: Whom to ask, and how.
-        question: The job, and the limits of each single question.
+        question: The job, and the limits of each single poll.
         plan: What to wait for, and its limits.
-        observer: Called after each question. What it raises ends the wait.
+        observer: Called after each poll. What it raises ends the wait.
         check: Whether a verdict other than met is raised.
 
     Raises:
@@ -67,8 +67,8 @@ def wait(
     clock = settings.clock
     began_at, asked = clock.now(), question
     move = begin(plan, clock.monotonic())
-    while not isinstance(move.step, End):
-        state, step = move.state, move.step
+    while not isinstance(move.next, End):
+        state, step = move.state, move.next
         if isinstance(step, Rest):
             pause = step.until - clock.monotonic()
             if pause > 0:
@@ -81,7 +81,7 @@ def wait(
         move = hear(state, event, clock.monotonic())
         if observer is not None:
             observer(_observation(state, move, step, event, clock, job_id=asked.job_id))
-    verdict = _verdict(asked.job_id, move.state, move.step, began_at, clock)
+    verdict = _verdict(asked.job_id, move.state, move.next, began_at, clock)
     if check and not verdict:
         raise _failure(verdict, asked) from verdict.error
     return verdict
@@ -176,7 +176,7 @@ _JOB = _job_state()
 def _observation(
     before: State, move: Move, step: Asking, event: Event, clock: Clock, *, job_id: str
 ) -> Observation:
-    """Return what an observer is told of a question."""
+    """Return what an observer is told of a poll."""
     state, now = move.state, clock.monotonic()
     error = event.error if isinstance(event, Failed) else None
     old, new = before.snapshot, state.snapshot
@@ -197,7 +197,7 @@ def _observation(
         note=one_line("; ".join(move.notes), 1000) if move.notes else None,
         rate=state.rate.value if state.rate else None,
         left=state.left,
-        pause=max(0.0, move.step.until - now) if isinstance(move.step, Rest) else 0.0,
+        pause=max(0.0, move.next.until - now) if isinstance(move.next, Rest) else 0.0,
     )
 
 

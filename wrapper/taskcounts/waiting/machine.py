@@ -23,7 +23,7 @@ from taskcounts.retry import LONGEST
 from taskcounts.waiting import rules
 from taskcounts.waiting.notes import about_counts, about_exact, about_finding, about_job
 from taskcounts.waiting.pace import interval_seconds, observe_rate
-from taskcounts.waiting.plan import Plan
+from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.state import (
     AskCounts,
     AskExact,
@@ -49,13 +49,13 @@ from taskcounts.waiting.trial import Claim, Finding, Result, Trial, begin_trial,
 STANDSTILL = 2
 # However much the counts change, something else is asked after so many of them.
 PATIENCE = 8
-# Seconds before the end of the wait in which no question is begun: it could hardly be answered.
+# Seconds before the end of the wait in which no poll is begun: it could hardly be answered.
 LAST = 1.0
 # Listing all tasks again waits for so many times as long as it took.
 LIST_SPACING = 9
 
 
-def begin(plan: Plan, now: float) -> Move:
+def begin(plan: WaitPlan, now: float) -> Move:
     """Return the first move of a wait."""
     return Move(State(plan=plan, began=now, tick=now, since_check=1), AskCounts())
 
@@ -80,7 +80,7 @@ def wake(state: State, now: float) -> Move:
 
 
 def hear(state: State, event: Event, now: float) -> Move:
-    """Return the move after an answer, or after a question that got none."""
+    """Return the move after an answer, or after a poll that got none."""
     state = state.but(polls=state.polls + 1)
     if isinstance(event, Failed):
         return _fail(state, event, now)
@@ -109,7 +109,7 @@ def _rest(state: State, now: float, notes: tuple[str, ...] = ()) -> Move:
         limit = min(state.ends - state.tick, state.same_since + plan.stall - state.tick)
         # Nothing is left by counts that a list has just refuted.
         left = state.left or None
-        interval = interval_seconds(plan.least, state.unchanged + state.failures, left, limit=limit)
+        interval = interval_seconds(plan.min_interval, state.unchanged + state.failures, left, limit=limit)
     until = min(max(state.tick + interval, state.not_before, now), now + LONGEST)
     over = until > state.ends - min(interval, LAST)
     if over:
@@ -237,7 +237,7 @@ def _rule(
     return Move(state, end, notes)
 
 
-def _numbered(plan: Plan, reason: Reason) -> Reason:
+def _numbered(plan: WaitPlan, reason: Reason) -> Reason:
     """Return what a reason means for a goal that is a number of tasks."""
     if plan.goal.least is None or reason in (Reason.REACHED, Reason.FAILED):
         return reason
@@ -322,7 +322,7 @@ def _list(state: State, event: Listed, now: float) -> Move:
 
 
 def _fail(state: State, event: Failed, now: float) -> Move:
-    """Return what follows from a question without a trustworthy answer."""
+    """Return what follows from a poll without a trustworthy answer."""
     error, pending = event.error, state.pending
     never = state.failed_polls + 1 == state.polls
     state = state.but(failed_polls=state.failed_polls + 1, failures=state.failures + 1, last_error=error)
@@ -343,7 +343,7 @@ def _fail(state: State, event: Failed, now: float) -> Move:
     return _rest(state.but(again=AskJob() if _wants_job(state) else pending or _broken_off(state)), now)
 
 
-def _lists(plan: Plan, end: End) -> bool:
+def _lists(plan: WaitPlan, end: End) -> bool:
     return plan.exact_at_end or end.reason is Reason.SHORT
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-# Seconds from one question to the next, at the least and at the most, where the interval adapts itself.
-LEAST = 2.0
-MOST = 30.0
+# Seconds from one poll to the next, at the least and at the most, where the interval adapts itself.
+MIN_INTERVAL = 2.0
+MAX_INTERVAL = 30.0
 # How much longer each time that nothing changed.
 GROWTH = 1.5
 # Near the end, which part of the time left.
@@ -17,12 +17,12 @@ NEAR_LIMIT = 2
 
 # Seconds after which what was observed counts half.
 HALF_LIFE = 60.0
-# After so many questions in a row without any change nobody can tell how long it takes.
+# After so many polls in a row without any change nobody can tell how long it takes.
 STILL = 5
 
 
 def interval_seconds(least: float, unchanged: int, left: float | None, *, limit: float = math.inf) -> float:
-    """Return the seconds from the start of one question to the start of the next, where they adapt.
+    """Return the seconds from the start of one poll to the start of the next, where they adapt.
 
     They are::
 
@@ -30,13 +30,13 @@ def interval_seconds(least: float, unchanged: int, left: float | None, *, limit:
 
     Args:
         least: Seconds that it is never shorter than, 2 by default.
-        unchanged: How many questions in a row brought no change, or no answer.
+        unchanged: How many polls in a row brought no change, or no answer.
         left: Seconds until all tasks are completed, None if that isn't known; then it plays no part.
         limit: Seconds until a limit of the wait is reached: its deadline, or that of standing still.
     """
     grown = least * GROWTH ** min(unchanged, 64)
     near = math.inf if left is None else left / NEAR_END
-    return max(least, min(MOST, grown, near, limit / NEAR_LIMIT))
+    return max(least, min(MAX_INTERVAL, grown, near, limit / NEAR_LIMIT))
 
 
 class Rate(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.goals import COUNTERS, Goal
 from taskcounts.waiting.looks import Task
-from taskcounts.waiting.plan import Plan
+from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.state import Reason
 from taskcounts.waiting.trial import Claim
 from taskcounts.waiting.values import Outcome
@@ -24,7 +24,7 @@ _OUTCOMES = {
 }
 
 
-def outcome_of(plan: Plan, reason: Reason) -> Outcome:
+def outcome_of(plan: WaitPlan, reason: Reason) -> Outcome:
     """Return what the end of a wait for some reason means for its goal."""
     wanted = plan.goal.name
     match reason:
@@ -42,7 +42,7 @@ def by_number(goal: Goal) -> bool:
     return goal.name in COUNTERS or (goal.name == "percent" and goal.least != 100)
 
 
-def failure_ends(plan: Plan) -> bool:
+def failure_ends(plan: WaitPlan) -> bool:
     """Whether the wait is over as soon as a task has failed."""
     if plan.goal.name in ("any-failed", "all-succeeded"):
         return True
@@ -65,7 +65,7 @@ def is_ended(snapshot: Snapshot) -> bool:
     return snapshot.total > 0 and not snapshot.task_counts.active and not snapshot.task_counts.running
 
 
-def claims(plan: Plan, snapshot: Snapshot) -> Iterator[Claim | Reason]:
+def claims(plan: WaitPlan, snapshot: Snapshot) -> Iterator[Claim | Reason]:
     """Yield what counts claim that would end the wait: claims to be proven, or that the goal is reached."""
     counts = snapshot.task_counts
     if failure_ends(plan) and counts.failed:
@@ -82,12 +82,12 @@ def claims(plan: Plan, snapshot: Snapshot) -> Iterator[Claim | Reason]:
         yield end_claim(plan)
 
 
-def end_claim(plan: Plan) -> Claim:
+def end_claim(plan: WaitPlan) -> Claim:
     """Return the claim that would settle the wait whatever the counts say."""
     return Claim.IDLE if plan.goal.name == "no-active" else Claim.ENDED
 
 
-def checks(plan: Plan) -> tuple[Claim | None, ...]:
+def checks(plan: WaitPlan) -> tuple[Claim | None, ...]:
     """Return what is asked now and then instead of the counts, in turn; None is the job's own state."""
     if not failure_ends(plan):
         return (end_claim(plan), None)
@@ -96,7 +96,7 @@ def checks(plan: Plan) -> tuple[Claim | None, ...]:
     return (end_claim(plan), Claim.FAILED, None)
 
 
-def borne_out(plan: Plan, reason: Reason, snapshot: Snapshot, *, ended: bool) -> Reason | None:
+def borne_out(plan: WaitPlan, reason: Reason, snapshot: Snapshot, *, ended: bool) -> Reason | None:
     """Return the reason that counts give for the end of a wait, None if they speak against it.
 
     Args:

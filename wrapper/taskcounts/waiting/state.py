@@ -12,7 +12,7 @@ from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.looks import Task
 from taskcounts.waiting.pace import Rate, seconds_left
-from taskcounts.waiting.plan import Plan
+from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.trial import Claim, Trial
 
 
@@ -85,7 +85,7 @@ class End(NamedTuple):
 
 
 Asking = AskCounts | AskTasks | AskJob | AskExact
-Step = Asking | Rest | End
+Next = Asking | Rest | End
 
 
 # What the machine is told.
@@ -118,7 +118,7 @@ class Listed(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """A question has no trustworthy answer.
+    """A poll has no trustworthy answer.
 
     ``cut_off`` says that the wait's own deadline left it too little time: that isn't the service's fault.
     """
@@ -173,13 +173,13 @@ class State:
         list_after: When all tasks may be listed again.
         job_state: The job's own state, as it was last told.
         ended: Whether it was told just now that the job has ended; it may be deleted and added anew.
-        polls: How many questions were asked.
-        failed_polls: How many of them had no trustworthy answer.
+        polls: How many questions were asked, of all kinds.
+        failed_polls: How many of these polls had no trustworthy answer.
         failures: How many in a row.
         last_error: The error of the last of these.
     """
 
-    plan: Plan
+    plan: WaitPlan
     began: float
     tick: float
     not_before: float = -math.inf
@@ -233,5 +233,5 @@ class Move(NamedTuple):
     """What became of a state, what to do next, and what is worth telling a person."""
 
     state: State
-    step: Step
+    next: Next
     notes: tuple[str, ...] = ()

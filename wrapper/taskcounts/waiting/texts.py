@@ -140,11 +140,11 @@ def _job_state(state: State) -> str:
 
 
 def _silence(state: State, lead: str) -> str:
-    """Return how many questions in a row had no answer, and why."""
+    """Return how many polls in a row had no answer, and why."""
     error = state.last_error
     if error is None:
         return ""
-    which = "a question" if state.failures == 1 else f"{state.failures} questions in a row"
+    which = "a poll" if state.failures == 1 else f"{state.failures} polls in a row"
     # What an error says begins with the job, which stands at the beginning of the line already.
     why = one_line(str(error), 500).removeprefix(f"job {error.job_id!r}: ")
     return f"{lead}{which} without a trustworthy answer: {why}"

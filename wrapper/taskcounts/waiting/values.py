@@ -1,4 +1,4 @@
-"""What a wait tells: an observation for every question that it asks, and one verdict at its end."""
+"""What a wait tells: an observation for every poll, and one verdict at its end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
     GONE = "gone"
     """There is no such job, or it is being deleted."""
     LOST = "lost"
-    """Too many questions in a row had no trustworthy answer; how the job stands isn't known."""
+    """Too many polls in a row had no trustworthy answer; how the job stands isn't known."""
     TIMED_OUT = "timed-out"
     """The wait's own time was over."""
     STALLED = "stalled"
@@ -50,7 +50,7 @@ class Kind(StrEnum):
 
 @frozen(kw_only=True)
 class Observation:
-    """One question of a wait, and what came of it.
+    """One poll of a wait, a question of whatever kind, and what came of it.
 
     Attributes:
         job_id: The job.
@@ -66,12 +66,12 @@ class Observation:
         found: Of ``tasks``: the id of such a task, None if there is none.
         job_state: The job's own state, in lower case, as it was last told; None as long as it wasn't.
         error: Of ``failure``: why there is no trustworthy answer.
-        failures: How many questions in a row had no trustworthy answer.
+        failures: How many polls in a row had no trustworthy answer.
         doubtful: Whether the newest counts contradict themselves, or a list query contradicts them.
         note: What is worth telling a person, in one line; None for nothing.
         rate: Tasks completed per second, as a moving average; None as long as it isn't known.
         left: Seconds until all tasks are completed, at that rate; None if it isn't known or nothing moves.
-        pause: Seconds until the next question; 0 if it follows at once or this was the last.
+        pause: Seconds until the next poll; 0 if it follows at once or this was the last.
     """
 
     job_id: str
@@ -110,7 +110,7 @@ class Verdict:
         task_id: A task that bears the verdict out, such as one that failed; None if there is none.
         job_state: The job's own state, in lower case, as it was last told; None if it wasn't.
         error: Why the status was lost, or the job is gone; None otherwise.
-        polls: How many questions were asked.
+        polls: How many questions were asked, of all kinds.
         failed_polls: How many of these had no trustworthy answer.
         began_at: When the wait began, in UTC, by this machine's clock.
         ended_at: When it ended.

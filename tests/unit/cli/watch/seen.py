@@ -70,7 +70,7 @@ def seen(
 
 
 def failed(job: str, numbers: Numbers | None = MOVING, **changes: Any) -> Observation:
-    """Return an observation of a question that had no answer."""
+    """Return an observation of a poll that had no answer."""
     facts: dict[str, Any] = {"kind": Kind.FAILURE, "error": BUSY, "failures": 1, "changed": False}
     return seen(job, numbers, **facts | changes)
 

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from taskcounts.cli import notify
 from taskcounts.cli.notify import Command, Notifier, Target, Url, parse_target
-from taskcounts.cli.watch.records import record
+from taskcounts.cli.records import record
 from taskcounts.waiting.values import Outcome
 
 from .seen import judged, seen
@@ -151,6 +151,10 @@ def hook() -> Iterator[Callable[[Answer], Hook]]:
                 pass
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        # Closing it waits for what is being answered.
+        server.daemon_threads = False
+        # Who asked may have gone.
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return Hook(f"http://127.0.0.1:{server.server_port}", posts)
@@ -290,6 +294,8 @@ def test_who_takes_too_long_is_stopped(capsys: pytest.CaptureFixture[str]) -> No
     assert slow.stopped
     assert capsys.readouterr().err == "warning: not everybody could be told in time\n"
     stubborn.go.set()
+    notifier.finish()
+    assert stubborn.told == ["job-1"]
 
 
 def test_a_command_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -300,6 +306,7 @@ def test_a_command_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     while not command._running:
         time.sleep(0.01)
     notifier.finish(limit=0.05)
+    notifier.finish()
     assert str(command.tell(VERDICT)).endswith("was not run")
     assert "was ended (job 'job-1')" in capsys.readouterr().err
 

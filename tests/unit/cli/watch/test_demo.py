@@ -11,7 +11,8 @@ import pytest
 from attrs import evolve
 
 from taskcounts import demo
-from taskcounts.cli.session import SessionResult, run_session
+from taskcounts.cli.session import run_session
+from taskcounts.cli.viewers import SessionResult
 from taskcounts.cli.watch.screen import Screen
 from taskcounts.demo import LATE_JOB, LATE_TASKS, Trouble, show
 from taskcounts.emulator import Emulator

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from taskcounts.cli.session import SessionResult
+from taskcounts.cli.records import read, write
+from taskcounts.cli.viewers import SessionResult
 from taskcounts.cli.watch.outlets import Objects
-from taskcounts.cli.watch.records import read, write
 from taskcounts.cli.watch.screen import animates
 from taskcounts.emulator import Emulator
 from taskcounts.waiting.values import Observation, Outcome, Verdict
@@ -75,7 +75,7 @@ def test_an_account_without_jobs(emulator: Emulator, ask: Ask) -> None:
     """Where there is no job there is nothing to watch."""
     emulator.reset()
     ended = ask.command("watch", "--all")
-    assert (ended.code, ended.out, ended.err) == (3, "", "error: there is no job to watch\n")
+    assert (ended.code, ended.out, ended.err) == (3, "", "error: the account has no jobs\n")
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ import pytest
 
 from taskcounts.cli.outcome import CommandError
 from taskcounts.cli.output import dumps
-from taskcounts.cli.watch import command as commands
+from taskcounts.cli.records import NoRecord, parse, read, record, write
+from taskcounts.cli.watch import played
 from taskcounts.cli.watch.outlets import Objects, PlainLines
 from taskcounts.cli.watch.recording import Problem, Recorder, items
-from taskcounts.cli.watch.records import NoRecord, parse, read, record, write
 from taskcounts.waiting.values import Observation
 
 from ..conftest import Ask, Command
@@ -136,7 +136,7 @@ def test_a_drawing_is_not_lost_to_a_full_disk(
 
 def test_a_device_is_not_replaced() -> None:
     """What is no file is written to as it is."""
-    commands._replace(Path("/dev/null"), b"drawing")
+    played._replace(Path("/dev/null"), b"drawing")
     assert not Path("/dev/null").is_file()
 
 

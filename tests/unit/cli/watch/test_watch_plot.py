@@ -57,7 +57,7 @@ def test_counts_over_time() -> None:
 
 
 def test_a_gap_where_nothing_was_known() -> None:
-    """From a failed question to the next answer there is a gap, not a line."""
+    """From a failed poll to the next answer there is a gap, not a line."""
     drawn = one(
         seen("j", A), failed("j", A, at=2), failed("j", A, at=4), seen("j", B, at=6), seen("j", B, at=8)
     )

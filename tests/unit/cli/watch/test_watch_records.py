@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import json_values
-from taskcounts.cli.watch.records import NoRecord, parse, read, record, write
+from taskcounts.cli.records import NoRecord, parse, read, record, write
 from taskcounts.errors import JobNotFound, TaskCountsError
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Observation, Verdict

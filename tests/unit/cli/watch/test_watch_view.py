@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from taskcounts.cli.watch import words
+from taskcounts.cli import words
 from taskcounts.cli.watch.glyphs import ASCII, PARTS, UNICODE, Glyphs, glyphs_for, shares
 from taskcounts.cli.watch.state import NOTE_STAYS, Watched
 from taskcounts.cli.watch.view import NARROWEST, frame, render, window
@@ -157,14 +157,14 @@ def test_a_job_without_tasks() -> None:
     assert "%" not in "".join(shown(watched("j", seen("j", (0, 0, 0, 0)))))
 
 
-def test_questions_without_answer() -> None:
-    """Failed questions are told with their reason and their number; the counts stay, and get old."""
+def test_polls_without_answer() -> None:
+    """Failed polls are told with their reason and their number; the counts stay, and get old."""
     once = shown(watched("j", failed("j", at=-90)))
     assert once[0].startswith("? j")
     assert once[0].endswith("93 s ago")
-    assert once[-1] == "  ! the last question has no answer: 503 ServerBusy: The server is busy."
-    assert "3 questions in a row have no answer" in shown(watched("j", failed("j", failures=3)))[-1]
-    assert shown(watched("j", failed("j", error=None)))[-1] == "  ! the last question has no answer"
+    assert once[-1] == "  ! the last poll has no answer: 503 ServerBusy: The server is busy."
+    assert "3 polls in a row have no answer" in shown(watched("j", failed("j", failures=3)))[-1]
+    assert shown(watched("j", failed("j", error=None)))[-1] == "  ! the last poll has no answer"
 
 
 def test_doubtful_counts() -> None:
@@ -230,7 +230,7 @@ def test_a_table() -> None:
     assert row[2:6] == ["36", "2", "16", "6"]
     assert [line[0] for line in lines[1:8]] == [" ", "?", "!", "✗", "✓", " ", "?"]
     assert lines[8] == ""
-    assert lines[9].startswith("  ! reindex: 3 questions in a row have no answer: 503 ServerBusy")
+    assert lines[9].startswith("  ! reindex: 3 polls in a row have no answer: 503 ServerBusy")
 
 
 def test_a_table_in_a_narrow_window() -> None:

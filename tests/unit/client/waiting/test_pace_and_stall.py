@@ -117,8 +117,8 @@ def test_a_clock_that_wakes_too_soon_asks_nothing_more() -> None:
     """When the rest to the deadline is over, so is the wait, whatever the clock says."""
     course = waited(STUCK, interval=4, deadline=100, how={"fails": failing(AskCounts, 1, busy(200))})
     resting = course.asked[-1].move
-    assert isinstance(resting.step, Rest)
-    assert wake(resting.state, resting.step.until - 1e-6).step == End(Reason.TIMED_OUT)
+    assert isinstance(resting.next, Rest)
+    assert wake(resting.state, resting.next.until - 1e-6).next == End(Reason.TIMED_OUT)
 
 
 def test_the_interval_counts_from_start_to_start() -> None:

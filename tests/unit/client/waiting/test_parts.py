@@ -14,7 +14,7 @@ from taskcounts.waiting.goals import Goal, parse_goal
 from taskcounts.waiting.looks import FILTERS, Task
 from taskcounts.waiting.notes import about_counts, about_job, shown
 from taskcounts.waiting.pace import Rate, interval_seconds, observe_rate, seconds_left
-from taskcounts.waiting.plan import Plan, make_plan
+from taskcounts.waiting.plan import WaitPlan, plan_wait
 from taskcounts.waiting.rules import borne_out, contradicts, is_reached, outcome_of
 from taskcounts.waiting.state import End, Reason, State
 from taskcounts.waiting.texts import seconds, verdict_text
@@ -62,18 +62,19 @@ def test_a_plan_is_checked() -> None:
         "deadline": 9,
         "stall": math.inf,
         "interval": None,
+        "min_interval": 2,
         "max_failures": 1,
         "fail_fast": False,
         "exact_at_end": False,
         "empty_is_done": False,
     }
-    assert make_plan("done", **limits) == Plan(goal=Goal("done"), deadline=9.0, max_failures=1)
-    assert make_plan("done", **limits, least=7).least == 7
-    for wrong in ({"least": 0}, {"interval": 0}, {"stall": -1}):
+    assert plan_wait("done", **limits) == WaitPlan(goal=Goal("done"), deadline=9.0, max_failures=1)
+    assert plan_wait("done", **(limits | {"min_interval": 7})).min_interval == 7
+    for wrong in ({"min_interval": 0}, {"interval": 0}, {"stall": -1}):
         with pytest.raises(ValueError, match="give seconds above 0"):
-            make_plan("done", **(limits | wrong))
+            plan_wait("done", **(limits | wrong))
     with pytest.raises(TypeError, match="max_failures must be an int"):
-        make_plan("done", **(limits | {"max_failures": 1.5}))
+        plan_wait("done", **(limits | {"max_failures": 1.5}))
 
 
 @pytest.mark.parametrize(
@@ -248,7 +249,7 @@ def test_looks_contradict_counts(look: str, task: Task | None) -> None:
 
 
 def _text(reason: Reason, numbers: Numbers | None = None, until: str = "done", **how: Any) -> str:
-    plan = Plan(goal=parse_goal(until), empty_is_done=how.pop("empty_is_done", False))
+    plan = WaitPlan(goal=parse_goal(until), empty_is_done=how.pop("empty_is_done", False))
     end = End(
         reason,
         confirmed=how.pop("confirmed", True),
@@ -380,7 +381,7 @@ def test_hostile_words_stay_in_one_line() -> None:
     text = _text(Reason.LOST, MIXED, last_error=error, failures=2, error=error)
     assert text.isprintable()
     assert text.startswith(
-        "status lost after 2 questions in a row without a trustworthy answer: bad [2J line xxx"
+        "status lost after 2 polls in a row without a trustworthy answer: bad [2J line xxx"
     )
     assert len(text) < 1100
     text = _text(Reason.STALLED, MIXED, job_state="odd\n\x1b[1m" + "y" * 500)
@@ -423,8 +424,8 @@ def test_every_reason_has_an_outcome() -> None:
     """No end is without meaning, whatever was waited for."""
     for goal in ("done", "all-succeeded", "any-failed", "no-active", "percent=3", "count>=3"):
         for reason in Reason:
-            assert outcome_of(Plan(goal=parse_goal(goal)), reason) in Outcome
-    half = Plan(goal=Goal("percent", 50))
+            assert outcome_of(WaitPlan(goal=parse_goal(goal)), reason) in Outcome
+    half = WaitPlan(goal=Goal("percent", 50))
     assert borne_out(half, Reason.REACHED, snapshot(Numbers(5)), ended=False) is None
     assert seconds(0.04) == "0 s"
     assert seconds(9.96) == "10 s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from support import ACCESS_KEY, BUSY, KEY, FakeClock, Reply, answer, error
 from taskcounts import (
+    AsyncTaskCountsClient,
     AuthenticationFailed,
     CredentialFailed,
     JobNotFound,
@@ -23,6 +25,7 @@ from taskcounts import (
     Verdict,
     WaitFailed,
 )
+from taskcounts.waiting import pace
 from waits import Job, Service
 
 ONCE = {"retry": RetryPolicy(max_attempts=1)}
@@ -211,7 +214,7 @@ def test_too_many_failed_questions_lose_the_status(wait: Waits, clock: FakeClock
     assert verdict.failed_polls == 3
     assert raised.value.__cause__ is verdict.error
     assert verdict.text.startswith(
-        "job 'job-1': status lost after 3 questions in a row without a trustworthy answer: 503 ServerBusy"
+        "job 'job-1': status lost after 3 polls in a row without a trustworthy answer: 503 ServerBusy"
     )
     assert verdict.text.endswith("; 0 of 1 task completed (counts of 15 s ago)")
 
@@ -292,7 +295,7 @@ def test_a_question_that_the_deadline_cuts_off_is_no_failure(wait: Waits, clock:
     assert verdict.elapsed == 20
     assert told[-1].kind is Kind.FAILURE
     assert verdict.text.startswith("job 'job-1': timed out after 20 s; 0 of 1 task completed")
-    assert "; after 2 questions in a row without a trustworthy answer: 503 ServerBusy" in verdict.text
+    assert "; after 2 polls in a row without a trustworthy answer: 503 ServerBusy" in verdict.text
 
 
 def test_a_read_that_the_deadline_cuts_off_is_no_failure(wait: Waits, clock: FakeClock) -> None:
@@ -304,9 +307,20 @@ def test_a_read_that_the_deadline_cuts_off_is_no_failure(wait: Waits, clock: Fak
 
     verdict = wait(slow, client={"clock": clock}, deadline=20, max_failures=1, check=False)
     assert verdict.outcome is Outcome.TIMED_OUT
-    assert verdict.text.startswith(
-        "job 'job-1': timed out after 30 s; there were no counts; after a question"
-    )
+    assert verdict.text.startswith("job 'job-1': timed out after 30 s; there were no counts; after a poll")
+
+
+def test_the_adapted_interval_has_a_least(wait: Waits, clock: FakeClock) -> None:
+    """Who waits for many jobs may ask for each of them less often; that is checked, too."""
+    handler, client = service(RUNS, clock)
+    told: list[Observation] = []
+    wait(handler, client=client, min_interval=7, deadline=100, check=False, observer=told.append)
+    assert [each.pause for each in told[:3]] == [7.0, 10.5, 15.75]
+    with pytest.raises(ValueError, match="min_interval is 0; give seconds above 0"):
+        wait(handler, client=client, min_interval=0)
+    for kind in (TaskCountsClient, AsyncTaskCountsClient):
+        default = inspect.signature(kind.wait_for_job).parameters["min_interval"].default
+        assert default == pace.MIN_INTERVAL
 
 
 def test_what_an_observer_raises_ends_the_wait(wait: Waits, clock: FakeClock) -> None:

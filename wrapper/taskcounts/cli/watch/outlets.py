@@ -8,8 +8,8 @@ from datetime import datetime
 import click
 
 from taskcounts.cli.progress import Lines
+from taskcounts.cli.records import record
 from taskcounts.cli.verdicts import written
-from taskcounts.cli.watch.records import record
 from taskcounts.errors import one_line
 from taskcounts.waiting.values import Observation, Verdict
 

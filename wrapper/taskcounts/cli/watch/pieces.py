@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from taskcounts.cli.watch import words
+from taskcounts.cli import words
 from taskcounts.cli.watch.glyphs import PARTS, STYLES, Glyphs, shares
 from taskcounts.cli.watch.state import Watched
 from taskcounts.waiting.values import Outcome

@@ -18,7 +18,7 @@ from typing import IO
 from attrs import frozen
 
 from taskcounts.cli.outcome import CommandError, complain
-from taskcounts.cli.watch.records import NoRecord, read, write
+from taskcounts.cli.records import NoRecord, read, write
 from taskcounts.waiting.values import Observation, Verdict
 
 # No record is longer; a file without ends of lines must not fill the memory.

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
-from taskcounts.cli.session import TICK, SessionResult, Viewer
+from taskcounts.cli.viewers import TICK, SessionResult, Viewer
 from taskcounts.cli.watch.recording import Survey, events
 from taskcounts.waiting.values import Observation, Verdict
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from attrs import evolve, frozen
 
-from taskcounts.cli.watch import words
+from taskcounts.cli import words
 from taskcounts.errors import one_line
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.values import Observation, Outcome, Verdict
@@ -64,7 +64,7 @@ class Watched:
 
     @property
     def failures(self) -> int:
-        """How many questions in a row had no trustworthy answer."""
+        """How many polls in a row had no trustworthy answer."""
         return 0 if self.latest is None or self.verdict is not None else self.latest.failures
 
     @property
@@ -92,9 +92,7 @@ class Watched:
         told = []
         if self.failures:
             why = f": {self.latest.error}" if self.latest.error is not None else ""
-            times = (
-                "the last question has" if self.failures == 1 else f"{self.failures} questions in a row have"
-            )
+            times = "the last poll has" if self.failures == 1 else f"{self.failures} polls in a row have"
             told.append(f"{times} no answer{why}")
         if self.snapshot is not None:
             told += [f"{each.text}; don't rely on these numbers" for each in self.snapshot.inconsistencies]

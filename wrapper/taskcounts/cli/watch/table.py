@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import frozen
 from rich.text import Text
 
-from taskcounts.cli.watch import words
+from taskcounts.cli import words
 from taskcounts.cli.watch.glyphs import PARTS, STYLES, Glyphs
 from taskcounts.cli.watch.layout import chop, flow, joined
 from taskcounts.cli.watch.pieces import bar, legend, mark

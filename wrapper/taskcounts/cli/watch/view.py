@@ -14,7 +14,7 @@ from datetime import datetime
 from rich.console import Group
 from rich.text import Text
 
-from taskcounts.cli.watch import words
+from taskcounts.cli import words
 from taskcounts.cli.watch.glyphs import PARTS, STYLES, UNICODE, Glyphs
 from taskcounts.cli.watch.layout import apart, chop, flow, joined
 from taskcounts.cli.watch.pieces import SUMMARY, bar, facts, mark, summary_word

@@ -14,29 +14,13 @@ from datetime import datetime
 from typing import Any
 
 from taskcounts import errors
-from taskcounts.cli.output import dumps
+from taskcounts.cli.output import COUNTERS, FACTS, dumps, error_record
 from taskcounts.cli.output import record as record_result
 from taskcounts.errors import TaskCountsError, one_line
 from taskcounts.snapshot import Inconsistency, Snapshot
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
 from taskcounts_rest.models import TaskCounts, TaskSlotCounts
 
-COUNTERS = ("active", "running", "completed", "succeeded", "failed")
-
-# What errors carry, each only where an error has it.
-_FACTS = {
-    "job_id": "jobId",
-    "attempts": "attempts",
-    "client_request_id": "clientRequestId",
-    "status": "status",
-    "code": "code",
-    "message": "message",
-    "details": "details",
-    "request_id": "requestId",
-    "retry_after": "retryAfter",
-    "path": "path",
-    "answer": "answer",
-}
 _ERRORS: dict[str, type[TaskCountsError]] = {name: getattr(errors, name) for name in errors.__all__}
 
 # Beyond any count of tasks, and still a number that every window shows whole.
@@ -63,7 +47,7 @@ def record(event: Observation | Verdict) -> dict[str, Any]:
             "snapshot": _snapshot_record(event.snapshot),
             "taskId": event.task_id,
             "jobState": event.job_state,
-            "error": _error_record(event.error),
+            "error": None if event.error is None else error_record(event.error),
             "polls": event.polls,
             "failedPolls": event.failed_polls,
             "beganAt": event.began_at.isoformat(),
@@ -82,7 +66,7 @@ def record(event: Observation | Verdict) -> dict[str, Any]:
         "lookedFor": event.looked_for,
         "found": event.found,
         "jobState": event.job_state,
-        "error": _error_record(event.error),
+        "error": None if event.error is None else error_record(event.error),
         "failures": event.failures,
         "doubtful": event.doubtful,
         "note": event.note,
@@ -182,8 +166,6 @@ def _snapshot_record(snapshot: Snapshot | None) -> dict[str, Any] | None:
         # With the members that only the service knows.
         "taskCounts": snapshot.task_counts.to_dict(),
         "taskSlotCounts": snapshot.task_slot_counts.to_dict(),
-        "exact": snapshot.exact,
-        "beganAt": None if snapshot.began_at is None else snapshot.began_at.isoformat(),
         "listed": _snapshot_record(snapshot.listed),
     }
     if snapshot.additional_properties:
@@ -214,23 +196,12 @@ def _snapshot(source: _Members | None) -> Snapshot | None:
     )
 
 
-def _error_record(error: TaskCountsError | None) -> dict[str, Any] | None:
-    if error is None:
-        return None
-    facts = dict(vars(error))
-    if "details" in facts:
-        facts["details"] = [list(pair) for pair in facts["details"]]
-    return {"type": type(error).__name__, "text": str(error)} | {
-        name: facts[attribute] for attribute, name in _FACTS.items() if attribute in facts
-    }
-
-
 def _error(source: _Members | None) -> TaskCountsError | None:
     """Return an error of the recorded type; of one that isn't known, the root."""
     if source is None:
         return None
     facts: dict[str, Any] = {
-        attribute: source.get(name) for attribute, name in _FACTS.items() if name in source
+        attribute: source.get(name) for attribute, name in FACTS.items() if name in source
     }
     if "details" in facts:
         facts["details"] = tuple(source.pairs("details"))

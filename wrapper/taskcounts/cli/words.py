@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from taskcounts.snapshot import Snapshot
-from taskcounts.waiting.values import Outcome, Verdict
+from taskcounts.errors import one_line
 
-_OUTCOMES = {
-    Outcome.MET: "met",
-    Outcome.FAILED: "failed",
-    Outcome.UNMET: "not met",
-    Outcome.GONE: "gone",
-    Outcome.LOST: "lost",
-    Outcome.TIMED_OUT: "timed out",
-    Outcome.STALLED: "stalled",
-}
+if TYPE_CHECKING:
+    from taskcounts.snapshot import Snapshot
+    from taskcounts.waiting.values import Verdict
 
 
 def outcome(verdict: Verdict) -> str:
     """Return a verdict in one or two words."""
     if verdict and verdict.goal in ("done", "all-succeeded"):
         return "done"
-    return _OUTCOMES[verdict.outcome]
+    return "not met" if verdict.outcome == "unmet" else verdict.outcome.replace("-", " ")
+
+
+def some(jobs: Sequence[str], most: int) -> str:
+    """Return the first few of some jobs, and how many there are more."""
+    more = f" and {len(jobs) - most:,} more" if len(jobs) > most else ""
+    return ", ".join(map(one_line, jobs[:most])) + more
 
 
 def count(number: int) -> str:
