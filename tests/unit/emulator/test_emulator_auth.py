@@ -9,11 +9,12 @@ from email.utils import format_datetime
 
 import pytest
 
-from taskcounts.credentials import signature, string_to_sign
+from taskcounts.credentials import SharedKey, signature, string_to_sign
 from taskcounts.emulator.api.auth import Call, authenticate, parse_date
 from taskcounts.emulator.refusals import Refusal
 
 KEY = bytes(range(64))
+ACCOUNT = SharedKey("myaccount", base64.b64encode(KEY).decode())
 NOW = datetime(2024, 8, 1, 12, 34, 56, 654321, tzinfo=UTC)
 DATE = "Thu, 01 Aug 2024 12:34:56 GMT"
 PATH = "/jobs/nightly%3Ajob-1/taskcounts"
@@ -21,7 +22,7 @@ PATH = "/jobs/nightly%3Ajob-1/taskcounts"
 
 def check(call: Call) -> None:
     """Ask as whoever the call says."""
-    authenticate(call, "myaccount", KEY, NOW)
+    authenticate(call, ACCOUNT, NOW)
 
 
 def refusal(call: Call) -> Refusal:
@@ -99,7 +100,7 @@ def test_a_date_may_be_a_quarter_of_an_hour_off(minutes: int) -> None:
     edge = NOW.replace(microsecond=0) + timedelta(minutes=minutes)
     beyond = edge + timedelta(seconds=1 if minutes > 0 else -1)
     authenticate(
-        signed({"ocp-date": format_datetime(edge, usegmt=True)}), "myaccount", KEY, NOW.replace(microsecond=0)
+        signed({"ocp-date": format_datetime(edge, usegmt=True)}), ACCOUNT, NOW.replace(microsecond=0)
     )
     refused = refusal(signed({"ocp-date": format_datetime(beyond, usegmt=True)}))
     assert refused.status == 403

@@ -234,7 +234,7 @@ def test_marker_and_fixtures_are_listed(pytester: pytest.Pytester) -> None:
     fixtures.stdout.fnmatch_lines(["batch_environment*"])
 
 
-@pytest.mark.parametrize(("missing", "extra"), [("starlette", "emulator"), ("trustme", "tls")])
+@pytest.mark.parametrize(("missing", "extra"), [("httptools", "emulator"), ("trustme", "tls")])
 def test_without_the_extra_other_tests_run(pytester: pytest.Pytester, missing: str, extra: str) -> None:
     """Only a test that asks for the fixture fails, and one line says what to install."""
     pytester.makeconftest(f"import sys\nsys.modules[{missing!r}] = None\n")

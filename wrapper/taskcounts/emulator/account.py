@@ -92,9 +92,10 @@ class EmulatedAccount:
         if key is None:
             key = base64.b64encode(secrets.token_bytes(64)).decode("ascii")
         try:
-            self.account = SharedKey(account, key).account
+            self.credential = SharedKey(account, key)
         except (TypeError, ValueError) as error:
             raise EmulatorError(str(error)) from error
+        self.account = self.credential.account
         self.key = key.strip()
         self.strict = strict
         self.admin_hosts = frozenset(host.lower() for host in admin_hosts)

@@ -35,17 +35,15 @@ import json
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from urllib.parse import urlsplit
-
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
 
 from taskcounts._version import __version__
 from taskcounts.emulator import documents
 from taskcounts.emulator.account import API_VERSION, EmulatedAccount
+from taskcounts.emulator.api.asgi import Receive, Scope, Send, path_of
 from taskcounts.emulator.errors import EmulatorError, NoSuchJob
+from taskcounts.emulator.faults.connection import ClientGone
 from taskcounts.emulator.faults.plan import parse_fault
 
 __all__ = ["MAX_BODY", "Admin"]
@@ -62,6 +60,15 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 logger = logging.getLogger("taskcounts.emulator")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What is told, as JSON."""
+
+    status: int
+    told: _Told
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,55 +108,55 @@ class Admin:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1000, "reason": ""})
-            return
-        request = Request(scope, receive)
         try:
-            response = await self._answer(request)
-        except ClientDisconnect:
+            answer = await self._answer(scope, receive)
+        except ClientGone:
             return
-        await response(scope, receive, send)
+        body = f"{json.dumps(answer.told)}\n".encode()
+        headers = {
+            **answer.headers,
+            "content-length": str(len(body)),
+            "content-type": "application/json; charset=utf-8",
+        }
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+        await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, request: Request) -> Response:
-        # Where the application is mounted is no part of the address, here as in Starlette's own routes.
-        path = request.scope["path"].removeprefix(request.scope["root_path"])
-        name = path.removeprefix("/")
+    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
+        name, method = path_of(scope).removeprefix("/_emulator/"), scope["method"]
         actions = self._actions.get(name)
         if actions is None:
             return _error(404, f"no such address; there are {', '.join(self._actions)} under /_emulator/")
-        action = actions.get(request.method)
+        action = actions.get(method)
         if action is None:
             allowed = ", ".join(actions)
             return _error(405, f"this address knows {allowed} alone", {"allow": allowed})
         try:
-            self._check_origin(request)
-            numbers = _numbers(request, _PARAMETERS.get((name, request.method), ()))
-            return _json(200, action(_Asked(await _body(request), numbers)))
+            headers = _headers(scope)
+            self._check_origin(headers, scope.get("server"))
+            numbers = _numbers(scope["query_string"].decode("latin-1"), _PARAMETERS.get((name, method), ()))
+            return _Answer(200, action(_Asked(await _body(headers, receive), numbers)))
         except NoSuchJob as error:
             return _error(404, str(error))
         except EmulatorError as error:
             return _error(400, str(error))
-        except ClientDisconnect:
+        except ClientGone:
             raise
         except Exception:
             logger.exception("the administration failed")
             return _error(500, "the emulator failed; its log says how")
 
-    def _check_origin(self, request: Request) -> None:
+    def _check_origin(self, headers: Mapping[str, list[str]], server: tuple[str, int | None] | None) -> None:
         """Refuse what a page of another site could send: by its name for us, or by its own name."""
-        server = request.scope.get("server") or ("", None)
-        own = {*self._service.admin_hosts, str(server[0]).lower()}
-        hosts = request.headers.getlist("host")
+        own = {*self._service.admin_hosts, "" if server is None else server[0].lower()}
+        hosts = headers.get("host", [])
         # Anything but a host and a port could be read in two ways.
         if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]) or not _is_own(f"//{hosts[0]}", own):
             raise EmulatorError(
                 "the administration answers only under a name of this machine, such as 127.0.0.1 or localhost"
             )
-        origin = request.headers.get("origin")
-        if (origin is not None and not _is_own(origin, own)) or request.headers.get(
-            "sec-fetch-site"
-        ) == "cross-site":
+        origins, sites = headers.get("origin", []), headers.get("sec-fetch-site", [])
+        if "cross-site" in sites or not all(_is_own(origin, own) for origin in origins):
             raise EmulatorError("the administration answers no page of another site")
 
     def _health(self, _: _Asked) -> _Told:
@@ -236,10 +243,18 @@ class Admin:
         return {"status": "ok"}
 
 
-def _numbers(request: Request, known: tuple[str, ...]) -> dict[str, int]:
+def _headers(scope: Scope) -> dict[str, list[str]]:
+    """Return the values of the headers by their names in lower case."""
+    headers: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return headers
+
+
+def _numbers(query: str, known: tuple[str, ...]) -> dict[str, int]:
     """Return the parameters of a query, whole numbers each."""
-    numbers = {}
-    for name, value in request.query_params.multi_items():
+    numbers: dict[str, int] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in known or name in numbers:
             there = f"knows {', '.join(known)}, each once" if known else "has none"
             raise EmulatorError(f"unknown parameter {documents.show(name)}; this address {there}")
@@ -251,14 +266,22 @@ def _numbers(request: Request, known: tuple[str, ...]) -> dict[str, int]:
     return numbers
 
 
-async def _body(request: Request) -> bytes:
-    """Return the body of a request, refused as soon as it is too long or not said to be JSON."""
-    parts = bytearray()
-    async for part in request.stream():
-        parts += part
+async def _body(headers: Mapping[str, list[str]], receive: Receive) -> bytes:
+    """Return the body of a request, refused as soon as it is too long or not said to be JSON.
+
+    Raises:
+        ClientGone: The caller left before it was whole.
+    """
+    parts, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(parts) > MAX_BODY:
             raise EmulatorError(f"a body has at most {MAX_BODY // 2**20} MiB")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = headers.get("content-type", [""])[0].partition(";")[0].strip().lower()
     if parts and kind != "application/json":
         raise EmulatorError("the content-type of a body must be application/json")
     return bytes(parts)
@@ -278,11 +301,5 @@ def _is_own(url: str, own: set[str]) -> bool:
         return host != "" and host in own
 
 
-def _json(status: int, told: _Told, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(
-        json.dumps(told) + "\n", status, dict(headers or {}), media_type="application/json; charset=utf-8"
-    )
-
-
-def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    return _json(status, {"error": message}, headers)
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> _Answer:
+    return _Answer(status, {"error": message}, headers or {})

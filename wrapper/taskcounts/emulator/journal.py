@@ -14,10 +14,10 @@ import re
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from urllib.parse import quote, unquote
+from typing import NamedTuple
+from urllib.parse import unquote
 
 __all__ = ["HIDDEN", "Entry", "Journal"]
 
@@ -26,6 +26,9 @@ HIDDEN = "<hidden>"
 # Of a call's method, path, query and headers together: as much as the service's own server takes. Nothing of
 # a longer one is kept, so that neither time nor memory is spent on it.
 _MAX_HEAD = 16 * 1024
+
+# A plain call is far shorter, its headers' names included.
+_MAX_PLAIN = 4 * 1024
 
 # Shorter ones could be part of anything, and nothing so short is a secret.
 _SECRET = re.compile(r"[A-Za-z0-9+/_~.-]{8,}")
@@ -54,10 +57,10 @@ _KNOWN_HEADERS = {
 # fmt: on
 # A $skiptoken marks a page.
 _KNOWN_PARAMETERS = {"api-version", "timeout", "maxresults", "$filter", "$select", "$expand", "$skiptoken"}
+_PLAIN_HEADERS = {*_KNOWN_HEADERS, "authorization"}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A call that was answered, or that a fault left without an answer.
 
     Attributes:
@@ -227,12 +230,39 @@ def _scrubbed(
     method: str, path: str, query: str, headers: Mapping[str, str]
 ) -> tuple[str, str, str, dict[str, str]]:
     """Return a call as it may be shown."""
+    kept, (asking, proof) = dict(headers), _proof(headers.get("authorization", ""))
+    if "authorization" in kept:
+        kept["authorization"] = ""
+    if _is_plain(method, path, query, kept, proof):
+        if "authorization" in kept:
+            kept["authorization"] = f"{asking}{HIDDEN}"
+        return method, path, query, kept
     length = sum(map(len, (method, path, query, *headers, *headers.values())))
     if length > _MAX_HEAD:
         return HIDDEN, HIDDEN, HIDDEN, {"…": f"{length} characters of method, path, query and headers"}
     hide = _Hider(headers, query)
     shown = {hide(name): _header(name, value, hide) for name, value in headers.items()}
     return hide(method), hide(path), "&".join(_parameter(part, hide) for part in query.split("&")), shown
+
+
+def _is_plain(method: str, path: str, query: str, headers: Mapping[str, str], proof: str) -> bool:
+    """Return whether nothing is to be hidden of a call but its proof, which was taken out of the headers.
+
+    So it is with most, and looking through all of a call at once takes a fifth of the time.
+    """
+    if not _PLAIN_HEADERS.issuperset(headers):
+        return False
+    if query and not all(part.partition("=")[0] in _KNOWN_PARAMETERS for part in query.split("&")):
+        return False
+    # No secret that is looked for has a line break.
+    text = "\n".join((method, path, query, *headers.values()))
+    # Without escapes, a secret can only be spelled as it is.
+    if len(text) + len(proof) > _MAX_PLAIN or "%" in text or "%" in proof or "eyJ" in text:
+        return False
+    folded = text.lower()
+    if "bearer" in folded or "sharedkey" in folded:
+        return False
+    return all(run not in text for run in _SECRET.findall(proof))
 
 
 class _Hider:
@@ -248,7 +278,7 @@ class _Hider:
         given += [value for name, _, value in parts if _is_secret(name)]
         # Elsewhere a secret may stand without what is around it here, such as quotes or a cookie's name.
         found = {run for value in given for text in (value, unquote(value)) for run in _SECRET.findall(text)}
-        spelled = {spelling for text in found for spelling in (text, quote(text), quote(text, safe=""))}
+        spelled = {spelling for text in found for spelling in _spellings(text)}
         # The longest first: one may begin with another.
         self._secrets = sorted(spelled, key=len, reverse=True)
 
@@ -267,6 +297,12 @@ class _Hider:
         if "eyJ" in text:
             text = _WEB_TOKEN.sub(rf"\1{HIDDEN}", text)
         return text if known else _DENSE.sub(lambda run: run[0] if _GUID.fullmatch(run[0]) else HIDDEN, text)
+
+
+def _spellings(secret: str) -> tuple[str, str, str]:
+    """Return a run of a secret as it is, and as `quote` writes it without and with slashes."""
+    quoted = secret.replace("+", "%2B")
+    return secret, quoted, quoted.replace("/", "%2F")
 
 
 def _header(name: str, value: str, hide: _Hider) -> str:

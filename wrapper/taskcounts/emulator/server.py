@@ -17,13 +17,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from starlette.applications import Starlette
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from taskcounts.emulator.account import EmulatedAccount, Settings
 from taskcounts.emulator.api.app import create_app
+from taskcounts.emulator.api.asgi import Application
 from taskcounts.emulator.errors import EmulatorError
 from taskcounts.emulator.faults.connection import EXTENSION, Connection
 from taskcounts.emulator.sockets import endpoint_of, listen
@@ -72,7 +72,7 @@ class Emulator(EmulatedAccount):
         **settings: Unpack[Settings],
     ) -> None:
         super().__init__(account, key, **settings)
-        self.app: Starlette = create_app(self)
+        self.app: Application = create_app(self)
         self._address = (host, port)
         self._tls = tls
         self._authority: Authority | None = None
@@ -191,12 +191,6 @@ class _Protocol(HttpToolsProtocol):
         self._connection = Connection(transport)
         self._cycles: list[RequestResponseCycle] = []
         self._head = 0
-        self._headed = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # What follows a chunked body is no part of the head that was signed.
-        if not self._headed:
-            super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
@@ -218,20 +212,22 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._headed = False
         extensions: dict[str, Any] = {EXTENSION: self._connection}
         self.scope["extensions"] = extensions
 
     def on_headers_complete(self) -> None:
-        self._headed = True
+        # A copy: what follows a chunked body comes into the same list, and is no part of what was signed.
+        self.scope["headers"] = self.headers.copy()
         super().on_headers_complete()
         self._head = 0
+        # It has what an answer needs of a transport, and puts an answer together.
+        self.cycle.transport = self._connection  # type: ignore[assignment]
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
         self._cycles.append(self.cycle)
 
 
 async def _run(
-    app: Starlette, listening: socket.socket, stop: asyncio.Event, tls: ssl.SSLContext | None
+    app: Application, listening: socket.socket, stop: asyncio.Event, tls: ssl.SSLContext | None
 ) -> None:
     """Answer until ``stop`` is set, then close every connection, whatever is under way on it."""
     config = Config(

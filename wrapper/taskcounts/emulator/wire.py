@@ -9,11 +9,14 @@ import http
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
+from typing import NamedTuple
 
-from taskcounts.emulator.model import JobCounts
+from taskcounts.emulator.model import Counts, JobCounts
 from taskcounts.emulator.refusals import Refusal
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "collection_answer",
     "counts_answer",
     "done_answer",
+    "encoded",
     "error_of",
     "html_answer",
     "raw",
@@ -45,8 +49,7 @@ Headers = tuple[tuple[str, str], ...]
 _BODYLESS = (204, 304)
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What belongs to one request and is written into its answer.
 
     Attributes:
@@ -79,8 +82,7 @@ class Version:
         return (("etag", self.etag), ("last-modified", self.modified))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer that is ready to be sent."""
 
     status: int
@@ -90,7 +92,8 @@ class Answer:
 
 def counts_answer(stamp: Stamp, counts: JobCounts) -> Answer:
     """Return the 200 that tells a job's counts."""
-    return ok(stamp, body_text({"odata.metadata": metadata(stamp, "taskcountsresult"), **counts.as_json()}))
+    kind = encode_basestring_ascii(metadata(stamp, "taskcountsresult"))
+    return ok(stamp, (_COUNTS % (kind, *_numbers(counts.tasks), *_numbers(counts.slots))).encode())
 
 
 def resource_answer(stamp: Stamp, kind: str, members: Mapping[str, object], version: Version) -> Answer:
@@ -158,7 +161,7 @@ def html_answer(stamp: Stamp, status: int) -> Answer:
     headers = (
         ("content-type", "text/html"),
         ("content-length", str(len(body))),
-        ("date", format_datetime(stamp.now, usegmt=True)),
+        ("date", _date(stamp.now.replace(microsecond=0))),
     )
     return Answer(status, headers, body)
 
@@ -168,7 +171,7 @@ def with_length(answer: Answer) -> Answer:
     if answer.status in _BODYLESS:
         return answer
     kept = (header for header in answer.headers if header[0] not in ("content-length", "transfer-encoding"))
-    return replace(answer, headers=(*kept, ("content-length", str(len(answer.body)))))
+    return answer._replace(headers=(*kept, ("content-length", str(len(answer.body)))))
 
 
 def raw(answer: Answer) -> bytes:
@@ -181,6 +184,11 @@ def raw(answer: Answer) -> bytes:
         return head + answer.body
     chunk = b"%x\r\n%b\r\n" % (len(answer.body), answer.body) if answer.body else b""
     return head + chunk + b"0\r\n\r\n"
+
+
+def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Return headers as ASGI has them."""
+    return [_ENCODED.get(header) or _pair(header) for header in headers]
 
 
 def metadata(stamp: Stamp, kind: str) -> str:
@@ -206,18 +214,28 @@ def echo(headers: Mapping[str, str]) -> str | None:
 def _headers(stamp: Stamp, further: Iterable[tuple[str, str]]) -> Headers:
     """Return the service's headers by name, as recorded answers have them."""
     headers = [
-        ("content-type", JSON),
-        ("dataserviceversion", "3.0"),
-        ("date", format_datetime(stamp.now, usegmt=True)),
+        *_CONSTANT,
+        ("date", _date(stamp.now.replace(microsecond=0))),
         ("request-id", stamp.request_id),
-        ("server", "Microsoft-HTTPAPI/2.0"),
-        ("strict-transport-security", "max-age=31536000; includeSubDomains"),
-        ("x-content-type-options", "nosniff"),
         *further,
     ]
     if stamp.client_request_id is not None:
         headers.append(("client-request-id", stamp.client_request_id))
     return tuple(sorted(headers))
+
+
+def _pair(header: tuple[str, str]) -> tuple[bytes, bytes]:
+    return header[0].encode("latin-1"), header[1].encode("latin-1")
+
+
+@lru_cache(maxsize=16)
+def _date(second: datetime) -> str:
+    """Return a time as headers have it; many answers are of the same second."""
+    return format_datetime(second, usegmt=True)
+
+
+def _numbers(counts: Counts) -> tuple[int, ...]:
+    return counts.active, counts.running, counts.completed, counts.succeeded, counts.failed
 
 
 def _phrase(status: int) -> str:
@@ -231,10 +249,24 @@ def _phrase(status: int) -> str:
 def _text(value: object, newline: str) -> str:
     if type(value) is int:
         return str(value)
+    if type(value) is str:
+        return encode_basestring_ascii(value)
     inner = newline + "  "
     if isinstance(value, dict):
-        parts = [f"{json.dumps(name)}:{_text(part, inner)}" for name, part in value.items()]
+        parts = [f"{encode_basestring_ascii(name)}:{_text(part, inner)}" for name, part in value.items()]
         return "{" + inner + ",".join(parts) + newline + "}"
     if isinstance(value, list):
         return "[" + inner + ",".join(_text(part, inner) for part in value) + newline + "]"
     return json.dumps(value)
+
+
+# What doesn't change from answer to answer is written once: most calls ask for counts.
+_COUNTS = _text({"odata.metadata": 0, **JobCounts().as_json()}, "\r\n").replace(":0", ":%s")
+_CONSTANT: Headers = (
+    ("content-type", JSON),
+    ("dataserviceversion", "3.0"),
+    ("server", "Microsoft-HTTPAPI/2.0"),
+    ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+    ("x-content-type-options", "nosniff"),
+)
+_ENCODED = {header: _pair(header) for header in (*_CONSTANT, ("transfer-encoding", "chunked"))}

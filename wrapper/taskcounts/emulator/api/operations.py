@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from taskcounts.emulator import refusals, wire
@@ -35,8 +34,7 @@ _MAX_RESULTS = 1000
 _NUMBER = re.compile(r"-?[0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request that has been admitted.
 
     Attributes:
@@ -54,9 +52,9 @@ class Request:
     call: Call
     stamp: Stamp
     parameters: Mapping[str, str]
-    job_id: str = ""
-    task_id: str = ""
-    document: Members = field(default_factory=dict)
+    job_id: str
+    task_id: str
+    document: Members
     counts: Mapping[str, JobCounts] | None = None
 
 

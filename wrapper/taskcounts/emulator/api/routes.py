@@ -55,8 +55,9 @@ class Match(NamedTuple):
 _OF_LISTS = ("$filter", "$select", "$expand", "$skiptoken")
 _OF_RESOURCES = ("$select", "$expand")
 
-_JOB = "/jobs/([^/]+)"
-_TASK = f"{_JOB}/tasks/([^/]+)"
+# Paths by their parts, an id being any part that is not empty.
+_JOB = "/jobs/{}"
+_TASK = f"{_JOB}/tasks/{{}}"
 _TABLE: Mapping[str, Mapping[str, Operation]] = {
     "/jobs": {
         "GET": Operation("Job_List", operations.job_list, options=_OF_LISTS),
@@ -85,16 +86,23 @@ _TABLE: Mapping[str, Mapping[str, Operation]] = {
     f"{_TASK}/terminate": {"POST": Operation("Task_Terminate", operations.task_terminate)},
     f"{_TASK}/reactivate": {"POST": Operation("Task_Reactivate", operations.task_reactivate)},
 }
-_ROUTES = tuple((re.compile(pattern), verbs) for pattern, verbs in _TABLE.items())
+
+
+def _shape(parts: list[str]) -> tuple[int | str, ...]:
+    """Return what a path has to have in common with one of the table: how many parts, and every other one."""
+    return len(parts), *parts[1::2]
+
+
+_ROUTES = {_shape(pattern.split("/")): verbs for pattern, verbs in _TABLE.items()}
 
 # What the service replaces as a whole, and this emulator doesn't.
-_PUT = (_JOB, _TASK)
+_PUT = (_shape(_JOB.split("/")), _shape(_TASK.split("/")))
 
 # Paths that the service has besides.
 _ELSEWHERE = (
-    (re.compile(f"{_JOB}/jobpreparationandreleasetaskstatus"), "preparation and release tasks"),
-    (re.compile(f"{_TASK}/files(/.*)?"), "files of tasks"),
-    (re.compile(f"{_TASK}/subtasksinfo"), "subtasks"),
+    (re.compile("/jobs/[^/]+/jobpreparationandreleasetaskstatus"), "preparation and release tasks"),
+    (re.compile("/jobs/[^/]+/tasks/[^/]+/files(/.*)?"), "files of tasks"),
+    (re.compile("/jobs/[^/]+/tasks/[^/]+/subtasksinfo"), "subtasks"),
     (
         re.compile(
             "/(applications|certificates|jobschedules|lifetimejobstats|lifetimepoolstats|nodecounts"
@@ -115,14 +123,16 @@ def resolve(method: str, path: str) -> Match:
     Raises:
         Refusal: None; or one that the service has and this emulator doesn't.
     """
-    for pattern, verbs in _ROUTES:
-        if match := pattern.fullmatch(path):
-            if method == "PUT" and pattern.pattern in _PUT:
-                raise refusals.not_implemented("the replacement of jobs and tasks; a job can be patched")
-            if method not in verbs:
-                raise refusals.unsupported_verb(verbs)
-            job_id, task_id, *_ = (*map(unquote, match.groups()), "", "")
-            return Match(verbs[method], job_id, task_id)
+    parts = path.split("/")
+    shape, ids = _shape(parts), parts[2::2]
+    verbs = _ROUTES.get(shape)
+    if verbs is not None and not parts[0] and all(ids):
+        if method == "PUT" and shape in _PUT:
+            raise refusals.not_implemented("the replacement of jobs and tasks; a job can be patched")
+        if method not in verbs:
+            raise refusals.unsupported_verb(verbs)
+        job_id, task_id, *_ = (*(unquote(each) if "%" in each else each for each in ids), "", "")
+        return Match(verbs[method], job_id, task_id)
     for place, what in _ELSEWHERE:
         if place.fullmatch(path):
             raise refusals.not_implemented(what)

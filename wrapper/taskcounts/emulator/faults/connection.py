@@ -38,10 +38,33 @@ class Connection:
     def __init__(self, transport: asyncio.Transport) -> None:
         self.gone = asyncio.Event()
         self._transport = transport
+        self._held: list[bytes] | None = None
 
     def write(self, data: bytes) -> None:
-        """Write bytes as they are, past the HTTP server."""
-        self._transport.write(data)
+        """Write bytes as they are; what they are is not looked at."""
+        if self._held is None:
+            self._transport.write(data)
+        else:
+            self._held.append(data)
+
+    def close(self) -> None:
+        """Close, after what was written has left."""
+        self.release()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Return whether it is closed, or about to be."""
+        return self._transport.is_closing()
+
+    def hold(self) -> None:
+        """Keep what is written until ``release``, so that a head and its body leave in one piece."""
+        self._held = []
+
+    def release(self) -> None:
+        """Write what was kept."""
+        held, self._held = self._held, None
+        if held:
+            self._transport.write(b"".join(held))
 
     async def reset(self) -> NoReturn:
         """Send a reset: the caller finds its connection broken. Always raises ClientGone."""
@@ -69,6 +92,12 @@ class Connection:
 
 class InProcess:
     """No connection at all: what breaks is raised, and time passes as it does."""
+
+    def hold(self) -> None:
+        """Do nothing: how an answer leaves is the server's."""
+
+    def release(self) -> None:
+        """Do nothing, as above."""
 
     async def reset(self) -> NoReturn:
         """Raise what a client sees of a reset."""

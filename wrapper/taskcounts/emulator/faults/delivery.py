@@ -30,6 +30,8 @@ async def deliver(
         ConnectionResetError: It would be, if there were one.
     """
     match fault:
+        case None:
+            pass
         case Fault(kind="reset"):
             await connection.reset()
         case Fault(kind="slow"):
@@ -38,11 +40,15 @@ async def deliver(
             await _drip(answer, fault, connection, send)
             return
         case Fault(kind="truncate"):
-            await _start(answer, wire.with_length(answer).headers, send)
-            await _part(answer.body[: len(answer.body) // 2], send)
+            await send(_head(answer, wire.with_length(answer).headers))
+            await send(_body(answer.body[: len(answer.body) // 2]))
             await connection.hang_up()
-    await _start(answer, answer.headers, send)
-    await _part(answer.body, send, more=False)
+    connection.hold()
+    try:
+        await send(_head(answer, answer.headers))
+        await send(_body(answer.body, more=False))
+    finally:
+        connection.release()
 
 
 async def _drip(answer: wire.Answer, fault: Fault, connection: Connection | InProcess, send: Send) -> None:
@@ -52,22 +58,16 @@ async def _drip(answer: wire.Answer, fault: Fault, connection: Connection | InPr
             connection.write(bytes((byte,)))
             await connection.pause(fault.interval)
         await connection.hang_up()
-    await _start(answer, answer.headers, send)
+    await send(_head(answer, answer.headers))
     for byte in answer.body:
-        await _part(bytes((byte,)), send)
+        await send(_body(bytes((byte,))))
         await connection.pause(fault.interval)
-    await _part(b"", send, more=False)
+    await send(_body(b"", more=False))
 
 
-async def _start(answer: wire.Answer, headers: wire.Headers, send: Send) -> None:
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
-        }
-    )
+def _head(answer: wire.Answer, headers: wire.Headers) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": answer.status, "headers": wire.encoded(headers)}
 
 
-async def _part(body: bytes, send: Send, *, more: bool = True) -> None:
-    await send({"type": "http.response.body", "body": body, "more_body": more})
+def _body(part: bytes, *, more: bool = True) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": part, "more_body": more}

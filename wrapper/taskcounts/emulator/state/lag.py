@@ -32,6 +32,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from taskcounts.emulator import documents
 from taskcounts.emulator.model import Counts, JobCounts, TaskState
@@ -114,10 +115,10 @@ def parse_lag(document: object, path: str = "lag") -> LagModel:
     )
 
 
-def tallied(rows: Iterable[tuple[int, int, int]]) -> JobCounts:
-    """Return the counts of tallies: rows of a state, a number of tasks and one of slots."""
+def tallied(rows: Iterable[tuple[Any, ...]]) -> JobCounts:
+    """Return the counts of tallies: rows that begin with a state, a number of tasks and one of slots."""
     tasks, slots = [0] * len(_STATES), [0] * len(_STATES)
-    for state, of_tasks, of_slots in rows:
+    for state, of_tasks, of_slots, *_ in rows:
         tasks[state] += of_tasks
         slots[state] += of_slots
     return JobCounts(_counts(tasks), _counts(slots))

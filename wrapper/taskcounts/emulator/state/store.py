@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
+from types import TracebackType
 
 from taskcounts.emulator.errors import EmulatorError
 from taskcounts.emulator.state.schema import APPLICATION_ID, LAYOUT, STATEMENTS, TABLES
@@ -45,6 +46,7 @@ class Store:
             self._db = sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False, timeout=0.2, cached_statements=256
             )
+        self._reading = _Reading(self._db, self._lock, self.path)
         # An emulator that is only dropped leaves no connection open; Python 3.13 warns of those.
         weakref.finalize(self, self._db.close)
         try:
@@ -71,15 +73,13 @@ class Store:
                     db.execute("ROLLBACK")
                 raise
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> _Reading:
         """Hold the connection, for what changes nothing.
 
         Raises:
             EmulatorError: The store cannot be read.
         """
-        with self._lock, self._translated():
-            yield self._db
+        return self._reading
 
     def get(self, name: str, default: object = None) -> object:
         """Return a setting: what JSON can say."""
@@ -183,8 +183,31 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            if "locked" in str(error):
-                raise EmulatorError(
-                    f"{self.path}: in use by another process; stop it, or choose another file"
-                ) from error
-            raise EmulatorError(f"{self.path}: cannot be used as a store: {error}") from error
+            raise _failure(self.path, error) from error
+
+
+class _Reading:
+    """Holds the connection; one for all, as it keeps nothing. A generator would take four times as long."""
+
+    def __init__(self, db: sqlite3.Connection, lock: threading.RLock, path: str) -> None:
+        self._db = db
+        self._lock = lock
+        self._path = path
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._lock.acquire()
+        return self._db
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise _failure(self._path, error) from error
+
+
+def _failure(path: str, error: sqlite3.Error) -> EmulatorError:
+    """Return an error of SQLite in words for the user."""
+    if "locked" in str(error):
+        return EmulatorError(f"{path}: in use by another process; stop it, or choose another file")
+    return EmulatorError(f"{path}: cannot be used as a store: {error}")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from taskcounts.emulator.errors import EmulatorError
-from taskcounts.emulator.state.lag import LagModel, stored_model
+from taskcounts.emulator.state.lag import Lag, LagModel, stored_model
 from taskcounts.emulator.state.lifecycle import Lifecycle
 from taskcounts.emulator.state.store import Store
 
@@ -163,15 +163,12 @@ class Timeline:
         return turn._replace(life=life)
 
     @contextlib.contextmanager
-    def _turn(self, *, reads: bool = False) -> Iterator[Turn]:
-        """Hold a transaction at now. Where nothing is due and nothing will be changed, it is none."""
+    def _turn(self) -> Iterator[Turn]:
+        """Hold a transaction at now."""
         with self._store.reading() as db:
             settings = self._settings
             life = Lifecycle(db, settings.lag, settings.seed, settings.settle)
             at = self._ahead()
-            if reads and (self._next is None or at < self._next):
-                yield Turn(db, life, at)
-                return
             # Unless this ends well, what is due next has to be looked up again.
             self._next = 0
             with self._store.change():
@@ -180,6 +177,15 @@ class Timeline:
                 yield Turn(db, life, at)
                 following = life.next_event(at)
             self._next, self._since = following, at
+
+    def _seen(self) -> int:
+        """Return the time, by which all is over that should be, to those who hold the connection and read."""
+        at = self._ahead()
+        if self._next is None or at < self._next:
+            return at
+        with self._turn():
+            pass
+        return self._since
 
     def _ahead(self) -> int:
         """Return the time; where a machine's clock was put back, it goes on from where it was."""
@@ -214,6 +220,8 @@ class Timeline:
         self._settings = _Settings(
             int(str(get("seed", 0))), float(str(get("settle", 0.0))), stored_model(get("lag"))
         )
+        with self._store.reading() as db:
+            self._reporting = Lag(db, self._settings.lag, self._settings.seed)
         self._clock = int(str(get("clock", microseconds(EPOCH))))
         self._next = 0
         if self.scripted:

@@ -30,13 +30,13 @@ from taskcounts.emulator.state.rows import (
     add_job,
     add_task,
     changeable,
+    counted,
     expiry,
     job_of,
     movable,
     oldest,
     set_pool,
     task_of,
-    truth,
 )
 from taskcounts.emulator.state.timeline import Timeline
 
@@ -81,7 +81,8 @@ class World(Timeline):
 
     def pools(self) -> list[tuple[Pool, int]]:
         """Return the pools by id, each with the number of its slots that are in use."""
-        with self._turn(reads=True) as (db, _, _at):
+        with self._store.reading() as db:
+            self._seen()
             rows = db.execute("SELECT id, behaviour, used FROM pools ORDER BY id").fetchall()
         # The text of those that are like `*` has its id.
         return [(replace(stored_pool(behaviour), id=pool_id), used) for pool_id, behaviour, used in rows]
@@ -104,7 +105,8 @@ class World(Timeline):
         Raises:
             NoSuchJob: There is none of that id.
         """
-        with self._turn(reads=True) as (db, _, _at):
+        with self._store.reading() as db:
+            self._seen()
             return job_of(db, job_id)
 
     def jobs(self, where: Where, after: str | None, limit: int) -> list[JobRow]:
@@ -116,7 +118,8 @@ class World(Timeline):
             limit: How many at most.
         """
         condition, parameters = where
-        with self._turn(reads=True) as (db, _, _at):
+        with self._store.reading() as db:
+            self._seen()
             rows = db.execute(
                 f"SELECT {JOB_ROW} FROM jobs WHERE id > ? AND ({condition}) ORDER BY id LIMIT ?",
                 (after or "", *parameters, limit),
@@ -234,7 +237,8 @@ class World(Timeline):
             NoSuchJob: There is no such job.
             NoSuchTask: There is no such task in it.
         """
-        with self._turn(reads=True) as (db, _, _at):
+        with self._store.reading() as db:
+            self._seen()
             return task_of(db, job_of(db, job_id), task_id)
 
     def tasks(self, job_id: str, where: Where, after: str | None, limit: int) -> list[TaskRow]:
@@ -250,7 +254,8 @@ class World(Timeline):
             NoSuchJob: There is no such job.
         """
         condition, parameters = where
-        with self._turn(reads=True) as (db, _, _at):
+        with self._store.reading() as db:
+            self._seen()
             job = job_of(db, job_id)
             rows = db.execute(
                 f"SELECT {ROW} FROM tasks WHERE job = ? AND id > ? AND ({condition}) ORDER BY id LIMIT ?",
@@ -339,8 +344,9 @@ class World(Timeline):
         Raises:
             NoSuchJob: There is no such job.
         """
-        with self._turn(reads=True) as (db, _, _at):
-            return truth(db, job_of(db, job_id).number)
+        with self._store.reading() as db:
+            self._seen()
+            return counted(db, job_id)[2]
 
     def reported(self, job_id: str) -> JobCounts:
         """Return what the service says a job's tasks come to.
@@ -349,15 +355,17 @@ class World(Timeline):
             NoSuchJob: There is no such job.
             Refusal: It is being deleted.
         """
-        with self._turn(reads=True) as (db, life, at):
-            job = job_of(db, job_id)
-            if job.state == "deleting":
+        with self._store.reading() as db:
+            at = self._seen()
+            number, state, counts = counted(db, job_id)
+            if state == "deleting":
                 raise refusals.job_being_deleted()
-            return life.lag.reported(job.number, truth(db, job.number), at)
+            return self._reporting.reported(number, counts, at)
 
     def all_counts(self) -> dict[str, JobCounts]:
         """Return what each job's tasks come to, in truth, by job id, the oldest job first."""
-        with self._turn(reads=True) as (db, _, _at):
+        with self._store.reading() as db:
+            self._seen()
             rows = db.execute(
                 "SELECT jobs.id, state_of.state, tasks, slots FROM jobs JOIN tallies AS state_of "
                 "ON state_of.job = jobs.number ORDER BY jobs.number"
