@@ -14,11 +14,16 @@ LOCK    := $(RESOLVE) pyproject.toml
 
 # Microsoft's clients, each in an environment of its own; az takes longer than the others.
 INTEROP := $(VENV)/interop
-QUICK   := $(INTEROP)/azure-batch-15/.ready $(INTEROP)/azure-batch-14/.ready
+SDKS    := $(INTEROP)/azure-batch-15/.ready $(INTEROP)/azure-batch-14/.ready
 AZ      := $(INTEROP)/azure-cli/.ready
 
+# What the benchmark compares beside them, each likewise; ours have this project as others install it.
+BENCH   := $(VENV)/bench
+PEERS   := $(patsubst %,$(BENCH)/%/.ready,azure-batch-15 httpx urllib3 aiohttp pyreqwest pycurl)
+OURS    := $(patsubst %,$(BENCH)/%/.installed,default fast cli cli-fast)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format generate check-generated contract interop histories bench lock clean
+.PHONY: help demo test lint format generate check-generated contract interop histories bench bench-emulator lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -26,7 +31,7 @@ help: ## Show the targets
 demo: $(RUNS) ## Start the emulator, move some tasks, ask for their counts
 	@$(BIN)/taskcounts demo
 
-test: $(READY) $(QUICK) lint check-generated ## Pass every check and test
+test: $(READY) $(SDKS) lint check-generated ## Pass every check and test
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal $(ARGS)
 	@$(BIN)/coverage combine --quiet
@@ -50,14 +55,17 @@ check-generated: $(READY) ## Fail if generated/ is not what spec/ gives
 contract: $(READY) ## Check an endpoint: ENDPOINT=https://… JOB=job-id, or the emulator
 	@PYTHONPATH=tests $(BIN)/python -m contract $(if $(ENDPOINT),--endpoint '$(ENDPOINT)') $(if $(JOB),--job '$(JOB)') $(ARGS)
 
-interop: $(READY) $(QUICK) $(AZ) ## Run Microsoft's clients against the emulator: ARGS='15.1 az', or all
+interop: $(READY) $(SDKS) $(AZ) ## Run Microsoft's clients against the emulator: ARGS='15.1 az', or all
 	@PYTHONPATH=tests $(BIN)/python -m interop $(ARGS)
 
 histories: $(READY) ## Judge waits for 1,000 random jobs: ARGS='--seed 5000', or ARGS='--only 7' tells one
 	@PYTHONPATH=tests $(BIN)/python -m histories $(ARGS)
 
-bench: $(READY) ## Measure the emulator as it fills: ARGS=1000000 tasks, or 200,000
-	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
+bench: $(READY) $(SDKS) $(PEERS) $(OURS) $(if $(QUICK),,$(AZ)) ## Compare with other clients: QUICK=1 in two minutes, CHECK=1 fails if ours got worse
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(CHECK),--check) $(ARGS)
+
+bench-emulator: $(READY) ## Measure what a count costs the emulator, and how it fills: ARGS=1000000 tasks, or 200,000
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.emulator $(ARGS)
 
 lock: $(READY) ## Resolve tests/requirements/ anew from pyproject.toml
 	@$(LOCK) --extra cli --extra emulator --group build --output-file tests/requirements/run.txt
@@ -65,6 +73,13 @@ lock: $(READY) ## Resolve tests/requirements/ anew from pyproject.toml
 	@for client in azure-batch-15 azure-batch-14 azure-cli; do \
 		$(RESOLVE) tests/requirements/interop/$$client.in --output-file tests/requirements/interop/$$client.txt || exit 1; \
 	done
+	@for client in azure-batch-15 httpx urllib3 aiohttp pyreqwest pycurl; do \
+		$(RESOLVE) tests/requirements/bench/$$client.in --output-file tests/requirements/bench/$$client.txt || exit 1; \
+	done
+	@$(LOCK) --constraint tests/requirements/run.txt --output-file tests/requirements/bench/default.txt
+	@$(LOCK) --constraint tests/requirements/run.txt --extra fast --output-file tests/requirements/bench/fast.txt
+	@$(LOCK) --constraint tests/requirements/run.txt --extra cli --output-file tests/requirements/bench/cli.txt
+	@$(LOCK) --constraint tests/requirements/run.txt --extra cli --extra fast --output-file tests/requirements/bench/cli-fast.txt
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) build dist reports .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -84,8 +99,25 @@ $(READY): tests/requirements/all.txt $(RUNS)
 	@touch $@
 
 # Without pip and without compiled files, which takes half of the time; pip itself is the project's.
-$(INTEROP)/%/.ready: tests/requirements/interop/%.txt | $(RUNS)
+define ENVIRONMENT
 	@echo "Setting up $(@D) (once) ..."
 	@$(PYTHON) -m venv --clear --without-pip $(@D)
-	@$(BIN)/python -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	@$(BIN)/python -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check --no-compile --require-hashes -r $< \
+		|| { echo "$(@D): not set up; is a package index within reach?" >&2; exit 1; }
+	@touch $@
+endef
+
+$(INTEROP)/%/.ready: tests/requirements/interop/%.txt | $(RUNS)
+	$(ENVIRONMENT)
+
+$(BENCH)/%/.ready: tests/requirements/bench/%.txt | $(RUNS)
+	$(ENVIRONMENT)
+
+$(BENCH)/.wheel: pyproject.toml $(shell find wrapper generated -name __pycache__ -prune -o -print) | $(RUNS)
+	@rm -rf $(BENCH)/wheel
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(BENCH)/wheel .
+	@touch $@
+
+$(OURS): $(BENCH)/%/.installed: $(BENCH)/%/.ready $(BENCH)/.wheel
+	@$(BIN)/python -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check --no-compile --no-deps --force-reinstall $(BENCH)/wheel/*.whl
 	@touch $@

@@ -1,1 +1,4 @@
-"""Benchmarks that anyone can run (`make bench`): figures of one run, never a timed test."""
+"""Benchmarks that anyone can run: figures of one run, never a timed test.
+
+`make bench` compares clients (``__main__``), `make bench-emulator` measures the emulator (``emulator``).
+"""

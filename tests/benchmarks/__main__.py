@@ -1,134 +1,164 @@
-"""How the emulator takes its size: `python -m benchmarks`, or `make bench`.
-
-The emulator runs as a process of its own, pinned to one core where the system lets it be, and the caller to
-another. What is told is the emulator's processor time, so that neither the caller nor the socket counts.
-"""
+"""`make bench`: run clients side by side, and tell what they cost."""
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
-import re
+import platform
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from email.utils import formatdate
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import httpx
+import click
 
-from taskcounts import SharedKey
+from benchmarks import chart, check, environments, report
+from benchmarks.goals import checked, chosen
+from benchmarks.rows import BLOCKS, Row
+from benchmarks.run import Runner, Taken, cores
+from benchmarks.server import Responder, build
 
-COLLECTION = 100
-VERSION = "2024-07-01.20.0"
-TYPE = "application/json; odata=minimalmetadata"
-
-
-class Server:
-    """An emulator in a process of its own, and a caller that signs."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        lines = "".join(process.stdout.readline() for _ in range(3))
-        named = dict(re.findall(r"export AZURE_BATCH_(\w+)=(\S+)", lines))
-        self._stat = Path(f"/proc/{process.pid}/stat")
-        self._status = Path(f"/proc/{process.pid}/status")
-        self._key = SharedKey(named["ACCOUNT"], named["ACCESS_KEY"])
-        self._endpoint = named["ENDPOINT"]
-        self._client = httpx.Client(base_url=self._endpoint, trust_env=False, timeout=600)
-
-    def ask(self, method: str, target: str, document: object = None) -> httpx.Response:
-        """Send a request, and return its answer, which is none of an error."""
-        headers = {"ocp-date": formatdate(usegmt=True)}
-        body = b"" if document is None else json.dumps(document).encode()
-        if body:
-            headers |= {"content-type": TYPE, "content-length": str(len(body))}
-        headers["authorization"] = self._key.authorization(method, target, headers)
-        answer = self._client.request(method, target, headers=headers, content=body)
-        answer.raise_for_status()
-        return answer
-
-    def processor_time(self) -> float:
-        """Return the seconds that the process has worked so far."""
-        fields = self._stat.read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def memory(self) -> int:
-        """Return what the process has in memory, in MiB."""
-        found = re.search(r"VmRSS:\s+(\d+)", self._status.read_text(encoding="ascii"))
-        return int(found[1]) // 1024 if found else 0
-
-    @contextmanager
-    def cost(self) -> Iterator[list[float]]:
-        """Measure the processor time of what is done meanwhile; it is in the list at the end."""
-        told: list[float] = []
-        before = self.processor_time()
-        yield told
-        told.append(self.processor_time() - before)
+PROJECT = Path(__file__).parents[2]
+ROUNDS, QUICK_ROUNDS = 7, 3
 
 
-def main(tasks: int) -> None:
-    """Add tasks to one job, count them again and again, list them all, and tell what that costs."""
-    cores = sorted(os.sched_getaffinity(0))
-    with subprocess.Popen(
-        [sys.executable, "-m", "taskcounts", "emulate", "--slots", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        try:
-            os.sched_setaffinity(process.pid, cores[:1])
-            os.sched_setaffinity(0, cores[1:] or cores)
-            run(Server(process), tasks)
-        finally:
-            process.terminate()
+def tell(line: str) -> None:
+    """Tell how far it is, where it isn't in the way of figures."""
+    click.echo(f"bench: {line}", err=True)
 
 
-def run(server: Server, tasks: int) -> None:
-    """Measure one emulator."""
-    server.ask("POST", f"/jobs?api-version={VERSION}", {"id": "large", "poolInfo": {"poolId": "none"}})
-    print(f"{'tasks':>9}  {'added per second':>16}  {'a count':>8}  {'MiB':>5}")
-    added, step = 0, max(COLLECTION, tasks // 5 // COLLECTION * COLLECTION)
-    tell(server, added, None)
-    while added < tasks:
-        with server.cost() as cost:
-            for first in range(added, added + step, COLLECTION):
-                collection = [
-                    {"id": f"task-{number:07}", "commandLine": "/bin/true"}
-                    for number in range(first, first + COLLECTION)
-                ]
-                server.ask(
-                    "POST", f"/jobs/large/addtaskcollection?api-version={VERSION}", {"value": collection}
-                )
-        added += step
-        tell(server, added, step / cost[0])
-    before = server.memory()
-    pages, listed = 0, 0
-    target = f"/jobs/large/tasks?$select=id,state&api-version={VERSION}"
-    with server.cost() as cost:
-        while target:
-            page = server.ask("GET", target).json()
-            pages, listed = pages + 1, listed + len(page["value"])
-            target = page.get("odata.nextLink", "").partition("/jobs")[2]
-            target = target and f"/jobs{target}"
-    assert listed == added, f"{listed} of {added} tasks were listed"
-    print(
-        f"\n{pages} pages list all {listed} tasks at {listed / cost[0]:,.0f} per second, "
-        f"{server.memory() - before} MiB more"
+def processor() -> str:
+    """Return what the machine calls its processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{named[0]}, {len(named)} cores" if named else platform.machine()
+
+
+def commit() -> str:
+    """Return what was measured, in git's words."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],  # noqa: S607
+        cwd=PROJECT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return described.stdout.strip() or "an unknown commit"
+
+
+def made(rows: Sequence[Row], rounds: int, command: str) -> dict[str, Any]:
+    """Return how the figures came about."""
+    found = {name: environments.packages(name) for name in sorted({row.environment for row in rows})}
+    named = [
+        f"{package} {found[environment][package]}"
+        for environment, packages in environments.NAMED.items()
+        for package in packages
+        if environment in found
+    ]
+    return {
+        "command": command,
+        "commit": commit(),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "rounds": rounds,
+        "cpu": processor(),
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "python": platform.python_version(),
+        "versions": ", ".join(named),
+        "packages": {
+            name: ", ".join(f"{package} {version}" for package, version in packages.items())
+            for name, packages in found.items()
+        },
+    }
+
+
+def judge(runner: Runner, rows: Sequence[Row], taken: Taken, form: str, rounds: int) -> list[str]:
+    """Return a line for each ratio that got worse; what looks so is measured again before it is believed."""
+    reference = check.load(form)
+    formulas = checked(rows)
+    now = check.ratios(formulas, taken.samples)
+    suspected = check.culprits(now, reference)
+    if suspected:
+        tell(f"measuring again what looks worse: {', '.join(suspected)}")
+        again = check.suspects(suspected, formulas)
+        second = runner.rounds([row for row in rows if row.key in again], 2 * rounds, tell)
+        now |= check.ratios({name: formulas[name] for name in suspected}, second.samples)
+        suspected = [name for name in check.culprits(now, reference) if name in suspected]
+    return [f"worse: {check.told(name, now[name], reference[name])}" for name in suspected]
+
+
+@click.command()
+@click.argument("patterns", nargs=-1, metavar="[BLOCK | BLOCK/ROW]...")
+@click.option("--quick", is_flag=True, help="Fewer rows and rounds: under two minutes.")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), help=f"How many; {ROUNDS}, or {QUICK_ROUNDS} with --quick."
+)
+@click.option(
+    "--check", "checks", is_flag=True, help="Fail where a ratio of ours is worse than the reference's."
+)
+@click.option("--record", is_flag=True, help="Make this run the reference.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=PROJECT / "reports" / "bench", help="Where to write."
+)
+def main(
+    patterns: tuple[str, ...], *, quick: bool, rounds: int | None, checks: bool, record: bool, output: Path
+) -> None:
+    """Run all rows, or those that patterns describe, such as `sync` or `asyncio/ours*`.
+
+    What they are compared with runs as well.
+    Exit codes: 0 all is well, 1 something failed or got worse, 2 wrong usage.
+    """
+    form = "quick" if quick else "full"
+    rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
+    try:
+        rows = chosen(patterns, quick=quick)
+        if checks:
+            check.load(form)
+        problems = run(rows, rounds, form, checks=checks, record=record, output=output)
+    except (RuntimeError, ValueError, OSError) as error:
+        click.echo(f"bench: {error}", err=True)
+        sys.exit(2 if isinstance(error, ValueError) else 1)
+    for line in problems:
+        click.echo(f"bench: {line}", err=True)
+    sys.exit(1 if problems else 0)
+
+
+def run(rows: list[Row], rounds: int, form: str, *, checks: bool, record: bool, output: Path) -> list[str]:
+    """Measure, write and print; return what is wrong, a line each."""
+    client_core, server_core = cores()
+    if client_core is None:
+        tell("only one core: the server takes its time on the clients', and wall times say nothing")
+    for environment in {row.environment for row in rows}:
+        environments.python(environment)
+    encrypted = {block.name for block in BLOCKS if block.tls}
+    with tempfile.TemporaryDirectory(prefix="taskcounts-bench-") as name:
+        folder = Path(name)
+        program, tls = build(folder)
+        if not tls and any(row.block in encrypted for row in rows):
+            tell("no rows over TLS: OpenSSL's headers are missing; install libssl-dev or openssl-devel")
+            rows = [row for row in rows if row.block not in encrypted]
+        with Responder(program, folder, BLOCKS, tls=tls, core=server_core) as responder:
+            runner = Runner(responder, folder, client_core)
+            taken = runner.rounds(rows, rounds, tell)
+            problems = judge(runner, rows, taken, form, rounds) if checks else []
+    command = f"make bench{' QUICK=1' if form == 'quick' else ''}"
+    how = made(rows, rounds, command)
+    text = report.markdown(rows, taken.samples, how, taken.failures)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "bench.md").write_text(text, encoding="utf-8")
+    told = report.document(rows, taken.samples, how, taken.failures)
+    (output / "bench.json").write_text(
+        json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-
-
-def tell(server: Server, tasks: int, rate: float | None) -> None:
-    """Print a line: what a count costs now."""
-    counts = 1000
-    with server.cost() as cost:
-        for _ in range(counts):
-            answer = server.ask("GET", f"/jobs/large/taskcounts?api-version={VERSION}").json()
-    assert answer["taskCounts"]["active"] == tasks, answer
-    shown = "" if rate is None else f"{rate:,.0f}"
-    print(f"{tasks:>9}  {shown:>16}  {cost[0] / counts * 1000:>5.2f} ms  {server.memory():>5}", flush=True)
+    drawn = chart.draw(output / "bench.svg", rows, taken.samples)
+    click.echo(text)
+    if record:
+        check.save(form, check.ratios(checked(rows), taken.samples), how)
+    tell(f"written to {os.path.relpath(output)}: bench.md, bench.json{', bench.svg' if drawn else ''}")
+    return [f"{key}: {why}" for key, why in taken.failures.items()] + problems
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200_000)
+    main()

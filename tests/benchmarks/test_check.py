@@ -1,0 +1,112 @@
+"""The comparison with an earlier run: what fails, what is measured again, what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as program
+from benchmarks import check
+from benchmarks.figures import Spread
+from benchmarks.goals import checked, chosen
+from benchmarks.rows import ROWS, Row
+from benchmarks.run import Runner, Taken
+
+NAME = "sync/ours: cpu of sync/azure-batch-15.1"
+CALM = Spread(0.25, 0.24, 0.26, 7)
+
+
+def taken(*ratios: float) -> Taken:
+    """Return samples of rounds in which one call of ours cost so much of one of theirs."""
+    return Taken(
+        {
+            "sync/ours": {n: {"cpu": ratio * 1000, "memory": 30.0} for n, ratio in enumerate(ratios)},
+            "sync/azure-batch-15.1": {n: {"cpu": 1000.0, "memory": 40.0} for n in range(len(ratios))},
+        },
+    )
+
+
+class Again(Runner):
+    """A runner whose second measurement is known."""
+
+    def __init__(self, found: Taken) -> None:
+        self.found = found
+        self.asked: list[tuple[list[str], int]] = []
+
+    def rounds(self, rows: Sequence[Row], count: int, tell: Callable[[str], object]) -> Taken:
+        """Return what is known."""
+        tell("nothing is run")
+        self.asked.append(([row.key for row in rows], count))
+        return self.found
+
+
+@pytest.fixture
+def _reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "reference.json"
+    check.save("full", {NAME: CALM}, {"commit": "abc"}, path)
+    monkeypatch.setattr(check, "load", lambda form: load(form, path))
+
+
+load = check.load
+
+
+def judged(first: Taken, second: Taken) -> tuple[list[str], list[tuple[list[str], int]]]:
+    """Return what is wrong with a run, and what was measured again."""
+    runner = Again(second)
+    return program.judge(runner, list(ROWS), first, "full", 7), runner.asked
+
+
+@pytest.mark.usefixtures("_reference")
+def test_what_is_as_good_passes() -> None:
+    """Nothing is measured again that looks well, or better."""
+    assert judged(taken(0.25, 0.26), taken()) == ([], [])
+    assert judged(taken(0.1, 0.1), taken()) == ([], [])
+
+
+@pytest.mark.usefixtures("_reference")
+def test_what_is_worse_twice_fails() -> None:
+    """The line says which ratio, what it is, what it was and what it may be."""
+    lines, asked = judged(taken(0.5, 0.5, 0.5), taken(0.4, 0.4, 0.4))
+    assert lines == [f"worse: {NAME}: 0.40, where 0.25 was, and chance allows 0.30"]
+    assert asked == [(["sync/azure-batch-15.1", "sync/ours"], 14)]
+
+
+@pytest.mark.usefixtures("_reference")
+def test_what_is_worse_once_passes() -> None:
+    """Somebody else may have taken the machine for a while."""
+    lines, asked = judged(taken(0.5, 0.5, 0.5), taken(0.25, 0.25, 0.26))
+    assert lines == []
+    assert len(asked) == 1
+
+
+@pytest.mark.usefixtures("_reference")
+def test_what_fails_the_second_time_is_not_taken_for_well() -> None:
+    """Without a second figure, the first one counts."""
+    lines, _ = judged(taken(0.5, 0.5, 0.5), taken())
+    assert lines == [f"worse: {NAME}: 0.50, where 0.25 was, and chance allows 0.30"]
+
+
+@pytest.mark.usefixtures("_reference")
+def test_a_form_without_a_reference_is_an_error() -> None:
+    """There is nothing to compare with, and that must not pass."""
+    with pytest.raises(FileNotFoundError, match="has no quick run; 'make bench ARGS=--record' makes one"):
+        check.load("quick")
+
+
+def test_a_reference_is_kept_beside_the_other(tmp_path: Path) -> None:
+    """Each form has its own, with what it was made of, and a new one takes the place of the old."""
+    path = tmp_path / "reference.json"
+    check.save("full", {"a": Spread(0.123456, 0.1, 0.2, 7)}, {"cpu": "ä"}, path)
+    check.save("quick", {"b": CALM}, {}, path)
+    check.save("quick", {"c": CALM}, {}, path)
+    assert load("full", path) == {"a": Spread(0.1235, 0.1, 0.2, 7)}
+    assert load("quick", path) == {"c": CALM}
+    assert '"cpu": "ä"' in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("form", ["full", "quick"])
+def test_the_committed_reference_is_of_these_rows(form: str) -> None:
+    """Every ratio that is measured has its reference, and none is left of rows that there were."""
+    assert set(load(form)) == set(checked(chosen((), quick=form == "quick")))
