@@ -23,6 +23,8 @@ from benchmarks.server import Responder, build
 
 PROJECT = Path(__file__).parents[2]
 ROUNDS, QUICK_ROUNDS = 7, 3
+# From here on it is worth a word what others took of the cores' time.
+BUSY = 0.05
 
 
 def tell(line: str) -> None:
@@ -49,7 +51,7 @@ def commit() -> str:
     return described.stdout.strip() or "an unknown commit"
 
 
-def made(rows: Sequence[Row], rounds: int, command: str) -> dict[str, Any]:
+def made(rows: Sequence[Row], rounds: int, command: str, disturbance: float) -> dict[str, Any]:
     """Return how the figures came about."""
     found = {name: environments.packages(name) for name in sorted({row.environment for row in rows})}
     named = [
@@ -63,6 +65,7 @@ def made(rows: Sequence[Row], rounds: int, command: str) -> dict[str, Any]:
         "commit": commit(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "rounds": rounds,
+        "disturbance": round(disturbance, 3),
         "cpu": processor(),
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
@@ -76,17 +79,18 @@ def made(rows: Sequence[Row], rounds: int, command: str) -> dict[str, Any]:
 
 def judge(runner: Runner, rows: Sequence[Row], taken: Taken, form: str, rounds: int) -> list[str]:
     """Return a line for each ratio that got worse; what looks so is measured again before it is believed."""
-    reference = check.load(form)
+    reference, disturbance = check.load(form)
     formulas = checked(rows)
     now = check.ratios(formulas, taken.samples)
-    suspected = check.culprits(now, reference)
+    suspected = check.culprits(now, reference, max(disturbance, taken.disturbance))
     if suspected:
         tell(f"measuring again what looks worse: {', '.join(suspected)}")
         again = check.suspects(suspected, formulas)
         second = runner.rounds([row for row in rows if row.key in again], 2 * rounds, tell)
         now |= check.ratios({name: formulas[name] for name in suspected}, second.samples)
-        suspected = [name for name in check.culprits(now, reference) if name in suspected]
-    return [f"worse: {check.told(name, now[name], reference[name])}" for name in suspected]
+        disturbance = max(disturbance, second.disturbance)
+        suspected = [name for name in check.culprits(now, reference, disturbance) if name in suspected]
+    return [f"worse: {check.told(name, now[name], reference[name], disturbance)}" for name in suspected]
 
 
 @click.command()
@@ -140,11 +144,13 @@ def run(rows: list[Row], rounds: int, form: str, *, checks: bool, record: bool, 
             tell("no rows over TLS: OpenSSL's headers are missing; install libssl-dev or openssl-devel")
             rows = [row for row in rows if row.block not in encrypted]
         with Responder(program, folder, BLOCKS, tls=tls, core=server_core) as responder:
-            runner = Runner(responder, folder, client_core)
+            runner = Runner(responder, folder, (client_core, server_core))
             taken = runner.rounds(rows, rounds, tell)
             problems = judge(runner, rows, taken, form, rounds) if checks else []
     command = f"make bench{' QUICK=1' if form == 'quick' else ''}"
-    how = made(rows, rounds, command)
+    how = made(rows, rounds, command, taken.disturbance)
+    if taken.disturbance > BUSY:
+        tell(f"others took {taken.disturbance:.0%} of the cores' time: the figures are too large, and noisy")
     text = report.markdown(rows, taken.samples, how, taken.failures)
     output.mkdir(parents=True, exist_ok=True)
     (output / "bench.md").write_text(text, encoding="utf-8")

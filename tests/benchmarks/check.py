@@ -20,20 +20,26 @@ def ratios(formulas: Mapping[str, Formula], samples: Samples) -> dict[str, Sprea
     return {name: spread(values) for name, formula in formulas.items() if (values := formula.values(samples))}
 
 
-def culprits(now: Mapping[str, Spread], reference: Mapping[str, Spread]) -> list[str]:
+def culprits(
+    now: Mapping[str, Spread], reference: Mapping[str, Spread], disturbance: float = 0.0
+) -> list[str]:
     """Return the names of the ratios that got worse."""
-    return [name for name, value in now.items() if name in reference and is_worse(value, reference[name])]
+    return [
+        name
+        for name, value in now.items()
+        if name in reference and is_worse(value, reference[name], disturbance)
+    ]
 
 
-def told(name: str, now: Spread, reference: Spread) -> str:
+def told(name: str, now: Spread, reference: Spread, disturbance: float = 0.0) -> str:
     """Return what is wrong with a ratio, in one line."""
-    allowed = reference.median + noise(now, reference)
+    allowed = reference.median + noise(now, reference, disturbance)
     was = number(reference.median)
     return f"{name}: {number(now.median)}, where {was} was, and chance allows {number(allowed)}"
 
 
-def load(form: str, path: Path = REFERENCE) -> dict[str, Spread]:
-    """Return the ratios of an earlier run of the same form.
+def load(form: str, path: Path = REFERENCE) -> tuple[dict[str, Spread], float]:
+    """Return the ratios of an earlier run of the same form, and what others took of the cores' time.
 
     Raises:
         FileNotFoundError: There is none; the message says how to make one.
@@ -41,7 +47,8 @@ def load(form: str, path: Path = REFERENCE) -> dict[str, Spread]:
     parts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if form not in parts:
         raise FileNotFoundError(f"{path.name} has no {form} run; 'make bench ARGS=--record' makes one")
-    return {name: Spread(**values) for name, values in parts[form]["ratios"].items()}
+    ratios = {name: Spread(**values) for name, values in parts[form]["ratios"].items()}
+    return ratios, parts[form]["made"]["disturbance"]
 
 
 def save(form: str, now: Mapping[str, Spread], made: Mapping[str, Any], path: Path = REFERENCE) -> None:

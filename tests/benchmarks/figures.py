@@ -7,15 +7,17 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-__all__ = ["Formula", "Samples", "Spread", "is_worse", "noise", "spread"]
+__all__ = ["Formula", "Samples", "Spread", "error", "is_worse", "noise", "spread"]
 
 # By row and round: what was measured, by name.
 Samples = Mapping[str, Mapping[int, Mapping[str, float]]]
 
-# What two runs on a machine that nobody else uses differ by at most, beside their spreads.
-FLOOR = 0.03
-# So many times the spread of both runs, from quartile to quartile, lies between one run and a worse one.
-WIDTH = 2.0
+# By how much of a figure two runs differ on a machine that nobody else uses, beside their spreads.
+FLOOR = 0.06
+# What others take of the machine's time makes all slower, and what is light by more than what is heavy.
+DISTURBED = 0.5
+# Between one run and a worse one lie so many standard errors.
+ERRORS = 3.0
 
 
 class Spread(NamedTuple):
@@ -83,11 +85,23 @@ class Formula(NamedTuple):
         return value / self.divisor
 
 
-def noise(now: Spread, reference: Spread) -> float:
-    """Return how much larger a figure may be than that of an earlier run by chance alone."""
-    return WIDTH * math.hypot(now.high - now.low, reference.high - reference.low) + FLOOR * reference.median
+def error(values: Spread) -> float:
+    """Return the standard error of a median, as quartiles and rounds tell it of what is spread normally."""
+    return 0.93 * (values.high - values.low) / math.sqrt(values.rounds)
 
 
-def is_worse(now: Spread, reference: Spread) -> bool:
+def noise(now: Spread, reference: Spread, disturbance: float = 0.0) -> float:
+    """Return how much larger a figure may be than that of an earlier run by chance alone.
+
+    Args:
+        now: The figure.
+        reference: That of the earlier run.
+        disturbance: What share of the cores' time others took during the busier of both runs.
+    """
+    by_chance = ERRORS * math.hypot(error(now), error(reference))
+    return by_chance + (FLOOR + DISTURBED * disturbance) * reference.median
+
+
+def is_worse(now: Spread, reference: Spread, disturbance: float = 0.0) -> bool:
     """Return whether a figure, the smaller the better, is larger than chance explains."""
-    return now.median > reference.median + noise(now, reference)
+    return now.median > reference.median + noise(now, reference, disturbance)

@@ -142,7 +142,8 @@ def markdown(
     """Return everything, for people."""
     origin = (
         f"Made by `{made['command']}` on {made['date']} at {made['commit']}: {made['rounds']} rounds, "
-        f"{made['cpu']}, {made['system']}, Python {made['python']}.\n{made['versions']}."
+        f"{made['cpu']}, {made['system']}, Python {made['python']}; "
+        f"others took {made['disturbance']:.0%} of the cores' time.\n{made['versions']}."
     )
     parts = ["# Task counts of Azure Batch: clients side by side", origin, LEGEND, "## Goals", goals(samples)]
     for block in BLOCKS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import statistics
 import subprocess
 import threading
 import time
@@ -17,7 +18,7 @@ from benchmarks import environments
 from benchmarks.rows import BLOCKS, Block, Row
 from benchmarks.server import Responder
 
-__all__ = ["Failed", "Runner", "Taken", "cores"]
+__all__ = ["Failed", "Runner", "Taken", "cores", "disturbed"]
 
 TESTS = Path(__file__).parents[1]
 ACCOUNT = "benchmark"
@@ -40,6 +41,12 @@ class Taken:
 
     samples: dict[str, dict[int, dict[str, float]]] = field(default_factory=lambda: defaultdict(dict))
     failures: dict[str, str] = field(default_factory=dict)
+    disturbances: list[float] = field(default_factory=list)
+
+    @property
+    def disturbance(self) -> float:
+        """Return what share of the cores' time others took meanwhile."""
+        return statistics.mean(self.disturbances) if self.disturbances else 0.0
 
 
 def cores() -> tuple[int | None, int | None]:
@@ -48,13 +55,29 @@ def cores() -> tuple[int | None, int | None]:
     return (available[0], available[1]) if len(available) > 1 else (None, None)
 
 
+def disturbed(core: int | None, seconds: float = 0.1) -> float:
+    """Return what share of a core's time others take just now, by working on it for a while."""
+    ours = os.sched_getaffinity(0)
+    try:
+        if core is not None:
+            os.sched_setaffinity(0, {core})
+        # From the beginning of what the scheduler gives.
+        time.sleep(0.001)
+        cpu, wall = time.thread_time(), time.perf_counter()
+        while time.perf_counter() - wall < seconds:
+            pass
+        return max(0.0, 1 - (time.thread_time() - cpu) / (time.perf_counter() - wall))
+    finally:
+        os.sched_setaffinity(0, ours)
+
+
 class Runner:
     """Runs rows against a responder.
 
     Args:
         responder: The server.
         folder: Where processes have their home.
-        core: The only core that clients may use; any if None.
+        cores: The only core that clients may use, and that of the server; any if None.
         python: The interpreter for an environment; the tests have one for all.
     """
 
@@ -62,12 +85,12 @@ class Runner:
         self,
         responder: Responder,
         folder: Path,
-        core: int | None = None,
+        cores: tuple[int | None, int | None] = (None, None),
         python: Callable[[str], Path] = environments.python,
     ) -> None:
         self._responder = responder
         self._home = folder
-        self._core = core
+        self._cores = cores
         self._python = python
         self._blocks = {block.name: block for block in BLOCKS}
 
@@ -89,6 +112,7 @@ class Runner:
             for name, block in self._blocks.items():
                 mine = [row for row in rows if row.block == name and number < row.rounds]
                 if mine:
+                    taken.disturbances += [disturbed(core) for core in self._cores]
                     tell(f"round {number + 1} of {count}, {time.monotonic() - started:.0f} s: {block.title}")
                 # Whoever runs first may find the machine in another mood than who runs last.
                 for row in mine[:: -1 if number % 2 else 1]:
@@ -185,8 +209,8 @@ class Runner:
         started = time.perf_counter()
         with output.open("wb") as out, errors.open("wb") as err:
             try:
-                if self._core is not None:
-                    os.sched_setaffinity(0, {self._core})
+                if self._cores[0] is not None:
+                    os.sched_setaffinity(0, {self._cores[0]})
                 process = subprocess.Popen(  # noqa: S603 - Programs of our own.
                     words, env=environment, cwd=self._home, stdin=subprocess.DEVNULL, stdout=out, stderr=err
                 )

@@ -27,7 +27,7 @@ SAMPLES: dict[str, dict[int, dict[str, float]]] = {
 }
 MADE = {
     "command": "make bench", "commit": "abc1234", "date": "2024-08-01", "rounds": 3, "cpu": "a processor",
-    "system": "Linux 6", "python": "3.11.7", "versions": "httpx 0.28.1", "packages": {},
+    "system": "Linux 6", "python": "3.11.7", "versions": "httpx 0.28.1", "packages": {}, "disturbance": 0.02,
 }  # fmt: skip
 
 
@@ -128,7 +128,10 @@ def test_everything_is_in_the_documents() -> None:
     """Both say how the figures came about, and what is missing."""
     failures = {"sync/httpx": "exit code 1: no such thing"}
     text = markdown(ROWS, SAMPLES, MADE, failures)
-    assert "`make bench` on 2024-08-01 at abc1234: 3 rounds, a processor, Linux 6, Python 3.11.7" in text
+    assert (
+        "`make bench` on 2024-08-01 at abc1234: 3 rounds, a processor, Linux 6, Python 3.11.7; others took 2%"
+        in text
+    )
     assert "## One call after another\n\n| client" in text
     assert "64 in flight, asyncio\n" not in text
     assert "- sync/httpx: exit code 1: no such thing" in text

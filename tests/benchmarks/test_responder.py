@@ -61,6 +61,7 @@ def test_a_row_is_measured(responder: Responder, folder: Path) -> None:
     assert sample["memory"] > 1 << 20
     assert sample["connections"] == 0
     assert told[-1].startswith("round 1 of 1, ")
+    assert 0 <= taken.disturbance < 1
 
 
 @needs_compiler

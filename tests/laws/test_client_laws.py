@@ -67,6 +67,14 @@ def _told(request: httpx.Response | None) -> float | None:
     outcomes=st.lists(busy | faults, min_size=1, max_size=8),
     takes=st.floats(0, 20),
 )
+# What is left is longer than the pause, by less than the clock can tell.
+@example(
+    policy=RetryPolicy(first_pause=1.633866836889382, jitter=0),
+    draw=0.0,
+    deadline=1.6338668368894,
+    outcomes=[BUSY],
+    takes=0.0,
+)
 def test_limits_hold(  # noqa: PLR0917 - Hypothesis gives them by name.
     call: Call, policy: RetryPolicy, draw: float, deadline: float, outcomes: list[Any], takes: float
 ) -> None:

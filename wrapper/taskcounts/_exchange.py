@@ -112,9 +112,11 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
             if place is not None:
                 place.give_back(status, rest)
                 place = None
-        left = ends - clock.monotonic()
-        # Nobody waits for more than a year, and no clock can.
-        fits = pause is not None and pause < min(left, LONGEST)
+        now = clock.monotonic()
+        left = ends - now
+        # Nobody waits for more than a year, and no clock can. Floats of different sizes round differently:
+        # what is compared here is what the clock will say.
+        fits = pause is not None and pause < LONGEST and now + pause < ends
         _log(question, attempt, judged, pause if fits else None)
         if not again or (pause is None and left > 0):
             raise judged

@@ -27,8 +27,6 @@ from taskcounts.many.values import JobResult
 # longer ends by itself, with its own limit of time, and what comes of it is dropped.
 GRACE = 1.0
 
-_Inbox = SimpleQueue[str | None]
-
 
 def count_many(
     plan: Plan, job_ids: Iterator[str], engine: Engine, clock: SyncClock
@@ -79,28 +77,26 @@ class _Crew:
         self._settings = plan.settings._replace(gate=self._gate, clock=self._clock)
         self._threads: list[threading.Thread] = []
         self._results: SimpleQueue[JobResult | BaseException] = SimpleQueue()
-        # Ids that wait for a thread, or threads that wait for an id, each at an inbox of its own: of many
-        # at one queue, some would be woken for nothing.
         self._lock = threading.RLock()
         self._ids: deque[str] = deque()
-        self._idle: list[_Inbox] = []
+        # Threads that wait for an id, each at a queue of its own, and whether one of them was woken that has
+        # not looked yet. To wake all at once for as many ids, or at one queue some for nothing, costs more.
+        self._idle: list[SimpleQueue[None]] = []
+        self._rouses = False
 
     def ask(self, job_id: str) -> None:
         """Have a job asked for."""
         self.busy += 1
         with self._lock:
-            if self._idle:
-                # In this order: an interruption in between leaves no thread that waits for ever.
-                self._idle[-1].put(job_id)
-                self._idle.pop()
-            elif len(self._threads) == self._plan.concurrency:
-                self._ids.append(job_id)
-            else:
-                name = f"taskcounts-{len(self._threads) + 1}"
-                thread = threading.Thread(target=self._work, args=(job_id,), name=name, daemon=True)
-                # Only one that has begun can be waited for.
-                thread.start()
-                self._threads.append(thread)
+            self._ids.append(job_id)
+            short = len(self._ids) > len(self._idle) + self._rouses
+            self._rouse()
+        if short and len(self._threads) < self._plan.concurrency:
+            name = f"taskcounts-{len(self._threads) + 1}"
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            # Only one that has begun can be waited for.
+            thread.start()
+            self._threads.append(thread)
 
     def has_results(self) -> bool:
         """Whether a result is there already."""
@@ -120,34 +116,46 @@ class _Crew:
         self._gate.wake()
         with self._lock:
             self._ids.clear()
-            for inbox in self._idle:
-                inbox.put(None)
+            for woken in self._idle:
+                woken.put(None)
         patience = time.monotonic() + GRACE
         for thread in self._threads:
             # It is this thread itself where the garbage collector ends an iterator that was dropped.
             if thread is not threading.current_thread():
                 thread.join(max(patience - time.monotonic(), 0))
 
-    def _work(self, first: str) -> None:
-        job_id: str | None = first
-        inbox: _Inbox = SimpleQueue()
-        while job_id is not None:
+    def _work(self) -> None:
+        woken: SimpleQueue[None] = SimpleQueue()
+        while (job_id := self._next_id(woken)) is not None:
             try:
                 self._results.put(self._count(job_id))
             except Stopped:
                 return
             except BaseException as error:
                 self._results.put(error)
-            job_id = self._next_id(inbox)
 
-    def _next_id(self, inbox: _Inbox) -> str | None:
+    def _next_id(self, woken: SimpleQueue[None]) -> str | None:
         """Return the id of the next job as soon as there is one; None at the end."""
-        with self._lock:
-            if self._ids:
-                return self._ids.popleft()
-            self._idle.append(inbox)
-        # If the end came first, it didn't find this inbox.
-        return None if self._stop.is_set() else inbox.get()
+        while not self._stop.is_set():
+            with self._lock:
+                if self._ids:
+                    job_id = self._ids.popleft()
+                    self._rouse()
+                    return job_id
+                self._idle.append(woken)
+            # If the end came before, it didn't find this one among the idle.
+            if not self._stop.is_set():
+                woken.get()
+                self._rouses = False
+        return None
+
+    def _rouse(self) -> None:
+        """Wake a thread if ids wait; it wakes the next one, if there are still some."""
+        if self._ids and self._idle and not self._rouses:
+            self._rouses = True
+            # In this order: an interruption in between leaves no thread that waits for ever.
+            self._idle[-1].put(None)
+            self._idle.pop()
 
     def _count(self, job_id: str) -> JobResult:
         try:

@@ -110,6 +110,24 @@ def test_idle_threads_come_first() -> None:
     assert len(seen) == 1
 
 
+def test_idle_threads_and_new_ones() -> None:
+    """Where more ids come at once than threads are idle, those are woken, and others begin."""
+    first, then = threading.Barrier(3, timeout=20), threading.Barrier(8, timeout=20)
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        (first if "/early-" in request.url.path else then).wait()
+        return good(request)
+
+    def bursts() -> Iterator[str]:
+        yield from ("early-1", "early-2", "early-3")
+        until(lambda: len(results.gi_frame.f_locals["crew"]._idle) == 3)
+        yield from ids(8)
+
+    with client_for(handler) as client:
+        results: Any = client.get_many(bursts(), concurrency=8)
+        assert len(list(results)) == 11
+
+
 def test_ids_are_read_in_the_callers_thread() -> None:
     """An iterator that is bound to its thread can be read; progress is told there, too."""
     database = sqlite3.connect(":memory:")
