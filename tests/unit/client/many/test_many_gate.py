@@ -235,6 +235,16 @@ def test_stopped_threads_leave() -> None:
     assert gate.in_flight == waiting(gate) == 0
 
 
+def test_stopped_thread_gets_no_place() -> None:
+    """After the stop there is none for those whom it concerns, though others would get one."""
+    gate, stop = ThreadGate(1, SYSTEM_CLOCK), threading.Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        gate.admit(NEVER, stop=stop)
+    assert (gate.in_flight, waiting(gate)) == (0, 0)
+    assert not isinstance(gate.admit(NEVER), NoPlace)
+
+
 def test_place_that_came_too_late_goes_on() -> None:
     """A task that is cancelled in the moment in which it gets its place leaves it to the next."""
 

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -234,6 +235,25 @@ def test_collector_may_end_it_anywhere() -> None:
         )
         mine.join(20)
         assert came == ["ended"]
+        results.close()
+
+
+def test_end_between_two_jobs() -> None:
+    """A thread that the end comes upon in the moment in which it becomes idle doesn't wait for another id."""
+    with client_for(good) as client:
+        results: Any = client.get_many(ids(1))
+        next(results)
+        crew = results.gi_frame.f_locals["crew"]
+
+        class Idle(list[Any]):
+            def append(self, woken: Any) -> None:
+                crew._stop.set()
+                super().append(woken)
+
+        crew._idle = Idle(crew._idle)
+        mine, came = in_thread(lambda: crew._next_id(SimpleQueue()))
+        mine.join(20)
+        assert came == [None]
         results.close()
 
 
