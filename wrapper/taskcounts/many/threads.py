@@ -42,6 +42,7 @@ def count_many(
             if reads:
                 try:
                     job_id = next(job_ids)
+                    error_of_id = refusal(job_id)
                 except StopIteration:
                     reads = False
                     continue
@@ -49,7 +50,7 @@ def count_many(
                     # What was asked for by now is not lost.
                     trouble, reads = error, False
                     continue
-                if (error_of_id := refusal(job_id)) is not None:
+                if error_of_id is not None:
                     yield tally.count(JobResult(job_id=job_id, error=error_of_id))
                     continue
                 crew.ask(job_id)
