@@ -121,7 +121,7 @@ class _Exchange:
         try:
             request = self._admitted()
             if self._operation is not None and self._operation.body is not Body.NONE:
-                request = request._replace(document=await self._document(receive))
+                request = request._replace(document=await self._document(self._operation, receive))
             self._begun = time.monotonic()
             taken = self._service.faults.take(request.operation, request.job_id or None)
             if taken is not None:
@@ -182,16 +182,14 @@ class _Exchange:
         _check_headers(call)
         return Request(operation.name, call, stamp, parameters, job_id, task_id, {})
 
-    async def _document(self, receive: Receive) -> Members:
-        """Return the body that the operation has; empty if it has none.
+    async def _document(self, operation: Operation, receive: Receive) -> Members:
+        """Return the body of an operation that has one; empty if it needs none and there is none.
 
         Raises:
             Refusal: It is too long, missing, or no object of JSON.
             ClientGone: The caller left before it was whole.
         """
-        operation, headers = self._operation, self._call.headers
-        if operation is None or operation.body is Body.NONE:
-            return {}
+        headers = self._call.headers
         length = headers.get("content-length")
         if length is None and "transfer-encoding" not in headers and operation.body is Body.REQUIRED:
             raise refusals.missing_content_length()
