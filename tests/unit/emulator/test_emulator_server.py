@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import http.client
 import logging
 import socket
 import threading
 import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +24,7 @@ from taskcounts.emulator import EmulatedAccount, Emulator, EmulatorError, serve
 from taskcounts.emulator.faults import connection
 
 TARGET = "/jobs/nightly/taskcounts?api-version=2024-07-01.20.0"
+UNPROVEN = f"GET {TARGET} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token\r\n\r\n".encode()
 DATE = "Thu, 01 Aug 2024 12:34:56 GMT"
 
 
@@ -181,9 +186,8 @@ def test_it_stops_at_once(
         if kind is not None:
             emulator.fault(kind, **options)
         idle, busy, twice = connect(emulator), connect(emulator), connect(emulator)
-        sent = f"GET {TARGET} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token\r\n\r\n".encode()
-        busy.sendall(sent)
-        twice.sendall(sent + sent)
+        busy.sendall(UNPROVEN)
+        twice.sendall(UNPROVEN + UNPROVEN)
         until_taken(emulator)
         begun = time.monotonic()
     assert time.monotonic() - begun < 0.5
@@ -196,6 +200,53 @@ def until_taken(emulator: Emulator) -> None:
     """Return when the emulator has read what was sent before: a later call has been answered."""
     with connect(emulator) as connection:
         assert answered(connection, b"GET /_emulator/health HTTP/1.1\r\nhost: localhost\r\n\r\n")[0] == 200
+
+
+def test_an_answer_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is under way and doesn't end keeps the emulator from stopping for a while, not for ever."""
+
+    async def stubborn(_: object, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    monkeypatch.setattr(connection.Connection, "pause", stubborn)
+    with Emulator() as emulator:
+        emulator.fault("slow", seconds=3600)
+        with connect(emulator) as caller:
+            caller.sendall(UNPROVEN)
+            until_taken(emulator)
+        begun = time.monotonic()
+    assert 0.5 < time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_it_leaves_no_connection_open(tls: bool) -> None:
+    """Callers that connect while it stops find their connections closed, however far they have come."""
+    port, over = 0, threading.Event()
+
+    def connect() -> None:
+        while not over.wait(0.0005):
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", port), timeout=5) as caller,
+            ):
+                caller.sendall(b"GET /jobs HTTP/1.1\r\n")
+                while port and caller.recv(65536):
+                    pass
+
+    with warnings.catch_warnings(record=True) as caught, ThreadPoolExecutor(4) as callers:
+        warnings.simplefilter("always")
+        calling = [callers.submit(connect) for _ in range(4)]
+        try:
+            for _ in range(30):
+                with Emulator(tls=tls) as emulator:
+                    port = urlsplit(emulator.endpoint).port or 0
+                    time.sleep(0.005)
+        finally:
+            over.set()
+        for each in calling:
+            each.result(10)
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
 
 
 def test_it_is_gone_when_it_has_stopped() -> None:
