@@ -17,7 +17,7 @@ from taskcounts._connection import PORTS, Connection
 from taskcounts._steps import Answer, Failure, Request
 from taskcounts.engines.lanes import TaskLanes, ThreadLanes
 from taskcounts.engines.seam import TimeIsUp, closed, not_trusted, out_of_time, read_headers, without_frames
-from taskcounts.engines.timed import ClosingBackend, TimedBackend, attempt
+from taskcounts.engines.timed import TimedBackend, attempt
 from taskcounts.errors import causes_of
 
 NAME = f"httpcore {httpcore.__version__}"
@@ -92,14 +92,17 @@ class AsyncHttpcoreEngine:
 
     def __init__(self, connection: Connection) -> None:
         """Take how to reach the endpoint."""
-        from asyncio import timeout  # noqa: PLC0415 - threads don't need it.
+        # Threads don't need it.
+        from asyncio import timeout  # noqa: PLC0415
+
+        from taskcounts.engines.streams import LoopBackend  # noqa: PLC0415
 
         self._timeout = timeout
         self._target = _Target(connection)
         pool = _pool(
             connection,
             (httpcore.AsyncConnectionPool, httpcore.AsyncHTTPProxy, httpcore.AsyncSOCKSProxy),
-            ClosingBackend(),
+            LoopBackend(),
         )
         self._lanes = TaskLanes[httpcore.AsyncConnectionInterface](
             lambda: pool.create_connection(self._target.origin), _close_async, _usable

@@ -14,18 +14,17 @@ import contextlib
 import functools
 import os
 import re
-import select
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pycurl
 
 from taskcounts._connection import default_certificates
 from taskcounts._steps import Answer, Failure, Request
 from taskcounts.engines.lanes import IDLE, LANES, ThreadLanes
-from taskcounts.engines.seam import TimeIsUp, closed, not_trusted, out_of_time, without_frames
+from taskcounts.engines.seam import TimeIsUp, closed, not_trusted, out_of_time, readable, without_frames
 
 if TYPE_CHECKING:
     from taskcounts._connection import Connection
@@ -60,7 +59,7 @@ class CurlEngine:
 
     def _begin(self) -> None:
         self._process = os.getpid()
-        self._lanes = ThreadLanes(lambda: _Lane(self._connection), _Lane.close)
+        self._lanes = ThreadLanes(lambda: _Lane(self._connection, _Reading()), _Lane.close)
 
     def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
         """Send a request and read its answer, up to a limit of bytes, within some seconds."""
@@ -79,7 +78,8 @@ class CurlEngine:
             lane.prepare(request, ends - time.monotonic(), limit)
             # Signals are handled in the main thread, when libcurl calls back; the others are spared that.
             lane.curl.setopt(pycurl.NOPROGRESS, threading.get_ident() != threading.main_thread().ident)
-            lane.curl.setopt(pycurl.FRESH_CONNECT, _is_bad(lane.curl.getinfo(pycurl.ACTIVESOCKET)))
+            lane.reading.connects = readable(lane.curl.getinfo(pycurl.ACTIVESOCKET))
+            lane.curl.setopt(pycurl.FRESH_CONNECT, lane.reading.connects)
             lane.curl.perform()
             outcome = lane.outcome(None)
         except pycurl.error as error:
@@ -107,7 +107,7 @@ class AsyncCurlEngine:
         self._asyncio = asyncio
         self._connection = connection
         self._room = asyncio.Semaphore(LANES)
-        self._idle: list[_Lane] = []
+        self._idle: list[_Lane[_SharedReading]] = []
         self._sockets = _Sockets()
         self._multi = pycurl.AsyncCurlMulti()
         # Otherwise it closes some whenever fewer requests than before are under way.
@@ -127,12 +127,12 @@ class AsyncCurlEngine:
                 return out_of_time(error)
         else:
             await self._room.acquire()
-        lane: _Lane | None = None
+        lane: _Lane[_SharedReading] | None = None
         outcome: Answer | Failure | None = None
         try:
             if self._closed:
                 return closed()
-            lane = self._idle.pop() if self._idle else _Lane(self._connection, self._sockets)
+            lane = self._idle.pop() if self._idle else _Lane(self._connection, _SharedReading(self._sockets))
             while outcome is None:
                 lane.prepare(request, ends - time.monotonic(), limit)
                 try:
@@ -204,28 +204,33 @@ class _Sockets:
         if port in self._fresh:
             self._kept[port] = self._fresh.pop(port)
             return False
-        return _is_bad(self._kept[port])
+        return readable(self._kept[port])
 
 
 class _Reading:
-    """What is read of an answer. The handle holds this, and this not the handle."""
+    """What is read of an answer. The handle holds this, and this not the handle.
 
-    __slots__ = ("body", "head", "limit", "lines", "sent", "sockets")
+    Attributes:
+        limit: How many bytes of a body are read.
+        connects: Whether the request is to open a connection.
+    """
 
-    def __init__(self, sockets: _Sockets | None) -> None:
-        self.sockets = sockets
+    __slots__ = ("body", "connects", "head", "limit", "lines")
+
+    def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.body = bytearray()
         self.head: tuple[int, dict[str, str]] | str | None = None
-        self.sent = False
+        self.connects = False
         self.limit = 0
 
-    def allow(self, _there: str, _here: str, _port: int, port: int) -> int:
-        """Let libcurl send the request, if it hasn't yet."""
-        if self.sent or (self.sockets is not None and self.sockets.is_bad(port)):
-            return _STOP
-        self.sent = True
-        return _GO
+    def guards(self) -> dict[int, object]:
+        """Return the options that keep libcurl from sending a request twice, or over a bad connection."""
+        return {pycurl.SOCKOPTFUNCTION: self.connect, pycurl.MAXAGE_CONN: _LONGEST // 1000}
+
+    def connect(self, _descriptor: int, _purpose: int) -> int:
+        """Let libcurl connect, unless it had a good connection: then the request may have left over that."""
+        return _GO if self.connects else _STOP
 
     def take(self, data: bytes) -> int | None:
         if self.head is None:
@@ -237,24 +242,59 @@ class _Reading:
     def clear(self) -> None:
         self.lines.clear()
         self.body.clear()
-        self.head, self.sent = None, False
+        self.head = None
 
 
-class _Lane:
+class _SharedReading(_Reading):
+    """The same of a handle that takes any of an AsyncCurlMulti's connections, which one shows only then.
+
+    Attributes:
+        sent: Whether the request may have left.
+    """
+
+    __slots__ = ("sent", "sockets")
+
+    def __init__(self, sockets: _Sockets) -> None:
+        super().__init__()
+        self.sockets = sockets
+        self.sent = False
+
+    def guards(self) -> dict[int, object]:
+        return {
+            pycurl.SOCKOPTFUNCTION: self.sockets.add,
+            pycurl.PREREQFUNCTION: self.allow,
+            pycurl.MAXAGE_CONN: int(IDLE),
+        }
+
+    def allow(self, _there: str, _here: str, _port: int, port: int) -> int:
+        """Let libcurl send the request, if it hasn't yet, unless the connection is a bad one."""
+        if self.sent or self.sockets.is_bad(port):
+            return _STOP
+        self.sent = True
+        return _GO
+
+    def clear(self) -> None:
+        super().clear()
+        self.sent = False
+
+
+R = TypeVar("R", bound=_Reading)
+
+
+class _Lane(Generic[R]):
     """A handle of libcurl, with what it reads."""
 
-    def __init__(self, connection: Connection, sockets: _Sockets | None = None) -> None:
+    def __init__(self, connection: Connection, reading: R) -> None:
         root, proxy = f"{connection.scheme}://{connection.netloc}", connection.proxy
         self._start = len(f"{connection.scheme}://")
         # A proxy that isn't asked for a tunnel is told the whole URL.
         whole = connection.scheme == "http" and proxy is not None and not proxy.scheme.startswith("socks")
         self._before = root if whole else ""
-        self.reading = reading = _Reading(sockets)
+        self.reading = reading
         self.curl = pycurl.Curl()
         options = {
             pycurl.HEADERFUNCTION: reading.lines.append,
             pycurl.WRITEFUNCTION: reading.take,
-            pycurl.PREREQFUNCTION: reading.allow,
             pycurl.XFERINFOFUNCTION: _handle_signals,
             pycurl.NOSIGNAL: 1,
             pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
@@ -262,7 +302,6 @@ class _Lane:
             # The path is each request's target, as it is: libcurl would write %3a as %3A, which is signed.
             pycurl.URL: root,
             pycurl.USERAGENT: "",
-            pycurl.MAXAGE_CONN: int(IDLE),
             # That of the last request. AsyncCurlMulti keeps as many as it is told itself.
             pycurl.MAXCONNECTS: 1,
             # The limit of time is the request's, whatever it is spent on.
@@ -271,11 +310,10 @@ class _Lane:
             pycurl.DNS_CACHE_TIMEOUT: 0,
             # A look-up that nobody waits for any more doesn't hold up closing.
             _QUICK_EXIT: 1,
+            **reading.guards(),
             **_proxy(connection),
             **_trust(connection),
         }
-        if sockets is not None:
-            options[pycurl.SOCKOPTFUNCTION] = sockets.add
         for option, value in options.items():
             self.curl.setopt(option, value)
 
@@ -302,17 +340,6 @@ class _Lane:
     def close(self) -> None:
         """Close the handle, and its connection."""
         self.curl.close()
-
-
-def _is_bad(descriptor: int) -> bool:
-    """Return whether a socket has something to read, were it its end; or is none, as -1."""
-    if descriptor < 0:
-        return True
-    if not hasattr(select, "poll"):
-        return bool(select.select([descriptor], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _handle_signals(*_: float) -> None:

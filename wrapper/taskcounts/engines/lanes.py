@@ -41,10 +41,10 @@ class Lanes(Generic[L]):
         useless: list[L] = []
         while True:
             try:
-                lane = self._idle.pop()[0]
+                lane, since = self._idle.pop()
             except IndexError:
                 return self._make(), useless
-            if self._usable(lane):
+            if since > time.monotonic() - IDLE and self._usable(lane):
                 return lane, useless
             useless.append(lane)
 

@@ -7,6 +7,7 @@ what isn't its own, such as an interruption, without frames that hold the reques
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -74,6 +75,17 @@ def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
             value = raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def readable(descriptor: int) -> bool:
+    """Return whether a socket has something to read, were it its end; or is none, as -1."""
+    if descriptor < 0:
+        return True
+    if not hasattr(select, "poll"):
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def out_of_time(error: BaseException) -> Failure:

@@ -1,9 +1,8 @@
-"""What httpcore lacks to keep a limit of time, and to be rid of what failed.
+"""Sockets that keep the limit of time of a whole attempt, as httpcore takes them.
 
 httpcore limits each read by itself: a server that sends a byte a second never runs into it. Its connections
-hand every socket operation to a network backend. The synchronous one in here gives each operation
-only what is left of the attempt, which belongs to the thread that makes it. Asynchronous operations
-are cancelled from outside; there the backend closes what a cancelled TLS handshake leaves open.
+hand every socket operation to a network backend. This one gives each operation only what is left of
+the attempt, which belongs to the thread that makes it.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import Any
 
 import httpcore
 
+from taskcounts.engines.pipe import ROOM, Pipe
 from taskcounts.engines.seam import TimeIsUp
 
 
@@ -95,22 +95,21 @@ class _TlsInTls(TimedStream):
 
     def __init__(self, inner: TimedStream, context: ssl.SSLContext, hostname: str | None) -> None:
         super().__init__(inner)
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
+        self._pipe = Pipe(context, hostname)
         try:
-            self._run(self._tls.do_handshake)
+            self._run(self._pipe.tls.do_handshake)
         except BaseException:
             self.close()
             raise
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return bytes(self._run(lambda: self._tls.read(max_bytes)))
+        return bytes(self._run(lambda: self._pipe.tls.read(max_bytes)))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._run(lambda: self._tls.write(buffer))
+        self._run(lambda: self._pipe.tls.write(buffer))
 
     def get_extra_info(self, info: str) -> Any:
-        return self._tls if info == "ssl_object" else super().get_extra_info(info)
+        return self._pipe.tls if info == "ssl_object" else super().get_extra_info(info)
 
     def _run(self, step: Callable[[], Any]) -> Any:
         """Take a step of the protocol, reading and writing what it takes."""
@@ -118,42 +117,8 @@ class _TlsInTls(TimedStream):
             try:
                 result = step()
             except ssl.SSLWantReadError:
-                self._flush()
-                if data := self._inner.read(2**16):
-                    self._incoming.write(data)
-                else:
-                    self._incoming.write_eof()
+                self._inner.write(self._pipe.fetch())
+                self._pipe.feed(self._inner.read(ROOM))
             else:
-                self._flush()
+                self._inner.write(self._pipe.fetch())
                 return result
-
-    def _flush(self) -> None:
-        if self._outgoing.pending:
-            self._inner.write(self._outgoing.read())
-
-
-class ClosingBackend:
-    """An asynchronous network backend of httpcore that leaves no connection open behind a cancelled call."""
-
-    def __init__(self) -> None:
-        self._inner = httpcore.AnyIOBackend()
-
-    async def connect_tcp(self, *arguments: Any, **options: Any) -> Any:
-        return _ClosingStream(await self._inner.connect_tcp(*arguments, **options))
-
-
-class _ClosingStream:
-    """A stream whose TLS handshake closes it, however it fails; httpcore forgets cancellations."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    async def start_tls(self, *arguments: Any, **options: Any) -> Any:
-        try:
-            return _ClosingStream(await self._inner.start_tls(*arguments, **options))
-        except BaseException:
-            await self._inner.aclose()
-            raise

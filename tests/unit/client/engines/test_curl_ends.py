@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import select
 import signal
 import socket
 import subprocess
@@ -320,19 +319,6 @@ asyncio.run(main())
     process = run(programs[how], serve(behave).port)
     assert process.communicate(timeout=20)[0] == ""
     assert process.returncode == 0
-
-
-def test_a_system_without_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows has no poll, but another way to tell whether a socket has something to read."""
-    for absent in (False, True):
-        if absent:
-            monkeypatch.delattr(select, "poll")
-        near, far = socket.socketpair()
-        with near, far:
-            assert not curl._is_bad(near.fileno())
-            far.send(b"x")
-            assert curl._is_bad(near.fileno())
-            assert curl._is_bad(-1)
 
 
 def test_sockets_that_are_gone() -> None:

@@ -116,6 +116,17 @@ def test_what_nobody_needs_is_closed(kept: Any, monkeypatch: pytest.MonkeyPatch)
     assert (one.closed, two.closed) == (1, 0)
 
 
+def test_what_was_idle_for_too_long_is_not_used(kept: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lane that was idle for a minute is closed, and another one made: who knows what is left of it."""
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    one = kept.take()
+    kept.give_back(one)
+    now += IDLE
+    assert kept.take().number == 1
+    assert one.closed == 1
+
+
 def test_all_are_closed_at_the_end(kept: Any) -> None:
     """The end closes all lanes; one that a thread uses is closed when it is handed in."""
     one, two = kept.take(), kept.take()

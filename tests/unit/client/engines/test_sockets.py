@@ -312,3 +312,33 @@ def test_what_is_sent(call: Call, serve: Callable[..., Server]) -> None:
         "return-client-request-id",
         "user-agent",
     ]
+
+
+def test_an_answer_that_nobody_asked_for(call: Call, serve: Callable[..., Server]) -> None:
+    """What a server sends while a connection is idle isn't taken for the next answer."""
+
+    def behave(peer: Peer) -> None:
+        peer.send(answer(connection="keep-alive").raw())
+        peer.wait(0.05)
+        # Right in every way, but for its numbers: it echoes nothing.
+        peer.send(answer(_counts_of(666), connection="keep-alive").raw())
+
+    server = serve(behave)
+
+    async def ask() -> list[int]:
+        async with AsyncTaskCountsClient(server.url, KEY, engine=call.engine) as client:
+            totals = []
+            for _ in range(3):
+                totals.append((await client.get_job_task_counts("job-1")).total)
+                await asyncio.sleep(0.15)
+            return totals
+
+    def ask_in_turn() -> list[int]:
+        with TaskCountsClient(server.url, KEY, engine=call.engine) as client:
+            totals = []
+            for _ in range(3):
+                totals.append(client.get_job_task_counts("job-1").total)
+                time.sleep(0.15)
+            return totals
+
+    assert (asyncio.run(ask()) if call.awaits else ask_in_turn()) == [12, 12, 12]
