@@ -5,15 +5,21 @@ from __future__ import annotations
 import inspect
 import math
 import re
-import uuid
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from taskcounts._clock import new_guid
 from taskcounts._connection import Reach, bracketed, check_host, is_loopback
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.errors import one_line
 from taskcounts_rest import contract
 
+if TYPE_CHECKING:
+    import uuid
+
 JOB_ID = re.compile(contract.PARAMETERS["jobId"]["pattern"])
+# uuid.UUID also reads braces, URNs and missing hyphens; the service doesn't.
+GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+")
 
 
@@ -124,21 +130,18 @@ def check_callback(name: str, callback: object) -> None:
         raise TypeError(f"{name} must be a plain function; nobody would await what an asynchronous one does")
 
 
-def check_guid(guid: str | uuid.UUID | None) -> uuid.UUID:
+def check_guid(guid: str | uuid.UUID | None) -> str:
     if guid is None:
-        return uuid.uuid4()
-    if isinstance(guid, uuid.UUID):
-        return guid
-    if not isinstance(guid, str):
-        raise TypeError(f"client_request_id must be a str or a UUID, not {type(guid).__name__}")
-    try:
-        parsed = uuid.UUID(guid)
-    except ValueError:
-        parsed = None
-    # uuid.UUID also reads braces, URNs and missing hyphens; the service doesn't.
-    if parsed is None or str(parsed) != guid.lower():
+        return new_guid()
+    if isinstance(guid, str):
+        if GUID.fullmatch(guid):
+            return guid.lower()
         raise ValueError(
             f"client_request_id {one_line(ascii(guid), 60)} is not a plain GUID, "
             "such as 9c4d50ee-2d56-4cd3-8152-34347dc9f2b0"
         )
-    return parsed
+    import uuid  # noqa: PLC0415 - who has one, has loaded it.
+
+    if not isinstance(guid, uuid.UUID):
+        raise TypeError(f"client_request_id must be a str or a UUID, not {type(guid).__name__}")
+    return str(guid)

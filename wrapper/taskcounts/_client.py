@@ -195,25 +195,26 @@ class Client(Generic[SomeTransport, SomeEngine]):
             raise
 
     def _question(self, job_id: str, *limits: Any) -> Question:
-        """Return a question about a job; see _listed for its limits."""
-        return self._listed(*limits)._replace(job_id=check_job_id(job_id))
+        """Return a question about a job; see _asked for its limits."""
+        return self._asked(check_job_id(job_id), *limits)
 
-    def _listed(
+    def _asked(
         self,
+        job_id: str,
         service_timeout: int | None,
         timeout: float | None,
         deadline: float | None,
         client_request_id: str | uuid.UUID | None = None,
     ) -> Question:
-        """Return a question about no single job, with the client's limits where none are given."""
+        """Return a question with the client's limits where none are given; an empty job id is none."""
         if self._closed:
             raise RuntimeError("the client is closed; make a new one")
         return Question(
-            job_id="",
-            service_timeout=check_service_timeout(service_timeout),
-            timeout=self._timeout if timeout is None else check_seconds("timeout", timeout),
-            deadline=self._deadline if deadline is None else check_seconds("deadline", deadline),
-            client_request_id=check_guid(client_request_id),
+            job_id,
+            check_service_timeout(service_timeout),
+            self._timeout if timeout is None else check_seconds("timeout", timeout),
+            self._deadline if deadline is None else check_seconds("deadline", deadline),
+            check_guid(client_request_id),
         )
 
     def _counting(self, question: Question, verify: bool) -> Exchange[Snapshot]:
@@ -253,13 +254,13 @@ class Client(Generic[SomeTransport, SomeEngine]):
     ) -> ManyPlan:
         from taskcounts.many.asking import make_plan  # noqa: PLC0415 - most callers ask for one job.
 
-        question = self._listed(service_timeout, timeout, None)
+        question = self._asked("", service_timeout, timeout, None)
         return make_plan(self._settings, question, make_gate=self._gate, **options)
 
     def _listing(self, filter_: str | None, *limits: Any) -> Listing:
         from taskcounts.many.listing import Listing, check_filter  # noqa: PLC0415 - most callers list nothing.
 
-        return Listing(self._settings, self._listed(*limits), check_filter(filter_))
+        return Listing(self._settings, self._asked("", *limits), check_filter(filter_))
 
     @property
     def engine(self) -> str:

@@ -29,7 +29,7 @@ def _build(reply: Reply) -> Snapshot:
         task_slot_counts=slots,
         observed_at=reply.observed_at,
         request_id=headers.get("request-id"),
-        client_request_id=str(reply.question.client_request_id),
+        client_request_id=reply.question.client_request_id,
         attempts=reply.attempt,
         inconsistencies=inconsistencies,
         additional_properties=others,

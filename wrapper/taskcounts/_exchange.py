@@ -74,8 +74,6 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
     """
     clock = settings.clock
     ends = clock.monotonic() + question.deadline
-    if not isinstance(question.client_request_id, str):
-        question = question._replace(client_request_id=str(question.client_request_id))
     attempt = 0
     failed: TaskCountsError | None = None
     secrets: Secrets = ()
@@ -166,7 +164,7 @@ def stamp(settings: Settings, parts: Parts, question: Question) -> Request:
             # An answer is smaller than what compressing saves, and a bomb can't be sent plain.
             "accept-encoding": "identity",
             "user-agent": USER_AGENT,
-            "client-request-id": str(question.client_request_id),
+            "client-request-id": question.client_request_id,
             "return-client-request-id": "true",
             "ocp-date": date,
         },
@@ -347,7 +345,7 @@ def _facts(question: Question, attempts: int) -> dict[str, Any]:
     return {
         "job_id": question.job_id,
         "attempts": attempts,
-        "client_request_id": str(question.client_request_id),
+        "client_request_id": question.client_request_id,
     }
 
 
@@ -395,5 +393,5 @@ def _log(question: Question, attempt: int, error: TaskCountsError | None, pause:
         attempt,
         "200" if error is None else one_line(_summary(error), 200),
         then,
-        extra={"client_request_id": str(question.client_request_id), "pause": pause},
+        extra={"client_request_id": question.client_request_id, "pause": pause},
     )

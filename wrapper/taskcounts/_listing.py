@@ -178,7 +178,7 @@ class Tally:
             task_slot_counts=TaskSlotCounts.from_dict(self.slots),
             observed_at=page.observed_at,
             request_id=page.request_id,
-            client_request_id=str(question.client_request_id),
+            client_request_id=question.client_request_id,
             attempts=attempts,
             inconsistencies=tuple(inconsistencies),
             exact=True,

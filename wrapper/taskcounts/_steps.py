@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from taskcounts.credentials import AsyncTokenCredential, BearerToken, SharedKey, TokenCredential
 from taskcounts.retry import RetryPolicy
-
-if TYPE_CHECKING:
-    from uuid import UUID
 
 T = TypeVar("T")
 
@@ -79,16 +76,13 @@ class Settings(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What one call is about, its arguments checked; ``job_id`` is empty if it is about no single job.
-
-    The flow makes a text of ``client_request_id`` if it isn't one.
-    """
+    """What one call is about, its arguments checked; ``job_id`` is empty if it is about no single job."""
 
     job_id: str
     service_timeout: int | None
     timeout: float
     deadline: float
-    client_request_id: str | UUID
+    client_request_id: str
 
 
 class Reply(NamedTuple):

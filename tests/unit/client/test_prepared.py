@@ -193,11 +193,3 @@ def test_how_long_an_attempt_may_take(timeout: float, deadline: float, until: fl
     step = next(exchange(settings, COUNTS, Question("job-1", None, timeout, deadline, GUID)))
     assert isinstance(step, Send)
     assert step.until == until
-
-
-def test_a_guid_of_the_callers() -> None:
-    """The flow takes GUIDs of the standard library, too."""
-    settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, FakeClock())
-    step = next(exchange(settings, COUNTS, Question("job-1", None, 10, 10, uuid.UUID(GUID))))
-    assert isinstance(step, Send)
-    assert step.request.headers["client-request-id"] == GUID

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Iterable
 from typing import Any
-from uuid import uuid4
 
 from taskcounts import _answers
 from taskcounts._arguments import JOB_ID
+from taskcounts._clock import new_guid
 from taskcounts._exchange import exchange
 from taskcounts._lists import Page, Trail, ask_jobs
 from taskcounts._running import AsyncClock, SyncClock, run, run_async
@@ -47,7 +47,7 @@ class Listing:
         self._empty = 0 if page.items else self._empty + 1
         self._link = page.link
         self.ended = page.link is None
-        self._question = self._question._replace(client_request_id=uuid4())
+        self._question = self._question._replace(client_request_id=new_guid())
         return [
             ListedJob(job_id=item["id"], state=item["state"].lower(), inconsistencies=page.doubts)
             for item in page.items

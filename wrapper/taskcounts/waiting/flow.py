@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime
 from typing import Any, TypeVar
 
 from taskcounts._answers import Violation, find_doubts
+from taskcounts._clock import new_guid
 from taskcounts._counts import COUNTS
 from taskcounts._exchange import exchange
 from taskcounts._listing import exact_counts
@@ -93,7 +93,7 @@ def _limited(question: Question, step: Asking, left: float) -> Question:
     A list of all tasks may take longer than a call does otherwise: each of its pages has limits of its own.
     """
     deadline = left if isinstance(step, AskExact) else min(question.deadline, left)
-    return question._replace(deadline=deadline, client_request_id=uuid.uuid4())
+    return question._replace(deadline=deadline, client_request_id=new_guid())
 
 
 def _ask(settings: Settings, question: Question, step: Asking, *, cut: bool) -> Exchange[Event]:
@@ -132,7 +132,7 @@ def _look(settings: Settings, question: Question, look: str) -> Exchange[Task | 
         if found is not None or link is None:
             return found
         left = max(0.0, ends - settings.clock.monotonic())
-        question = question._replace(deadline=left, client_request_id=uuid.uuid4())
+        question = question._replace(deadline=left, client_request_id=new_guid())
 
 
 def _tasks(endpoint: str, look: str, trail: Trail, link: str | None) -> Ask[tuple[Task | None, str | None]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from types import SimpleNamespace
 from typing import Any
 
@@ -71,7 +70,7 @@ def ask(
 ) -> Any:
     """Run an exchange at a gate."""
     settings = Settings(ENDPOINT, credential, "scope", retry or RetryPolicy(), False, clock, gate)
-    question = Question("job-1", None, 35.0, limits.get("deadline", 120.0), uuid.UUID(GUID))
+    question = Question("job-1", None, 35.0, limits.get("deadline", 120.0), GUID)
     return run(exchange(settings, COUNTS, question), Engine(*outcomes), clock)
 
 
@@ -86,7 +85,7 @@ def test_place_of_the_caller(clock: FakeClock) -> None:
     """A place that the caller has got is used for the first attempt alone."""
     gate, mine = Gate(), Gate()
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, gate)
-    question = Question("job-1", None, 35.0, 120.0, uuid.UUID(GUID))
+    question = Question("job-1", None, 35.0, 120.0, GUID)
     run(exchange(settings, COUNTS, question, mine), Engine(NONE, GOOD), clock)
     assert (mine.back, gate.asked, gate.back) == ([(None, 0.5)], [(1120, True)], [(200, 0)])
 
@@ -218,7 +217,7 @@ def test_cancelled_exchange(clock: FakeClock) -> None:
 
     gate = AsyncGate()
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, gate)
-    question = Question("job-1", None, 35.0, 120.0, uuid.UUID(GUID))
+    question = Question("job-1", None, 35.0, 120.0, GUID)
     flow = exchange(settings, COUNTS, question)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(run_async(flow, Cancelled(), clock))
@@ -230,7 +229,7 @@ def test_interrupted_exchange(clock: FakeClock) -> None:
     """So does a thread that is interrupted."""
     gate = Gate()
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, gate)
-    question = Question("job-1", None, 35.0, 120.0, uuid.UUID(GUID))
+    question = Question("job-1", None, 35.0, 120.0, GUID)
     flow = exchange(settings, COUNTS, question)
     with pytest.raises(KeyboardInterrupt):
         run(flow, Engine(KeyboardInterrupt()), clock)
