@@ -138,7 +138,7 @@ def _sync() -> Iterator[Row]:
     yield row("sync", THEIRS, quick=500)
     yield from ours("sync", quick=500)
     for client in ("azure-batch-14.2", "generated", "httpx", "urllib3", "pyreqwest", "pycurl", "socket"):
-        yield row("sync", client, quick=500 * (client == "httpx"))
+        yield row("sync", client, quick=500 * (client in ("httpx", "pycurl")))
     for client in (THEIRS, "ours", "ours-fast", "httpx", "urllib3", "pyreqwest", "pycurl", "socket"):
         yield row("sync-tls", client)
     for client in (THEIRS, "ours", "ours-fast", "httpx", "urllib3", "pycurl"):
@@ -155,7 +155,7 @@ def _asyncio() -> Iterator[Row]:
     for client in ("generated", "httpx"):
         yield row("asyncio", client, **slow)
     for client in ("aiohttp", "pyreqwest", "pycurl"):
-        yield row("asyncio", client, **shape)
+        yield row("asyncio", client, quick=1000 * (client == "pycurl"), **shape)
     yield row("asyncio-tls", AIO, **slow)
     for client in ("ours", "ours-fast", "aiohttp", "pyreqwest", "pycurl"):
         yield row("asyncio-tls", client, **shape)
@@ -168,7 +168,7 @@ def _threads() -> Iterator[Row]:
     yield from ours("threads", "one thread", quick=1000, **shape | {"in_flight": 1})
     yield from ours("threads", "get_many", **shape | {"how": "many"})
     for client in ("urllib3", "pyreqwest", "pycurl"):
-        yield row("threads", client, **shape)
+        yield row("threads", client, quick=1000 * (client == "pycurl"), **shape)
 
 
 def _in_flight() -> Iterator[Row]:

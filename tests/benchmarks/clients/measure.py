@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import json
 import re
@@ -12,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 __all__ = ["Meter", "Setting", "in_tasks", "in_threads", "memory", "setting"]
@@ -144,6 +142,9 @@ def in_tasks(
     given: Setting, opened: Callable[[Setting], AsyncIterator[Callable[[], Awaitable[object]]]]
 ) -> None:
     """Measure a coroutine, in as many tasks as are to be under way."""
+    # A client that doesn't need it is to have the memory that it takes to itself.
+    import asyncio
+    from contextlib import asynccontextmanager
 
     async def work(call: Callable[[], Awaitable[object]], calls: int) -> None:
         left = iter(range(calls))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import repeat
 from typing import Any
@@ -65,6 +64,8 @@ def main(given: Setting) -> None:
     elif given.how == "many":
         many(given)
     elif given.how == "many-async":
+        import asyncio
+
         asyncio.run(many_async(given))
     else:
         with TaskCountsClient(**options(given)) as client:
