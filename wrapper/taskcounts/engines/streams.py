@@ -20,12 +20,20 @@ from taskcounts.engines.seam import readable
 # Seconds until a host's next address is tried beside one that is silent, as broken IPv6 often is: RFC 8305.
 _NEXT_ADDRESS = 0.25
 
-# Bytes that are kept unread before the server has to wait.
+# Bytes that are kept unread before the server has to wait; who writes more than this waits for the server.
 _ENOUGH = 2**16
+
+# Seconds after which the event loop may have been too busy to look at a connection.
+_A_WHILE = 0.1
 
 
 class LoopBackend(httpcore.AsyncNetworkBackend):
     """A network backend of httpcore over the running event loop."""
+
+    def __init__(self) -> None:
+        # Where what comes is read to, over whichever connection: making room for each time takes longer than
+        # reading does.
+        self._room = memoryview(bytearray(ROOM))
 
     async def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> LoopStream:
         """Return a connection to the first of a host's addresses that answers."""
@@ -35,17 +43,20 @@ class LoopBackend(httpcore.AsyncNetworkBackend):
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"the name {host!r} has no address: {error}") from error
         try:
-            return await _first([info[4][:2] for info in found])
+            return await _first([info[4][:2] for info in found], lambda: LoopStream(self._room))
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
 
 
-class LoopStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
+class LoopStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
     """A connection, which one task at a time uses."""
 
     _transport: asyncio.Transport
 
-    def __init__(self) -> None:
+    def __init__(self, room: memoryview) -> None:
+        self._room = room
+        self._loop = asyncio.get_running_loop()
+        self._seen = self._loop.time()
         self._data = b""
         self._ended = False
         self._error: Exception | None = None
@@ -57,9 +68,14 @@ class LoopStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         """Take the transport, from the event loop, as in all that follows up to ``resume_writing``."""
         self._transport = transport  # type: ignore[assignment]
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the loop may read to, before it calls the next one."""
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Keep what came."""
-        self._data += data
+        self._data += self._room[:nbytes]
+        self._seen = self._loop.time()
         if len(self._data) > _ENOUGH and not self._paused:
             self._paused = True
             self._transport.pause_reading()
@@ -104,7 +120,10 @@ class LoopStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             return
         if self._transport.is_closing():
             raise httpcore.WriteError("the connection is closed")
-        self._transport.write(buffer)
+        # After all tasks that can go on now: what is cached of their code and values outlasts no system call.
+        self._loop.call_soon(self._transport.write, buffer)
+        if len(buffer) > _ENOUGH:
+            await asyncio.sleep(0)
         while self._full:
             await self._wait()
 
@@ -124,13 +143,13 @@ class LoopStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         """Return what httpcore asks for, such as whether there is something to read, were it the end."""
         if info != "is_readable":
             return None
-        # The event loop may not have looked since it came.
-        raw = self._transport.get_extra_info("socket")
-        return bool(self._data) or self._ended or readable(raw.fileno())
+        if self._data or self._ended or self._loop.time() < self._seen + _A_WHILE:
+            return bool(self._data) or self._ended
+        return readable(self._transport.get_extra_info("socket").fileno())
 
     async def _wait(self) -> None:
         """Wait until something happens."""
-        self._waiting = asyncio.get_running_loop().create_future()
+        self._waiting = self._loop.create_future()
         try:
             await self._waiting
         finally:
@@ -192,7 +211,7 @@ class TlsStream(httpcore.AsyncNetworkStream):
                 return result
 
 
-async def _first(addresses: list[Any]) -> LoopStream:
+async def _first(addresses: list[Any], make: Callable[[], LoopStream]) -> LoopStream:
     """Return a connection to the first of some addresses that answers, or raise the last one's error.
 
     asyncio's own way to do that forgets a connection that comes about just as it is cancelled.
@@ -204,7 +223,7 @@ async def _first(addresses: list[Any]) -> LoopStream:
         while winner is None:
             if addresses:
                 host, port = addresses.pop(0)
-                tried.append(loop.create_task(loop.create_connection(LoopStream, host, port)))
+                tried.append(loop.create_task(loop.create_connection(make, host, port)))
             done, _ = await asyncio.wait(
                 {task for task in tried if not task.done()},
                 timeout=_NEXT_ADDRESS if addresses else None,
