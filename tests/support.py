@@ -281,7 +281,7 @@ class Call:
 
 def over_every_engine() -> Any:
     """Return a fixture ``call`` for a module whose tests send over sockets: both clients over each engine."""
-    kinds = [(awaits, engine) for awaits in (False, True) for engine in ("httpcore", "pycurl")]
+    kinds = [(awaits, engine) for awaits in (False, True) for engine in ("httpcore", "httptools")]
 
     @pytest.fixture(
         scope="session",

@@ -110,9 +110,8 @@ class Client(Generic[SomeTransport, SomeEngine]):
                 of a hashed folder; by default SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE
                 of the environment, else the list that comes with httpx.
             trust_env: Whether proxies and certificates are looked up in the environment.
-            engine: What to send over: ``httpcore``, or ``pycurl`` (the extra ``fast``), which costs a third
-                of that; by default pycurl where it is installed and can do what is asked. It can't
-                take an SSLContext, nor wait in the event loops of Windows.
+            engine: What to send over: ``httpcore``, or ``httptools`` (the extra ``fast``), which costs half
+                of that or less; by default httptools where it is installed.
             transport: An httpx transport to send over; it takes the place of ``engine``, ``proxy``,
                 ``verify`` and ``trust_env``, and is closed with the client. The deadline then
                 can't cut a synchronous read that the transport makes short of its own timeouts.

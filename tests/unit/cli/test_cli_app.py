@@ -62,7 +62,7 @@ def test_version(command: Command) -> None:
     """--version says name and version, and what requests are sent over."""
     ended = command("--version")
     assert (ended.code, ended.out) == (0, f"taskcounts {__version__} (engine: {default_engine()})\n")
-    assert re.fullmatch(r"(httpcore|pycurl) [0-9.]+( \(libcurl [0-9.]+\))?", default_engine())
+    assert re.fullmatch(r"(httpcore|httptools) [0-9.]+", default_engine())
 
 
 COMMANDS = ("get", "wait", "watch", "replay", "plot", "completion", "demo", "emulate")

@@ -18,7 +18,7 @@ CLI = Path(taskcounts.cli.__file__).parent
 HEAVY = ["asyncio", "httpx", "importlib.metadata", "matplotlib", "rich", "subprocess"]
 LATER = ["cli.notify", "cli.session", "cli.watch", "emulator", "many", "waiting"]
 # What is loaded to ask, and by which of our modules.
-ASKING = ["cli.counting", "engines.core", "engines.curl"]
+ASKING = ["cli.counting", "engines.core", "engines.fast"]
 
 
 def loaded(*arguments: str) -> list[str]:

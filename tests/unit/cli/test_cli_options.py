@@ -25,7 +25,7 @@ from .conftest import Command
 EACH = """
 a b --filter x --own 4 --for percent=50 --timeout 1h --stall 5m --interval 7 --max-failures 2
 --fail-fast --exact-at-end --empty-is-done --service-timeout 3 --attempt-timeout 9s
---endpoint e --account a --key QUFB --auth entra --allow-token-over-http --engine pycurl
+--endpoint e --account a --key QUFB --auth entra --allow-token-over-http --engine httptools
 """
 
 
@@ -181,11 +181,11 @@ def test_an_engine_that_is_not_there(
     emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     """An engine that isn't installed is wrong usage; the hint says what to install."""
-    monkeypatch.setitem(sys.modules, "pycurl", None)
-    ended = command(*arguments, "--engine", "pycurl")
+    monkeypatch.setitem(sys.modules, "httptools", None)
+    ended = command(*arguments, "--engine", "httptools")
     assert (ended.code, ended.out) == (Exit.USAGE, "")
     assert ended.err.splitlines() == [
-        "error: the engine pycurl can't be used: it isn't installed",
+        "error: the engine httptools can't be used: it isn't installed",
         "hint: install taskcounts with its extra 'fast'",
     ]
 
@@ -208,5 +208,5 @@ def test_each_option_is_handed_over() -> None:
     )
     account = given["account"]
     assert (account.endpoint, account.account, account.key) == ("e", "a", "QUFB")
-    assert (account.auth, account.allow_token_over_http, account.engine) == ("entra", True, "pycurl")
+    assert (account.auth, account.allow_token_over_http, account.engine) == ("entra", True, "httptools")
     assert "QUFB" not in repr(account)

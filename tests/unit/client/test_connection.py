@@ -341,9 +341,8 @@ def test_a_silent_address_leaves_time_for_the_next(
     ]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: entries)
     monkeypatch.setattr(socket, "create_connection", connect)
-    # libcurl has its own way with addresses.
     retry = RetryPolicy(max_attempts=1)
-    with TaskCountsClient(server.url, KEY, retry=retry, engine="httpcore") as client:
+    with TaskCountsClient(server.url, KEY, retry=retry) as client:
         assert client.get_job_task_counts("job-1", deadline=4).attempts == 1
     assert shares[0] < 2.1
     assert shares[1] > 3

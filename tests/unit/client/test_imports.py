@@ -14,7 +14,7 @@ import taskcounts_rest
 WRAPPER = Path(taskcounts.__file__).parent
 GENERATED = Path(taskcounts_rest.__file__).parent
 # What only the command line, the emulator or tests may need.
-EXTRAS = {"pycurl", "click", "rich", "starlette", "uvicorn", "azure", "httptools", "sqlite3"}
+EXTRAS = {"click", "rich", "starlette", "uvicorn", "azure", "httptools", "sqlite3"}
 # The parts of the wrapper, from the bottom to the top: each may import what stands before it.
 LAYERS = [
     "_version errors snapshot retry _clock credentials _connection",
@@ -102,8 +102,8 @@ def test_engines_know_nothing_of_what_is_asked() -> None:
         for imported in imports(path):
             parts = imported.split(".")
             assert parts[0] != "taskcounts" or parts[1:2] == [] or parts[1] in below, (path, imported)
-    assert not {"pycurl", "httpx"} & imports(WRAPPER / "engines" / "core.py")
-    assert not {"httpcore", "httpx"} & imports(WRAPPER / "engines" / "curl.py")
+    assert not {"httptools", "httpx"} & imports(WRAPPER / "engines" / "core.py")
+    assert not {"h11", "httpx"} & imports(WRAPPER / "engines" / "fast.py")
 
 
 @pytest.mark.parametrize("room", ["many", "waiting"])

@@ -162,7 +162,7 @@ def account_options(command: Command) -> Command:
             type=click.Choice(ENGINES),
             default="auto",
             show_default=True,
-            help="What to send requests over; auto takes pycurl, the extra fast, where it is installed.",
+            help="What to send requests over; auto takes httptools, the extra fast, where it is installed.",
         ),
     ]
 

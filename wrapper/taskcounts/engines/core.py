@@ -16,14 +16,22 @@ import httpcore
 from taskcounts._connection import PORTS, Connection
 from taskcounts._steps import Answer, Failure, Request
 from taskcounts.engines.lanes import TaskLanes, ThreadLanes
-from taskcounts.engines.seam import TimeIsUp, closed, not_trusted, out_of_time, read_headers, without_frames
+from taskcounts.engines.seam import (
+    Reading,
+    TimeIsUp,
+    closed,
+    not_trusted,
+    out_of_time,
+    read_headers,
+    without_frames,
+)
 from taskcounts.engines.timed import TimedBackend, attempt
 from taskcounts.errors import causes_of
 
 NAME = f"httpcore {httpcore.__version__}"
 
 # What means that there is no answer, or not the whole of one.
-_ERRORS = (
+ERRORS = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
     httpcore.ProtocolError,
@@ -33,6 +41,39 @@ _ERRORS = (
 )
 
 
+class Lane:
+    """A connection.
+
+    Attributes:
+        connection: Who made it, and reads its answers, as httpcore does that.
+        stream: What carries it, once there is an answer.
+        parser: Who reads its answers in place of httpcore, if anyone.
+    """
+
+    __slots__ = ("connection", "parser", "stream")
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.stream: Any = None
+        self.parser: Any = None
+
+    def usable(self) -> bool:
+        """Return whether it can be used again: the server may have closed it meanwhile."""
+        return not self.stream.get_extra_info("is_readable")
+
+    def close(self) -> None:
+        """Close it."""
+        self.connection.close()
+        if self.stream is not None:
+            self.stream.close()
+
+    async def aclose(self) -> None:
+        """Do the same for an asynchronous one."""
+        await self.connection.aclose()
+        if self.stream is not None:
+            await self.stream.aclose()
+
+
 class HttpcoreEngine:
     """Sends over synchronous connections, one request at a time in each."""
 
@@ -40,49 +81,54 @@ class HttpcoreEngine:
 
     def __init__(self, connection: Connection) -> None:
         """Take how to reach the endpoint."""
-        self._target = _Target(connection)
+        self._target = Target(connection)
         # No operation lasts longer than the attempt, however a server spreads what it sends.
-        pool = _pool(
+        self._pool = _pool(
             connection, (httpcore.ConnectionPool, httpcore.HTTPProxy, httpcore.SOCKSProxy), TimedBackend()
         )
-        self._lanes = ThreadLanes[httpcore.ConnectionInterface](
-            lambda: pool.create_connection(self._target.origin), _close, _usable
-        )
+        self._lanes = ThreadLanes(self._open, Lane.close, Lane.usable)
 
     def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
         """Send a request and read its answer, up to a limit of bytes, within some seconds."""
         if self._lanes.closed:
             return closed()
         attempt.ends = time.monotonic() + seconds
-        status, headers, body, broken, lane = 0, {}, bytearray(), None, None
+        reading, broken, lane = Reading(limit), None, None
         try:
             lane = self._lanes.take(seconds)
-            response = lane.handle_request(self._target.request(request))
-            status, headers = response.status, read_headers(response.headers)
-            try:
-                for chunk in response.stream:  # type: ignore[union-attr]
-                    body += chunk
-                    if len(body) > limit:
-                        break
-                    if time.monotonic() >= attempt.ends:
-                        raise TimeIsUp
-            finally:
-                response.close()
-        except _ERRORS as error:
-            broken = _failure(error)
+            self._exchange(lane, request, reading)
+        except ERRORS as error:
+            broken = closed() if self._lanes.closed else failure(error)
         except BaseException as error:
-            headers, body = {}, bytearray()
+            reading = Reading(0)
             raise without_frames(error) from None
         finally:
             if lane is not None:
-                self._lanes.give_back(lane, _reusable(lane))
-        if broken is not None and not status:
-            return broken
-        return Answer(status, headers, bytes(body), broken, len(body) > limit)
+                self._lanes.give_back(lane, reading.again)
+        return reading.outcome(broken)
 
     def close(self) -> None:
         """Close all connections."""
         self._lanes.close()
+
+    def _open(self) -> Lane:
+        return Lane(self._pool.create_connection(self._target.origin))
+
+    def _exchange(self, lane: Lane, request: Request, reading: Reading) -> None:
+        """Send a request over a lane, and read its answer."""
+        response = lane.connection.handle_request(self._target.request(request))
+        reading.status, reading.headers = response.status, read_headers(response.headers)
+        try:
+            for chunk in response.stream:
+                reading.body += chunk
+                if len(reading.body) > reading.limit:
+                    break
+                if time.monotonic() >= attempt.ends:
+                    raise TimeIsUp
+        finally:
+            response.close()
+        lane.stream = response.extensions["network_stream"]
+        reading.again = lane.connection.is_idle()
 
 
 class AsyncHttpcoreEngine:
@@ -98,52 +144,57 @@ class AsyncHttpcoreEngine:
         from taskcounts.engines.streams import LoopBackend  # noqa: PLC0415
 
         self._timeout = timeout
-        self._target = _Target(connection)
-        pool = _pool(
+        self._target = Target(connection)
+        self._pool = _pool(
             connection,
             (httpcore.AsyncConnectionPool, httpcore.AsyncHTTPProxy, httpcore.AsyncSOCKSProxy),
             LoopBackend(),
         )
-        self._lanes = TaskLanes[httpcore.AsyncConnectionInterface](
-            lambda: pool.create_connection(self._target.origin), _close_async, _usable
-        )
+        self._lanes = TaskLanes(self._open, Lane.aclose, Lane.usable)
 
     async def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
         """Send a request and read its answer, up to a limit of bytes, within some seconds."""
         if self._lanes.closed:
             return closed()
-        status, headers, body, broken, lane = 0, {}, bytearray(), None, None
+        reading, broken, lane = Reading(limit), None, None
         try:
             async with self._timeout(seconds):
                 try:
                     lane = await self._lanes.take()
-                    response = await lane.handle_async_request(self._target.request(request))
-                    status, headers = response.status, read_headers(response.headers)
-                    try:
-                        async for chunk in response.stream:  # type: ignore[union-attr]
-                            body += chunk
-                            if len(body) > limit:
-                                break
-                    finally:
-                        await response.aclose()
+                    await self._exchange(lane, request, reading)
                 finally:
                     if lane is not None:
-                        await self._lanes.give_back(lane, _reusable(lane))
-        except _ERRORS as error:
-            broken = _failure(error)
+                        await self._lanes.give_back(lane, reading.again)
+        except ERRORS as error:
+            broken = closed() if self._lanes.closed else failure(error)
         except BaseException as error:
-            headers, body = {}, bytearray()
+            reading = Reading(0)
             raise without_frames(error) from None
-        if broken is not None and not status:
-            return broken
-        return Answer(status, headers, bytes(body), broken, len(body) > limit)
+        return reading.outcome(broken)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._lanes.close()
 
+    def _open(self) -> Lane:
+        return Lane(self._pool.create_connection(self._target.origin))
 
-class _Target:
+    async def _exchange(self, lane: Lane, request: Request, reading: Reading) -> None:
+        """Send a request over a lane, and read its answer."""
+        response = await lane.connection.handle_async_request(self._target.request(request))
+        reading.status, reading.headers = response.status, read_headers(response.headers)
+        try:
+            async for chunk in response.stream:
+                reading.body += chunk
+                if len(reading.body) > reading.limit:
+                    break
+        finally:
+            await response.aclose()
+        lane.stream = response.extensions["network_stream"]
+        reading.again = lane.connection.is_idle()
+
+
+class Target:
     """What all requests to one endpoint have in common."""
 
     def __init__(self, connection: Connection) -> None:
@@ -186,26 +237,9 @@ def _pool(connection: Connection, kinds: tuple[Any, Any, Any], backend: Any) -> 
     )
 
 
-def _reusable(lane: httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface) -> bool:
-    # One that never came about is idle, too.
-    return lane.is_idle() and not lane.is_closed()
-
-
-def _usable(lane: httpcore.ConnectionInterface | httpcore.AsyncConnectionInterface) -> bool:
-    # The server may have closed it meanwhile.
-    return not lane.has_expired()
-
-
-def _close(lane: httpcore.ConnectionInterface) -> None:
-    lane.close()
-
-
-async def _close_async(lane: httpcore.AsyncConnectionInterface) -> None:
-    await lane.aclose()
-
-
-def _failure(error: Exception) -> Failure:
-    """Return what an error of httpcore means."""
+def failure(error: Exception) -> Failure:
+    """Return what an error of httpcore means, without frames: they hold the request."""
+    without_frames(error)
     if isinstance(error, TimeoutError | httpcore.TimeoutException):
         return out_of_time(error)
     for cause in causes_of(error):

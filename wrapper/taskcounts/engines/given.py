@@ -9,7 +9,15 @@ import time
 import httpx
 
 from taskcounts._steps import Answer, Failure, Request
-from taskcounts.engines.seam import TimeIsUp, closed, not_trusted, out_of_time, read_headers, without_frames
+from taskcounts.engines.seam import (
+    Reading,
+    TimeIsUp,
+    closed,
+    not_trusted,
+    out_of_time,
+    read_headers,
+    without_frames,
+)
 from taskcounts.errors import causes_of
 
 NAME = "httpx transport"
@@ -33,24 +41,24 @@ class TransportEngine:
         if self._closed:
             return closed()
         ends = time.monotonic() + seconds
-        response, body = None, bytearray()
+        reading = Reading(limit)
         try:
             response = self._transport.handle_request(_httpx_request(request, seconds))
+            reading.status, reading.headers = response.status_code, read_headers(response.headers.raw)
             try:
                 for chunk in response.stream:  # type: ignore[union-attr]
-                    body += chunk
-                    if len(body) > limit:
+                    reading.body += chunk
+                    if len(reading.body) > limit:
                         break
                     if time.monotonic() >= ends:
                         raise TimeIsUp
             finally:
                 response.close()
         except (httpx.TransportError, OSError) as error:
-            failure = _failure(error)
-            return failure if response is None else _answer(response, body, failure, limit)
+            return reading.outcome(_failure(error))
         except BaseException as error:
             raise without_frames(error) from None
-        return _answer(response, body, None, limit)
+        return reading.outcome(None)
 
     def close(self) -> None:
         """Close the transport."""
@@ -75,23 +83,23 @@ class AsyncTransportEngine:
         """Send a request and read its answer, up to a limit of bytes, within some seconds."""
         if self._closed:
             return closed()
-        response, body = None, bytearray()
+        reading = Reading(limit)
         try:
             async with self._timeout(seconds):
                 response = await self._transport.handle_async_request(_httpx_request(request, None))
+                reading.status, reading.headers = response.status_code, read_headers(response.headers.raw)
                 try:
                     async for chunk in response.stream:  # type: ignore[union-attr]
-                        body += chunk
-                        if len(body) > limit:
+                        reading.body += chunk
+                        if len(reading.body) > limit:
                             break
                 finally:
                     await response.aclose()
         except (httpx.TransportError, OSError) as error:
-            failure = _failure(error)
-            return failure if response is None else _answer(response, body, failure, limit)
+            return reading.outcome(_failure(error))
         except BaseException as error:
             raise without_frames(error) from None
-        return _answer(response, body, None, limit)
+        return reading.outcome(None)
 
     async def close(self) -> None:
         """Close the transport."""
@@ -104,12 +112,6 @@ def _httpx_request(request: Request, seconds: float | None) -> httpx.Request:
         seconds = None
     limits = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
     return httpx.Request(request.method, request.url, headers=request.headers, extensions={"timeout": limits})
-
-
-def _answer(response: httpx.Response, body: bytearray, broken: Failure | None, limit: int) -> Answer:
-    return Answer(
-        response.status_code, read_headers(response.headers.raw), bytes(body), broken, len(body) > limit
-    )
 
 
 def _failure(error: Exception) -> Failure:

@@ -8,13 +8,17 @@ a pool that looks through all of its connections for each request costs the more
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from taskcounts.engines.seam import TimeIsUp
+
+if TYPE_CHECKING:
+    import asyncio
 
 L = TypeVar("L")
 
@@ -77,10 +81,19 @@ class ThreadLanes(Lanes[L]):
         """Take what makes a lane, closes one, and tells whether an idle one can still be used."""
         super().__init__(make, usable)
         self._close = close
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
         self._room = threading.Semaphore(LANES)
 
     def take(self, seconds: float) -> L:
         """Return a lane; raise TimeIsUp if none gets free in time."""
+        if self._process != os.getpid():
+            # This process was forked. What it inherited is still that of the one before.
+            self._begin()
+            while self._idle:
+                self._close(self._idle.pop()[0])
         if not self._room.acquire(timeout=min(seconds, threading.TIMEOUT_MAX)):
             raise TimeIsUp
         try:
@@ -121,11 +134,16 @@ class TaskLanes(Lanes[L]):
         self._close = close
         self._room = asyncio.Semaphore(LANES)
         self._used: set[L] = set()
+        self._running = asyncio.get_running_loop
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def take(self) -> L:
-        """Return a lane as soon as one is free."""
+        """Return a lane as soon as one is free; raise ConnectionAbortedError after the end."""
+        self._check_loop()
         await self._room.acquire()
         try:
+            if self.closed:
+                raise ConnectionAbortedError
             lane, useless = self._pick()
         except BaseException:
             self._room.release()
@@ -145,5 +163,13 @@ class TaskLanes(Lanes[L]):
     async def close(self) -> None:
         """Close all lanes, also those in use: their requests end."""
         self.closed = True
+        self._check_loop()
         for each in [*self._over(), *self._used]:
             await self._close(each)
+
+    def _check_loop(self) -> None:
+        loop = self._running()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise RuntimeError("the client is bound to a different event loop; make one in each")

@@ -64,6 +64,34 @@ class AsyncEngine(AsyncSender, Protocol):
         ...
 
 
+class Reading:
+    """What was read of an answer so far.
+
+    Attributes:
+        limit: How many bytes of a body are read.
+        status: Its status, 0 as long as there is none.
+        headers: Its headers, by their names in lower case.
+        body: Its body.
+        again: Whether what it came over can be used for another request.
+    """
+
+    __slots__ = ("again", "body", "headers", "limit", "status")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = bytearray()
+        self.again = False
+
+    def outcome(self, broken: Failure | None) -> Answer | Failure:
+        """Return the answer, or why there is none; ``broken`` is why no more came of it."""
+        if broken is not None and not self.status:
+            return broken
+        oversize = len(self.body) > self.limit
+        return Answer(self.status, self.headers, bytes(self.body), broken, oversize)
+
+
 def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return the headers of an answer by their names in lower case; those that are given twice are joined."""
     headers: dict[str, str] = {}

@@ -16,7 +16,7 @@ from support import ENDPOINT, KEY, Call
 from taskcounts import RetryPolicy, ServiceUnreachable
 from taskcounts._connection import Connection, Proxy, Reach, connection
 from taskcounts._steps import Answer, Failure, Request
-from taskcounts.engines import engine_over, make_engine
+from taskcounts.engines import core, engine_over, make_engine
 from taskcounts.engines.seam import TimeIsUp
 
 HERE = Connection("http", "127.0.0.1", 9, None)
@@ -24,7 +24,7 @@ REQUEST = Request("GET", "http://127.0.0.1:9/jobs", {"authorization": "SharedKey
 LATE = "it took longer than this attempt may"
 
 
-class Lane:
+class Fake:
     """A connection that does what a test wants."""
 
     def __init__(self, stream: Any) -> None:
@@ -33,7 +33,8 @@ class Lane:
     def handle_request(self, _: object) -> Any:
         if isinstance(self._stream, BaseException):
             raise self._stream
-        return Mock(status=200, headers=[(b"a", b"b")], stream=self._stream)
+        stream = {"network_stream": None}
+        return Mock(status=200, headers=[(b"a", b"b")], stream=self._stream, extensions=stream)
 
     def is_idle(self) -> bool:
         return False
@@ -42,10 +43,10 @@ class Lane:
         """Do nothing."""
 
 
-def send_over(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> Answer | Failure:
+def send_over(lane: Fake, monkeypatch: pytest.MonkeyPatch) -> Answer | Failure:
     """Send a request over a connection of the test's, within 0.05 s."""
     engine = make_engine("httpcore", HERE, awaits=False)
-    monkeypatch.setattr(engine._lanes, "_make", lambda: lane)
+    monkeypatch.setattr(engine._lanes, "_make", lambda: core.Lane(lane))
     outcome: Answer | Failure = engine.send(REQUEST, 0.05, 100)
     return outcome
 
@@ -58,7 +59,7 @@ def test_time_is_up_between_two_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
         time.sleep(0.1)
         yield b"two"
 
-    outcome = send_over(Lane(chunks()), monkeypatch)
+    outcome = send_over(Fake(chunks()), monkeypatch)
     assert isinstance(outcome, Answer)
     assert (outcome.status, outcome.headers, outcome.body) == (200, {"a": "b"}, b"onetwo")
     assert outcome.broken is not None
@@ -68,7 +69,7 @@ def test_time_is_up_between_two_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_interruptions_leave_no_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """What passes through leaves the library's frames behind: they hold the headers."""
     with pytest.raises(KeyboardInterrupt) as caught:
-        send_over(Lane(KeyboardInterrupt()), monkeypatch)
+        send_over(Fake(KeyboardInterrupt()), monkeypatch)
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert "handle_request" not in [frame.name for frame in shown.stack]
     assert "SECRET" not in repr([frame.locals for frame in shown.stack if frame.name == "send"])
@@ -92,7 +93,7 @@ def test_no_lane_in_time_for_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asyncio.run(send()).reason == LATE
 
 
-@pytest.mark.parametrize("kind", ["httpcore", "pycurl"])
+@pytest.mark.parametrize("kind", ["httpcore", "httptools"])
 def test_a_closed_engine_sends_nothing(kind: str) -> None:
     """After the end nothing is sent."""
     engine = make_engine(kind, HERE, awaits=False)

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -49,6 +48,9 @@ class Threads:
     def close(self) -> None:
         self._lanes.close()
 
+    def end(self) -> None:
+        """Do what comes after a test."""
+
 
 class Tasks(Threads):
     """Lanes of tasks, asked for by one task after the other."""
@@ -56,21 +58,27 @@ class Tasks(Threads):
     def __init__(self) -> None:
         super().__init__()
         numbers = count()
+        self._loop = asyncio.new_event_loop()
         self._tasks = TaskLanes[Lane](lambda: self._make(next(numbers)), Lane.aclose, lambda lane: lane.good)
 
     def take(self) -> Lane:
-        return asyncio.run(self._tasks.take())
+        return self._loop.run_until_complete(self._tasks.take())
 
     def give_back(self, lane: Lane, again: bool = True) -> None:
-        asyncio.run(self._tasks.give_back(lane, again))
+        self._loop.run_until_complete(self._tasks.give_back(lane, again))
 
     def close(self) -> None:
-        asyncio.run(self._tasks.close())
+        self._loop.run_until_complete(self._tasks.close())
+
+    def end(self) -> None:
+        self._loop.close()
 
 
 @pytest.fixture(params=[Threads, Tasks])
 def kept(request: pytest.FixtureRequest) -> Any:
-    return request.param()
+    lanes = request.param()
+    yield lanes
+    lanes.end()
 
 
 def test_the_last_one_comes_first(kept: Any) -> None:
@@ -135,7 +143,12 @@ def test_all_are_closed_at_the_end(kept: Any) -> None:
     assert (one.closed, two.closed) == (1, 1 if isinstance(kept, Tasks) else 0)
     kept.give_back(two)
     assert two.closed
-    assert kept.take() not in (one, two)
+    if isinstance(kept, Tasks):
+        # Who waited for room is told.
+        with pytest.raises(ConnectionAbortedError):
+            kept.take()
+    else:
+        assert kept.take() not in (one, two)
 
 
 def test_there_is_a_limit() -> None:
@@ -172,10 +185,8 @@ def test_tasks_wait_for_one_another() -> None:
     asyncio.run(play())
 
 
-@pytest.mark.parametrize("kind", [Threads, Tasks])
-def test_what_cannot_be_made_takes_no_room(kind: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_made_takes_no_room(kept: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lane that can't be made counts for nothing."""
-    kept = kind()
 
     def fail(_: int) -> Lane:
         raise OSError("no room")
@@ -186,6 +197,17 @@ def test_what_cannot_be_made_takes_no_room(kind: Callable[[], Any], monkeypatch:
             kept.take()
     monkeypatch.undo()
     assert kept.take().closed == 0
+
+
+def test_what_is_inherited() -> None:
+    """A process that was forked closes what it has of the one before, and has room of its own."""
+    kept = Threads()
+    used = [kept.take() for _ in range(LANES)]
+    kept.give_back(used[0])
+    # As if another process had made them.
+    kept._lanes._process = 0
+    assert kept.take() not in used
+    assert [lane.closed for lane in used] == [1] + [0] * (LANES - 1)
 
 
 def test_threads_that_fight_for_lanes() -> None:

@@ -36,7 +36,7 @@ from taskcounts import (
 )
 
 call = over_every_engine()
-over_each = pytest.mark.parametrize("engine", ["httpcore", "pycurl"])
+over_each = pytest.mark.parametrize("engine", ["httpcore", "httptools"])
 
 
 @pytest.mark.parametrize("status", [200, 400])

@@ -1,4 +1,4 @@
-"""The engine over pycurl keeps its limits of time, and only connections that are worth it."""
+"""The engine over httptools keeps its limits of time, and only connections that are worth it."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ import pytest
 from support import Authority, Peer, Server, answer
 from taskcounts._connection import Connection, Proxy
 from taskcounts._steps import Answer, Failure, Request
-from taskcounts.engines import curl
+from taskcounts.engines import fast
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SECONDS = 0.3
@@ -34,7 +34,7 @@ Send = Callable[..., Any]
 
 def send_sync(connection: Connection, seconds: float, times: int = 1) -> list[Any]:
     """Send some requests one after the other over an engine of their own."""
-    engine = curl.CurlEngine(connection)
+    engine = fast.HttptoolsEngine(connection)
     request = get(connection.port, connection.scheme)
     found = [engine.send(request, seconds, 1000) for _ in range(times)]
     engine.close()
@@ -45,7 +45,7 @@ def send_async(connection: Connection, seconds: float, times: int = 1) -> list[A
     """Do the same in an event loop."""
 
     async def send() -> list[Any]:
-        engine = curl.AsyncCurlEngine(connection)
+        engine = fast.AsyncHttptoolsEngine(connection)
         request = get(connection.port, connection.scheme)
         found = [await engine.send(request, seconds, 1000) for _ in range(times)]
         await engine.close()
@@ -186,10 +186,10 @@ def test_what_ended_meanwhile(serve: Callable[..., Server], pause: float) -> Non
         peer.socket.close()
 
     server = serve(behave)
-    engine = curl.CurlEngine(way(server.port))
+    engine = fast.HttptoolsEngine(way(server.port))
 
     async def ask() -> None:
-        other = curl.AsyncCurlEngine(way(server.port))
+        other = fast.AsyncHttptoolsEngine(way(server.port))
         for _ in range(3):
             assert engine.send(get(server.port), 5, 1000).status == 200  # type: ignore[union-attr]
             assert (await other.send(get(server.port), 5, 1000)).status == 200  # type: ignore[union-attr]
@@ -217,7 +217,7 @@ def test_many_kept_connections(serve: Callable[..., Server]) -> None:
     server = serve(behave)
 
     async def ask() -> list[Any]:
-        engine = curl.AsyncCurlEngine(way(server.port))
+        engine = fast.AsyncHttptoolsEngine(way(server.port))
         found = await asyncio.gather(*[engine.send(get(server.port), 5, 1000) for _ in range(20)])
         await asyncio.sleep(0.05)
         for _ in range(3):
@@ -233,7 +233,6 @@ def test_many_kept_connections(serve: Callable[..., Server]) -> None:
 def test_room_for_so_many(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, send: Send) -> None:
     """Who finds no room waits for it, as long as the attempt may take, and loses none of it."""
     monkeypatch.setattr("taskcounts.engines.lanes.LANES", 1)
-    monkeypatch.setattr(curl, "LANES", 1)
 
     def behave(peer: Peer) -> None:
         peer.wait(0.2)
@@ -241,7 +240,7 @@ def test_room_for_so_many(serve: Callable[..., Server], monkeypatch: pytest.Monk
 
     server = serve(behave)
     if send is send_sync:
-        engine = curl.CurlEngine(way(server.port))
+        engine = fast.HttptoolsEngine(way(server.port))
         found: list[Any] = []
 
         def ask(seconds: float) -> None:
@@ -257,7 +256,7 @@ def test_room_for_so_many(serve: Callable[..., Server], monkeypatch: pytest.Monk
     else:
 
         async def ask_all() -> list[Any]:
-            other = curl.AsyncCurlEngine(way(server.port))
+            other = fast.AsyncHttptoolsEngine(way(server.port))
             tasks = []
             for seconds in (0.05, 5, 0.05, 5):
                 tasks.append(asyncio.create_task(other.send(get(server.port), seconds, 1000)))

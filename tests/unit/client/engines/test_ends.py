@@ -1,9 +1,8 @@
-"""How the engine over pycurl ends: cancelled, interrupted, closed, forked, forgotten, or with the process."""
+"""How the engine over httptools ends: cancelled, interrupted, closed, forked or forgotten."""
 
 import asyncio
 import gc
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,13 +11,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-import pycurl
 import pytest
 
 from support import Peer, Server, answer
 from taskcounts._connection import Connection
-from taskcounts._steps import Answer, Failure, Request
-from taskcounts.engines import curl
+from taskcounts._steps import Failure, Request
+from taskcounts.engines import core, fast
 from taskcounts.engines.lanes import LANES
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -50,7 +48,7 @@ def test_a_task_that_is_cancelled(serve: Callable[..., Server]) -> None:
     server = serve(behave)
 
     async def cancel() -> tuple[BaseException, Any]:
-        engine = curl.AsyncCurlEngine(way(server.port))
+        engine = fast.AsyncHttptoolsEngine(way(server.port))
         task = asyncio.create_task(engine.send(get(server.port), 5, 1000))
         while not server.requests:  # noqa: ASYNC110 - another thread's list.
             await asyncio.sleep(0.01)
@@ -68,23 +66,25 @@ def test_a_task_that_is_cancelled(serve: Callable[..., Server]) -> None:
     while inner is not None and inner.tb_next is not None:
         inner = inner.tb_next
     assert inner is not None
-    assert inner.tb_frame.f_code.co_filename == curl.__file__
+    assert inner.tb_frame.f_code.co_filename == core.__file__
     assert "secretword" not in repr(inner.tb_frame.f_locals)
 
 
 def test_another_event_loop(serve: Callable[..., Server]) -> None:
     """An engine belongs to the event loop that it was first used in, and says so to another one."""
     server = serve(lambda peer: peer.send(answer(connection="keep-alive").raw()))
-    engine = curl.AsyncCurlEngine(way(server.port))
+    engine = fast.AsyncHttptoolsEngine(way(server.port))
 
     async def ask() -> Any:
         return await engine.send(get(server.port), 5, 1000)
 
-    assert asyncio.run(ask()).status == 200
-    with pytest.raises(RuntimeError, match="bound to a different event loop"):
-        asyncio.run(ask())
-    asyncio.run(engine.close())
-    assert asyncio.run(ask()).reason == "the client was closed"
+    with asyncio.Runner() as first:
+        assert first.run(ask()).status == 200
+        with pytest.raises(RuntimeError, match="bound to a different event loop"), asyncio.Runner() as other:
+            other.run(ask())
+        assert first.run(ask()).status == 200
+        first.run(engine.close())
+        assert first.run(ask()).reason == "the client was closed"
 
 
 @pytest.mark.parametrize("limit", [LANES, 1], ids=["all under way", "one under way"])
@@ -92,11 +92,11 @@ def test_closing_ends_what_is_under_way(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     """Tasks that wait for an answer, or for room, hear at once that the client was closed."""
-    monkeypatch.setattr(curl, "LANES", limit)
+    monkeypatch.setattr("taskcounts.engines.lanes.LANES", limit)
     server = serve(Peer.wait)
 
     async def ask_and_close() -> list[Any]:
-        engine = curl.AsyncCurlEngine(way(server.port))
+        engine = fast.AsyncHttptoolsEngine(way(server.port))
         tasks = [asyncio.create_task(engine.send(get(server.port), 5, 1000)) for _ in range(3)]
         while not server.requests:  # noqa: ASYNC110 - another thread's list.
             await asyncio.sleep(0.01)
@@ -113,31 +113,6 @@ def test_closing_ends_what_is_under_way(
     assert [each.reason for each in others] == ["the client was closed"] * 2
 
 
-@pytest.mark.parametrize("place", ["127.0.0.1", f"{'a' * 64}.invalid"])
-def test_closing_holds_up_nobody(
-    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
-    """While libcurl waits for the end of a look-up, as it does when it ends, the event loop goes on."""
-    real = pycurl.AsyncCurlMulti.aclose
-    threads = []
-
-    async def aclose(multi: Any) -> None:
-        threads.append(threading.current_thread())
-        await real(multi)
-
-    monkeypatch.setattr(pycurl.AsyncCurlMulti, "aclose", aclose)
-
-    port = serve(lambda peer: peer.socket.close()).port
-
-    async def ask_and_close() -> None:
-        engine = curl.AsyncCurlEngine(Connection("http", place, port, None, None))
-        assert isinstance(await engine.send(get(port, host=place), 5, 1000), Failure)
-        await engine.close()
-
-    asyncio.run(ask_and_close())
-    assert (threads == [threading.main_thread()]) == (place == "127.0.0.1")
-
-
 def test_closing_while_a_thread_waits(serve: Callable[..., Server]) -> None:
     """A thread that waits for an answer gets it, and none after it."""
 
@@ -146,7 +121,7 @@ def test_closing_while_a_thread_waits(serve: Callable[..., Server]) -> None:
         peer.send(answer(connection="keep-alive").raw())
 
     server = serve(behave)
-    engine = curl.CurlEngine(way(server.port))
+    engine = fast.HttptoolsEngine(way(server.port))
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.append(engine.send(get(server.port), 5, 1000)))
     thread.start()
@@ -160,9 +135,8 @@ def test_closing_while_a_thread_waits(serve: Callable[..., Server]) -> None:
     assert (after.reason, after.permanent) == ("the client was closed", True)
 
 
-@pytest.mark.parametrize("close", [True, False])
-def test_no_connection_is_left_open(serve: Callable[..., Server], close: bool) -> None:
-    """With the engine its connections end, whether it is closed or only forgotten."""
+def test_no_connection_is_left_open(serve: Callable[..., Server]) -> None:
+    """With the engine its connections end, and nothing else keeps it."""
     ends: list[bytes] = []
 
     def behave(peer: Peer) -> None:
@@ -172,16 +146,14 @@ def test_no_connection_is_left_open(serve: Callable[..., Server], close: bool) -
     server = serve(behave)
 
     async def ask() -> None:
-        engine = curl.AsyncCurlEngine(way(server.port))
+        engine = fast.AsyncHttptoolsEngine(way(server.port))
         await asyncio.gather(*[engine.send(get(server.port), 5, 1000) for _ in range(3)])
-        if close:
-            await engine.close()
+        await engine.close()
 
-    engine = curl.CurlEngine(way(server.port))
+    engine = fast.HttptoolsEngine(way(server.port))
     engine.send(get(server.port), 5, 1000)
     forgotten = weakref.ref(engine)
-    if close:
-        engine.close()
+    engine.close()
     del engine
     asyncio.run(ask())
     gc.collect()
@@ -196,9 +168,9 @@ PROGRAM = """
 import os, signal, sys, threading, time
 from taskcounts._connection import Connection
 from taskcounts._steps import Request
-from taskcounts.engines.curl import CurlEngine, AsyncCurlEngine
+from taskcounts.engines.fast import HttptoolsEngine, AsyncHttptoolsEngine
 port = {port}
-engine = CurlEngine(Connection("http", "127.0.0.1", port, None, None))
+engine = HttptoolsEngine(Connection("http", "127.0.0.1", port, None, None))
 request = Request("GET", f"http://127.0.0.1:{{port}}/x", {{"authorization": "secretword"}})
 """
 
@@ -256,6 +228,7 @@ found = [engine.send(request, 5, 1000) for _ in range(2)]
 if child == 0:
     os._exit(any(each.reason != "the client was closed" if {close} else each.status != 200 for each in found))
 print(os.waitpid(child, 0)[1], [getattr(each, "status", each) for each in found])
+engine.close()
 """
     process = run(program, serve(behave).port)
     output = process.communicate(timeout=20)[0]
@@ -265,25 +238,6 @@ print(os.waitpid(child, 0)[1], [getattr(each, "status", each) for each in found]
         assert output == "0 [200, 200]\n"
         # Three of the parent over one connection, two of the child over another.
         assert sorted(ports.count(port) for port in set(ports)) == [2, 3]
-
-
-def test_what_is_inherited(serve: Callable[..., Server]) -> None:
-    """What the process before had stays open: it would be the end of that process's own connection."""
-    ends: list[bytes] = []
-
-    def behave(peer: Peer) -> None:
-        peer.send(answer(connection="keep-alive").raw())
-        ends.append(peer.socket.recv(1))
-
-    server = serve(behave)
-    engine = curl.CurlEngine(way(server.port))
-    assert isinstance(engine.send(get(server.port), 5, 1000), Answer)
-    # As if it had been made by another process.
-    engine._process = 0
-    assert isinstance(engine.send(get(server.port), 5, 1000), Answer)
-    engine.close()
-    time.sleep(0.2)
-    assert ends == [b""]
 
 
 @pytest.mark.parametrize("how", ["threads", "tasks"])
@@ -304,7 +258,7 @@ async def ask(other):
     while True:
         await other.send(request, 60, 1000)
 async def main():
-    other = AsyncCurlEngine(Connection("http", "127.0.0.1", port, None, None))
+    other = AsyncHttptoolsEngine(Connection("http", "127.0.0.1", port, None, None))
     tasks = [asyncio.create_task(ask(other)) for _ in range(8)]
     await asyncio.sleep(0.2)
     sys.exit(0)
@@ -319,22 +273,3 @@ asyncio.run(main())
     process = run(programs[how], serve(behave).port)
     assert process.communicate(timeout=20)[0] == ""
     assert process.returncode == 0
-
-
-def test_sockets_that_are_gone() -> None:
-    """A socket that was closed before it was connected is forgotten, whatever has its number now."""
-    sockets = curl._Sockets()
-    near, far = socket.socketpair()
-    with near, far, socket.socket() as gone:
-        number = gone.fileno()
-        sockets.add(number, 0)
-        gone.close()
-        with open(__file__) as file:
-            sockets.add(file.fileno(), 0)
-            with socket.create_server(("127.0.0.1", 0)) as server:
-                port = server.getsockname()[1]
-                sockets.add(server.fileno(), 0)
-                assert not sockets.is_bad(port)
-                assert not sockets.is_bad(port)
-                with socket.create_connection(("127.0.0.1", port)):
-                    assert sockets.is_bad(port)
