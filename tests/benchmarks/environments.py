@@ -11,13 +11,14 @@ __all__ = ["NAMED", "installed", "packages", "python", "size"]
 # The packages whose versions readers want to know.
 NAMED = {
     "bench/default": ("taskcounts", "httpx", "httpcore"),
-    "bench/fast": ("pycurl",),
+    "bench/fast": ("httptools",),
     "bench/azure-batch-15": ("azure-batch", "azure-core", "requests"),
     "interop/azure-batch-14": ("azure-batch",),
     "interop/azure-cli": ("azure-cli",),
     "bench/urllib3": ("urllib3",),
     "bench/aiohttp": ("aiohttp",),
     "bench/pyreqwest": ("pyreqwest",),
+    "bench/pycurl": ("pycurl",),
 }
 # Beside the environment that this runs in: `make` puts them there.
 HOME = Path(sys.prefix)

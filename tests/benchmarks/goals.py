@@ -22,7 +22,6 @@ class Goal:
         most: How large that may be.
         most_fast: How large the same may be with ``[fast]``; None where nothing is said.
         unit: Of both; empty for a ratio.
-        floor: The same figure of the engine of ``[fast]`` by hand: nothing over it can take less.
     """
 
     what: str
@@ -30,7 +29,6 @@ class Goal:
     most: float
     most_fast: float | None = None
     unit: str = ""
-    floor: Formula | None = None
 
     @property
     def fast(self) -> Formula:
@@ -54,12 +52,10 @@ GOALS = (
     Goal(
         "one call after another, CPU, of azure-batch 15.1",
         Formula("cpu", "sync/ours", f"sync/{THEIRS}"), 0.28, 0.15,
-        floor=Formula("cpu", "sync/pycurl", f"sync/{THEIRS}"),
     ),
     Goal(
         "64 in flight, asyncio, CPU per job, of azure-batch 15.1 aio",
         Formula("cpu", "asyncio/ours", f"asyncio/{AIO}"), 0.55, 0.15,
-        floor=Formula("cpu", "asyncio/pycurl", f"asyncio/{AIO}"),
     ),
     Goal(
         "the same with `get_many`",
@@ -68,7 +64,6 @@ GOALS = (
     Goal(
         "64 threads, CPU per job, of azure-batch 15.1 in 64 threads",
         Formula("cpu", "threads/ours", f"threads/{THEIRS}"), 0.35, 0.15,
-        floor=Formula("cpu", "threads/pycurl", f"threads/{THEIRS}"),
     ),
     Goal(
         "the same with `get_many`",
@@ -88,7 +83,6 @@ GOALS = (
     Goal(
         "peak memory after 1,000 calls, sync, of azure-batch 15.1",
         Formula("memory", "sync/ours", f"sync/{THEIRS}"), 0.8, 0.8,
-        floor=Formula("memory", "sync/pycurl", f"sync/{THEIRS}"),
     ),
     *(
         Goal(
@@ -178,9 +172,6 @@ def _companions(key: str) -> Iterator[str]:
     for block in BLOCKS:
         if block.name == block_name and block.base is not None:
             yield f"{block.name}/{block.base}"
-    for goal in GOALS:
-        if goal.floor is not None and goal.fast.row == key:
-            yield from goal.floor.rows
     for formula in (*(each for goal in GOALS for each in (goal.default, goal.fast)), *_RELATIVE):
         if formula.row == key:
             yield from formula.rows

@@ -60,16 +60,14 @@ def goals(samples: Samples, which: Sequence[Goal] = GOALS) -> str:
             continue
         limits = [goal.most, goal.most_fast]
         allowed = [f"≤ {limit:g} {goal.unit}".strip() for limit in limits if limit is not None]
-        floor = None if goal.floor is None else measured(goal.floor, samples)
         lines.append(
             [
                 goal.what,
                 *(_cell(value, limit, goal.unit) for value, limit in zip(found, limits, strict=True)),
                 allowed[0] if len(set(allowed)) == 1 else "; ".join(allowed),
-                "" if floor is None else ranged(floor),
             ]
         )
-    head = ["what", "default installation", "with `[fast]`", "goal", "pycurl by hand"]
+    head = ["what", "default installation", "with `[fast]`", "goal"]
     return table(head, lines)
 
 

@@ -30,7 +30,7 @@ CLIENTS = {
     "pycurl": ("pycurl", "bench/pycurl", "over_pycurl"),
     "socket": ("a raw socket", "bench/default", "over_socket"),
 }
-ENGINES = {"ours": "httpcore", "ours-fast": "pycurl"}
+ENGINES = {"ours": "httpcore", "ours-fast": "httptools"}
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _sync() -> Iterator[Row]:
     yield row("sync", THEIRS, quick=500)
     yield from ours("sync", quick=500)
     for client in ("azure-batch-14.2", "generated", "httpx", "urllib3", "pyreqwest", "pycurl", "socket"):
-        yield row("sync", client, quick=500 * (client in ("httpx", "pycurl")))
+        yield row("sync", client, quick=500 * (client == "httpx"))
     for client in (THEIRS, "ours", "ours-fast", "httpx", "urllib3", "pyreqwest", "pycurl", "socket"):
         yield row("sync-tls", client)
     for client in (THEIRS, "ours", "ours-fast", "httpx", "urllib3", "pycurl"):
@@ -155,7 +155,7 @@ def _asyncio() -> Iterator[Row]:
     for client in ("generated", "httpx"):
         yield row("asyncio", client, **slow)
     for client in ("aiohttp", "pyreqwest", "pycurl"):
-        yield row("asyncio", client, quick=1000 * (client == "pycurl"), **shape)
+        yield row("asyncio", client, **shape)
     yield row("asyncio-tls", AIO, **slow)
     for client in ("ours", "ours-fast", "aiohttp", "pyreqwest", "pycurl"):
         yield row("asyncio-tls", client, **shape)
@@ -168,7 +168,7 @@ def _threads() -> Iterator[Row]:
     yield from ours("threads", "one thread", quick=1000, **shape | {"in_flight": 1})
     yield from ours("threads", "get_many", **shape | {"how": "many"})
     for client in ("urllib3", "pyreqwest", "pycurl"):
-        yield row("threads", client, quick=1000 * (client == "pycurl"), **shape)
+        yield row("threads", client, **shape)
 
 
 def _in_flight() -> Iterator[Row]:
@@ -210,7 +210,7 @@ def _processes() -> Iterator[Row]:
         ("nothing", "nothing", "bench/default", "pass"),
         ("ours", "taskcounts", "bench/default", "import taskcounts"),
         ("theirs", "httpx and attrs", "bench/default", "import httpx, attrs"),
-        ("ours-fast", "taskcounts, beside pycurl", "bench/fast", "import taskcounts"),
+        ("ours-fast", "taskcounts, beside httptools", "bench/fast", "import taskcounts"),
         ("httpx", "httpx", "bench/default", "import httpx"),
         ("attrs", "attrs", "bench/default", "import attrs"),
         (THEIRS, "azure-batch 15.1", "bench/azure-batch-15", "import azure.batch"),
