@@ -201,17 +201,20 @@ class Target:
         scheme, host = connection.scheme.encode(), connection.host.encode()
         self.origin = httpcore.Origin(scheme, host, connection.port)
         port = None if connection.port == PORTS[connection.scheme] else connection.port
-        self._url = (scheme, host, port)
         self._host = (b"Host", connection.netloc.encode())
         self._start = len(f"{connection.scheme}://")
+        self._url = (scheme, host, port)
+
+    def path(self, request: Request) -> str:
+        """Return the path and query of a request's URL."""
+        return request.url[request.url.index("/", self._start) :]
 
     def request(self, request: Request) -> httpcore.Request:
         """Return a request as httpcore takes it."""
         scheme, host, port = self._url
-        target = request.url[request.url.index("/", self._start) :]
         return httpcore.Request(
             request.method.encode(),
-            httpcore.URL(scheme=scheme, host=host, port=port, target=target.encode()),
+            httpcore.URL(scheme=scheme, host=host, port=port, target=self.path(request).encode()),
             headers=[
                 self._host,
                 *[(name.encode(), value.encode()) for name, value in request.headers.items()],

@@ -11,7 +11,7 @@ import httptools
 
 from taskcounts._connection import Connection
 from taskcounts._steps import Request
-from taskcounts.engines.core import AsyncHttpcoreEngine, HttpcoreEngine, Lane
+from taskcounts.engines.core import AsyncHttpcoreEngine, HttpcoreEngine, Lane, Target
 from taskcounts.engines.pipe import ROOM
 from taskcounts.engines.seam import Reading, read_headers
 from taskcounts.engines.timed import TimedBackend
@@ -83,10 +83,11 @@ class AsyncHttptoolsEngine(AsyncHttpcoreEngine):
             pass
 
 
-class _Way:
+class _Way(Target):
     """How to get to an endpoint, and what all requests to it have in common."""
 
     def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
         self.host, self.port = connection.host, connection.port
         self.tls = None
         if connection.scheme == "https":
@@ -97,7 +98,6 @@ class _Way:
         # A proxy that isn't asked for a tunnel reads each request, and wants to be told more in it.
         self._forwarded = proxy is not None and self.tls is None and not proxy.scheme.startswith("socks")
         self._host_line = f"Host: {connection.netloc}"
-        self._start = len(f"{connection.scheme}://")
 
     def is_left_to_httpcore(self, lane: Lane) -> bool:
         """Return whether the next request over a lane is left to httpcore."""
@@ -109,11 +109,11 @@ class _Way:
         Raises:
             ValueError: The server would take it for another one.
         """
-        target = request.url[request.url.index("/", self._start) :]
-        lines = [f"{request.method} {target} HTTP/1.1", self._host_line]
+        path = self.path(request)
+        lines = [f"{request.method} {path} HTTP/1.1", self._host_line]
         lines += [f"{name}: {value}" for name, value in request.headers.items()]
         text = "".join(lines)
-        if not (text.isascii() and text.isprintable()) or " " in target:
+        if not (text.isascii() and text.isprintable()) or " " in path:
             # No frame of an error shows them.
             lines, text = [], ""
             raise ValueError("the URL or a header holds what a request can't")
