@@ -8,7 +8,7 @@ import textwrap
 import warnings
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 from attrs import define, field
@@ -166,7 +166,7 @@ def _draw_job(axes: Axes, job: Series) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     if job.times:
         areas = axes.stackplot(
-            job.times,  # type: ignore[arg-type]
+            cast(Any, job.times),
             *zip(*job.counts, strict=True),
             colors=[_COLOURS[part] for part in PARTS],
             step="post",
