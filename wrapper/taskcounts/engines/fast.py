@@ -114,8 +114,6 @@ class _Way(Target):
         lines += [f"{name}: {value}" for name, value in request.headers.items()]
         text = "".join(lines)
         if not (text.isascii() and text.isprintable()) or " " in path:
-            # No frame of an error shows them.
-            lines, text = [], ""
             raise ValueError("the URL or a header holds what a request can't")
         return "\r\n".join([*lines, "", ""]).encode("ascii")
 
@@ -152,8 +150,7 @@ class _Parser:
             # Not the parser's: an interruption while it told us something, or our own.
             raise error.__context__ or error from None
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            reading.again = False
-            # An answer stands, whatever follows it.
+            # An answer stands, whatever follows it; that something does was taken note of.
             if not self._done:
                 raise httpcore.RemoteProtocolError(f"what the server sent is no HTTP: {error}") from error
         self._came += len(data)

@@ -23,9 +23,6 @@ _NEXT_ADDRESS = 0.25
 # Bytes that are kept unread before the server has to wait; who writes more than this waits for the server.
 _ENOUGH = 2**16
 
-# Seconds after which the event loop may have been too busy to look at a connection.
-_A_WHILE = 0.1
-
 
 class LoopBackend(httpcore.AsyncNetworkBackend):
     """A network backend of httpcore over the running event loop."""
@@ -56,7 +53,6 @@ class LoopStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
     def __init__(self, room: memoryview) -> None:
         self._room = room
         self._loop = asyncio.get_running_loop()
-        self._seen = self._loop.time()
         self._data = b""
         self._ended = False
         self._error: Exception | None = None
@@ -75,7 +71,6 @@ class LoopStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
     def buffer_updated(self, nbytes: int) -> None:
         """Keep what came."""
         self._data += self._room[:nbytes]
-        self._seen = self._loop.time()
         if len(self._data) > _ENOUGH and not self._paused:
             self._paused = True
             self._transport.pause_reading()
@@ -143,9 +138,9 @@ class LoopStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
         """Return what httpcore asks for, such as whether there is something to read, were it the end."""
         if info != "is_readable":
             return None
-        if self._data or self._ended or self._loop.time() < self._seen + _A_WHILE:
-            return bool(self._data) or self._ended
-        return readable(self._transport.get_extra_info("socket").fileno())
+        # The event loop may not have looked since it came.
+        raw = self._transport.get_extra_info("socket")
+        return bool(self._data) or self._ended or readable(raw.fileno())
 
     async def _wait(self) -> None:
         """Wait until something happens."""
