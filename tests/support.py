@@ -19,6 +19,8 @@ import httpx
 import pytest
 
 from taskcounts import AsyncTaskCountsClient, SharedKey, Snapshot, TaskCountsClient
+from taskcounts._connection import Connection
+from taskcounts._steps import Request
 
 ENDPOINT = "https://myaccount.westeurope.batch.azure.com"
 GUID = "9c4d50ee-2d56-4cd3-8152-34347dc9f2b0"
@@ -205,6 +207,16 @@ class Server:
             thread.join(5)
 
 
+def get(port: int, scheme: str = "http", host: str = "127.0.0.1") -> Request:
+    """Return a request to a server here, as engines take it."""
+    return Request("GET", f"{scheme}://{host}:{port}/x", {"accept": "a", "authorization": "secretword"})
+
+
+def way(port: int, scheme: str = "http", **options: Any) -> Connection:
+    """Return how to reach it."""
+    return Connection(scheme, "127.0.0.1", port, options.get("proxy"), options.get("verify"))
+
+
 def always(reply: Reply) -> Behave:
     """Return a behaviour that gives one reply to everything, and hangs up."""
 
@@ -213,6 +225,22 @@ def always(reply: Reply) -> Behave:
         peer.socket.shutdown(socket.SHUT_WR)
 
     return behave
+
+
+def tunnel(peer: Peer, port: int, opened: bytes = b"HTTP/1.1 200 Connected\r\n\r\n") -> None:
+    """Carry bytes to and fro, as a proxy does after CONNECT, until one side ends."""
+    peer.send(opened)
+    with socket.create_connection(("127.0.0.1", port)) as far:
+        near = peer.socket
+        near.settimeout(0.02)
+        far.settimeout(0.02)
+        while not peer.server.stopped.is_set():
+            for source, sink in ((near, far), (far, near)):
+                with contextlib.suppress(TimeoutError):
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    sink.sendall(data)
 
 
 def header(head: bytes, name: str) -> str | None:

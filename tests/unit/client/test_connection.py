@@ -1,6 +1,5 @@
 """How an endpoint is reached: proxies and certificates, from arguments and from the environment."""
 
-import contextlib
 import gc
 import socket
 import ssl
@@ -25,6 +24,7 @@ from support import (
     answer,
     header,
     over_every_engine,
+    tunnel,
 )
 from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable, TaskCountsClient
 from taskcounts._connection import Reach, connection, environment_proxy, is_loopback
@@ -301,22 +301,6 @@ def test_tls_through_a_tls_proxy(call: Call, serve: Callable[..., Server], autho
     assert call(secure.url, client=client).attempts == 1
     assert proxy.requests[0].startswith(b"CONNECT 127.0.0.1:")
     assert secure.requests[0].startswith(b"GET /jobs/job-1/taskcounts")
-
-
-def tunnel(peer: Peer, port: int) -> None:
-    """Carry bytes to and fro, as a proxy does after CONNECT, until one side ends."""
-    peer.send(b"HTTP/1.1 200 Connected\r\n\r\n")
-    with socket.create_connection(("127.0.0.1", port)) as far:
-        near = peer.socket
-        near.settimeout(0.05)
-        far.settimeout(0.05)
-        while not peer.server.stopped.is_set():
-            for source, sink in ((near, far), (far, near)):
-                with contextlib.suppress(TimeoutError):
-                    data = source.recv(65536)
-                    if not data:
-                        return
-                    sink.sendall(data)
 
 
 def test_a_silent_address_leaves_time_for_the_next(

@@ -316,6 +316,14 @@ def test_what_was_read_is_forgotten(asker: Ask, serve: Callable[..., Server]) ->
     assert ask() == Answer(200, {"content-length": "7"}, BODY)
 
 
+def test_long_headers_again_and_again(asker: Ask, serve: Callable[..., Server]) -> None:
+    """What is too long for one answer isn't for several, over one connection."""
+    head = OK + SEVEN + b"".join(b"x%d: %b\r\n" % (n, b"y" * 1000) for n in range(60))
+    server = serve(lambda peer: peer.send(head + b"\r\n" + BODY))
+    ask = asker(server)
+    assert [ask().status for _ in range(4)] == [200] * 4
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_what_nobody_asked_for(asker: Ask, serve: Callable[..., Server], together: bool) -> None:
     """An answer that the server sends unasked is never taken for that to the next request."""
@@ -333,6 +341,29 @@ def test_what_nobody_asked_for(asker: Ask, serve: Callable[..., Server], togethe
     threading.Event().wait(0.05)
     assert ask().body == BODY
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("length", [6, 12])
+def test_what_came_unasked_ends_a_connection(asker: Ask, serve: Callable[..., Server], length: int) -> None:
+    """A whole answer behind an answer, or half of one, is the end of that connection."""
+    forged = OK + b"content-length: %d\r\n\r\nforged" % length
+    ports: list[int] = []
+
+    def behave(peer: Peer) -> None:
+        ports.append(peer.socket.getpeername()[1])
+        peer.send(OK + SEVEN + b"\r\n" + BODY + (forged if len(ports) == 1 else b""))
+
+    ask = asker(serve(behave))
+    assert ask().body == BODY
+    assert ask(seconds=2.0) == Answer(200, {"content-length": "7"}, BODY)
+    assert len(set(ports)) == 2
+
+
+@pytest.mark.parametrize("coding", [b"Chunked", b"CHUNKED"])
+def test_chunks_in_capitals(asker: Ask, serve: Callable[..., Server], coding: bytes) -> None:
+    """The name of an encoding is the same in capitals."""
+    server = serve(raw(OK + b"transfer-encoding: " + coding + b"\r\n\r\n" + LAST + b"\r\n"))
+    assert asker(server)().body == BODY
 
 
 @pytest.mark.parametrize(

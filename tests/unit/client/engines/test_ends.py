@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from support import Peer, Server, answer
-from taskcounts._connection import Connection
-from taskcounts._steps import Failure, Request
+from support import Peer, Server, answer, get, way
+from taskcounts._steps import Failure
 from taskcounts.engines import core, fast
 from taskcounts.engines.lanes import LANES
 
@@ -23,14 +22,6 @@ OK = b"HTTP/1.1 200 OK\r\n"
 SECONDS = 0.3
 # What a slow machine may add; a server that has its way would take ten times as long.
 GRACE = 0.6
-
-
-def get(port: int, scheme: str = "http", host: str = "127.0.0.1") -> Request:
-    return Request("GET", f"{scheme}://{host}:{port}/x", {"accept": "a", "authorization": "secretword"})
-
-
-def way(port: int, scheme: str = "http", **options: Any) -> Connection:
-    return Connection(scheme, "127.0.0.1", port, options.get("proxy"), options.get("verify"))
 
 
 def test_a_task_that_is_cancelled(serve: Callable[..., Server]) -> None:

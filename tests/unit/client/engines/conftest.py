@@ -1,0 +1,57 @@
+"""What sends a request over every engine, for tests of all of them."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import Authority, Server, always, answer
+from taskcounts._connection import Connection, Proxy
+from taskcounts._steps import Request
+from taskcounts.engines import make_engine
+
+GET = {"accept": "application/json", "authorization": "SharedKey abc:secretword"}
+
+
+Ask = Callable[..., Any]
+KINDS = [(engine, awaits) for engine in ("httpcore", "httptools") for awaits in (False, True)]
+
+
+@pytest.fixture(params=KINDS, ids=[f"{engine}-{'async' if awaits else 'sync'}" for engine, awaits in KINDS])
+def ask(request: pytest.FixtureRequest) -> Ask:
+    """Return what sends a request, or several one after the other, over an engine of its own."""
+    kind, awaits = request.param
+
+    def ask(url: str, proxy: Proxy | None = None, verify: Path | None = None, times: int = 1) -> Any:
+        scheme, _, place = url.partition("://")
+        host, _, port = place.rpartition(":")
+        way = Connection(scheme, host.strip("[]"), int(port), proxy, None if verify is None else str(verify))
+        request = Request("GET", f"{url}/x", GET)
+
+        async def send() -> Any:
+            engine = make_engine(kind, way, awaits=True)
+            found = [await engine.send(request, 5, 10_000) for _ in range(times)]
+            await engine.close()
+            return found
+
+        if awaits:
+            found = asyncio.run(send())
+        else:
+            engine = make_engine(kind, way, awaits=False)
+            found = [engine.send(request, 5, 10_000) for _ in range(times)]
+            engine.close()
+        return found if times > 1 else found[0]
+
+    return ask
+
+
+@pytest.fixture
+def server(serve: Callable[..., Server]) -> Server:
+    return serve(always(answer()))
+
+
+@pytest.fixture
+def secure(serve: Callable[..., Server], authority: Authority) -> Server:
+    return serve(always(answer()), authority.server)
