@@ -116,7 +116,7 @@ class LoopStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
         if self._transport.is_closing():
             raise httpcore.WriteError("the connection is closed")
         # After all tasks that can go on now: what is cached of their code and values outlasts no system call.
-        self._loop.call_soon(self._transport.write, buffer)
+        self._loop.call_soon(self._send, buffer)
         if len(buffer) > _ENOUGH:
             await asyncio.sleep(0)
         while self._full:
@@ -141,6 +141,11 @@ class LoopStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
         # The event loop may not have looked since it came.
         raw = self._transport.get_extra_info("socket")
         return bool(self._data) or self._ended or readable(raw.fileno())
+
+    def _send(self, buffer: bytes) -> None:
+        """Write bytes, unless the connection was closed meanwhile."""
+        if not self._transport.is_closing():
+            self._transport.write(buffer)
 
     async def _wait(self) -> None:
         """Wait until something happens."""

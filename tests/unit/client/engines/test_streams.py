@@ -90,6 +90,23 @@ def test_a_server_that_does_not_read() -> None:
     over_a_connection(act)
 
 
+def test_what_is_written_as_it_closes() -> None:
+    """What was to leave in the loop's next round doesn't, if the connection is closed before."""
+
+    async def act(stream: LoopStream, far: socket.socket) -> None:
+        await stream.write(b"never")
+        written: list[bytes] = []
+        # Transports differ in what they make of it.
+        stream._transport.write = written.append  # type: ignore[assignment]
+        stream._transport.abort()
+        await asyncio.sleep(0.05)
+        assert written == []
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.get_running_loop().sock_recv(far, 10) == b""
+
+    over_a_connection(act)
+
+
 def test_the_end() -> None:
     """What came before the end is read; then nothing, as often as one asks, also of a flood."""
 
