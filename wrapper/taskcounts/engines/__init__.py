@@ -6,6 +6,7 @@ taken wherever it is installed.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,16 +37,15 @@ def make_engine(engine: str, connection: Connection, *, awaits: bool) -> Any:
         awaits: Whether it is to be an AsyncEngine.
 
     Raises:
-        ValueError: The engine isn't installed.
+        ValueError: The engine isn't installed, or too old.
     """
-    if engine != "httpcore" and _fast_is_installed():
+    obstacle = "it isn't asked for" if engine == "httpcore" else _obstacle()
+    if obstacle is None:
         from taskcounts.engines import fast  # noqa: PLC0415 - an extra.
 
         return fast.AsyncHttptoolsEngine(connection) if awaits else fast.HttptoolsEngine(connection)
     if engine == "httptools":
-        raise ValueError(
-            "the engine httptools can't be used: it isn't installed; install taskcounts with its extra 'fast'"
-        )
+        raise ValueError(f"the engine httptools can't be used: {obstacle}")
     from taskcounts.engines import core  # noqa: PLC0415 - takes 40 ms to load.
 
     return core.AsyncHttpcoreEngine(connection) if awaits else core.HttpcoreEngine(connection)
@@ -60,7 +60,7 @@ def engine_over(transport: httpx.BaseTransport | httpx.AsyncBaseTransport, *, aw
 
 def default_engine() -> str:
     """Return what the engine of a client is, with its version, that nobody chooses one for."""
-    if _fast_is_installed():
+    if _obstacle() is None:
         from taskcounts.engines import fast  # noqa: PLC0415 - an extra.
 
         return fast.NAME
@@ -69,9 +69,13 @@ def default_engine() -> str:
     return core.NAME
 
 
-def _fast_is_installed() -> bool:
+def _obstacle() -> str | None:
+    """Return why httptools can't be taken, None if it can."""
     try:
-        import httptools  # noqa: F401, PLC0415 - an extra.
+        import httptools  # noqa: PLC0415 - an extra.
     except ImportError:
-        return False
-    return True
+        return "it isn't installed; install taskcounts with its extra 'fast'"
+    # Older ones take what is no HTTP, such as a blank before a header's colon.
+    if tuple(map(int, re.findall("[0-9]+", httptools.__version__)[:3])) < (0, 6, 4):
+        return f"{httptools.__version__} is installed, and 0.6.4 or later is needed"
+    return None

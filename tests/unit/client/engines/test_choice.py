@@ -4,6 +4,7 @@ import subprocess
 import sys
 from typing import Any
 
+import httptools
 import httpx
 import pytest
 
@@ -42,6 +43,17 @@ def test_without_the_fast_one(client: Any) -> None:
 def test_switched_off(client: Any) -> None:
     """An argument switches it off."""
     assert client(ENDPOINT, KEY, engine="httpcore").engine.startswith("httpcore 1.")
+
+
+@pytest.mark.parametrize("version", ["0.6.3", "0.5.9", "0.6.4", "0.10.0", "1.0.0rc1"])
+def test_an_old_one(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """One that takes what is no HTTP is as good as none."""
+    monkeypatch.setattr(httptools, "__version__", version)
+    old = version in ("0.6.3", "0.5.9")
+    assert TaskCountsClient(ENDPOINT, KEY).engine.startswith("httpcore") == old
+    if old:
+        with pytest.raises(ValueError, match=rf"can't be used: {version} is installed, and 0\.6\.4 or later"):
+            TaskCountsClient(ENDPOINT, KEY, engine="httptools")
 
 
 @pytest.mark.parametrize("engine", ["httpx", "", "HTTPTOOLS", None])
