@@ -30,6 +30,8 @@ class HttptoolsEngine(HttpcoreEngine):
 
     def __init__(self, connection: Connection) -> None:
         """Take how to reach the endpoint."""
+        # Once for all who need it: loading certificates takes 20 ms.
+        connection = connection._replace(context=connection.tls())
         super().__init__(connection)
         self._way = _Way(connection)
         self._backend = TimedBackend()
@@ -61,6 +63,7 @@ class AsyncHttptoolsEngine(AsyncHttpcoreEngine):
         """Take how to reach the endpoint."""
         from taskcounts.engines.streams import LoopBackend  # noqa: PLC0415 - threads don't need it.
 
+        connection = connection._replace(context=connection.tls())
         super().__init__(connection)
         self._way = _Way(connection)
         self._backend = LoopBackend()

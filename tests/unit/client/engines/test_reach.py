@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from cryptography import x509
@@ -17,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from support import Authority, Peer, Server, always, answer, header
-from taskcounts._connection import Proxy
+from taskcounts._connection import Connection, Proxy
 from taskcounts._steps import Failure
+from taskcounts.engines import make_engine
 
 Ask = Callable[..., Any]
 
@@ -39,6 +41,16 @@ def test_the_list_of_httpx(ask: Ask, secure: Server) -> None:
     """Without one it is the list that comes with httpx, and not the machine's."""
     refused(ask(secure.url), "unable to get local issuer certificate")
     assert secure.requests == []
+
+
+@pytest.mark.parametrize("awaits", [False, True])
+@pytest.mark.parametrize("kind", ["httpcore", "httptools"])
+def test_the_list_is_loaded_once(monkeypatch: pytest.MonkeyPatch, kind: str, awaits: bool) -> None:
+    """Loading it takes longer than a call."""
+    made = Mock(wraps=ssl.create_default_context)
+    monkeypatch.setattr(ssl, "create_default_context", made)
+    make_engine(kind, Connection("https", "127.0.0.1", 9, None), awaits=awaits)
+    assert made.call_count == 1
 
 
 def _hash(certificate: x509.Certificate) -> str:
