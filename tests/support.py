@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from taskcounts import AsyncTaskCountsClient, SharedKey, Snapshot, TaskCountsClient
 from taskcounts._connection import Connection
@@ -258,9 +257,8 @@ Handler = Callable[[httpx.Request], httpx.Response]
 class Call:
     """Asks for the counts of a job with one of the two clients, so that a test is written once."""
 
-    def __init__(self, *, awaits: bool, engine: str = "auto") -> None:
+    def __init__(self, *, awaits: bool) -> None:
         self.awaits = awaits
-        self.engine = engine
         self.client_type: Any = AsyncTaskCountsClient if awaits else TaskCountsClient
 
     def __call__(self, to: Handler | str, job_id: Any = "job-1", **options: Any) -> Snapshot:
@@ -293,7 +291,6 @@ class Call:
         options: dict[str, Any] = dict(client or {})
         if isinstance(to, str):
             endpoint = to
-            options.setdefault("engine", self.engine)
         else:
             options["transport"] = httpx.MockTransport(to)
         if not self.awaits:
@@ -305,22 +302,6 @@ class Call:
                 return [await asynchronous.get_job_task_counts(job_id, **question) for _ in range(times)]
 
         return asyncio.run(ask())
-
-
-def over_every_engine() -> Any:
-    """Return a fixture ``call`` for a module whose tests send over sockets: both clients over each engine."""
-    kinds = [(awaits, engine) for awaits in (False, True) for engine in ("httpcore", "httptools")]
-
-    @pytest.fixture(
-        scope="session",
-        params=kinds,
-        ids=[f"{'async' if awaits else 'sync'}-{engine}" for awaits, engine in kinds],
-    )
-    def call(request: pytest.FixtureRequest) -> Call:
-        awaits, engine = request.param
-        return Call(awaits=awaits, engine=engine)
-
-    return call
 
 
 @dataclass(frozen=True)

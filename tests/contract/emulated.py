@@ -9,9 +9,8 @@ from contract.target import Counts, InProcess, Target
 from taskcounts import SharedKey
 from taskcounts._connection import Reach, connection
 from taskcounts.emulator import Emulator
-from taskcounts.engines import make_engine
-from taskcounts.engines.given import TransportEngine
-from taskcounts.engines.seam import Engine
+from taskcounts.net import engine_over, make_engine
+from taskcounts.net.base import Engine
 
 JOB = "nightly-render"
 
@@ -72,7 +71,7 @@ def make_target(emulator: Emulator, app: Any = None) -> Target:
         endpoint="http://emulator.test" if app else emulator.endpoint,
         job=JOB,
         credential=SharedKey(emulator.account, emulator.key),
-        engine=TransportEngine(InProcess(app)) if app else socket_engine(emulator.endpoint),
+        engine=engine_over(InProcess(app), awaits=False) if app else socket_engine(emulator.endpoint),
         gets_only=False,
         known=KNOWN,
         moves=tuple(partial(move, step, counts) for step, counts in MOVES),
@@ -81,7 +80,5 @@ def make_target(emulator: Emulator, app: Any = None) -> Target:
 
 def socket_engine(endpoint: str) -> Engine:
     """Return what carries requests over a socket."""
-    engine: Engine = make_engine(
-        "httpcore", connection(endpoint, Reach(None, None, trust_env=True)), awaits=False
-    )
+    engine: Engine = make_engine(connection(endpoint, Reach(None, None, trust_env=True)), awaits=False)
     return engine

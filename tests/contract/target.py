@@ -18,7 +18,7 @@ import httpx
 from taskcounts._answers import Violation, compile_schema, read_json
 from taskcounts._steps import MAX_BODY, Failure, Request
 from taskcounts.credentials import BearerToken, SharedKey
-from taskcounts.engines.seam import Engine
+from taskcounts.net.base import Engine
 from taskcounts.retry import retry_after_seconds
 from taskcounts_rest import contract
 

@@ -23,8 +23,8 @@ from taskcounts._steps import Answer, Failure, Request
 from taskcounts.emulator import Emulator
 from taskcounts.emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
 from taskcounts.emulator.refusals import Refusal
-from taskcounts.engines import make_engine
-from taskcounts.engines.seam import AsyncEngine, Engine
+from taskcounts.net import make_engine
+from taskcounts.net.base import AsyncEngine, Engine
 from taskcounts.waiting.values import Observation, Verdict
 
 __all__ = ["Asked", "Clock", "Played", "Stage"]
@@ -203,8 +203,8 @@ class Stage:
         self.emulator.__enter__()
         reach = connection(self.emulator.endpoint, Reach(None, None, trust_env=False))
         network = _Network(self)
-        self._engine = _Engine(make_engine("auto", reach, awaits=False), network)
-        self._async_engine = _AsyncEngine(make_engine("auto", reach, awaits=True), network)
+        self._engine = _Engine(make_engine(reach, awaits=False), network)
+        self._async_engine = _AsyncEngine(make_engine(reach, awaits=True), network)
         return self
 
     def __exit__(self, *error: object) -> None:

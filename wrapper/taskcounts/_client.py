@@ -27,8 +27,7 @@ from taskcounts.credentials import (
     SharedKey,
     scope_for,
 )
-from taskcounts.engines import check_engine, engine_over, make_engine
-from taskcounts.engines.seam import AsyncEngine, Engine
+from taskcounts.net import engine_over, make_engine
 from taskcounts.retry import RetryPolicy
 from taskcounts.snapshot import Snapshot
 
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from taskcounts.many.asking import Plan as ManyPlan
     from taskcounts.many.listing import Listing
+    from taskcounts.net.base import AsyncEngine, Engine
     from taskcounts.waiting.plan import WaitPlan
     from taskcounts.waiting.values import Observer
 
@@ -64,7 +64,7 @@ class AnyClock(SyncClock, AsyncClock, Protocol):
 
 
 SomeTransport = TypeVar("SomeTransport", "httpx.BaseTransport", "httpx.AsyncBaseTransport")
-SomeEngine = TypeVar("SomeEngine", Engine, AsyncEngine)
+SomeEngine = TypeVar("SomeEngine", "Engine", "AsyncEngine")
 
 
 class Client(Generic[SomeTransport, SomeEngine]):
@@ -86,7 +86,6 @@ class Client(Generic[SomeTransport, SomeEngine]):
         proxy: str | None = None,
         verify: ssl.SSLContext | str | os.PathLike[str] | None = None,
         trust_env: bool = True,
-        engine: str = "auto",
         transport: SomeTransport | None = None,
         concurrency: int | None = None,
         clock: AnyClock = SYSTEM_CLOCK,
@@ -110,11 +109,9 @@ class Client(Generic[SomeTransport, SomeEngine]):
                 of a hashed folder; by default SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE
                 of the environment, else the list that comes with httpx.
             trust_env: Whether proxies and certificates are looked up in the environment.
-            engine: What to send over: ``httpcore``, or ``httptools`` (the extra ``fast``), which costs half
-                of that or less; by default httptools where it is installed.
-            transport: An httpx transport to send over; it takes the place of ``engine``, ``proxy``,
-                ``verify`` and ``trust_env``, and is closed with the client. The deadline then
-                can't cut a synchronous read that the transport makes short of its own timeouts.
+            transport: A transport of httpx or httpx2 to send over; it takes the place of ``proxy``,
+                ``verify`` and ``trust_env``, and is closed with the client. The deadline then can't cut
+                a synchronous read that the transport makes short of its own timeouts.
             concurrency: How many requests of this client may be under way at once, 1 to 256, over all
                 threads or tasks; the others wait, on their own deadlines. When the service throttles,
                 all wait together and fewer are sent at once, until it recovers: see
@@ -148,11 +145,10 @@ class Client(Generic[SomeTransport, SomeEngine]):
         self._settings = Settings(self._endpoint, credential, scope, retry, strict, clock, gate)
         self._clock = clock
         self._closed = False
-        check_engine(engine)
         self._engine: SomeEngine = (
-            engine_over(transport, awaits=self._awaits)
-            if transport is not None
-            else make_engine(engine, connection(self._endpoint, reach), awaits=self._awaits)
+            make_engine(connection(self._endpoint, reach), awaits=self._awaits)
+            if transport is None
+            else engine_over(transport, awaits=self._awaits)
         )
 
     @classmethod
@@ -263,7 +259,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
 
     @property
     def engine(self) -> str:
-        """What requests are sent over, with its version, such as ``httpcore 1.0.9``."""
+        """The library that requests are sent over, with its version, such as ``httptools 0.8.0``."""
         return self._engine.name
 
     @property

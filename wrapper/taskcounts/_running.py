@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from taskcounts._steps import (
     Admit,
@@ -17,8 +17,10 @@ from taskcounts._steps import (
     Send,
 )
 from taskcounts.credentials import BearerToken
-from taskcounts.engines.seam import AsyncSender, Sender
 from taskcounts.errors import one_line
+
+if TYPE_CHECKING:
+    from taskcounts.net.base import AsyncEngine, Sender
 
 T = TypeVar("T")
 
@@ -64,7 +66,7 @@ def run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
         flow.close()
 
 
-async def run_async(flow: Exchange[T], engine: AsyncSender, clock: AsyncClock) -> T:
+async def run_async(flow: Exchange[T], engine: AsyncEngine, clock: AsyncClock) -> T:
     """Run a flow to the value that it returns, or to the error that it raises."""
     outcome: Outcome = None
     try:

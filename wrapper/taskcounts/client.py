@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Self
 
 from taskcounts._client import DEFAULT_CONCURRENCY, DEFAULT_MAX_FAILURES, DEFAULT_MIN_INTERVAL, Client
 from taskcounts._running import run, run_async
-from taskcounts.engines.seam import AsyncEngine, Engine
 from taskcounts.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -17,12 +16,13 @@ if TYPE_CHECKING:
     import httpx  # noqa: F401 - the clients' bases name it.
 
     from taskcounts.many.values import JobResult, ListedJob
+    from taskcounts.net.base import AsyncEngine, Engine  # noqa: F401 - the clients' bases name them.
     from taskcounts.waiting.values import Observer, Verdict
 
 __all__ = ["AsyncTaskCountsClient", "TaskCountsClient"]
 
 
-class TaskCountsClient(Client["httpx.BaseTransport", Engine]):
+class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
     """Asks an Azure Batch account where its jobs stand. Threads may share one.
 
     It is a context manager; used otherwise, close it.
@@ -260,7 +260,7 @@ class TaskCountsClient(Client["httpx.BaseTransport", Engine]):
         self.close()
 
 
-class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", AsyncEngine]):
+class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
     """Asks an Azure Batch account where its jobs stand. The tasks of one asyncio event loop may share one.
 
     It is an asynchronous context manager; used otherwise, close it.

@@ -18,7 +18,7 @@ CLI = Path(taskcounts.cli.__file__).parent
 HEAVY = ["asyncio", "httpx", "importlib.metadata", "matplotlib", "rich", "subprocess"]
 LATER = ["cli.notify", "cli.session", "cli.watch", "emulator", "many", "waiting"]
 # What is loaded to ask, and by which of our modules.
-ASKING = ["cli.counting", "engines.core", "engines.fast"]
+ASKING = ["cli.counting", "net.engine", "net.transport_engine"]
 
 
 def loaded(*arguments: str) -> list[str]:
@@ -36,23 +36,23 @@ def loaded(*arguments: str) -> list[str]:
 
 def test_what_is_not_needed_is_not_loaded(emulator: Emulator) -> None:
     """Nobody who asks once waits for what waiting, watching, plotting or many jobs need."""
-    asking = ["taskcounts.cli.counting", "taskcounts.engines.core"]
-    assert loaded("get", "empty", "--engine", "httpcore") == asking
-    assert loaded("get", "empty", "-o", "json", "--engine", "httpcore") == asking
+    asking = ["taskcounts.cli.counting", "taskcounts.net.engine"]
+    assert loaded("get", "empty") == asking
+    assert loaded("get", "empty", "-o", "json") == asking
     assert loaded("get", "-h") == asking[:1]
 
 
 def test_waiting_loads_no_other_client(emulator: Emulator) -> None:
     """Who waits, and notifies nobody, waits neither for httpx nor for what only a view is drawn with."""
     emulator.add_job("done", [{"state": "completed", "result": "success"}])
-    names = set(loaded("wait", "done", "--engine", "httpcore"))
+    names = set(loaded("wait", "done"))
     assert not names & {"httpx", "rich", "matplotlib", "taskcounts.cli.watch", "taskcounts.emulator"}
 
 
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_loads_nothing(argument: str) -> None:
-    """The help of all commands loads none of them; the version loads the engine that it tells."""
-    assert [name for name in loaded(argument) if ".engines." not in name] == []
+    """The help of all commands loads none of them."""
+    assert loaded(argument) == []
 
 
 def test_watching_builds_on_the_rest() -> None:

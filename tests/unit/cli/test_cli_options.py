@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-import sys
 from typing import Any
 
 import click
@@ -13,19 +12,14 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcounts import TaskCountsClient
 from taskcounts.cli.jobs import JobSource, job_options
 from taskcounts.cli.options import Account, Duration, account_options
-from taskcounts.cli.outcome import Exit
 from taskcounts.cli.wait_options import WaitOptions, wait_options
-from taskcounts.emulator import Emulator
-
-from .conftest import Command
 
 EACH = """
 a b --filter x --own 4 --for percent=50 --timeout 1h --stall 5m --interval 7 --max-failures 2
 --fail-fast --exact-at-end --empty-is-done --service-timeout 3 --attempt-timeout 9s
---endpoint e --account a --key QUFB --auth entra --allow-token-over-http --engine httptools
+--endpoint e --account a --key QUFB --auth entra --allow-token-over-http
 """
 
 
@@ -149,45 +143,8 @@ def test_a_command_gets_values() -> None:
             key_file=None,
             auth="shared-key",
             allow_token_over_http=False,
-            engine="auto",
         ),
     }
-
-
-@pytest.mark.parametrize("name", ["get", "wait", "watch"])
-def test_an_engine_is_chosen(emulator: Emulator, command: Command, name: str) -> None:
-    """Every command that asks the service takes the engine that is named."""
-    emulator.add_job("done", [{"state": "completed", "result": "success"}])
-    assert command(name, "done", "--engine", "httpcore").code == 0
-
-
-def test_the_engine_reaches_the_client() -> None:
-    """The client's engine is the one that is named."""
-    account = Account(
-        endpoint="http://127.0.0.1:9",
-        account="acct",
-        key="QUFB",
-        key_file=None,
-        auth="shared-key",
-        allow_token_over_http=False,
-        engine="httpcore",
-    )
-    with account.client(TaskCountsClient) as client:
-        assert client.engine.startswith("httpcore ")
-
-
-@pytest.mark.parametrize("arguments", [("get", "empty"), ("wait", "empty"), ("wait", "--all")])
-def test_an_engine_that_is_not_there(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
-) -> None:
-    """An engine that isn't installed is wrong usage; the hint says what to install."""
-    monkeypatch.setitem(sys.modules, "httptools", None)
-    ended = command(*arguments, "--engine", "httptools")
-    assert (ended.code, ended.out) == (Exit.USAGE, "")
-    assert ended.err.splitlines() == [
-        "error: the engine httptools can't be used: it isn't installed",
-        "hint: install taskcounts with its extra 'fast'",
-    ]
 
 
 def test_each_option_is_handed_over() -> None:
@@ -208,5 +165,5 @@ def test_each_option_is_handed_over() -> None:
     )
     account = given["account"]
     assert (account.endpoint, account.account, account.key) == ("e", "a", "QUFB")
-    assert (account.auth, account.allow_token_over_http, account.engine) == ("entra", True, "httptools")
+    assert (account.auth, account.allow_token_over_http) == ("entra", True)
     assert "QUFB" not in repr(account)

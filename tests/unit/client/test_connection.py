@@ -23,13 +23,10 @@ from support import (
     always,
     answer,
     header,
-    over_every_engine,
     tunnel,
 )
-from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable, TaskCountsClient
+from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable
 from taskcounts._connection import Reach, connection, environment_proxy, is_loopback
-
-call = over_every_engine()
 
 FAR = "http://batch.example"
 ONCE = {"retry": RetryPolicy(max_attempts=1), "timeout": 2.0}
@@ -190,7 +187,7 @@ def test_certificates_of_a_file(
 def test_certificates_of_a_context(call: Call, secure: Server, authority: Authority) -> None:
     """So does an SSLContext, which is taken as it is."""
     context = ssl.create_default_context(cafile=authority.certificate)
-    assert call(secure.url, client={"verify": context, "engine": "auto"}).attempts == 1
+    assert call(secure.url, client={"verify": context}).attempts == 1
 
 
 def test_certificates_of_a_folder(call: Call, secure: Server, authority: Authority, tmp_path: Path) -> None:
@@ -303,35 +300,6 @@ def test_tls_through_a_tls_proxy(call: Call, serve: Callable[..., Server], autho
     assert secure.requests[0].startswith(b"GET /jobs/job-1/taskcounts")
 
 
-def test_a_silent_address_leaves_time_for_the_next(
-    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A host's first address that doesn't answer takes its share of the time, and not all of it."""
-    server = serve(always(answer()))
-    shares: list[float] = []
-    # Nobody answers there; connecting is made to take as long as it is given.
-    silent = ("127.0.0.2", server.port)
-    real = socket.create_connection
-
-    def connect(address: tuple[str, int], timeout: float, **options: Any) -> socket.socket:
-        shares.append(timeout)
-        if address == silent:
-            raise TimeoutError
-        return real(address, timeout, **options)
-
-    entries = [
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, server.port))
-        for host in ("127.0.0.2", "127.0.0.1")
-    ]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: entries)
-    monkeypatch.setattr(socket, "create_connection", connect)
-    retry = RetryPolicy(max_attempts=1)
-    with TaskCountsClient(server.url, KEY, retry=retry) as client:
-        assert client.get_job_task_counts("job-1", deadline=4).attempts == 1
-    assert shares[0] < 2.1
-    assert shares[1] > 3
-
-
 def test_no_token_through_a_proxy_without_tls(call: Call) -> None:
     """A token that may go to this machine without TLS doesn't go there through somebody's proxy."""
     with pytest.raises(ValueError, match="through a proxy"):
@@ -352,7 +320,7 @@ def test_broken_tunnels_are_forgotten(
     outer: bool,
 ) -> None:
     """A client that lives through an outage of its proxy works again after it: nothing stays behind."""
-    monkeypatch.setattr("taskcounts.engines.lanes.LANES", 3)
+    monkeypatch.setattr("taskcounts.net.engine.MAX_CONNECTIONS", 3)
     secure = serve(always(answer()), authority.server)
 
     def behave(peer: Peer) -> None:

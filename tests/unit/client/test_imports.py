@@ -14,7 +14,7 @@ import taskcounts_rest
 WRAPPER = Path(taskcounts.__file__).parent
 GENERATED = Path(taskcounts_rest.__file__).parent
 # What only the command line, the emulator or tests may need.
-EXTRAS = {"click", "rich", "starlette", "uvicorn", "azure", "httptools", "sqlite3"}
+EXTRAS = {"click", "rich", "starlette", "uvicorn", "azure", "sqlite3"}
 # The parts of the wrapper, from the bottom to the top: each may import what stands before it.
 LAYERS = [
     "_version errors snapshot retry _clock credentials _connection",
@@ -95,15 +95,14 @@ def test_imports_run_downwards() -> None:
                 assert PLACES[parts[1]] <= place, f"{name} imports {parts[1]}"
 
 
-def test_engines_know_nothing_of_what_is_asked() -> None:
-    """Engines build on plain values, whatever is sent over them, and load no library of another's."""
-    below = {"_steps", "_connection", "errors", "engines"}
-    for path in (WRAPPER / "engines").glob("*.py"):
+def test_the_network_side_knows_nothing_of_what_is_asked() -> None:
+    """It builds on plain values, whatever is sent, and loads a library for its transports alone."""
+    below = {"_forks", "_steps", "_connection", "errors", "net", "retry"}
+    for path in (WRAPPER / "net").glob("*.py"):
         for imported in imports(path):
             parts = imported.split(".")
             assert parts[0] != "taskcounts" or parts[1:2] == [] or parts[1] in below, (path, imported)
-    assert not {"httptools", "httpx"} & imports(WRAPPER / "engines" / "core.py")
-    assert not {"h11", "httpx"} & imports(WRAPPER / "engines" / "fast.py")
+        assert path.name == "transport_engine.py" or not {"httpx", "httpx2"} & imports(path)
 
 
 @pytest.mark.parametrize("room", ["many", "waiting"])

@@ -32,7 +32,6 @@ from support import (
     answer,
     error,
     header,
-    over_every_engine,
     wire,
 )
 from taskcounts import (
@@ -44,8 +43,6 @@ from taskcounts import (
     TaskCountsError,
 )
 from taskcounts.errors import causes_of
-
-call = over_every_engine()
 
 WRAPPER = str(Path(taskcounts.__file__).parent)
 

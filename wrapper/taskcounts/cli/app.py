@@ -104,11 +104,9 @@ class Commands(click.Group):
 
 
 def tell_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    """Tell the version and what requests are sent over, and end."""
+    """Tell the version, and end."""
     if wanted and not context.resilient_parsing:
-        from taskcounts.engines import default_engine  # noqa: PLC0415 - loads the engine.
-
-        click.echo(f"taskcounts {__version__} (engine: {default_engine()})")
+        click.echo(f"taskcounts {__version__}")
         context.exit()
 
 
@@ -123,7 +121,7 @@ def tell_version(context: click.Context, _: click.Parameter, wanted: bool) -> No
     is_eager=True,
     expose_value=False,
     callback=tell_version,
-    help="Show the version and the engine, and exit.",
+    help="Show the version, and exit.",
 )
 @click.pass_context
 def cli(context: click.Context) -> None:

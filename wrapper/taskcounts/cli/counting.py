@@ -27,8 +27,8 @@ from taskcounts.cli.options import (
 from taskcounts.cli.outcome import Exit, code_and_hint, complain, say
 from taskcounts.cli.output import WRITERS, AsTheyCome, InOrder, Result
 from taskcounts.client import TaskCountsClient
-from taskcounts.engines.lanes import LANES
 from taskcounts.errors import TaskCountsError
+from taskcounts.net import MAX_CONNECTIONS
 from taskcounts.snapshot import Snapshot
 
 
@@ -48,7 +48,7 @@ from taskcounts.snapshot import Snapshot
 @click.option("--strict", is_flag=True, help="Treat contradictory numbers as an error, not a warning.")
 @click.option(
     "--concurrency",
-    type=click.IntRange(1, LANES),
+    type=click.IntRange(1, MAX_CONNECTIONS),
     metavar="N",
     default=DEFAULT_CONCURRENCY,
     show_default=True,

@@ -22,7 +22,6 @@ from taskcounts._arguments import check_service_timeout
 from taskcounts._client import DEFAULT_TIMEOUT
 from taskcounts.cli.outcome import CommandError
 from taskcounts.credentials import SharedKey
-from taskcounts.engines import ENGINES
 
 if TYPE_CHECKING:
     from taskcounts.credentials import TokenCredential
@@ -80,7 +79,6 @@ class Account:
     key_file: Path | None
     auth: str
     allow_token_over_http: bool
-    engine: str = "auto"
     # Standard input can be read once, and an identity keeps its tokens.
     _found: list[SharedKey | TokenCredential] = field(factory=list, init=False, eq=False, repr=False)
 
@@ -100,14 +98,11 @@ class Account:
                 self.endpoint,
                 self._found[0],
                 allow_token_over_http=self.allow_token_over_http,
-                engine=self.engine,
                 **options,
             )
         except ValueError as error:
             text = str(error).replace("allow_token_over_http=True", "--allow-token-over-http")
-            # Of an engine that isn't there.
-            text, cut, extra = text.partition("; install ")
-            raise CommandError(text, f"install {extra}" if cut else None) from None
+            raise CommandError(text) from None
 
     def _shared_key(self) -> SharedKey:
         key = read_key(self.key_file) if self.key_file else self.key
@@ -156,13 +151,6 @@ def account_options(command: Command) -> Command:
             "--allow-token-over-http",
             is_flag=True,
             help="With --auth entra, take an emulator on this machine without TLS.",
-        ),
-        click.option(
-            "--engine",
-            type=click.Choice(ENGINES),
-            default="auto",
-            show_default=True,
-            help="What to send requests over; auto takes httptools, the extra fast, where it is installed.",
         ),
     ]
 

@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from taskcounts._clock import SystemClock
+from taskcounts._forks import renew_after_fork
 from taskcounts._running import AsyncClock, SyncClock
 from taskcounts._steps import Clock, NoPlace
 from taskcounts.many.window import open_window
@@ -36,10 +37,12 @@ class _Wait(NamedTuple):
 class _Place:
     """Leave to send one request."""
 
-    __slots__ = ("_gate", "round")
+    __slots__ = ("_gate", "lock", "round")
 
-    def __init__(self, gate: ThreadGate | TaskGate, of_round: int) -> None:
+    def __init__(self, gate: ThreadGate | TaskGate, lock: object, of_round: int) -> None:
         self._gate = gate
+        # The gate's, which a forked process has anew.
+        self.lock = lock
         self.round = of_round
 
     def give_back(self, status: int | None, rest: float) -> None:
@@ -74,9 +77,14 @@ class _Gate:
     """What both gates have in common: all but the waiting. ``in_flight`` is how many places are had."""
 
     def __init__(self, most: int, clock: Clock) -> None:
-        self.in_flight = 0
         self._window = open_window(most)
         self._now = clock.monotonic
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Begin anew, as in a forked process, which lacks the threads that had places or waited for one."""
+        self.in_flight = 0
         # Those who ask again, and those who ask for the first time.
         self._lines: tuple[deque[_Waiter], ...] = (deque(), deque())
         # Of the kind that its owner may take again: a flow that is collected as garbage gives its place
@@ -85,6 +93,9 @@ class _Gate:
 
     def take_back(self, place: _Place, status: int | None, rest: float) -> None:
         """Take a place back, and let in who may follow."""
+        if place.lock is not self._lock:
+            # It was had by a thread of the process before.
+            return
         with self._lock:
             before = self._window
             self._window = after = before.after(place.round, status, self._now() + rest)
@@ -155,7 +166,7 @@ class _Gate:
                 line.remove(waiter)
 
     def _place(self) -> _Place:
-        place = _Place(self, self._window.round)  # type: ignore[arg-type]
+        place = _Place(self, self._lock, self._window.round)  # type: ignore[arg-type]
         self.in_flight += 1
         place.__class__ = _HadPlace
         return place

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskcounts import _answers
 from taskcounts._arguments import JOB_ID
@@ -12,9 +12,11 @@ from taskcounts._exchange import exchange
 from taskcounts._lists import Page, Trail, ask_jobs
 from taskcounts._running import AsyncClock, SyncClock, run, run_async
 from taskcounts._steps import Ask, Exchange, Question, Reply, Settings
-from taskcounts.engines.seam import AsyncEngine, Engine
 from taskcounts.many.values import ListedJob
 from taskcounts.snapshot import Inconsistency
+
+if TYPE_CHECKING:
+    from taskcounts.net.base import AsyncEngine, Engine
 
 # Pages in a row without a job. A filter that few jobs pass makes some; what goes on so for longer has no end,
 # and nobody would hear of it: each page has a deadline of its own.

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskcounts._running import AsyncClock, run_async
-from taskcounts.engines.seam import AsyncEngine
 from taskcounts.errors import TaskCountsError
 from taskcounts.many.asking import AHEAD, Plan, Tally, counting, failed, refusal
 from taskcounts.many.values import JobResult
+
+if TYPE_CHECKING:
+    from taskcounts.net.base import AsyncEngine
 
 
 async def count_many_async(

@@ -12,17 +12,19 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from queue import SimpleQueue
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from taskcounts._clock import SystemClock
+from taskcounts._forks import renew_after_fork
 from taskcounts._running import SyncClock, run
 from taskcounts._steps import Answer, Failure, NoPlace, Place, Request
-from taskcounts.engines.seam import Engine
 from taskcounts.errors import TaskCountsError
 from taskcounts.many.asking import AHEAD, Plan, Tally, counting, failed, refusal
 from taskcounts.many.gate import Stopped, ThreadGate
 from taskcounts.many.values import JobResult
 
+if TYPE_CHECKING:
+    from taskcounts.net.base import Engine
 # Seconds for which the end of the results waits for requests that are under way. An attempt that takes
 # longer ends by itself, with its own limit of time, and what comes of it is dropped.
 GRACE = 1.0
@@ -71,19 +73,28 @@ class _Crew:
         self.busy = 0
         self._plan = plan
         self._ends = ends
-        self._stop = threading.Event()
+        self._begin()
+        renew_after_fork(self)
         self._gate = _StoppableGate(cast(ThreadGate, plan.settings.gate), self._stop)
         self._engine = _StoppableEngine(engine, self._stop)
         self._clock = _StoppableClock(clock, self._stop)
         self._settings = plan.settings._replace(gate=self._gate, clock=self._clock)
         self._threads: list[threading.Thread] = []
-        self._results: SimpleQueue[JobResult | BaseException] = SimpleQueue()
-        self._lock = threading.RLock()
         self._ids: deque[str] = deque()
         # Threads that wait for an id, each at a queue of its own, and whether one of them was woken that has
         # not looked yet. To wake all at once for as many ids, or at one queue some for nothing, costs more.
         self._idle: list[SimpleQueue[None]] = []
         self._rouses = False
+
+    def renew(self) -> None:
+        """End in a forked process, which lacks the threads."""
+        self._begin()
+        self._results.put(RuntimeError("get_many goes on in the process that began it, not in its children"))
+
+    def _begin(self) -> None:
+        self._stop = threading.Event()
+        self._lock = threading.RLock()
+        self._results: SimpleQueue[JobResult | BaseException] = SimpleQueue()
 
     def ask(self, job_id: str) -> None:
         """Have a job asked for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from taskcounts.engines.lanes import LANES
+from taskcounts.net import MAX_CONNECTIONS
 
 # The answers of a service that has too much to do.
 BUSY_STATUSES = frozenset({429, 503})
@@ -74,6 +74,8 @@ def check_concurrency(concurrency: int) -> int:
     """Return how many requests may be under way at once; refuse what is no such number."""
     if isinstance(concurrency, bool) or not isinstance(concurrency, int):
         raise TypeError(f"concurrency must be an int, not {type(concurrency).__name__}")
-    if not 1 <= concurrency <= LANES:
-        raise ValueError(f"concurrency is {concurrency}; give 1 to {LANES}: a client has no more connections")
+    if not 1 <= concurrency <= MAX_CONNECTIONS:
+        raise ValueError(
+            f"concurrency is {concurrency}; give 1 to {MAX_CONNECTIONS}: a client has no more connections"
+        )
     return concurrency

@@ -201,6 +201,8 @@ def test_no_gate_no_difference(clock: FakeClock) -> None:
 class Cancelled:
     """An engine that is cancelled while it sends."""
 
+    name = "cancelled"
+
     async def send(self, *_: Any) -> Any:
         raise asyncio.CancelledError
 

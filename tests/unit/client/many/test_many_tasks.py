@@ -13,8 +13,8 @@ import pytest
 from many_jobs import by_id, ids
 from support import ENDPOINT, KEY, answer, error
 from taskcounts import AsyncTaskCountsClient, JobResult
-from taskcounts.engines.lanes import LANES
 from taskcounts.many.asking import AHEAD
+from taskcounts.net import MAX_CONNECTIONS
 
 
 async def good(request: httpx.Request) -> httpx.Response:
@@ -187,7 +187,7 @@ def test_cancelled_while_the_service_is_busy() -> None:
     running(main, busy, deadline=10**6)
 
 
-@pytest.mark.parametrize("number", [1, 8, LANES])
+@pytest.mark.parametrize("number", [1, 8, MAX_CONNECTIONS])
 def test_as_many_as_allowed_at_once(number: int) -> None:
     """So many jobs are asked for at once, and no more, by as many tasks."""
     under_way = most = 0

@@ -18,10 +18,10 @@ from many_jobs import by_id, ids
 from support import ENDPOINT, KEY, TOKEN, FakeClock, NoPauses, Peer, Server, always, answer, error
 from taskcounts import TaskCountsClient
 from taskcounts._clock import SYSTEM_CLOCK
-from taskcounts.engines.lanes import LANES
 from taskcounts.many import threads as many_threads
 from taskcounts.many.asking import AHEAD
 from taskcounts.many.gate import Stopped
+from taskcounts.net import MAX_CONNECTIONS
 
 
 def ours() -> list[threading.Thread]:
@@ -78,7 +78,7 @@ def test_no_more_threads_than_jobs() -> None:
         assert ours() == []
 
 
-@pytest.mark.parametrize("number", [8, LANES])
+@pytest.mark.parametrize("number", [8, MAX_CONNECTIONS])
 def test_as_many_as_allowed_at_once(number: int) -> None:
     """All of the threads are used: so many jobs are asked for at once, and no more."""
     gate = threading.Barrier(number, timeout=20)

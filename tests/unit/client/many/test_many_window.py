@@ -2,8 +2,8 @@
 
 import pytest
 
-from taskcounts.engines.lanes import LANES
 from taskcounts.many.window import Window, check_concurrency, open_window
+from taskcounts.net import MAX_CONNECTIONS
 
 
 def test_begins_open() -> None:
@@ -72,7 +72,7 @@ def test_part_of_a_place_is_none() -> None:
     assert not window.allows(2, 0)
 
 
-@pytest.mark.parametrize("wrong", [0, -1, LANES + 1, 10**9])
+@pytest.mark.parametrize("wrong", [0, -1, MAX_CONNECTIONS + 1, 10**9])
 def test_concurrency_out_of_range(wrong: int) -> None:
     """A concurrency that no client can keep is refused, saying what to give."""
     with pytest.raises(ValueError, match="give 1 to 256"):
@@ -88,4 +88,4 @@ def test_concurrency_of_another_type(wrong: object) -> None:
 
 def test_concurrency() -> None:
     """From one to as many connections as there are is fine."""
-    assert (check_concurrency(1), check_concurrency(LANES)) == (1, 256)
+    assert (check_concurrency(1), check_concurrency(MAX_CONNECTIONS)) == (1, 256)

@@ -1,4 +1,4 @@
-"""What sends a request over every engine, for tests of all of them."""
+"""Sends a request over an engine, in a thread or a task."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,19 +10,18 @@ import pytest
 from support import Authority, Server, always, answer
 from taskcounts._connection import Connection, Proxy
 from taskcounts._steps import Request
-from taskcounts.engines import make_engine
+from taskcounts.net import make_engine
 
 GET = {"accept": "application/json", "authorization": "SharedKey abc:secretword"}
 
 
 Ask = Callable[..., Any]
-KINDS = [(engine, awaits) for engine in ("httpcore", "httptools") for awaits in (False, True)]
 
 
-@pytest.fixture(params=KINDS, ids=[f"{engine}-{'async' if awaits else 'sync'}" for engine, awaits in KINDS])
+@pytest.fixture(params=[False, True], ids=["sync", "async"])
 def ask(request: pytest.FixtureRequest) -> Ask:
-    """Return what sends a request, or several one after the other, over an engine of its own."""
-    kind, awaits = request.param
+    """Return a function that sends a request, or several one after the other, over an engine of its own."""
+    awaits = request.param
 
     def ask(url: str, proxy: Proxy | None = None, verify: Path | None = None, times: int = 1) -> Any:
         scheme, _, place = url.partition("://")
@@ -31,7 +30,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
         request = Request("GET", f"{url}/x", GET)
 
         async def send() -> Any:
-            engine = make_engine(kind, way, awaits=True)
+            engine = make_engine(way, awaits=True)
             found = [await engine.send(request, 5, 10_000) for _ in range(times)]
             await engine.close()
             return found
@@ -39,7 +38,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
         if awaits:
             found = asyncio.run(send())
         else:
-            engine = make_engine(kind, way, awaits=False)
+            engine = make_engine(way, awaits=False)
             found = [engine.send(request, 5, 10_000) for _ in range(times)]
             engine.close()
         return found if times > 1 else found[0]

@@ -21,7 +21,6 @@ from support import (
     always,
     answer,
     header,
-    over_every_engine,
     wire,
 )
 from taskcounts import (
@@ -34,9 +33,6 @@ from taskcounts import (
     TaskCountsClient,
     TaskCountsError,
 )
-
-call = over_every_engine()
-over_each = pytest.mark.parametrize("engine", ["httpcore", "httptools"])
 
 
 @pytest.mark.parametrize("status", [200, 400])
@@ -134,34 +130,31 @@ def _behave(peer: Peer) -> None:
     peer.send(answer(_counts_of(int(number[1])), client_request_id=echo, connection="keep-alive").raw())
 
 
-@over_each
-def test_threads_share_a_client(serve: Callable[..., Server], engine: str) -> None:
+def test_threads_share_a_client(serve: Callable[..., Server]) -> None:
     """Sixteen threads over one client each get the answers to their own questions."""
     server = serve(_behave)
 
     def ask(thread: int) -> list[int]:
         return [client.get_job_task_counts(f"job-{thread}").task_counts.active for _ in range(5)]
 
-    with TaskCountsClient(server.url, KEY, engine=engine) as client, ThreadPoolExecutor(16) as pool:
+    with TaskCountsClient(server.url, KEY) as client, ThreadPoolExecutor(16) as pool:
         assert list(pool.map(ask, range(16))) == [[thread] * 5 for thread in range(16)]
     assert len(server.requests) == 80
 
 
-@over_each
-def test_tasks_share_a_client(serve: Callable[..., Server], engine: str) -> None:
+def test_tasks_share_a_client(serve: Callable[..., Server]) -> None:
     """So do twenty tasks of an event loop."""
     server = serve(_behave)
 
     async def ask() -> list[int]:
-        async with AsyncTaskCountsClient(server.url, KEY, engine=engine) as client:
+        async with AsyncTaskCountsClient(server.url, KEY) as client:
             snapshots = await asyncio.gather(*[client.get_job_task_counts(f"job-{n}") for n in range(20)])
         return [snapshot.task_counts.active for snapshot in snapshots]
 
     assert asyncio.run(ask()) == list(range(20))
 
 
-@over_each
-def test_deadlines_of_threads_are_their_own(serve: Callable[..., Server], engine: str) -> None:
+def test_deadlines_of_threads_are_their_own(serve: Callable[..., Server]) -> None:
     """A thread whose deadline passes doesn't cut short what another thread is reading."""
 
     def slow(peer: Peer) -> None:
@@ -178,7 +171,7 @@ def test_deadlines_of_threads_are_their_own(serve: Callable[..., Server], engine
         return "in time"
 
     with (
-        TaskCountsClient(server.url, KEY, clock=NoPauses(), engine=engine) as client,
+        TaskCountsClient(server.url, KEY, clock=NoPauses()) as client,
         ThreadPoolExecutor(2) as pool,
     ):
         assert list(pool.map(ask, [0.2, 30])) == ["late", "in time"]
@@ -280,7 +273,7 @@ def test_a_connection_that_was_closed_meanwhile(call: Call, serve: Callable[...,
     server = serve(behave)
 
     async def ask() -> list[int]:
-        async with AsyncTaskCountsClient(server.url, KEY, engine=call.engine) as client:
+        async with AsyncTaskCountsClient(server.url, KEY) as client:
             first = await client.get_job_task_counts("job-1")
             await asyncio.sleep(0.1)
             return [first.attempts, (await client.get_job_task_counts("job-1")).attempts]
@@ -288,7 +281,7 @@ def test_a_connection_that_was_closed_meanwhile(call: Call, serve: Callable[...,
     if call.awaits:
         assert asyncio.run(ask()) == [1, 1]
     else:
-        with TaskCountsClient(server.url, KEY, engine=call.engine) as client:
+        with TaskCountsClient(server.url, KEY) as client:
             assert client.get_job_task_counts("job-1").attempts == 1
             time.sleep(0.1)
             assert client.get_job_task_counts("job-1").attempts == 1
@@ -326,7 +319,7 @@ def test_an_answer_that_nobody_asked_for(call: Call, serve: Callable[..., Server
     server = serve(behave)
 
     async def ask() -> list[int]:
-        async with AsyncTaskCountsClient(server.url, KEY, engine=call.engine) as client:
+        async with AsyncTaskCountsClient(server.url, KEY) as client:
             totals = []
             for _ in range(3):
                 totals.append((await client.get_job_task_counts("job-1")).total)
@@ -334,7 +327,7 @@ def test_an_answer_that_nobody_asked_for(call: Call, serve: Callable[..., Server
             return totals
 
     def ask_in_turn() -> list[int]:
-        with TaskCountsClient(server.url, KEY, engine=call.engine) as client:
+        with TaskCountsClient(server.url, KEY) as client:
             totals = []
             for _ in range(3):
                 totals.append(client.get_job_task_counts("job-1").total)

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from support import Authority, Peer, Server, always, answer, header
 from taskcounts._connection import Connection, Proxy
 from taskcounts._steps import Failure
-from taskcounts.engines import make_engine
+from taskcounts.net import make_engine
 
 Ask = Callable[..., Any]
 
@@ -49,7 +49,7 @@ def test_the_list_is_loaded_once(monkeypatch: pytest.MonkeyPatch, kind: str, awa
     """Loading it takes longer than a call."""
     made = Mock(wraps=ssl.create_default_context)
     monkeypatch.setattr(ssl, "create_default_context", made)
-    make_engine(kind, Connection("https", "127.0.0.1", 9, None), awaits=awaits)
+    make_engine(Connection("https", "127.0.0.1", 9, None), awaits=awaits)
     assert made.call_count == 1
 
 

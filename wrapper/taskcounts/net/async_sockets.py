@@ -1,0 +1,184 @@
+"""Connections of asyncio's tasks. No operation ends by itself: whoever awaits it cancels it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import Any, Self
+
+from taskcounts._connection import Connection as Route
+from taskcounts.net.base import NEXT_ADDRESS, READ_SIZE, Talk, hop_of
+from taskcounts.net.connection import HttpConnection
+
+# Bytes that are kept unread before the server has to wait.
+_ENOUGH = 2**16
+
+
+class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
+    """A connection that one task at a time uses."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self, connected: socket.socket, buffer: memoryview) -> None:
+        super().__init__()
+        self._socket = connected
+        self._buffer = buffer
+        self._loop = asyncio.get_running_loop()
+        self._data = b""
+        self._error: Exception | None = None
+        self._ended = False
+        self._paused = False
+        self._waiting: asyncio.Future[None] | None = None
+
+    @classmethod
+    async def open(cls, route: Route, buffer: memoryview) -> Self:
+        """Return a connection to a route's endpoint.
+
+        Args:
+            route: The way there.
+            buffer: The receive buffer that all connections of a loop share: allocating one for each read
+                takes longer than the read.
+        """
+        with hop_of(route) as (host, port):
+            connection = cls(await _connect(host, port), buffer)
+        try:
+            await connection._loop.create_connection(lambda: connection, sock=connection._socket)
+            await connection.run(connection.establish(route))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def run(self, talk: Talk[None]) -> None:
+        """Have a conversation."""
+        data: Any = None
+        while True:
+            try:
+                written = talk.send(data)
+            except StopIteration:
+                return
+            if written:
+                # After all tasks that can go on now: a system call between two of them empties caches.
+                self._loop.call_soon(self._write, written)
+            data = await self._read()
+
+    def receive_nowait(self) -> bytes | None:
+        """Return what came, b"" for the end, None for nothing."""
+        if self._data or self._ended:
+            return self._take()
+        # The event loop may not have looked since it came.
+        try:
+            return self._socket.recv(READ_SIZE)
+        except BlockingIOError:
+            return None
+
+    def close(self) -> None:
+        """Close it at once, without a goodbye: an answer has an end of its own."""
+        self.connection_lost(ConnectionAbortedError("the connection was closed"))
+        with contextlib.suppress(AttributeError, RuntimeError):
+            # There is none yet while it is being made, and its loop may have ended.
+            self._transport.abort()
+        self._socket.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport, from the event loop, as in all that follows up to ``connection_lost``."""
+        self._transport = transport  # type: ignore[assignment]
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the loop may read to, before it calls the next one."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Keep what came."""
+        self._data += self._buffer[:nbytes]
+        if len(self._data) > _ENOUGH and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        """Take note that nothing more will come; the transport closes itself."""
+        self._ended = True
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take note of the end."""
+        self._ended = True
+        self._error = self._error or exc
+        self._wake()
+
+    async def _read(self) -> bytes:
+        while not self._data and not self._ended:
+            self._waiting = self._loop.create_future()
+            try:
+                await self._waiting
+            finally:
+                self._waiting = None
+        if not self._data and self._error is not None:
+            raise self._error
+        return self._take()
+
+    def _take(self) -> bytes:
+        data, self._data = self._data, b""
+        if self._paused and not self._ended:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    def _write(self, data: bytes) -> None:
+        # It may have been closed meanwhile.
+        if not self._ended:
+            self._transport.write(data)
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+
+async def _connect(host: str, port: int) -> socket.socket:
+    """Return a socket that is connected to the first of a host's addresses that answers.
+
+    asyncio's own way to do that forgets a connection that comes about just as it is cancelled.
+    """
+    loop = asyncio.get_running_loop()
+    waiting = [(info[0], info[4]) for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    trying: list[asyncio.Task[socket.socket]] = []
+    winner: asyncio.Task[socket.socket] | None = None
+    try:
+        while winner is None:
+            if waiting:
+                trying.append(loop.create_task(_connect_to(*waiting.pop(0))))
+            done, pending = await asyncio.wait(
+                {each for each in trying if not each.done()},
+                timeout=NEXT_ADDRESS if waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            winner = next((each for each in done if each.exception() is None), None)
+            if not (winner or waiting or pending):
+                winner = trying[-1]
+        return winner.result()
+    finally:
+        for each in trying:
+            if each is not winner:
+                each.cancel()
+                each.add_done_callback(_close)
+
+
+async def _connect_to(family: int, address: Any) -> socket.socket:
+    fresh = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        fresh.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(fresh, address)
+        # A request is sent at once, not when the server has told that it has the one before.
+        fresh.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        fresh.close()
+        raise
+    return fresh
+
+
+def _close(late: asyncio.Task[socket.socket]) -> None:
+    """Close a connection that came about too late; take note of an error, so that nobody is told of it."""
+    if not late.cancelled() and late.exception() is None:
+        late.result().close()

@@ -1,0 +1,170 @@
+"""The interface that every engine has, and what engines share: one request in, one answer or failure out.
+
+An engine brings along proxies, CA settings, the bound on what is read, and a limit of time that a dripping
+server can't stretch. It returns a Failure for what goes wrong on the way, and lets pass what isn't its own,
+such as an interruption, without frames that hold the request's headers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from taskcounts._steps import Answer, Failure, Request
+from taskcounts.errors import causes_of
+
+if TYPE_CHECKING:
+    from taskcounts._connection import Connection
+
+T = TypeVar("T")
+
+# A conversation with a server, without I/O: it yields bytes to write, is sent what came in answer, b"" at the
+# end of the stream, and returns a result.
+Talk = Generator[bytes, bytes, T]
+
+# Bytes that are read at once: as many as a record of TLS can have, and some more.
+READ_SIZE = 2**16
+
+# Seconds until a host's next address is tried beside one that is silent, as broken IPv6 often is: RFC 8305.
+NEXT_ADDRESS = 0.25
+
+
+class AttemptTimedOut(TimeoutError):
+    """The time of the attempt is over."""
+
+
+class BrokenAnswer(ConnectionError):
+    """The server sent something that isn't HTTP, or not the whole of an answer."""
+
+
+class NeverWorks(ConnectionError):
+    """A refusal that another attempt meets again, such as a proxy's to a wrong password."""
+
+
+class Sender(Protocol):
+    """Sends one request at a time in each of any number of threads."""
+
+    def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
+        """Send a request and read its answer, up to a limit of bytes, within some seconds."""
+        ...
+
+
+class Engine(Sender, Protocol):
+    """The part of a client that sends its requests."""
+
+    @property
+    def name(self) -> str:
+        """The library that reads the answers, with its version."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections. Whoever sends then gets a Failure."""
+        ...
+
+
+class AsyncEngine(Protocol):
+    """The part of an asynchronous client that sends its requests, any number at once in one event loop."""
+
+    @property
+    def name(self) -> str:
+        """The library that reads the answers, with its version."""
+        ...
+
+    async def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
+        """Send a request and read its answer, up to a limit of bytes, within some seconds."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections. Whoever sends then gets a Failure."""
+        ...
+
+
+class Reading:
+    """The part of an answer that was read so far.
+
+    Attributes:
+        limit: How many bytes of a body are read.
+        status: Its status, 0 as long as there is none.
+        headers: Its headers, by their names in lower case.
+        body: Its body.
+        again: Whether its connection can be used for another request.
+    """
+
+    __slots__ = ("again", "body", "headers", "limit", "status")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = bytearray()
+        self.again = False
+
+    def outcome(self, broken: Failure | None) -> Answer | Failure:
+        """Return the answer, or why there is none; ``broken`` is why no more came of it."""
+        if broken is not None and not self.status:
+            return broken
+        oversize = len(self.body) > self.limit
+        return Answer(self.status, self.headers, bytes(self.body), broken, oversize)
+
+
+def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers of an answer by their names in lower case; those that are given twice are joined."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name = raw_name.decode("latin-1").lower()
+        try:
+            value = raw_value.decode()
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def failure(
+    error: BaseException, seconds: float, *, timed_out: bool = False, permanent: bool = False
+) -> Failure:
+    """Return the failure that an error amounts to, without frames: they hold the request.
+
+    Args:
+        error: The error that ended the attempt.
+        seconds: The time that the attempt had.
+        timed_out: Whether the error says that the time is over, also if it is no TimeoutError.
+        permanent: Whether another attempt would meet the same error, as far as the caller knows.
+    """
+    without_frames(error)
+    if timed_out or isinstance(error, TimeoutError):
+        return Failure(f"the attempt timed out after {seconds:.3g} s", error)
+    for cause in causes_of(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Failure(f"the certificate is not trusted: {cause.verify_message}", error, permanent=True)
+    return Failure(str(error) or type(error).__name__, error, permanent or isinstance(error, NeverWorks))
+
+
+def closed() -> Failure:
+    """Return the failure of a call whose client is closed meanwhile."""
+    return Failure("the client was closed", RuntimeError("the client was closed"), permanent=True)
+
+
+def without_frames(error: BaseException) -> None:
+    """Drop the frames of an error that passes through, such as an interruption: they hold headers."""
+    for cause in causes_of(error):
+        cause.__traceback__ = None
+
+
+@contextlib.contextmanager
+def hop_of(route: Connection) -> Iterator[tuple[str, int]]:
+    """Yield the host and port to connect to; an error says if that is the proxy's, or the name's."""
+    hop = route.proxy or route
+    try:
+        yield hop.host, hop.port
+    except (socket.gaierror, UnicodeError) as error:
+        raise ConnectionError(f"the name {hop.host!r} has no address: {error}") from error
+    except TimeoutError:
+        raise
+    except OSError as error:
+        if route.proxy is None:
+            raise
+        raise ConnectionError(f"the proxy {route.proxy.url}: {error}") from error

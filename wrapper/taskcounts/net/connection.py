@@ -1,0 +1,70 @@
+"""A connection that requests go over one after another; how bytes get through is left to sockets."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from taskcounts._connection import Connection as Route
+from taskcounts.net.base import BrokenAnswer, Reading, T, Talk
+from taskcounts.net.http import Answers
+from taskcounts.net.tls import Tls
+from taskcounts.net.tunnel import open_tunnel
+
+
+class HttpConnection(ABC):
+    """A connection to an endpoint, through its proxy and within TLS.
+
+    Attributes:
+        used: Whether an answer came over it before.
+        answers: The reader of its answers.
+    """
+
+    def __init__(self) -> None:
+        self.used = False
+        self.answers = Answers()
+        # From the outermost to the innermost: an https endpoint behind an https proxy has two.
+        self._layers: list[Tls] = []
+
+    @abstractmethod
+    def receive_nowait(self) -> bytes | None:
+        """Return what came, b"" for the end, None for nothing."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close it at once, without a goodbye: an answer has an end of its own."""
+
+    def is_quiet(self) -> bool:
+        """Return whether it is open, and nothing came that the next answer could be taken for."""
+        try:
+            data = self.receive_nowait()
+            for tls in self._layers:
+                data = tls.unasked(data)
+        except OSError:
+            return False
+        return data is None
+
+    def exchange(self, request: bytes, reading: Reading) -> Talk[None]:
+        """Send a request and read its answer."""
+        if not self.used and not self.is_quiet():
+            raise BrokenAnswer("the server sent something before it was asked")
+        yield from self._carry(self.answers.exchange(request, reading))
+        self.used = True
+
+    def establish(self, route: Route) -> Talk[None]:
+        """Get through the proxy, and agree on TLS, as far as the route has them."""
+        tls, proxy = route.tls() if route.encrypted else None, route.proxy
+        if proxy is not None and tls is not None and proxy.scheme == "https":
+            yield from self._secure(Tls(tls, proxy.host))
+        if proxy is not None and (route.scheme == "https" or proxy.scheme.startswith("socks")):
+            yield from self._carry(open_tunnel(route, proxy))
+        if tls is not None and route.scheme == "https":
+            yield from self._secure(Tls(tls, route.host))
+
+    def _secure(self, tls: Tls) -> Talk[None]:
+        yield from self._carry(tls.handshake())
+        self._layers.append(tls)
+
+    def _carry(self, talk: Talk[T]) -> Talk[T]:
+        for tls in reversed(self._layers):
+            talk = tls.carry(talk)
+        return talk

@@ -1,0 +1,134 @@
+"""Connections of threads: sockets whose every operation ends with the attempt."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import selectors
+import socket
+import time
+from typing import Any, Self
+
+from taskcounts._connection import Connection as Route
+from taskcounts.net.base import NEXT_ADDRESS, READ_SIZE, AttemptTimedOut, Talk, hop_of
+from taskcounts.net.connection import HttpConnection
+
+# Seconds, twelve days. Systems count milliseconds, and not to any number.
+_LONGEST = 1e6
+
+
+class SyncConnection(HttpConnection):
+    """A connection that one thread at a time uses."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        super().__init__()
+        self._socket = connected
+
+    @classmethod
+    def open(cls, route: Route, ends: float) -> Self:
+        """Return a connection to a route's endpoint, until some moment on the monotonic clock."""
+        with hop_of(route) as (host, port):
+            connection = cls(_connect(host, port, ends))
+        try:
+            connection.run(connection.establish(route), ends)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def run(self, talk: Talk[None], ends: float) -> None:
+        """Have a conversation, until some moment on the monotonic clock."""
+        data: Any = None
+        while True:
+            try:
+                written = talk.send(data)
+            except StopIteration:
+                return
+            self._write(written, ends)
+            data = self._read(ends)
+
+    def receive_nowait(self) -> bytes | None:
+        """Return what came, b"" for the end, None for nothing."""
+        try:
+            return self._socket.recv(READ_SIZE)
+        except BlockingIOError:
+            return None
+
+    def close(self) -> None:
+        """Close it at once, without a goodbye: an answer has an end of its own."""
+        self._socket.close()
+
+    def _read(self, ends: float) -> bytes:
+        while True:
+            _wait(self._socket, ends, writes=False)
+            if (data := self.receive_nowait()) is not None:
+                return data
+
+    def _write(self, data: bytes, ends: float) -> None:
+        while data:
+            try:
+                data = data[self._socket.send(data) :]
+            except BlockingIOError:
+                _wait(self._socket, ends, writes=True)
+
+
+def _wait(connected: socket.socket, ends: float, *, writes: bool) -> None:
+    """Wait until a socket can be written to, or read from."""
+    seconds = min(ends - time.monotonic(), _LONGEST)
+    ready: Any = None
+    if seconds > 0 and hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(connected, select.POLLOUT if writes else select.POLLIN)
+        ready = poll.poll(seconds * 1000)
+    elif seconds > 0:
+        readers, writers = ([], [connected]) if writes else ([connected], [])
+        ready = any(select.select(readers, writers, [], seconds))
+    if not ready:
+        raise AttemptTimedOut
+
+
+def _connect(host: str, port: int, ends: float) -> socket.socket:
+    """Return a socket that is connected to the first of a host's addresses that answers.
+
+    Looking them up has no limit of time but the system's own.
+    """
+    waiting = [(info[0], info[4]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    error = OSError(f"the name {host!r} has no address")
+    with selectors.DefaultSelector() as trying:
+        try:
+            while waiting or trying.get_map():
+                seconds = min(ends - time.monotonic(), _LONGEST)
+                if seconds <= 0:
+                    raise AttemptTimedOut
+                if waiting:
+                    error = _begin(trying, *waiting.pop(0)) or error
+                    seconds = min(seconds, NEXT_ADDRESS) if waiting else seconds
+                for key, _ in trying.select(seconds) if trying.get_map() else ():
+                    ready: Any = trying.unregister(key.fileobj).fileobj
+                    if not (code := ready.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
+                        # A request is sent at once, not when the server has told that it has the one before.
+                        ready.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                        return ready  # type: ignore[no-any-return]
+                    ready.close()
+                    error = OSError(code, os.strerror(code))
+            raise error
+        finally:
+            for key in trying.get_map().values():
+                key.fileobj.close()  # type: ignore[union-attr]
+
+
+def _begin(trying: selectors.BaseSelector, family: int, address: Any) -> OSError | None:
+    """Begin to connect to an address; return why that can't be."""
+    try:
+        fresh = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        # The machine lacks this family, or has no descriptor left.
+        return error
+    fresh.setblocking(False)
+    code = fresh.connect_ex(address)
+    if code in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+        trying.register(fresh, selectors.EVENT_WRITE)
+        return None
+    fresh.close()
+    return OSError(code, os.strerror(code))

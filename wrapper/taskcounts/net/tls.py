@@ -1,0 +1,76 @@
+"""TLS without a socket, so that threads and tasks share it, and one connection can have it twice."""
+
+from __future__ import annotations
+
+import ssl
+
+from taskcounts.net.base import READ_SIZE, BrokenAnswer, NeverWorks, T, Talk
+
+
+class Tls:
+    """The client's side of a TLS connection."""
+
+    def __init__(self, context: ssl.SSLContext, hostname: str) -> None:
+        """Make it for a context, and the name or address that the server's certificate has to have."""
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
+
+    def handshake(self) -> Talk[None]:
+        """Agree on keys and a protocol. The last bytes are sent along with what is written next.
+
+        Raises:
+            SSLError: The server isn't trusted, or there is nothing to agree on.
+            NeverWorks: The server agreed on another protocol than HTTP/1.1.
+        """
+        while True:
+            try:
+                self._tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self._feed((yield self._outgoing.read()))
+        protocol = self._tls.selected_alpn_protocol()
+        if protocol not in (None, "http/1.1"):
+            raise NeverWorks(
+                f"the SSLContext offers {protocol!r}, and the server took it; "
+                "this client speaks HTTP/1.1 alone: give it a context of its own"
+            )
+
+    def carry(self, talk: Talk[T]) -> Talk[T]:
+        """Carry a conversation inside TLS, and return its result.
+
+        Raises:
+            BrokenAnswer: The stream ended without TLS's goodbye: anybody may have cut it (RFC 9112, 9.8).
+        """
+        try:
+            written = next(talk)
+            while True:
+                if written:
+                    self._tls.write(written)
+                while (read := self._read()) is None:
+                    self._feed((yield self._outgoing.read()))
+                written = talk.send(read)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    def unasked(self, data: bytes | None) -> bytes | None:
+        """Return what bytes that came unasked hold; None if they are TLS's own, such as a session ticket."""
+        if data is not None:
+            self._feed(data)
+        return self._read()
+
+    def _feed(self, data: bytes) -> None:
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    def _read(self) -> bytes | None:
+        """Return what came, b"" at the end, None if more is needed."""
+        try:
+            return self._tls.read(READ_SIZE)
+        except ssl.SSLWantReadError:
+            return None
+        except ssl.SSLZeroReturnError:
+            return b""
+        except ssl.SSLEOFError as error:
+            raise BrokenAnswer("the server ended the connection without TLS's goodbye") from error

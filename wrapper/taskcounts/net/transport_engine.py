@@ -1,0 +1,150 @@
+"""Sends over a transport of httpx, or of httpx2, its successor with the same interface."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from types import ModuleType
+from typing import Any
+
+from taskcounts._connection import Connection
+from taskcounts._steps import Answer, Failure, Request
+from taskcounts.net import IDLE, MAX_CONNECTIONS
+from taskcounts.net.base import AttemptTimedOut, Reading, closed, failure, read_headers, without_frames
+
+
+class _OverTransport:
+    """The transport, the library that it belongs to, and what an answer or error of it means."""
+
+    _method: str
+
+    def __init__(self, transport: Any, name: str = "") -> None:
+        """Take the transport, which is closed with the engine.
+
+        Raises:
+            TypeError: It is no transport, or not one for this kind of client.
+        """
+        if not callable(getattr(transport, self._method, None)):
+            raise TypeError(
+                f"transport must be a transport of httpx or httpx2 with {self._method}(), "
+                f"not {type(transport).__name__}"
+            )
+        self._transport = transport
+        self._library = _library_of(transport)
+        self._closed = False
+        self.name = name or f"{self._library.__name__} transport"
+        self._errors = (self._library.TransportError, OSError)
+
+    def _request(self, request: Request, seconds: float | None) -> Any:
+        limits = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
+        return self._library.Request(
+            request.method, request.url, headers=request.headers, extensions={"timeout": limits}
+        )
+
+    def _failure(self, error: BaseException, seconds: float) -> Failure:
+        late = isinstance(error, self._library.TimeoutException)
+        permanent = (self._library.UnsupportedProtocol, self._library.LocalProtocolError)
+        return failure(error, seconds, timed_out=late, permanent=isinstance(error, permanent))
+
+
+class TransportEngine(_OverTransport):
+    """Sends over a transport, one attempt at a time in each thread.
+
+    It can cut short what lies between two chunks of an answer, and no read that the transport makes.
+    """
+
+    _method = "handle_request"
+
+    def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
+        """Send a request and read its answer, up to a limit of bytes, within some seconds."""
+        if self._closed:
+            return closed()
+        ends = time.monotonic() + seconds
+        reading, broken = Reading(limit), None
+        try:
+            timeout = seconds if seconds < threading.TIMEOUT_MAX else None
+            response = self._transport.handle_request(self._request(request, timeout))
+            reading.status, reading.headers = response.status_code, read_headers(response.headers.raw)
+            try:
+                for chunk in response.stream:
+                    reading.body += chunk
+                    if len(reading.body) > limit:
+                        break
+                    if time.monotonic() >= ends:
+                        raise AttemptTimedOut
+            finally:
+                response.close()
+        except self._errors as error:
+            broken = self._failure(error, seconds)
+        except BaseException as error:
+            without_frames(error)
+            raise
+        return reading.outcome(broken)
+
+    def close(self) -> None:
+        """Close the transport."""
+        self._closed = True
+        self._transport.close()
+
+
+class AsyncTransportEngine(_OverTransport):
+    """Sends over an asynchronous transport."""
+
+    _method = "handle_async_request"
+
+    async def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
+        """Send a request and read its answer, up to a limit of bytes, within some seconds."""
+        from asyncio import timeout  # noqa: PLC0415 - threads don't need it.
+
+        if self._closed:
+            return closed()
+        reading, broken = Reading(limit), None
+        try:
+            async with timeout(seconds):
+                response = await self._transport.handle_async_request(self._request(request, None))
+                reading.status, reading.headers = response.status_code, read_headers(response.headers.raw)
+                try:
+                    async for chunk in response.stream:
+                        reading.body += chunk
+                        if len(reading.body) > limit:
+                            break
+                finally:
+                    await response.aclose()
+        except self._errors as error:
+            broken = self._failure(error, seconds)
+        except BaseException as error:
+            without_frames(error)
+            raise
+        return reading.outcome(broken)
+
+    async def close(self) -> None:
+        """Close the transport."""
+        self._closed = True
+        await self._transport.aclose()
+
+
+def over_httpx(route: Connection, *, awaits: bool) -> TransportEngine | AsyncTransportEngine:
+    """Return an engine over a transport that httpx makes for a route."""
+    import httpx  # noqa: PLC0415 - most clients send over sockets.
+
+    proxy: httpx.Proxy | None = None
+    if route.proxy is not None:
+        tls = route.tls() if route.proxy.scheme == "https" else None
+        proxy = httpx.Proxy(route.proxy.url, auth=route.proxy.auth, ssl_context=tls)
+    limits = httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=IDLE)
+    options: dict[str, Any] = {"verify": route.tls(), "trust_env": False, "limits": limits, "proxy": proxy}
+    name = f"httpx {httpx.__version__}"
+    if awaits:
+        return AsyncTransportEngine(httpx.AsyncHTTPTransport(**options), name)
+    return TransportEngine(httpx.HTTPTransport(**options), name)
+
+
+def _library_of(transport: object) -> ModuleType:
+    """Return the library whose requests a transport takes: httpx2 if its class is of that, else httpx."""
+    httpx2 = sys.modules.get("httpx2")
+    if httpx2 is not None and isinstance(transport, httpx2.BaseTransport | httpx2.AsyncBaseTransport):
+        return httpx2
+    import httpx  # noqa: PLC0415 - most clients send over sockets.
+
+    return httpx
