@@ -9,7 +9,8 @@ READY  := $(VENV)/.ready
 
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RESOLVE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade --quiet
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet \
+	$(if $(UPGRADE),--upgrade)
 LOCK    := $(RESOLVE) pyproject.toml
 
 # Microsoft's clients, each in an environment of its own; az takes longer than the others.
@@ -67,7 +68,7 @@ bench: $(READY) $(SDKS) $(PEERS) $(OURS) $(if $(QUICK),,$(AZ)) ## Compare with o
 bench-emulator: $(READY) ## Measure what a count costs the emulator, and how it fills: ARGS=1000000 tasks, or 200,000
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.emulator $(ARGS)
 
-lock: $(READY) ## Resolve tests/requirements/ anew from pyproject.toml
+lock: $(READY) ## Bring tests/requirements/ in line with pyproject.toml; UPGRADE=1 takes newer versions too
 	@$(LOCK) --extra cli --extra emulator --group build --output-file tests/requirements/run.txt
 	@$(LOCK) --all-extras --group dev --constraint tests/requirements/run.txt --output-file tests/requirements/all.txt
 	@for client in azure-batch-15 azure-batch-14 azure-cli; do \
