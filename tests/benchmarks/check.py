@@ -46,7 +46,7 @@ def load(form: str, path: Path = REFERENCE) -> tuple[dict[str, Spread], float]:
     """
     parts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if form not in parts:
-        raise FileNotFoundError(f"{path.name} has no {form} run; 'make bench ARGS=--record' makes one")
+        raise FileNotFoundError(f"{path.name} has no {form} run; 'make bench-reference' makes one")
     ratios = {name: Spread(**values) for name, values in parts[form]["ratios"].items()}
     return ratios, parts[form]["made"]["disturbance"]
 

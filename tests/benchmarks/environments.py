@@ -10,11 +10,11 @@ __all__ = ["NAMED", "installed", "packages", "python", "size"]
 
 # The packages whose versions readers want to know.
 NAMED = {
-    "bench/default": ("taskcounts", "httpx", "httpcore"),
-    "bench/fast": ("httptools",),
+    "bench/default": ("taskcounts", "httptools", "httpx"),
     "bench/azure-batch-15": ("azure-batch", "azure-core", "requests"),
     "interop/azure-batch-14": ("azure-batch",),
     "interop/azure-cli": ("azure-cli",),
+    "bench/httpx2": ("httpx2",),
     "bench/urllib3": ("urllib3",),
     "bench/aiohttp": ("aiohttp",),
     "bench/pyreqwest": ("pyreqwest",),

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from benchmarks.figures import Formula
 from benchmarks.rows import AIO, BLOCKS, IDEAL, JOBS, LATENCY, ROWS, THEIRS, Row
 
-__all__ = ["GOALS", "Goal", "checked", "chosen", "twin"]
+__all__ = ["GOALS", "Goal", "checked", "chosen"]
 
 
 @dataclass(frozen=True)
@@ -17,33 +17,16 @@ class Goal:
     """A figure of ours that is to be no larger than it is said to.
 
     Attributes:
-        what: The figure, for readers.
-        default: Of the default installation.
-        most: How large that may be.
-        most_fast: How large the same may be with ``[fast]``; None where nothing is said.
+        what: Its description, for readers.
+        figure: How it is calculated.
+        most: How large it may be.
         unit: Of both; empty for a ratio.
     """
 
     what: str
-    default: Formula
+    figure: Formula
     most: float
-    most_fast: float | None = None
     unit: str = ""
-
-    @property
-    def fast(self) -> Formula:
-        """Return the same figure with ``[fast]``."""
-        return twin(self.default)
-
-
-def twin(formula: Formula) -> Formula:
-    """Return a formula of which the rows of ours are those with ``[fast]``."""
-    names = {
-        field: name.replace("/ours", "/ours-fast")
-        for field in ("row", "over", "minus", "less")
-        if (name := getattr(formula, field)) is not None
-    }
-    return formula._replace(**names)
 
 
 _IMPORT = Formula("cpu", "import/ours", minus="import/nothing")
@@ -51,50 +34,50 @@ _IMPORT = Formula("cpu", "import/ours", minus="import/nothing")
 GOALS = (
     Goal(
         "one call after another, CPU, of azure-batch 15.1",
-        Formula("cpu", "sync/ours", f"sync/{THEIRS}"), 0.28, 0.15,
+        Formula("cpu", "sync/ours", f"sync/{THEIRS}"), 0.15,
     ),
     Goal(
         "64 in flight, asyncio, CPU per job, of azure-batch 15.1 aio",
-        Formula("cpu", "asyncio/ours", f"asyncio/{AIO}"), 0.55, 0.15,
+        Formula("cpu", "asyncio/ours", f"asyncio/{AIO}"), 0.15,
     ),
     Goal(
         "the same with `get_many`",
-        Formula("cpu", "asyncio/ours-get_many", f"asyncio/{AIO}"), 0.55, 0.15,
+        Formula("cpu", "asyncio/ours-get_many", f"asyncio/{AIO}"), 0.15,
     ),
     Goal(
         "64 threads, CPU per job, of azure-batch 15.1 in 64 threads",
-        Formula("cpu", "threads/ours", f"threads/{THEIRS}"), 0.35, 0.15,
+        Formula("cpu", "threads/ours", f"threads/{THEIRS}"), 0.15,
     ),
     Goal(
         "the same with `get_many`",
-        Formula("cpu", "threads/ours-get_many", f"threads/{THEIRS}"), 0.35, 0.15,
+        Formula("cpu", "threads/ours-get_many", f"threads/{THEIRS}"), 0.15,
     ),
     Goal(
         "64 threads, CPU per job, of ours at one thread",
-        Formula("cpu", "threads/ours", "threads/ours-one-thread"), 1.3, 1.2,
+        Formula("cpu", "threads/ours", "threads/ours-one-thread"), 1.2,
     ),
     *(
         Goal(
             f"256 in flight, {way}, CPU per job, of ours at 16",
-            Formula("cpu", f"in-flight/ours-{way}-256", f"in-flight/ours-{way}-16"), 1.2, 1.2,
+            Formula("cpu", f"in-flight/ours-{way}-256", f"in-flight/ours-{way}-16"), 1.2,
         )
         for way in ("asyncio", "threads")
     ),
     Goal(
         "peak memory after 1,000 calls, sync, of azure-batch 15.1",
-        Formula("memory", "sync/ours", f"sync/{THEIRS}"), 0.8, 0.8,
+        Formula("memory", "sync/ours", f"sync/{THEIRS}"), 0.8,
     ),
     *(
         Goal(
             f"1,000 jobs of {LATENCY} ms, 64 in flight, `get_many` with {way}, wall time over the ideal",
-            Formula("wall", f"latency/ours-get_many-{way}", divisor=IDEAL), 1.6, 1.2,
+            Formula("wall", f"latency/ours-get_many-{way}", divisor=IDEAL), 1.2,
         )
         for way in ("asyncio", "threads")
     ),
     *(
         Goal(
             f"{jobs:,} jobs, `get_many` with {way}, {of}, of 1,000 jobs",
-            Formula(quantity, f"jobs/ours-{way}-{jobs}", f"jobs/ours-{way}-{JOBS[0]}"), 1.1, 1.1,
+            Formula(quantity, f"jobs/ours-{way}-{jobs}", f"jobs/ours-{way}-{JOBS[0]}"), 1.1,
         )
         for way in ("asyncio", "threads")
         for jobs in JOBS[1:]
@@ -102,7 +85,7 @@ GOALS = (
     ),
     Goal(
         "`import taskcounts`, CPU, beyond that of `import httpx, attrs`",
-        _IMPORT._replace(less="import/theirs", divisor=1000), 15, 15, "ms",
+        _IMPORT._replace(less="import/theirs", divisor=1000), 15, "ms",
     ),
     Goal(
         "`taskcounts get JOB`, one call over TLS, CPU, of a script with azure-batch 15.1",
@@ -111,8 +94,8 @@ GOALS = (
     Goal("the same of `az batch job task-counts show`", Formula("cpu", "start/ours", "start/az"), 0.45),
     Goal("installed size, of azure-batch 15.1", Formula("size", "size/ours", f"size/{THEIRS}"), 0.8),
     Goal("installed size, of azure-batch 15.1 with aio", Formula("size", "size/ours", f"size/{AIO}"), 0.25),
-    Goal("decode, check and type an answer of 1 KB", Formula("cpu", "micro/ours-answer"), 25, None, "µs"),
-    Goal("a signature", Formula("cpu", "micro/ours-signature"), 5, None, "µs"),
+    Goal("decode, check and type an answer of 1 KB", Formula("cpu", "micro/ours-answer"), 25, "µs"),
+    Goal("a signature", Formula("cpu", "micro/ours-signature"), 5, "µs"),
 )  # fmt: skip
 
 # What isn't a ratio to another row depends on the machine: an earlier run is compared by these instead.
@@ -120,11 +103,7 @@ _RELATIVE = (
     _IMPORT._replace(over="import/theirs"),
     Formula("cpu", "micro/ours-answer", "micro/json"),
     Formula("cpu", "micro/ours-signature", "micro/hmac"),
-    *(
-        Formula("wall", f"latency/{twin}-get_many-{way}", f"latency/{AIO}")
-        for twin in ("ours", "ours-fast")
-        for way in ("asyncio", "threads")
-    ),
+    *(Formula("wall", f"latency/ours-get_many-{way}", f"latency/{AIO}") for way in ("asyncio", "threads")),
 )
 
 
@@ -136,7 +115,7 @@ def checked(rows: Sequence[Row]) -> dict[str, Formula]:
         for row in rows
         if row.ours and (base := bases.get(row.block)) is not None
     ]
-    formulas += [each for goal in GOALS for each in (goal.default, goal.fast) if each.over is not None]
+    formulas += [goal.figure for goal in GOALS if goal.figure.over is not None]
     known = {row.key for row in rows}
     return {
         f"{each.row}: {each.quantity} of {each.over}": each
@@ -172,6 +151,6 @@ def _companions(key: str) -> Iterator[str]:
     for block in BLOCKS:
         if block.name == block_name and block.base is not None:
             yield f"{block.name}/{block.base}"
-    for formula in (*(each for goal in GOALS for each in (goal.default, goal.fast)), *_RELATIVE):
+    for formula in (*(goal.figure for goal in GOALS), *_RELATIVE):
         if formula.row == key:
             yield from formula.rows

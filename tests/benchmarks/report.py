@@ -55,29 +55,12 @@ def goals(samples: Samples, which: Sequence[Goal] = GOALS) -> str:
     """Return what was reached of the goals; those of which nothing was measured are left out."""
     lines = []
     for goal in which:
-        found = [measured(formula, samples) for formula in (goal.default, goal.fast)]
-        if found[0] is None and found[1] is None:
-            continue
-        limits = [goal.most, goal.most_fast]
-        allowed = [f"≤ {limit:g} {goal.unit}".strip() for limit in limits if limit is not None]
-        lines.append(
-            [
-                goal.what,
-                *(_cell(value, limit, goal.unit) for value, limit in zip(found, limits, strict=True)),
-                allowed[0] if len(set(allowed)) == 1 else "; ".join(allowed),
-            ]
-        )
-    head = ["what", "default installation", "with `[fast]`", "goal"]
-    return table(head, lines)
-
-
-def _cell(value: Spread | None, limit: float | None, unit: str) -> str:
-    if value is None:
-        return ""
-    shown = ranged(value, unit)
-    if limit is None:
-        return shown
-    return f"{shown}, met" if value.median <= limit else f"**{shown}, not met**"
+        found = measured(goal.figure, samples)
+        if found is not None:
+            shown = ranged(found, goal.unit)
+            verdict = f"{shown}, met" if found.median <= goal.most else f"**{shown}, not met**"
+            lines.append([goal.what, verdict, f"≤ {goal.most:g} {goal.unit}".strip()])
+    return table(["what", "taskcounts", "goal"], lines)
 
 
 Values = Mapping[str, Spread]
@@ -161,23 +144,17 @@ def document(
     """Return everything, for programs."""
     told = []
     for goal in GOALS:
-        for engine, formula, most in (
-            ("default", goal.default, goal.most),
-            ("fast", goal.fast, goal.most_fast),
-        ):
-            found = measured(formula, samples)
-            if found is not None:
-                met = None if most is None else found.median <= most
-                told.append(
-                    {
-                        "goal": goal.what,
-                        "installation": engine,
-                        "most": most,
-                        "unit": goal.unit,
-                        "met": met,
-                        **found._asdict(),
-                    }
-                )
+        found = measured(goal.figure, samples)
+        if found is not None:
+            told.append(
+                {
+                    "goal": goal.what,
+                    "most": goal.most,
+                    "unit": goal.unit,
+                    "met": found.median <= goal.most,
+                    **found._asdict(),
+                }
+            )
     return {
         "made": dict(made),
         "goals": told,

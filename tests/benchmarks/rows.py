@@ -21,16 +21,15 @@ CLIENTS = {
     "azure-batch-15.1-aio": ("azure-batch 15.1 aio", "interop/azure-batch-15", "azure_batch_15"),
     "azure-batch-14.2": ("azure-batch 14.2", "interop/azure-batch-14", "azure_batch_14"),
     "ours": ("taskcounts", "bench/default", "ours"),
-    "ours-fast": ("taskcounts[fast]", "bench/fast", "ours"),
     "generated": ("generated client", "bench/default", "over_generated"),
     "httpx": ("httpx", "bench/httpx", "over_httpx"),
+    "httpx2": ("httpx2", "bench/httpx2", "over_httpx2"),
     "urllib3": ("urllib3", "bench/urllib3", "over_urllib3"),
     "aiohttp": ("aiohttp", "bench/aiohttp", "over_aiohttp"),
     "pyreqwest": ("pyreqwest", "bench/pyreqwest", "over_pyreqwest"),
     "pycurl": ("pycurl", "bench/pycurl", "over_pycurl"),
     "socket": ("a raw socket", "bench/default", "over_socket"),
 }
-ENGINES = {"ours": "httpcore", "ours-fast": "httptools"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,6 @@ class Row:
         calls: How many calls are measured.
         in_flight: How many of them at once.
         warm_up: How many before.
-        engine: For ours.
         quick: How many calls the quick form measures; 0 where it leaves the row out.
         rounds: In how many rounds at most.
     """
@@ -63,7 +61,6 @@ class Row:
     calls: int = 1000
     in_flight: int = 1
     warm_up: int = 200
-    engine: str = "auto"
     quick: int = 0
     rounds: int = 1000
 
@@ -102,6 +99,8 @@ class Block:
 
 
 THEIRS, AIO = "azure-batch-15.1", "azure-batch-15.1-aio"
+# Libraries that know no service, and can be used one call after another.
+PEERS = ("httpx", "httpx2", "urllib3", "pyreqwest", "pycurl")
 BLOCKS = (
     Block("sync", "One call after another", base=THEIRS),
     Block("sync-tls", "One call after another, over TLS", base=THEIRS, tls=True),
@@ -125,23 +124,15 @@ def row(block: str, client: str, way: str = "", **options: Any) -> Row:
     label, environment, program = CLIENTS[client]
     name = f"{client}-{way.replace(', ', '-').replace(',', '').replace(' ', '-')}" if way else client
     label = f"{label}, {way}" if way else label
-    engine = ENGINES.get(client, "auto")
-    return Row(block, name, label, environment, program, engine=engine, **options)
-
-
-def ours(block: str, way: str = "", **options: Any) -> list[Row]:
-    """Return a row for each of our engines."""
-    return [row(block, client, way, **options) for client in ENGINES]
+    return Row(block, name, label, environment, program, **options)
 
 
 def _sync() -> Iterator[Row]:
-    yield row("sync", THEIRS, quick=500)
-    yield from ours("sync", quick=500)
-    for client in ("azure-batch-14.2", "generated", "httpx", "urllib3", "pyreqwest", "pycurl", "socket"):
-        yield row("sync", client, quick=500 * (client == "httpx"))
-    for client in (THEIRS, "ours", "ours-fast", "httpx", "urllib3", "pyreqwest", "pycurl", "socket"):
+    for client in (THEIRS, "ours", "azure-batch-14.2", "generated", *PEERS, "socket"):
+        yield row("sync", client, quick=500 * (client in (THEIRS, "ours", "httpx")))
+    for client in (THEIRS, "ours", "httpx", "urllib3", "pyreqwest", "pycurl", "socket"):
         yield row("sync-tls", client)
-    for client in (THEIRS, "ours", "ours-fast", "httpx", "urllib3", "pycurl"):
+    for client in (THEIRS, "ours", "httpx", "urllib3", "pycurl"):
         yield row("sync-length", client)
 
 
@@ -150,25 +141,26 @@ def _asyncio() -> Iterator[Row]:
     # Slow enough to be measured soon.
     slow = shape | {"calls": 1000}
     yield row("asyncio", AIO, quick=500, **slow)
-    yield from ours("asyncio", quick=1000, **shape)
-    yield from ours("asyncio", "get_many", **shape | {"how": "many-async"})
-    for client in ("generated", "httpx"):
+    yield row("asyncio", "ours", quick=1000, **shape)
+    yield row("asyncio", "ours", "get_many", **shape | {"how": "many-async"})
+    for client in ("generated", "httpx", "httpx2"):
         yield row("asyncio", client, **slow)
     for client in ("aiohttp", "pyreqwest", "pycurl"):
         yield row("asyncio", client, **shape)
     yield row("asyncio-tls", AIO, **slow)
-    for client in ("ours", "ours-fast", "aiohttp", "pyreqwest", "pycurl"):
+    for client in ("ours", "aiohttp", "pyreqwest", "pycurl"):
         yield row("asyncio-tls", client, **shape)
 
 
 def _threads() -> Iterator[Row]:
     shape: dict[str, Any] = {"in_flight": 64, "calls": 2000}
-    yield row("threads", THEIRS, quick=500, **shape | {"calls": 1000})
-    yield from ours("threads", quick=1000, **shape)
-    yield from ours("threads", "one thread", quick=1000, **shape | {"in_flight": 1})
-    yield from ours("threads", "get_many", **shape | {"how": "many"})
-    for client in ("urllib3", "pyreqwest", "pycurl"):
-        yield row("threads", client, **shape)
+    slow = shape | {"calls": 1000}
+    yield row("threads", THEIRS, quick=500, **slow)
+    yield row("threads", "ours", quick=1000, **shape)
+    yield row("threads", "ours", "one thread", quick=1000, **shape | {"in_flight": 1})
+    yield row("threads", "ours", "get_many", **shape | {"how": "many"})
+    for client in PEERS:
+        yield row("threads", client, **slow if client in ("httpx", "httpx2") else shape)
 
 
 def _in_flight() -> Iterator[Row]:
@@ -178,7 +170,7 @@ def _in_flight() -> Iterator[Row]:
             if way == "threads" and count in (16, 256):
                 # What so many threads cost Python by themselves.
                 yield row("in-flight", "urllib3", f"{way}, {count}", **shape)
-            yield from ours("in-flight", f"{way}, {count}", quick=1500 * (count in (16, 256)), **shape)
+            yield row("in-flight", "ours", f"{way}, {count}", quick=1500 * (count in (16, 256)), **shape)
 
 
 def _jobs() -> Iterator[Row]:
@@ -186,7 +178,7 @@ def _jobs() -> Iterator[Row]:
         for calls, rounds in zip(JOBS, (1000, 5, 3), strict=True):
             shape: dict[str, Any] = {"how": how, "in_flight": 64, "calls": calls, "warm_up": 1000}
             quick = calls * (way == "asyncio" and calls < JOBS[-1])
-            yield from ours("jobs", f"{way}, {calls:,}", quick=quick, rounds=rounds, **shape)
+            yield row("jobs", "ours", f"{way}, {calls:,}", quick=quick, rounds=rounds, **shape)
 
 
 def _latency() -> Iterator[Row]:
@@ -195,11 +187,11 @@ def _latency() -> Iterator[Row]:
         shape: dict[str, Any] = {"in_flight": 64, "warm_up": warm_up}
         quick = 1000 * (block == "latency")
         yield row(block, AIO, quick=quick, how="async", **shape)
-        yield from ours(block, "get_many, asyncio", quick=quick, how="many-async", **shape)
-        yield from ours(block, "get_many, threads", quick=quick, how="many", **shape)
+        yield row(block, "ours", "get_many, asyncio", quick=quick, how="many-async", **shape)
+        yield row(block, "ours", "get_many, threads", quick=quick, how="many", **shape)
         if quick:
-            yield from ours(block, "asyncio", how="async", **shape)
-            yield from ours(block, "threads", **shape)
+            yield row(block, "ours", "asyncio", how="async", **shape)
+            yield row(block, "ours", "threads", **shape)
         yield row(block, THEIRS, "threads", **shape)
         yield row(block, "aiohttp", how="async", **shape)
         yield row(block, "pyreqwest", how="async", **shape)
@@ -210,19 +202,17 @@ def _processes() -> Iterator[Row]:
         ("nothing", "nothing", "bench/default", "pass"),
         ("ours", "taskcounts", "bench/default", "import taskcounts"),
         ("theirs", "httpx and attrs", "bench/default", "import httpx, attrs"),
-        ("ours-fast", "taskcounts, beside httptools", "bench/fast", "import taskcounts"),
         ("httpx", "httpx", "bench/default", "import httpx"),
         ("attrs", "attrs", "bench/default", "import attrs"),
         (THEIRS, "azure-batch 15.1", "bench/azure-batch-15", "import azure.batch"),
     ):
-        quick = int(name in ("nothing", "ours", "theirs", "ours-fast"))
+        quick = int(name in ("nothing", "ours", "theirs"))
         yield Row("import", name, label, environment, "python", ("-c", what), quick=quick)
     once = "once/{}.py"
     az = ("-m", "azure.cli", "batch", "job", "task-counts", "show", "--job-id", "nightly")
     for name, label, environment, words in (
         (THEIRS, "a script with azure-batch 15.1", "bench/azure-batch-15", (once.format("azure_batch_15"),)),
         ("ours", "taskcounts get nightly", "bench/cli", ("get", "nightly")),
-        ("ours-fast", "taskcounts get nightly, with [fast]", "bench/cli-fast", ("get", "nightly")),
         ("az", "az batch job task-counts show", "interop/azure-cli", az),
         (
             "azure-batch-14.2",
@@ -232,25 +222,14 @@ def _processes() -> Iterator[Row]:
         ),
         ("httpx", "a script with httpx", "bench/httpx", (once.format("over_httpx"),)),
     ):
-        program = "taskcounts" if name.startswith("ours") else "python"
-        quick = int(name in (THEIRS, "ours", "ours-fast"))
+        program = "taskcounts" if name == "ours" else "python"
+        quick = int(name in (THEIRS, "ours"))
         yield Row("start", name, label, environment, program, words, quick=quick)
 
 
 def _rest() -> Iterator[Row]:
-    for client in (
-        THEIRS,
-        AIO,
-        "ours",
-        "ours-fast",
-        "azure-batch-14.2",
-        "httpx",
-        "urllib3",
-        "aiohttp",
-        "pyreqwest",
-        "pycurl",
-    ):
-        yield replace(row("size", client, quick=1, rounds=1), program="", engine="auto")
+    for client in (THEIRS, AIO, "ours", "azure-batch-14.2", *PEERS, "aiohttp"):
+        yield replace(row("size", client, quick=1, rounds=1), program="")
     yield Row("size", "ours-cli", "taskcounts[cli]", "bench/cli", quick=1, rounds=1)
     yield Row("size", "az", "azure-cli", "interop/azure-cli", rounds=1)
     for name, label in (

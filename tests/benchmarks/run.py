@@ -146,7 +146,6 @@ class Runner:
             "warm_up": row.warm_up,
             "how": row.how,
             "authority": str(self._responder.authority) if block.tls else None,
-            "engine": row.engine,
             "status": self._responder.port,
         }
         words = ["-m", f"benchmarks.clients.{row.program}", json.dumps(asked)]

@@ -91,7 +91,7 @@ def test_what_fails_the_second_time_is_not_taken_for_well() -> None:
 @pytest.mark.usefixtures("_reference")
 def test_a_form_without_a_reference_is_an_error() -> None:
     """There is nothing to compare with, and that must not pass."""
-    with pytest.raises(FileNotFoundError, match="has no quick run; 'make bench ARGS=--record' makes one"):
+    with pytest.raises(FileNotFoundError, match="has no quick run; 'make bench-reference' makes one"):
         check.load("quick")
 
 

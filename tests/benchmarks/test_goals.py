@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import environments
-from benchmarks.figures import Formula
-from benchmarks.goals import GOALS, Goal, checked, chosen, twin
+from benchmarks.goals import GOALS, Goal, checked, chosen
 from benchmarks.rows import BLOCKS, ROWS, Row
 
 HERE = Path(__file__).parent
@@ -51,25 +50,16 @@ def test_every_ratio_has_a_base() -> None:
 @pytest.mark.parametrize("goal", GOALS, ids=lambda goal: goal.what)
 def test_a_goal_is_measured_in_full(goal: Goal) -> None:
     """All rows that it needs run in the full form."""
-    known = {row.key for row in ROWS}
-    assert known.issuperset(goal.default.rows)
-    assert goal.most_fast is None or known.issuperset(goal.fast.rows)
+    assert {row.key for row in ROWS}.issuperset(goal.figure.rows)
 
 
 def test_the_quick_form_measures_nearly_all_goals() -> None:
     """What it leaves out takes minutes: az, 100,000 jobs, and get_many where that is a goal of its own."""
     quick = keys(chosen((), quick=True))
-    left_out = {row for goal in GOALS for row in goal.default.rows} - quick
+    left_out = {row for goal in GOALS for row in goal.figure.rows} - quick
     assert {row.partition("/")[0] for row in left_out} <= {"jobs", "start", "asyncio", "threads"}
     assert "start/az" in left_out
     assert "sync/ours" in quick
-
-
-def test_a_twin_is_the_same_with_fast() -> None:
-    """Rows of ours become those with [fast]; what they are compared with stays, if it isn't ours."""
-    assert twin(Formula("cpu", "sync/ours", "sync/httpx")).rows == ["sync/ours-fast", "sync/httpx"]
-    both = twin(Formula("cpu", "threads/ours-1", "threads/ours", minus="import/nothing"))
-    assert both.rows == ["threads/ours-fast-1", "threads/ours-fast", "import/nothing"]
 
 
 def test_all_rows_are_chosen_without_patterns() -> None:
@@ -124,9 +114,7 @@ def test_only_what_runs_is_checked() -> None:
     rows = chosen(("sync",), quick=True)
     assert set(checked(rows)) == {
         "sync/ours: cpu of sync/azure-batch-15.1",
-        "sync/ours-fast: cpu of sync/azure-batch-15.1",
         "sync/ours: memory of sync/azure-batch-15.1",
-        "sync/ours-fast: memory of sync/azure-batch-15.1",
     }
     assert checked([]) == {}
 

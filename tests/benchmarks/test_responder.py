@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from benchmarks import __main__ as program
 from benchmarks import environments
-from benchmarks.clients import micro, ours, over_generated, over_httpx, signing
+from benchmarks.clients import micro, ours, over_generated, over_httpx, over_httpx2, signing
 from benchmarks.clients.measure import Setting
 from benchmarks.rows import BLOCKS, ROWS, Row
 from benchmarks.run import ACCOUNT, KEY, Failed, Runner
@@ -68,9 +68,9 @@ def test_a_row_is_measured(responder: Responder, folder: Path) -> None:
 def test_a_row_that_fails_says_why(responder: Responder, folder: Path) -> None:
     """The last line of what its process says, and the other rows go on."""
     runner = Runner(responder, folder, python=lambda _: Path(sys.executable))
-    taken = runner.rounds([small("sync/ours", engine="none")], 2, lambda _: None)
+    taken = runner.rounds([small("sync/ours", program="none")], 2, lambda _: None)
     assert taken.samples == {}
-    assert taken.failures["sync/ours"].startswith("exit code 1: ValueError: engine is 'none'")
+    assert taken.failures["sync/ours"].endswith("No module named benchmarks.clients.none")
     with pytest.raises(Failed, match="0 requests"):
         runner.sample(small("start/httpx", program="python", words=("-c", "print(12)")))
 
@@ -95,7 +95,7 @@ def test_a_thread_that_fails_ends_its_program(responder: Responder, folder: Path
     row = small("threads/ours")
     runner = Runner(responder, folder, python=lambda _: Path(sys.executable))
     assert runner.sample(row)["cpu"] > 0
-    missing = Setting("http://127.0.0.1:9", ACCOUNT, KEY, 2, 2, 2, engine="httpcore", job="none")
+    missing = Setting("http://127.0.0.1:9", ACCOUNT, KEY, 2, 2, 2, job="none")
     with pytest.raises(JobNotFound):
         ours.main(missing._replace(endpoint=responder.endpoint(BY_NAME["sync"])))
 
@@ -145,7 +145,7 @@ def test_calls_are_in_flight_at_once(
 ) -> None:
     """Those who wait for an answer don't keep the others from asking."""
     endpoint = responder.endpoint(BY_NAME["latency"])
-    ours.main(Setting(endpoint, ACCOUNT, KEY, 12, 6, 0, how, engine="httpcore", status=responder.port))
+    ours.main(Setting(endpoint, ACCOUNT, KEY, 12, 6, 0, how, status=responder.port))
     told = json.loads(capsys.readouterr().out)
     assert told["server"]["requests"] == 12
     # One of them asked for this, and one after another there would be one more.
@@ -223,7 +223,11 @@ def emulator() -> Iterator[Emulator]:
 @pytest.mark.parametrize(
     ("client", "how"),
     [
-        *((client, how) for client in (ours, over_generated, over_httpx) for how in ("", "async")),
+        *(
+            (client, how)
+            for client in (ours, over_generated, over_httpx, over_httpx2)
+            for how in ("", "async")
+        ),
         (ours, "many"),
         (ours, "many-async"),
     ],
@@ -233,7 +237,7 @@ def test_a_program_asks_what_a_service_takes(
 ) -> None:
     """The emulator verifies signatures, and answers a program only if it asks as it should."""
     emulator.journal.clear()
-    setting = Setting(emulator.endpoint, emulator.account, emulator.key, 3, 2, 1, how, engine="httpcore")
+    setting = Setting(emulator.endpoint, emulator.account, emulator.key, 3, 2, 1, how)
     client.main(setting)  # type: ignore[attr-defined]
     assert [entry.status for entry in emulator.journal.entries()] == [200] * 4
     assert json.loads(capsys.readouterr().out)["calls"] == 3

@@ -28,7 +28,6 @@ class Setting(NamedTuple):
         warm_up: How many are made before.
         how: Which of its ways, where a program has several.
         authority: A PEM file of whom to trust; None without TLS.
-        engine: For ours.
         status: The port where the responder tells how it fares; None if nobody answers there.
         job: The job that is asked for.
     """
@@ -41,7 +40,6 @@ class Setting(NamedTuple):
     warm_up: int = 0
     how: str = ""
     authority: str | None = None
-    engine: str = "auto"
     status: int | None = None
     job: str = "nightly"
 

@@ -1,4 +1,4 @@
-"""Ours, through either engine: `get_job_task_counts` in threads or tasks, `get_many` in both worlds."""
+"""Ours: `get_job_task_counts` in threads or tasks, `get_many` in both worlds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ def options(given: Setting) -> dict[str, Any]:
     return {
         "endpoint": given.endpoint,
         "credential": SharedKey(given.account, given.key),
-        "engine": given.engine,
         "verify": given.authority,
         "strict": True,
     }

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 
 import httpx
 
+from benchmarks.clients.like_httpx import trust
 from benchmarks.clients.measure import Setting, in_tasks, in_threads, setting
-from benchmarks.clients.over_httpx import trust
 from benchmarks.clients.signing import Signer
 from taskcounts_rest import Client
 from taskcounts_rest.api.jobs import job_get_task_counts
