@@ -128,7 +128,7 @@ def test_everything_is_in_the_documents() -> None:
     assert set(told["rows"]) == set(SAMPLES)
     assert told["failures"] == failures
     [cost] = [each for each in told["goals"] if each["goal"].startswith("one call after another")]
-    assert (cost["met"], cost["most"]) == (False, 0.15)
+    assert (cost["met"], cost["most"]) == (False, 0.12)
 
 
 def test_a_chart_is_drawn(tmp_path: Path) -> None:
