@@ -26,7 +26,7 @@ def number(value: float) -> str:
     """Return a number with three digits that mean something."""
     if value == 0:
         return "0"
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    digits = next((digits for digits, least in enumerate((100, 10, 1)) if abs(value) >= least), 3)
     text = f"{value:,.{digits}f}"
     return text if float(text.replace(",", "")) != 0 else f"{value:.1g}"
 

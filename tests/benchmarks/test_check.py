@@ -69,7 +69,7 @@ def test_what_is_as_good_passes() -> None:
 def test_what_is_worse_twice_fails() -> None:
     """The line says which ratio, what it is, what it was and what it may be."""
     lines, asked = judged(taken(0.5, 0.5, 0.5), taken(0.4, 0.4, 0.4))
-    assert lines == [f"worse: {NAME}: 0.40, where 0.25 was, and chance allows 0.29"]
+    assert lines == [f"worse: {NAME}: 0.400, where 0.250 was, and chance allows 0.286"]
     assert asked == [(["sync/azure-batch-15.1", "sync/ours"], 14)]
 
 
@@ -85,7 +85,7 @@ def test_what_is_worse_once_passes() -> None:
 def test_what_fails_the_second_time_is_not_taken_for_well() -> None:
     """Without a second figure, the first one counts."""
     lines, _ = judged(taken(0.5, 0.5, 0.5), taken())
-    assert lines == [f"worse: {NAME}: 0.50, where 0.25 was, and chance allows 0.29"]
+    assert lines == [f"worse: {NAME}: 0.500, where 0.250 was, and chance allows 0.286"]
 
 
 @pytest.mark.usefixtures("_reference")

@@ -36,7 +36,8 @@ MADE = {
     [
         (0, "0"),
         (0.00123, "0.001"),
-        (0.2449, "0.24"),
+        (0.1204, "0.120"),
+        (0.2449, "0.245"),
         (9.994, "9.99"),
         (12.34, "12.3"),
         (123.4, "123"),
@@ -68,8 +69,8 @@ SIGNATURE = Formula("cpu", "micro/ours-signature")
 @pytest.mark.parametrize(
     ("goal", "line"),
     [
-        (Goal("cost", COST, 0.28), "| cost | 0.25 (0.25 to 0.25), met | ≤ 0.28 |"),
-        (Goal("cost", COST, 0.2), "| cost | **0.25 (0.25 to 0.25), not met** | ≤ 0.2 |"),
+        (Goal("cost", COST, 0.28), "| cost | 0.251 (0.250 to 0.251), met | ≤ 0.28 |"),
+        (Goal("cost", COST, 0.2), "| cost | **0.251 (0.250 to 0.251), not met** | ≤ 0.2 |"),
         (Goal("a part", SIGNATURE, 5, "µs"), "| a part | 2.50 µs, met | ≤ 5 µs |"),
         # The very figure that is allowed.
         (Goal("a part", SIGNATURE, 2.5, "µs"), "| a part | 2.50 µs, met | ≤ 2.5 µs |"),
@@ -92,8 +93,17 @@ def test_calls_are_told() -> None:
     assert "wall over the ideal" not in head
     assert [line.strip("| ").split(" | ") for line in lines] == [
         ["azure-batch 15.1", "1,001", "1", "300", "999", "32.0", "0", "20.0"],
-        ["taskcounts", "251", "0.25 (0.25 to 0.25)", "300", "3,984", "32.0", "0", "20.0"],
-        ["a raw socket", "50.0", "0.05 (0.05 to 0.05)", "300", "20,000", "32.0", "0", "20.0 (busy for 90%)"],
+        ["taskcounts", "251", "0.251 (0.250 to 0.251)", "300", "3,984", "32.0", "0", "20.0"],
+        [
+            "a raw socket",
+            "50.0",
+            "0.050 (0.050 to 0.050)",
+            "300",
+            "20,000",
+            "32.0",
+            "0",
+            "20.0 (busy for 90%)",
+        ],
     ]
 
 
@@ -102,7 +112,7 @@ def test_calls_are_told() -> None:
     [
         ("latency", "| taskcounts, get_many, asyncio | 200 |  | 703 | 1.50 | 5,000 | 32.0 | 0 | 20.0 |"),
         ("import", "| taskcounts | 90.0 | 95.0 |"),
-        ("size", "| taskcounts | 3.00 | 0.60 |"),
+        ("size", "| taskcounts | 3.00 | 0.600 |"),
         ("micro", "| a signature | 2.50 |"),
     ],
 )
