@@ -43,12 +43,15 @@ def processor() -> str:
 
 
 def commit() -> str:
-    """Return what was measured, in git's words."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],  # noqa: S607
-        cwd=PROJECT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return described.stdout.strip() or "an unknown commit"
+    """Return what was measured, in git's words; the reference, which one form just made, is no part of it."""
+
+    def git(*words: str) -> str:
+        ran = subprocess.run(["git", *words], cwd=PROJECT, capture_output=True, text=True, check=False)  # noqa: S603, S607
+        return ran.stdout.strip()
+
+    described = git("describe", "--always")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!*{check.REFERENCE.name}")
+    return described + "-dirty" * bool(changed) if described else "an unknown commit"
 
 
 def made(rows: Sequence[Row], rounds: int, command: str, disturbance: float) -> dict[str, Any]:

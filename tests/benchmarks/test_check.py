@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -104,6 +106,24 @@ def test_a_reference_is_kept_beside_the_other(tmp_path: Path) -> None:
     assert load("full", path) == ({"a": Spread(0.1235, 0.1, 0.2, 7)}, 0.1)
     assert load("quick", path) == ({"c": CALM}, 0.3)
     assert '"cpu": "ä"' in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is missing")
+def test_a_new_reference_leaves_the_commit_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was measured is the same for the form that runs second; any other change is told."""
+    monkeypatch.setattr(program, "PROJECT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert program.commit() == "an unknown commit"
+    names = ("reference.json", "other.py")
+    for name in names:
+        (tmp_path / name).write_text("1", encoding="utf-8")
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    for words in (("init", "-q"), ("add", *names), (*who, "commit", "-qm", "One")):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)  # noqa: S603, S607
+    clean = program.commit()
+    for name, expected in zip(names, (clean, f"{clean}-dirty"), strict=True):
+        (tmp_path / name).write_text("2", encoding="utf-8")
+        assert program.commit() == expected
 
 
 def test_the_committed_reference_is_of_these_rows() -> None:
