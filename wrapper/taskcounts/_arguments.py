@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from taskcounts._clock import new_guid
-from taskcounts._connection import Reach, bracketed, check_host, is_loopback
+from taskcounts._connection import PORTS, Reach, bracketed, is_loopback, split_url
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.errors import one_line
 from taskcounts_rest import contract
@@ -20,38 +20,27 @@ if TYPE_CHECKING:
 JOB_ID = re.compile(contract.PARAMETERS["jobId"]["pattern"])
 # uuid.UUID also reads braces, URNs and missing hyphens; the service doesn't.
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+")
 
 
 def check_endpoint(endpoint: str) -> str:
+    """Return an endpoint's URL in canonical form; no message shows what was given: it may hold a password."""
     if not isinstance(endpoint, str):
         raise TypeError(f"endpoint must be a str, not {type(endpoint).__name__}")
     text = endpoint.strip()
     try:
-        url = urlsplit(text if "://" in text else f"https://{text}")
-        host, port, sound = url.hostname or "", url.port, True
+        url, host, port = split_url(text if "://" in text else f"https://{text}")
     except ValueError:
-        host, port, sound = "", None, False
-    if (
-        not sound
-        or not HOST.fullmatch(host)
-        or url.username is not None
-        or url.scheme not in ("http", "https")
-    ):
-        # What was given isn't shown: it may hold a password.
+        raise ValueError(
+            "the endpoint's host is neither a name nor an address, or its port not from 1 to 65535"
+        ) from None
+    if url.username is not None or url.scheme not in ("http", "https"):
         raise ValueError(
             "the endpoint is not the URL of a Batch account, such as "
             "https://myaccount.westeurope.batch.azure.com"
         )
     if url.path not in ("", "/") or url.query or url.fragment:
         raise ValueError("the endpoint must end with the host: no path, query or fragment")
-    try:
-        check_host(host)
-    except ValueError:
-        raise ValueError(
-            f"the endpoint's host {one_line(ascii(host), 100)} is neither a name nor an address"
-        ) from None
-    return f"{url.scheme}://{bracketed(host)}" + (f":{port}" if port is not None else "")
+    return f"{url.scheme}://{bracketed(host)}" + (f":{port}" if port not in (None, PORTS[url.scheme]) else "")
 
 
 def check_credential(credential: object, *, awaits: bool) -> None:

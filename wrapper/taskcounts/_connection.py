@@ -8,12 +8,21 @@ import re
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 if TYPE_CHECKING:
     import ssl
 
-_IPV4 = re.compile(r"[0-9]+(\.[0-9]+){3}")
+# Where a URL leads to: a name or an address, that of IPv6 in brackets, and perhaps a port.
+_PLACE = re.compile(r"(?P<host>\[[^\[\]]*:[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[0-9]{0,5}))?")
+# Control characters, some of which urlsplit drops, and halves of characters, which have no bytes.
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+# The dots of IDNA, and a label in ASCII; an underscore is no host's, but many networks have one.
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+# Whatever ends in a number is looked up as an address of IPv4, even 127.1 and 0x7f000001.
+_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
 
 # The ports that schemes imply.
 PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -52,7 +61,7 @@ class Connection(NamedTuple):
 
     Attributes:
         scheme: http or https.
-        host: The host's name in ASCII, or its address without brackets.
+        host: The host's name or address in canonical form, without brackets.
         port: The port, also where the URL names none.
         proxy: The proxy on the way, if any.
         verify: The PEM file or hashed folder of the certificates to trust, for the endpoint and an https
@@ -105,8 +114,7 @@ def connection(endpoint: str, reach: Reach) -> Connection:
         ValueError: The proxy is no URL, or the certificates can't be read.
         TypeError: ``verify`` is something else, such as False.
     """
-    url = urlsplit(endpoint)
-    host = url.hostname or ""
+    url, host, port = split_url(endpoint)
     name = reach.proxy
     if name is None and reach.trust_env:
         name = environment_proxy(url.scheme, host)
@@ -117,25 +125,55 @@ def connection(endpoint: str, reach: Reach) -> Connection:
         raise ValueError("the proxy is not a URL such as http://proxy.example:8080")
     if proxy is not None and proxy.scheme.startswith("socks") and find_spec("socksio") is None:
         raise ValueError("a SOCKS proxy needs one more package: pip install 'httpx[socks]'")
-    port = url.port if url.port is not None else PORTS[url.scheme]
-    return _trusting(Connection(url.scheme, host, port, proxy), reach)
+    return _trusting(Connection(url.scheme, host, port or PORTS[url.scheme], proxy), reach)
+
+
+def split_url(text: str) -> tuple[SplitResult, str, int | None]:
+    """Return the parts of a URL, its host in canonical form, and its port, None where it names none.
+
+    Raises:
+        ValueError: Its host is neither a name nor an address, or its port is none; the message may hold
+            parts of the URL.
+    """
+    url = urlsplit(text)
+    place = _PLACE.fullmatch(url.netloc.rpartition("@")[2])
+    if _UNFIT.search(text) or place is None or not 0 < int(place["port"] or 1) < 65536:
+        raise ValueError("the URL leads nowhere")
+    return url, check_host(place["host"].strip("[]")), int(place["port"]) if place["port"] else None
 
 
 def check_host(host: str) -> str:
-    """Return a host's name as it is looked up: one in an alphabet of its own has a form in ASCII.
+    """Return the canonical form of a host, which is looked up, checked, sent and compared.
+
+    It has lower case, no dot at its end, and ASCII alone: a label in an alphabet of its own has such a form.
+    An address is that of IPv4 in four decimal numbers, or that of IPv6 in its shortest form.
 
     Raises:
-        ValueError: It is neither a name nor an address.
+        ValueError: It is neither a name nor an address, or an address with a scope, such as ``fe80::1%eth0``.
     """
-    if ":" in host or _IPV4.fullmatch(host):
-        ipaddress.ip_address(host)
-    elif not host.isascii() or "xn--" in host:
-        # What httpx looks up, and nothing else.
-        import idna  # noqa: PLC0415 - needed for such names alone.
+    if ":" in host:
+        address = ipaddress.IPv6Address(host)
+        if address.scope_id is not None:
+            raise ValueError("a scope has no place in a Host header or in a certificate")
+        return address.compressed
+    labels = _DOTS.split(host.lower())
+    if not labels[-1] and len(labels) > 1:
+        del labels[-1]
+    name = ".".join(map(_ascii, labels))
+    if _NUMBER.fullmatch(name):
+        return str(ipaddress.IPv4Address(name))
+    if len(name) > 253 or not all(map(_LABEL.fullmatch, name.split("."))):
+        raise ValueError("a label is empty, too long, or holds what a name can't")
+    return name
 
-        idna.decode(host)
-        return idna.encode(host).decode("ascii")
-    return host
+
+def _ascii(label: str) -> str:
+    """Return a label of a host's name in ASCII, as httpx looks it up."""
+    if label.isascii() and not label.startswith("xn--"):
+        return label
+    import idna  # noqa: PLC0415 - needed for such names alone.
+
+    return idna.alabel(idna.ulabel(label)).decode("ascii")
 
 
 def bracketed(host: str) -> str:
@@ -172,16 +210,15 @@ def _trusting(found: Connection, reach: Reach) -> Connection:
 def _proxy(text: str) -> Proxy | None:
     """Return the proxy, None if it is no URL: an error raised in here would have the URL in a frame."""
     try:
-        url = urlsplit(text)
-        host, port = check_host(url.hostname or ""), url.port
+        url, host, port = split_url(text)
     except ValueError:
         return None
-    if url.scheme not in PORTS or not host:
+    if url.scheme not in PORTS:
         return None
     auth = None
     if url.username or url.password:
         auth = (unquote(url.username or ""), unquote(url.password or ""))
-    return Proxy(url.scheme, host, PORTS[url.scheme] if port is None else port, auth)
+    return Proxy(url.scheme, host, port or PORTS[url.scheme], auth)
 
 
 def environment_proxy(scheme: str, host: str) -> str | None:

@@ -10,7 +10,9 @@ import binascii
 import re
 from collections.abc import Awaitable, Mapping
 from typing import Any, NoReturn, Protocol, Self
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import unquote_plus
+
+from taskcounts._connection import split_url
 
 __all__ = ["AsyncTokenCredential", "BearerToken", "Credential", "SharedKey", "TokenCredential", "scope_for"]
 
@@ -264,7 +266,10 @@ Credential = SharedKey | BearerToken | TokenCredential
 
 def scope_for(endpoint: str) -> str:
     """Return the Entra scope of the cloud that an endpoint belongs to; the public cloud's if unknown."""
-    host = urlsplit(endpoint).hostname or ""
+    try:
+        _, host, _ = split_url(endpoint if "://" in endpoint else f"https://{endpoint}")
+    except ValueError:
+        return PUBLIC_SCOPE
     for suffix, scope in SOVEREIGN_SCOPES.items():
         if host.endswith(suffix):
             return scope

@@ -13,6 +13,7 @@ import pytest
 
 from support import ACCESS_KEY, ENDPOINT, GUID, KEY, TOKEN, Call, Script, answer
 from taskcounts import BearerToken, SharedKey
+from taskcounts._connection import Reach, connection
 
 VARIABLES = {
     "AZURE_BATCH_ACCOUNT": "myaccount",
@@ -150,14 +151,30 @@ def test_client_request_ids(call: Call, guid: str | uuid.UUID) -> None:
         ("https://[2001:DB8::1]", "https://[2001:db8::1]"),
         ("https://a_b.example", "https://a_b.example"),
         ("https://a.example:", "https://a.example"),
+        ("https://a.example:443", "https://a.example"),
+        ("http://a.example:80", "http://a.example"),
+        ("https://a.example:80", "https://a.example:80"),
+        ("https://a.example:00444", "https://a.example:444"),
+        ("https://A.Example.", "https://a.example"),
+        ("https://a.example.:8443", "https://a.example:8443"),
+        ("https://a。example", "https://a.example"),
+        ("https://BÜCHER．example｡", "https://xn--bcher-kva.example"),
+        ("https://a_b.XN--BCHER-KVA.example", "https://a_b.xn--bcher-kva.example"),
+        ("https://[2001:0DB8:0::0001]:443", "https://[2001:db8::1]"),
+        ("https://127.0.0.1.", "https://127.0.0.1"),
+        (f"https://{'a' * 63}.example", f"https://{'a' * 63}.example"),
+        (f"https://{'a.' * 126}b.", f"https://{'a.' * 126}b"),
     ],
 )
 def test_endpoints(call: Call, endpoint: str, url: str) -> None:
-    """An endpoint is a URL without a path; without a scheme it is https."""
+    """An endpoint is a URL without a path; without a scheme it is https. Its host has one form everywhere."""
     script = Script(answer())
     call(script, endpoint=endpoint)
     assert str(script.requests[0].url).startswith(f"{url}/jobs/job-1/taskcounts?")
     assert script.requests[0].headers["host"] == url.partition("://")[2]
+    text = endpoint.strip()
+    found = connection(text if "://" in text else f"https://{text}", Reach(None, None, False))
+    assert f"{found.scheme}://{found.netloc}" == url
 
 
 @pytest.mark.parametrize(
@@ -165,7 +182,9 @@ def test_endpoints(call: Call, endpoint: str, url: str) -> None:
     [
         "", " ", "https://", "https:///", "ftp://a.example", "file:///etc/passwd", "://a", "https://a b", "https://a.example:99999",
         "https://a.example:x", "https://a.example:-1", "https://[::1", "https://[zz]", "https://[fe80::1%25eth0]",
-        "https://ünï.example",
+        "https://a.example:0", "https://a.example:65536", "https://a.example:000443", "https://a.example:٣",
+        "https://[::1]b.example", "https://b[::1]", "https://[v1.a]", "https://[a.example]", "https://[127.0.0.1]",
+        "https://a.ex\tample", "https://a.ex\nample", "https://a\0.example",
         "https://a\\b", "https://a%2eb", "https://a.example/path", "https://a.example/?x=1", "https://a.example#f",
         "https://a.example//", "https://secretuser@a.example", "https://u:secretword@a.example",
         "secretuser:secretword@a.example",
@@ -283,7 +302,20 @@ def test_endpoint_is_read_only(call: Call) -> None:
         call.client_type(ENDPOINT, SharedKey("other", ACCESS_KEY)).endpoint = "https://b.example"
 
 
-@pytest.mark.parametrize("host", ["999.1.1.1", "xn--zz.example"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "999.1.1.1", "1.2.3", "127.1", "2130706433", "0x7f.1", "0x7f000001", "127.0.0.0x1", "a.example.1",
+        "0x", "01.2.3.4", "1.2.3.4.5", "１27.0.0.1",
+        ".", "..", "a..example", ".a.example", "a.example..", "a。。example",
+        "-a.example", "a-.example", "a.example-", "a" * 64, "a." * 127 + "a",
+        "a b", "a%2eb", "a*b", "a\ud800.example",
+        "xn--zz.example", "xn--", "xn--a.example", "xn--ab-.example", "aé-.example", "ü" * 64,
+        "ａ.example", "\u202ea.example",
+        "[fe80::1%eth0]", "[fe80::1%25eth0]", "[::1%]", "[:::1]", "[1:2]",
+    ],
+    ids=ascii,
+)  # fmt: skip
 def test_hosts_that_are_none(call: Call, host: str) -> None:
     """A host that can't be one is refused at once, not at the first call."""
     with pytest.raises(ValueError, match="neither a name nor an address"):
