@@ -106,8 +106,9 @@ class Client(Generic[SomeTransport, SomeEngine]):
                 loopback interface (an emulator). To other hosts it is never sent without TLS.
             proxy: The URL of a proxy; by default what the environment names for the endpoint.
             verify: What certificates to trust: an ssl.SSLContext, or the path of a PEM file or
-                of a hashed folder; by default SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE
-                of the environment, else the list that comes with httpx.
+                of a hashed folder; by default SSL_CERT_FILE and SSL_CERT_DIR of the environment
+                together, or REQUESTS_CA_BUNDLE where neither is set, else the list that comes with
+                httpx. A context is never changed.
             trust_env: Whether proxies and certificates are looked up in the environment.
             transport: A transport of httpx or httpx2 to send over; it takes the place of ``proxy``,
                 ``verify`` and ``trust_env``, and is closed with the client. The deadline then can't cut

@@ -67,6 +67,7 @@ class Connection(NamedTuple):
         verify: The PEM file or hashed folder of the certificates to trust, for the endpoint and an https
             proxy alike; None for the list that comes with httpx, or where there is only a context.
         context: What the caller gave, or what was loaded to see whether it can be; None for the list.
+            The environment may name more than one path: of its certificates there is a context alone.
     """
 
     scheme: str
@@ -87,17 +88,24 @@ class Connection(NamedTuple):
         return self.scheme == "https" or (self.proxy is not None and self.proxy.scheme == "https")
 
     def tls(self) -> ssl.SSLContext:
-        """Return an SSLContext that trusts what is to be trusted; loading the default list takes 20 ms."""
-        import ssl  # noqa: PLC0415 - an engine may have a TLS of its own.
+        """Return an SSLContext that trusts what is to be trusted; loading the default list takes 20 ms.
 
+        One of the caller's is returned as it is, and nobody may change it: others may use it as well.
+        One of ours asks for HTTP/1.1.
+
+        Raises:
+            ValueError: The certificates can't be read, or SSLKEYLOGFILE can't be written.
+        """
         if self.context is not None:
             return self.context
         if not self.encrypted:
+            import ssl  # noqa: PLC0415 - takes 10 ms.
+
             # Nothing will be verified.
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if self.verify is not None and os.path.isdir(self.verify):
-            return ssl.create_default_context(capath=self.verify)
-        return ssl.create_default_context(cafile=self.verify or default_certificates())
+        if self.verify and os.path.isdir(self.verify):
+            return _context(None, self.verify)
+        return _context(self.verify or default_certificates(), None)
 
 
 def default_certificates() -> str:
@@ -194,17 +202,52 @@ def _trusting(found: Connection, reach: Reach) -> Connection:
         return found._replace(context=verify)
     if not found.encrypted:
         return found
-    if verify is None and reach.trust_env:
-        # The first two are OpenSSL's and httpx's, the third is what Microsoft's clients read.
-        names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
-        verify = next((os.environ[name] for name in names if os.environ.get(name)), None)
-    if verify is None:
-        return found
-    named = found._replace(verify=os.fspath(verify))
-    try:
+    if verify is not None:
+        named = found._replace(verify=os.fspath(verify))
         return named._replace(context=named.tls())
+    return found._replace(context=_environment_context()) if reach.trust_env else found
+
+
+def _environment_context() -> ssl.SSLContext | None:
+    """Return a context that trusts what the environment names, None if it names nothing.
+
+    SSL_CERT_FILE and SSL_CERT_DIR add up, as OpenSSL reads them; REQUESTS_CA_BUNDLE, a file or a folder as
+    requests (and so Microsoft's clients) read it, counts only where neither of them is set.
+    """
+    file, folders, bundle = map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"))
+    if folders and not any(map(os.path.isdir, folders.split(os.pathsep))):
+        raise ValueError(f"SSL_CERT_DIR: {folders!r} names no folder that exists")
+    if file or folders:
+        return _context(file or None, folders or None, "SSL_CERT_FILE: ")
+    if not bundle:
+        return None
+    if os.path.isdir(bundle):
+        return _context(None, bundle)
+    return _context(bundle, None, "REQUESTS_CA_BUNDLE: ")
+
+
+def _context(file: str | None, folders: str | None, source: str = "") -> ssl.SSLContext:
+    """Return a context for HTTP/1.1 that trusts the certificates of a file and of hashed folders, no others.
+
+    Args:
+        file: A PEM file.
+        folders: Folders, separated by os.pathsep; OpenSSL looks into them while it connects.
+        source: What named the file, for the message.
+
+    Raises:
+        ValueError: The file can't be read, or SSLKEYLOGFILE can't be written.
+    """
+    import ssl  # noqa: PLC0415 - takes 10 ms, which plain http doesn't need.
+
+    try:
+        context = ssl.create_default_context(cafile=file, capath=folders)
     except OSError as error:
-        raise ValueError(f"the CA certificates in {named.verify!r} can't be read: {error}") from None
+        keys = os.environ.get("SSLKEYLOGFILE")
+        if keys and error.filename == keys:
+            raise ValueError(f"SSLKEYLOGFILE: TLS keys can't be written there: {error}") from None
+        raise ValueError(f"{source}the CA certificates in {file!r} can't be read: {error}") from None
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _proxy(text: str) -> Proxy | None:

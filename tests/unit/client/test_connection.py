@@ -1,15 +1,18 @@
 """How an endpoint is reached: proxies and certificates, from arguments and from the environment."""
 
 import gc
+import os
 import socket
 import ssl
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
+import trustme
 
 from support import (
     ENDPOINT,
@@ -207,6 +210,40 @@ def test_certificates_of_the_environment(
         call(secure.url, client={"trust_env": False})
 
 
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"SSL_CERT_DIR": "{hashed}"},
+        {"SSL_CERT_DIR": "{empty}:{hashed}"},
+        {"SSL_CERT_DIR": ":/nowhere::{hashed}:"},
+        {"SSL_CERT_DIR": "{hashed}", "SSL_CERT_FILE": "{other}"},
+        {"SSL_CERT_DIR": "{empty}", "SSL_CERT_FILE": "{own}"},
+        {"SSL_CERT_DIR": "{hashed}", "SSL_CERT_FILE": "", "REQUESTS_CA_BUNDLE": "/nowhere"},
+        {"SSL_CERT_DIR": "", "SSL_CERT_FILE": "{own}"},
+        {"SSL_CERT_DIR": "", "SSL_CERT_FILE": "", "REQUESTS_CA_BUNDLE": "{own}"},
+        {"REQUESTS_CA_BUNDLE": "{hashed}"},
+    ],
+    ids=str,
+)
+def test_folders_of_the_environment(
+    *,
+    call: Call,
+    secure: Server,
+    authority: Authority,
+    hashed: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    variables: dict[str, str],
+) -> None:
+    """SSL_CERT_DIR is a list of folders, and adds to SSL_CERT_FILE, as for OpenSSL; empty is not set."""
+    other = tmp_path / "other.pem"
+    other.write_text(trustme.CA().cert_pem.bytes().decode())
+    places = {"hashed": hashed, "empty": tmp_path, "own": authority.certificate, "other": other}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.replace(":", os.pathsep).format(**places))
+    assert call(secure.url).attempts == 1
+
+
 def test_order_of_the_environment(
     call: Call, secure: Server, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -241,6 +278,78 @@ def test_environment_that_cannot_be_read(
     monkeypatch.setenv(name, str(path))
     with pytest.raises(ValueError, match=f"the CA certificates in '{path}' can't be read: "):
         call.client_type(ENDPOINT, KEY)
+
+
+def test_files_of_the_environment_are_named(
+    call: Call, hashed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So is the variable, and a folder beside it is no substitute: less would be trusted than asked for."""
+    monkeypatch.setenv("SSL_CERT_DIR", str(hashed))
+    # A folder is no file, as for OpenSSL.
+    monkeypatch.setenv("SSL_CERT_FILE", str(hashed))
+    with pytest.raises(ValueError, match=f"^SSL_CERT_FILE: the CA certificates in '{hashed}' can't be read"):
+        call.client_type(ENDPOINT, KEY)
+    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.delenv("SSL_CERT_DIR")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
+    with pytest.raises(ValueError, match=r"^REQUESTS_CA_BUNDLE: the CA certificates in '/nowhere' can't be"):
+        call.client_type(ENDPOINT, KEY)
+
+
+@pytest.mark.parametrize("folders", ["/nowhere", os.pathsep, f"/nowhere{os.pathsep}/neither"])
+def test_folders_that_do_not_exist(call: Call, monkeypatch: pytest.MonkeyPatch, folders: str) -> None:
+    """A list of folders of which none exists is a mistake, and told with the variable's name."""
+    monkeypatch.setenv("SSL_CERT_DIR", folders)
+    with pytest.raises(ValueError, match=f"^SSL_CERT_DIR: '{folders}' names no folder that exists$"):
+        call.client_type(ENDPOINT, KEY)
+
+
+def test_keys_that_cannot_be_logged(
+    call: Call, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An SSLKEYLOGFILE that can't be written is named, and no file of certificates is blamed for it."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "nowhere" / "keys.log"))
+    wrong = r"^SSLKEYLOGFILE: TLS keys can't be written there: .*No such file or directory: '.*keys.log'$"
+    for verify in (None, authority.certificate, tmp_path):
+        with pytest.raises(ValueError, match=wrong):
+            call.client_type(ENDPOINT, KEY, verify=verify)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    with pytest.raises(ValueError, match=wrong):
+        call.client_type(ENDPOINT, KEY)
+    # Nor is the log blamed for the certificates.
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.log"))
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    with pytest.raises(ValueError, match=r"^SSL_CERT_FILE: the CA certificates"):
+        call.client_type(ENDPOINT, KEY)
+    monkeypatch.setenv("SSLKEYLOGFILE", "")
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert call.client_type(ENDPOINT, KEY).endpoint == ENDPOINT
+
+
+def test_contexts_of_ours_ask_for_http_1_1(
+    authority: Authority, hashed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What we make asks for HTTP/1.1, whatever is to be trusted."""
+    asked = Mock()
+    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", asked)
+    for number, verify in enumerate((None, authority.certificate, hashed)):
+        connection(ENDPOINT, Reach(None, verify, False)).tls()
+        assert asked.call_args_list == [((["http/1.1"],),)] * (number + 1)
+    monkeypatch.setenv("SSL_CERT_DIR", str(hashed))
+    connection(ENDPOINT, Reach(None, None, True)).tls()
+    assert asked.call_count == 4
+
+
+def test_contexts_of_the_caller_are_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller's context is taken as it is, checks or not: another client may use it, too."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    for name in ("set_alpn_protocols", "load_verify_locations", "load_default_certs"):
+        monkeypatch.setattr(ssl.SSLContext, name, Mock(side_effect=AssertionError))
+    found = connection(ENDPOINT, Reach(None, context, True))
+    assert found.tls() is context
+    assert (context.check_hostname, context.verify_mode) == (False, ssl.CERT_NONE)
 
 
 def test_plain_http_loads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:

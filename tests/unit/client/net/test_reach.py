@@ -1,7 +1,6 @@
 """How engines reach a server: certificates, proxies, and nothing of the environment's."""
 
 import datetime
-import hashlib
 import ipaddress
 import socket
 import ssl
@@ -53,22 +52,10 @@ def test_the_list_is_loaded_once(monkeypatch: pytest.MonkeyPatch, kind: str, awa
     assert made.call_count == 1
 
 
-def _hash(certificate: x509.Certificate) -> str:
-    """Return the name that OpenSSL looks for in a folder, of a subject that is one common name."""
-    (name,) = certificate.subject
-    text = str(name.value).lower().encode()
-    # A set of a sequence of an object identifier and a string, in the form that is hashed.
-    entry = b"\x30" + bytes([len(text) + 7]) + b"\x06\x03\x55\x04\x03\x0c" + bytes([len(text)]) + text
-    digest = hashlib.sha1(b"\x31" + bytes([len(entry)]) + entry).digest()  # noqa: S324 - OpenSSL's choice.
-    return f"{int.from_bytes(digest[:4], 'little'):08x}.0"
-
-
-def test_a_folder(ask: Ask, secure: Server, authority: Authority, tmp_path: Path) -> None:
+def test_a_folder(ask: Ask, secure: Server, hashed: Path, tmp_path: Path) -> None:
     """A folder says what is trusted, if its files are hashed; one without them trusts nobody."""
     refused(ask(secure.url, verify=tmp_path), "unable to get local issuer certificate")
-    certificate = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
-    (tmp_path / _hash(certificate)).write_bytes(authority.certificate.read_bytes())
-    assert ask(secure.url, verify=tmp_path).status == 200
+    assert ask(secure.url, verify=hashed).status == 200
 
 
 def _certificate(folder: Path, *, name: str = "127.0.0.1", days: int = 9) -> tuple[Path, ssl.SSLContext]:
