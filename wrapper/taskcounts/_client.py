@@ -104,7 +104,9 @@ class Client(Generic[SomeTransport, SomeEngine]):
             scope: The scope to ask of a token credential; by default that of the endpoint's cloud.
             allow_token_over_http: Send a bearer token over plain http to this machine's
                 loopback interface (an emulator). To other hosts it is never sent without TLS.
-            proxy: The URL of a proxy; by default what the environment names for the endpoint.
+            proxy: The URL of a proxy, with its user and password percent-encoded; by default what the
+                environment names for the endpoint. NO_PROXY may hold names, with or without ``*.`` in
+                front, addresses and networks (``10.0.0.0/8``), each name and address with a port or without.
             verify: What certificates to trust: an ssl.SSLContext, or the path of a PEM file or
                 of a hashed folder; by default SSL_CERT_FILE and SSL_CERT_DIR of the environment
                 together, or REQUESTS_CA_BUNDLE where neither is set, else the list that comes with

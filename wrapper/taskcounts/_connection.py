@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -123,17 +124,22 @@ def connection(endpoint: str, reach: Reach) -> Connection:
         TypeError: ``verify`` is something else, such as False.
     """
     url, host, port = split_url(endpoint)
-    name = reach.proxy
+    port = port or PORTS[url.scheme]
+    source, name = "", reach.proxy
     if name is None and reach.trust_env:
-        name = environment_proxy(url.scheme, host)
+        source, name = environment_proxy(url.scheme, host, port)
     proxy = _proxy(name) if name else None
     # An error reporter that prints local variables must not find its password here.
     named, name = bool(name), None
+    source = f"{source}: " if source else ""
     if named and proxy is None:
-        raise ValueError("the proxy is not a URL such as http://proxy.example:8080")
+        raise ValueError(
+            f"{source}the proxy is not a URL such as http://proxy.example:8080, with nothing after the port: "
+            "percent-encode the special characters of a user name or password"
+        )
     if proxy is not None and proxy.scheme.startswith("socks") and find_spec("socksio") is None:
-        raise ValueError("a SOCKS proxy needs one more package: pip install 'httpx[socks]'")
-    return _trusting(Connection(url.scheme, host, port or PORTS[url.scheme], proxy), reach)
+        raise ValueError(f"{source}a SOCKS proxy needs one more package: pip install 'httpx[socks]'")
+    return _trusting(Connection(url.scheme, host, port, proxy), reach)
 
 
 def split_url(text: str) -> tuple[SplitResult, str, int | None]:
@@ -254,32 +260,67 @@ def _proxy(text: str) -> Proxy | None:
     """Return the proxy, None if it is no URL: an error raised in here would have the URL in a frame."""
     try:
         url, host, port = split_url(text)
+        user, password = (unquote(part or "", errors="strict") for part in (url.username, url.password))
     except ValueError:
         return None
-    if url.scheme not in PORTS:
+    # Behind the host nothing may stand: it may be the rest of a password, of which the user is no host.
+    if url.scheme not in PORTS or url.path not in ("", "/") or set("?#") & set(text):
         return None
-    auth = None
-    if url.username or url.password:
-        auth = (unquote(url.username or ""), unquote(url.password or ""))
+    if _UNFIT.search(user + password):
+        return None
+    auth = (user, password) if user or password else None
     return Proxy(url.scheme, host, port or PORTS[url.scheme], auth)
 
 
-def environment_proxy(scheme: str, host: str) -> str | None:
-    """Return the proxy that the environment names for a host; none for this machine itself."""
+def environment_proxy(scheme: str, host: str, port: int) -> tuple[str, str | None]:
+    """Return what names the proxy for a host, and its URL; "" and None for this machine itself, or without.
+
+    Args:
+        scheme: The endpoint's.
+        host: Its host, in canonical form.
+        port: Its port, which NO_PROXY may name.
+    """
     if is_loopback(host):
-        return None
+        return "", None
     # Only these systems have proxies elsewhere than in the environment.
     if sys.platform not in ("darwin", "win32") and not any(
         name.lower().endswith("_proxy") for name in os.environ
     ):
-        return None
+        return "", None
     import urllib.request  # noqa: PLC0415 - takes 20 ms, and knows where each system has its proxies.
 
-    if urllib.request.proxy_bypass(host):
-        return None
     proxies = urllib.request.getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+    kind = scheme if proxies.get(scheme) else "all"
+    proxy = proxies.get(kind)
+    entries = urllib.request.getproxies_environment().get("no", "").replace(",", " ").split()
+    if not proxy or urllib.request.proxy_bypass(host) or any(_excepts(each, host, port) for each in entries):
+        return "", None
+    # Lower case, which comes last, goes first.
+    name = max((each for each in os.environ if each.lower() == f"{kind}_proxy"), default="the system's proxy")
+    return name, proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _excepts(entry: str, host: str, port: int) -> bool:
+    """Return whether an entry of NO_PROXY names a host in canonical form.
+
+    An entry is ``*`` for every host, an address, a network such as ``10.0.0.0/8`` or ``fd00::/8``, or a name,
+    which stands for all names below it as well; ``.name`` and ``*.name`` mean the same. With ``:port`` at its
+    end (an address of IPv6 then has brackets) it names that port alone. curl and requests know some of these
+    forms each; names in an alphabet of their own, case and final dots make no difference.
+    """
+    place = _PLACE.fullmatch(entry)
+    name, number = (place["host"], place["port"]) if place else (entry, None)
+    if number and int(number) != port:
+        return False
+    if name == "*":
+        return True
+    name = name.strip("[]")
+    # Either may be no address, and what is left may be no name.
+    with suppress(ValueError):
+        return ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
+    with suppress(ValueError):
+        return f".{host}".endswith("." + check_host(name.removeprefix("*.").lstrip(".")))
+    return False
 
 
 def is_loopback(host: str) -> bool:

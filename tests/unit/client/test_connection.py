@@ -28,8 +28,8 @@ from support import (
     header,
     tunnel,
 )
-from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable
-from taskcounts._connection import Reach, connection, environment_proxy, is_loopback
+from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable, TaskCountsClient
+from taskcounts._connection import Reach, connection, is_loopback
 
 FAR = "http://batch.example"
 ONCE = {"retry": RetryPolicy(max_attempts=1), "timeout": 2.0}
@@ -61,6 +61,14 @@ def test_proxy_of_the_environment(
     assert header(head, "host") == "batch.example"
 
 
+def test_proxy_of_another_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy for https is none for http, and a variable that is empty names none."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "")
+    assert connection(FAR, Reach(None, None, True)).proxy is None
+    assert connection(ENDPOINT, Reach(None, None, True)).proxy == ("http", "127.0.0.1", 9, None)
+
+
 def test_proxy_without_a_scheme(call: Call, proxy: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that is named by host and port alone is spoken to over http."""
     monkeypatch.setenv("HTTP_PROXY", proxy.url.removeprefix("http://"))
@@ -79,13 +87,79 @@ def test_proxy_for_https(call: Call, proxy: Server, monkeypatch: pytest.MonkeyPa
     assert header(head, "authorization") is None
 
 
-@pytest.mark.parametrize("bypass", ["*", "batch.example", ".example", "other,batch.example"])
-def test_no_proxy(monkeypatch: pytest.MonkeyPatch, bypass: str) -> None:
-    """Hosts that NO_PROXY names are reached directly."""
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    assert environment_proxy("http", "batch.example") == "http://127.0.0.1:9"
-    monkeypatch.setenv("NO_PROXY", bypass)
-    assert environment_proxy("http", "batch.example") is None
+def excepted(monkeypatch: pytest.MonkeyPatch, endpoint: str, entries: str) -> bool:
+    """Return whether NO_PROXY keeps an endpoint from the environment's proxy."""
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", entries)
+    return connection(endpoint, Reach(None, None, True)).proxy is None
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "entries"),
+    [
+        (FAR, "*"),
+        (FAR, "batch.example"),
+        (FAR, ".example"),
+        (FAR, "*.example"),
+        (FAR, "*.batch.example"),
+        (FAR, "other,batch.example"),
+        (FAR, " other \t,, batch.example "),
+        (FAR, "other batch.example"),
+        (FAR, "other *"),
+        (FAR, "10.0.0.0/8 :: [x] a:b:c 1.2 EXAMPLE."),
+        (FAR, "batch.example:80"),
+        (FAR, "*.example:80"),
+        (FAR, "*:80"),
+        (FAR, "batch.example:"),
+        ("https://Batch.Example.", "batch.example:443"),
+        ("http://batch.example:8080", "other:8080,Batch.Example:8080"),
+        ("http://bücher.example", "BÜCHER.example"),
+        ("http://xn--bcher-kva.example", "bücher。example"),
+        ("http://10.1.2.3", "10.1.2.3"),
+        ("http://10.1.2.3:8080", "10.1.2.3:8080"),
+        ("http://10.1.2.3", "10.0.0.0/8"),
+        ("http://10.1.2.3", "10.9.9.9/8"),
+        ("http://10.1.2.3", "10.0.0.0/255.0.0.0"),
+        ("http://[fd00::1]", "fd00::1"),
+        ("http://[FD00:0::1]", "fd00::0:1"),
+        ("http://[fd00::1]", "[fd00::1]"),
+        ("http://[fd00::1]:8080", "[fd00::1]:8080"),
+        ("http://[fd00::1]", "fd00::/8"),
+    ],
+)
+def test_no_proxy(monkeypatch: pytest.MonkeyPatch, endpoint: str, entries: str) -> None:
+    """Hosts that NO_PROXY names are reached directly, in each of the forms in use."""
+    assert not excepted(monkeypatch, endpoint, "")
+    assert excepted(monkeypatch, endpoint, entries)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "entries"),
+    [
+        (FAR, "other.example"),
+        ("http://xbatch.example", "batch.example"),
+        ("http://batch.example.com", "batch.example"),
+        ("http://example", "batch.example"),
+        (FAR, "batch.example:8080"),
+        (FAR, "batch.example:443"),
+        (FAR, "batch.example:80:80"),
+        (FAR, "batch.example:123456789"),
+        (FAR, "b*.example"),
+        (FAR, "*batch.example"),
+        (FAR, ". .. : / *. .batch"),
+        (FAR, "0.0.0.0/0"),
+        ("http://11.1.2.3", "10.0.0.0/8"),
+        ("http://10.1.2.3", "10.0.0.0/33"),
+        ("http://10.1.2.3", "10.1.2.3:8080"),
+        ("http://10.1.2.3", "::/0"),
+        ("http://[fd00::1]", "[fd00::1]:8080"),
+        ("http://[fd00::1]", "0.0.0.0/0"),
+        ("http://[fd00::1]", "d00::1"),
+    ],
+)
+def test_no_proxy_of_others(monkeypatch: pytest.MonkeyPatch, endpoint: str, entries: str) -> None:
+    """Another host, port or network is none of theirs, and what is no entry is passed over."""
+    assert not excepted(monkeypatch, endpoint, entries)
 
 
 def test_loopback_needs_no_proxy(
@@ -135,18 +209,98 @@ def test_environment_is_not_trusted(call: Call, proxy: Server, monkeypatch: pyte
     call.client_type(ENDPOINT, KEY, trust_env=False)
 
 
-@pytest.mark.parametrize(
-    "url", ["ftp://me:secretword@proxy.example", "http://me:secretword@proxy.example:x", "me:secretword"]
-)
-def test_proxies_that_are_none(call: Call, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """What isn't the URL of a proxy is refused, and not shown: it may hold a password."""
-    with pytest.raises(ValueError, match="the proxy is not a URL such as") as caught:
-        call.client_type(ENDPOINT, KEY, proxy=url)
-    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+BAD_PROXIES = [
+    "ftp://me:secretword@proxy.example",
+    "http://me:secretword@proxy.example:x",
+    "http://me:secretword@proxy.example:0",
+    "http://me:secretword@",
+    "http://me:secretword@127.1",
+    # What stands behind the first slash, question mark or hash is none of the host's.
+    *(
+        f"http://me:{start}{mark}secretword@proxy.example:8080"
+        for mark in "/?#"
+        for start in ("12", "ab", "")
+    ),
+    "http://proxy.example:8080/secretword",
+    "http://proxy.example:8080//",
+    "http://proxy.example:8080?secretword",
+    "http://proxy.example:8080/#secretword",
+    "http://me:12#secretword",
+    "http://proxy.example:12?",
+    # Neither control characters nor what has no bytes.
+    "http://me:secret%0Aword@proxy.example",
+    "http://me%00:secretword@proxy.example",
+    "http://me:secretword%7F@proxy.example",
+    "http://me:secret%C2%85word@proxy.example",
+    "http://me:secret\nword@proxy.example",
+    "http://me:secret\tword@proxy.example",
+    "http://me:secretword\udcff@proxy.example",
+    "http://me:secretword%FF@proxy.example",
+]
+
+
+def check_refused(error: BaseException) -> None:
+    """Check that an error says what to do with a proxy's URL, and that no frame of ours shows any of it."""
+    assert "percent-encode the special characters" in str(error)
+    assert "\n" not in str(error)
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
     frames = [frame for frame in shown.stack if "tests" not in Path(frame.filename).parts]
     assert frames
-    assert "secretword" not in str(caught.value) + repr([frame.locals for frame in frames])
-    assert caught.value.__context__ is None
+    found = str(error) + repr([frame.locals for frame in frames])
+    assert not [part for part in ("secret", "word@", "me:") if part in found]
+    assert error.__context__ is None
+
+
+@pytest.mark.parametrize("url", [*BAD_PROXIES, "me:secretword"], ids=ascii)
+def test_proxies_that_are_none(call: Call, url: str) -> None:
+    """What isn't the URL of a proxy is refused, and not shown: it may hold a password."""
+    with pytest.raises(ValueError, match=r"^the proxy is not a URL such as") as caught:
+        call.client_type(ENDPOINT, KEY, proxy=url)
+    check_refused(caught.value)
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
+def test_proxies_of_the_environment_that_are_none(
+    call: Call, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """So is that of the environment, by the name of the variable that counts."""
+    # Where both are set, that in lower case counts.
+    monkeypatch.setenv(name.upper(), "http://127.0.0.1:9")
+    for url in BAD_PROXIES:
+        monkeypatch.setenv(name, url)
+        with pytest.raises(ValueError, match=f"^{name}: the proxy is not a URL such as") as caught:
+            call.client_type(ENDPOINT, KEY)
+        check_refused(caught.value)
+    monkeypatch.setenv(name, "me:12/secretword@proxy.example:8080")
+    with pytest.raises(ValueError, match=f"^{name}: the proxy is not a URL such as") as caught:
+        call.client_type(ENDPOINT, KEY)
+    check_refused(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "auth"),
+    [
+        ("", None),
+        ("@", None),
+        ("user@", ("user", "")),
+        (":pw@", ("", "pw")),
+        ("user:p@ss@", ("user", "p@ss")),
+        ("user:a:b@", ("user", "a:b")),
+        ("DOM\\user:pw@", ("DOM\\user", "pw")),
+        ("user:p%40ss%3Aw%2Ford@", ("user", "p@ss:w/ord")),
+        ("us%C3%A9r:p%23@", ("usér", "p#")),
+        ("usér:€@", ("usér", "€")),
+        ("user:p%25@", ("user", "p%")),
+        ("user:p%@", ("user", "p%")),
+        ("user:%zz%4@", ("user", "%zz%4")),
+        ("user:a+b c@", ("user", "a+b c")),
+    ],
+)
+def test_users_of_proxies(given: str, auth: tuple[str, str] | None) -> None:
+    """User and password are percent-encoded UTF-8; a percent sign that encodes nothing is one."""
+    for end in ("", "/"):
+        found = connection(FAR, Reach(f"HTTP://{given}Proxy.Example.:3128{end}", None, False)).proxy
+        assert found == ("http", "proxy.example", 3128, auth)
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
@@ -155,6 +309,9 @@ def test_socks(call: Call, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None
     monkeypatch.setattr("taskcounts._connection.find_spec", {}.get)
     with pytest.raises(ValueError, match=r"pip install 'httpx\[socks\]'"):
         call.client_type(ENDPOINT, KEY, proxy=f"{scheme}://127.0.0.1:1080")
+    monkeypatch.setenv("https_proxy", f"{scheme}://127.0.0.1:1080")
+    with pytest.raises(ValueError, match=r"^https_proxy: a SOCKS proxy needs one more package"):
+        call.client_type(ENDPOINT, KEY)
 
 
 def test_socks_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
