@@ -27,17 +27,17 @@ def check_endpoint(endpoint: str) -> str:
     if not isinstance(endpoint, str):
         raise TypeError(f"endpoint must be a str, not {type(endpoint).__name__}")
     text = endpoint.strip()
+    wrong = (
+        "the endpoint is not the URL of a Batch account, such as https://myaccount.westeurope.batch.azure.com"
+    )
     try:
         url, host, port = split_url(text if "://" in text else f"https://{text}")
     except ValueError:
         raise ValueError(
-            "the endpoint's host is neither a name nor an address, or its port not from 1 to 65535"
+            f"{wrong}: its host is neither a name nor an address, or its port not from 1 to 65535"
         ) from None
     if url.username is not None or url.scheme not in ("http", "https"):
-        raise ValueError(
-            "the endpoint is not the URL of a Batch account, such as "
-            "https://myaccount.westeurope.batch.azure.com"
-        )
+        raise ValueError(wrong)
     if url.path not in ("", "/") or url.query or url.fragment:
         raise ValueError("the endpoint must end with the host: no path, query or fragment")
     return f"{url.scheme}://{bracketed(host)}" + (f":{port}" if port not in (None, PORTS[url.scheme]) else "")
