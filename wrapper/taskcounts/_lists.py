@@ -109,6 +109,7 @@ def ask_job() -> Ask[dict[str, Any]]:
     """Return the question for a job's own state: its ``id`` and ``state``."""
 
     def build(reply: Reply) -> dict[str, Any]:
+        _doubts(reply)
         if reply.body["id"].lower() != reply.question.job_id.lower():
             raise _answers.Violation("id", "it is another job's")
         return reply.body
@@ -123,9 +124,7 @@ def _named(options: dict[str, Any]) -> tuple[tuple[str, str | int], ...]:
 
 def _page(endpoint: str, path: Callable[[Question], str], trail: Trail | None) -> Callable[[Reply], Page]:
     def build(reply: Reply) -> Page:
-        doubts = _answers.find_doubts(reply.headers)
-        if doubts and reply.strict:
-            raise _answers.Violation(doubts[0].path, "; ".join(doubt.text for doubt in doubts))
+        doubts = _doubts(reply)
         link = reply.body.get("odata.nextLink")
         if link is not None:
             link = _checked_link(link, endpoint, path(reply.question))
@@ -134,6 +133,14 @@ def _page(endpoint: str, path: Callable[[Question], str], trail: Trail | None) -
         return Page(reply.body["value"], link, doubts, reply.headers, reply.attempt)
 
     return build
+
+
+def _doubts(reply: Reply) -> tuple[Inconsistency, ...]:
+    """Return what speaks against an answer; raise Violation if there is anything and that isn't allowed."""
+    doubts = _answers.find_doubts(reply.headers)
+    if doubts and reply.strict:
+        raise _answers.Violation(doubts[0].path, "; ".join(doubt.text for doubt in doubts))
+    return doubts
 
 
 def _checked_link(link: str, endpoint: str, path: str) -> str:

@@ -264,3 +264,19 @@ def test_a_job_is_the_one_that_was_asked_for() -> None:
     assert build("jOB-1")["state"] == "active"
     with pytest.raises(Violation, match="another job's"):
         build("job-2")
+
+
+def test_a_doubtful_job_is_refused_where_that_is_wanted() -> None:
+    """With ``strict`` a job's own state is neither from a cache nor an answer to somebody else."""
+    question = Question("job-1", None, 10, 10, GUID)
+    ids = {"client-request-id": GUID, "request-id": REQUEST_ID}
+    body = {"id": "job-1", "state": "active"}
+
+    def build(headers: dict[str, str], *, strict: bool = True) -> dict[str, Any]:
+        return ask_job().build(Reply(question, 1, body, headers, FakeClock().now(), strict))
+
+    assert build(ids) == body
+    for headers in ({}, {**ids, "age": "3"}):
+        assert build(headers, strict=False) == body
+        with pytest.raises(Violation, match="the answer"):
+            build(headers)
