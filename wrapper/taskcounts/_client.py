@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from taskcounts.many.asking import Plan as ManyPlan
     from taskcounts.many.listing import Listing
     from taskcounts.net.base import AsyncEngine, Engine
+    from taskcounts.rest import RestClient
     from taskcounts.waiting.plan import WaitPlan
     from taskcounts.waiting.values import Observer
 
@@ -71,6 +72,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
     """What both clients have in common: all but the waiting."""
 
     _awaits: ClassVar[bool]
+    _rest: RestClient
 
     def __init__(
         self,
@@ -259,6 +261,17 @@ class Client(Generic[SomeTransport, SomeEngine]):
         from taskcounts.many.listing import Listing, check_filter  # noqa: PLC0415 - most callers list nothing.
 
         return Listing(self._settings, self._asked("", *limits), check_filter(filter_))
+
+    @property
+    def rest(self) -> RestClient:
+        """The generated client of ``taskcounts_rest``, sending over this client; see `taskcounts.rest`."""
+        if "_rest" not in vars(self):
+            from taskcounts.rest import RestClient  # noqa: PLC0415 - takes 40 ms to load.
+
+            rest = RestClient(self._settings, self._asked, self._engine, self._clock, awaits=self._awaits)
+            # Where threads ask for the first one at once, all get the same.
+            vars(self).setdefault("_rest", rest)
+        return self._rest
 
     @property
     def engine(self) -> str:

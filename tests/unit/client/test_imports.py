@@ -20,7 +20,7 @@ LAYERS = [
     "_version errors snapshot retry _clock credentials _connection",
     "_answers _steps _arguments _hiding _prepared",
     "_exchange _running _counts _lists",
-    "_listing",
+    "_listing rest",
     "_client",
     "client",
     "__init__",

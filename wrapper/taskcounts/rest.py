@@ -1,0 +1,230 @@
+"""The generated client, sending over a client of ours: ``client.rest``.
+
+The generated functions build their requests and read their answers as ever. In between, each request goes
+through the flow, which authenticates it afresh on each attempt, retries it, keeps to the client's deadline,
+and checks the answer as it does for the client's own methods.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn, Self
+from urllib.parse import parse_qsl, unquote
+
+import httpx
+
+from taskcounts import _answers
+from taskcounts._arguments import check_job_id
+from taskcounts._counts import COUNTS
+from taskcounts._exchange import exchange
+from taskcounts._lists import ask_job, ask_jobs, ask_tasks
+from taskcounts._running import run, run_async
+from taskcounts._steps import Ask, Exchange, Parts, Question, Reply, Settings
+from taskcounts.errors import one_line
+from taskcounts_rest.client import Client
+from taskcounts_rest.contract import OPERATIONS
+
+__all__ = ["RestClient"]
+
+_PATHS = {
+    name: re.compile(re.escape(operation.path).replace(r"\{jobId\}", "([^/]*)"))
+    for name, operation in OPERATIONS.items()
+}
+# What httpx adds to each request, and what belongs to an attempt: the flow sends its own in their place.
+_REPLACED = {"host", "accept", "accept-encoding", "connection", "user-agent"} | {
+    "client-request-id",
+    "return-client-request-id",
+    "ocp-date",
+}
+# The body is written anew, and httpx would send a cookie of some proxy's back with the next request.
+_DROPPED = {"content-length", "transfer-encoding", "set-cookie"}
+
+
+class RestClient(Client):
+    """The generated client, for the functions of ``taskcounts_rest.api``, sending over a client of ours.
+
+    >>> from taskcounts_rest.api.jobs import job_get
+    >>> job_get.sync("nightly-render", client=client.rest).state
+
+    The functions return a checked 200. Everything else raises an error of `taskcounts.errors`, or a
+    ValueError or TypeError before anything is sent. Retries, limits of time and concurrency are the client's.
+    A ``client_request_id`` is used; ``ocp_date`` and ``return_client_request_id`` are replaced, since each
+    attempt is dated afresh and asks for the client request id to be returned.
+
+    The generated models have no place for `Snapshot.inconsistencies`. With ``strict=True`` an answer raises
+    ContractViolation if its numbers contradict each other, if it lacks the ids that were asked for, or if it
+    comes from a cache; without, its model is returned as it is.
+
+    A list is a single page with the link to the next one as it came. To read all pages, use the client's
+    ``list_jobs`` and ``get_exact_job_task_counts``.
+
+    It is closed with the client; leaving ``with client.rest:`` closes nothing.
+    """
+
+    def __init__(
+        self, settings: Settings, asked: Callable[..., Question], engine: Any, clock: Any, *, awaits: bool
+    ) -> None:
+        """Send over an engine; ``asked`` checks what a request is about, and whether the client is closed."""
+        super().__init__(base_url=settings.endpoint)
+        transport: Any = _Transport(settings, asked, engine, clock)
+        # The environment may name a proxy, or have a password in .netrc.
+        if awaits:
+            self._async_client = _AsyncHttp(base_url=self._base_url, transport=transport, trust_env=False)
+        else:
+            self._client = _Http(base_url=self._base_url, transport=transport, trust_env=False)
+
+    def get_httpx_client(self) -> httpx.Client:
+        """Return what ``sync`` and ``sync_detailed`` send over, or raise TypeError."""
+        if self._client is None:
+            raise TypeError(
+                "sync and sync_detailed take a TaskCountsClient.rest, not an AsyncTaskCountsClient.rest"
+            )
+        return self._client
+
+    def get_async_httpx_client(self) -> httpx.AsyncClient:
+        """Return what ``asyncio`` and ``asyncio_detailed`` send over, or raise TypeError."""
+        if self._async_client is None:
+            raise TypeError(
+                "asyncio and asyncio_detailed take an AsyncTaskCountsClient.rest, not a TaskCountsClient.rest"
+            )
+        return self._async_client
+
+    def _refuse(self, *given: object, **named: object) -> NoReturn:
+        """Raise TypeError: the client makes all headers, and has the limits of time and the transport."""
+        # Headers and cookies may hold secrets.
+        del given, named
+        raise TypeError(
+            "client.rest can't be changed: the client makes the headers of each attempt, "
+            "and timeout, deadline and transport are given to the client"
+        )
+
+    with_headers = with_cookies = with_timeout = set_httpx_client = set_async_httpx_client = _refuse
+
+    def __enter__(self) -> Self:
+        self.get_httpx_client()
+        return self
+
+    async def __aenter__(self) -> Self:
+        self.get_async_httpx_client()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close nothing: the client closes what there is to close."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close nothing: the client closes what there is to close."""
+
+    def __repr__(self) -> str:
+        return f"RestClient({self._base_url!r})"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("RestClient belongs to a client and is not pickled; make both where they are used")
+
+
+class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Sends the requests of the generated functions through the flow."""
+
+    def __init__(self, settings: Settings, asked: Callable[..., Question], engine: Any, clock: Any) -> None:
+        self._settings = settings
+        self._asked = asked
+        self._engine = engine
+        self._clock = clock
+        self._operations: dict[str, Ask[Any]] = {
+            each.parts.operation: each
+            for each in (COUNTS, ask_tasks(settings.endpoint), ask_job(), ask_jobs(settings.endpoint))
+        }
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return run(self._plan(request), self._engine, self._clock)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await run_async(self._plan(request), self._engine, self._clock)
+
+    def _plan(self, request: httpx.Request) -> Exchange[httpx.Response]:
+        """Return the exchange for a request; raise ValueError or TypeError if it can't be sent."""
+        if request.url.join("/") != httpx.URL(self._settings.endpoint).join("/"):
+            raise ValueError(f"client.rest sends to {self._settings.endpoint} and nowhere else")
+        if others := sorted(set(request.headers) - _REPLACED):
+            raise ValueError(f"client.rest sends no header {one_line(', '.join(others), 100)}")
+        path, _, query = request.url.raw_path.decode("ascii").partition("?")
+        name, job_id = _operation(request.method, path)
+        options, service_timeout = _options(name, query)
+        question = self._asked(job_id, service_timeout, None, None, request.headers.get("client-request-id"))
+        ask = self._operations[name]
+        ask = ask._replace(parts=Parts(name, options), build=partial(_response, ask.build))
+        return exchange(self._settings, ask, question)
+
+
+def _operation(method: str, path: str) -> tuple[str, str]:
+    """Return the operation that a request is for, and the job that it is about, if any."""
+    for name, pattern in _PATHS.items():
+        if method == OPERATIONS[name].method and (found := pattern.fullmatch(path)):
+            return name, check_job_id(unquote(found[1])) if found.groups() else ""
+    # What was given isn't shown: a URL may hold a password.
+    paths = ", ".join(operation.path for operation in OPERATIONS.values())
+    raise ValueError(f"client.rest has no such operation; it sends GET to {paths}")
+
+
+def _options(operation: str, query: str) -> tuple[tuple[tuple[str, str | int], ...], Any]:
+    """Return the options in a query, and the service timeout, None without."""
+    options: dict[str, Any] = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        schema = OPERATIONS[operation].parameters.get(name, {})
+        if schema.get("in") != "query":
+            raise TypeError(f"{operation} has no parameter {one_line(name, 60)}")
+        if name in options:
+            raise ValueError(f"{name} is given twice")
+        options[name] = _value(name, text, schema)
+    # Every request has it, named here or not.
+    options.pop("api-version", None)
+    service_timeout = options.pop("timeout", None)
+    return tuple(options.items()), service_timeout
+
+
+def _value(name: str, text: str, schema: dict[str, Any]) -> str | int:
+    """Return the value of a parameter; raise ValueError or TypeError if it can't be one."""
+    shown = one_line(ascii(text), 60)
+    if not text.strip():
+        raise ValueError(f"{name} is empty; leave it out")
+    if text != schema.get("const", text):
+        raise ValueError(f"{name} is {shown}; this client speaks {schema['const']}")
+    if schema["type"] != "integer":
+        return text
+    if not re.fullmatch("-?[0-9]{1,20}", text):
+        raise TypeError(f"{name} must be an int, not {shown}")
+    # The service timeout has no maximum in the fragment, and a check of its own.
+    if "maximum" in schema and not schema["minimum"] <= int(text) <= schema["maximum"]:
+        raise ValueError(f"{name} is {text}; give {schema['minimum']} to {schema['maximum']}")
+    return int(text)
+
+
+def _response(build: Callable[[Reply], Any], reply: Reply) -> httpx.Response:
+    """Return a checked answer as the generated functions read it."""
+    build(reply)
+    _answers.check_depth(reply.body, "$")
+    # Not the bytes that came: they may spell a secret in ways that show only once they are read.
+    body = json.dumps(reply.body).encode()
+    headers = [(name.encode(), text.encode()) for name, text in reply.headers.items() if name not in _DROPPED]
+    return httpx.Response(200, headers=headers, content=body)
+
+
+class _Checked:
+    """Refuses what is no operation before httpx sees it: dots that it leaves out make another path."""
+
+    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
+        _operation(method.upper(), str(url).partition("?")[0])
+        try:
+            return super().build_request(method, url, **options)  # type: ignore[misc, no-any-return]
+        except httpx.InvalidURL as error:
+            raise ValueError(f"this is too much for a request: {one_line(str(error))}") from None
+
+
+class _Http(_Checked, httpx.Client):
+    pass
+
+
+class _AsyncHttp(_Checked, httpx.AsyncClient):
+    pass
