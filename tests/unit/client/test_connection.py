@@ -28,7 +28,7 @@ from support import (
     header,
     tunnel,
 )
-from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable, TaskCountsClient
+from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable
 from taskcounts._connection import Reach, connection, is_loopback
 
 FAR = "http://batch.example"

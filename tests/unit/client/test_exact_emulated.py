@@ -173,7 +173,9 @@ def test_pages_that_come_in_the_end(
     fail(0)
     snapshot = exact(progress=fail)
     assert snapshot.total == 2314
-    assert snapshot.attempts == 3 + (kind != "slow")
+    # A kept connection that is reset before its answer is replaced within the attempt.
+    retried = kind != "slow" and (kind != "reset" or page_number == 1)
+    assert snapshot.attempts == 3 + retried
     assert snapshot.inconsistencies == ()
 
 
