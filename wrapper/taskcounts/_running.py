@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from taskcounts._steps import (
@@ -46,10 +47,25 @@ class AsyncClock(Clock, Protocol):
 
 def run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
     """Run a flow to the value that it returns, or to the error that it raises."""
+    try:
+        return _run(flow, engine, clock)
+    except RuntimeError as error:
+        stop = _wrapped(error)
+        if stop is None:
+            raise
+    # Not in there: it would have the other error as its context.
+    raise stop
+
+
+def _run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
     outcome: Outcome = None
     try:
         while True:
-            step = flow.send(outcome)
+            try:
+                step = flow.send(outcome)
+            except StopIteration as end:
+                # Here alone it is the flow's end: a step may raise one, too, such as that of an iterator.
+                return cast(T, end.value)
             if isinstance(step, Send):
                 outcome = engine.send(step.request, max(step.until - clock.monotonic(), LEAST), step.limit)
             elif isinstance(step, Pause):
@@ -59,19 +75,23 @@ def run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
                 outcome = step.gate.admit(step.until, step.again)
             else:
                 outcome = _fetch_token(step)
-    except StopIteration as end:
-        return cast(T, end.value)
     finally:
         # Whatever ended it: a flow that holds a place gives it back now.
         flow.close()
 
 
 async def run_async(flow: Exchange[T], engine: AsyncEngine, clock: AsyncClock) -> T:
-    """Run a flow to the value that it returns, or to the error that it raises."""
+    """Run a flow to the value that it returns, or to the error that it raises.
+
+    A StopIteration leaves no coroutine: Python raises a RuntimeError in its place, and that is its cause.
+    """
     outcome: Outcome = None
     try:
         while True:
-            step = flow.send(outcome)
+            try:
+                step = flow.send(outcome)
+            except StopIteration as end:
+                return cast(T, end.value)
             if isinstance(step, Send):
                 outcome = await engine.send(
                     step.request, max(step.until - clock.monotonic(), LEAST), step.limit
@@ -83,11 +103,32 @@ async def run_async(flow: Exchange[T], engine: AsyncEngine, clock: AsyncClock) -
                 outcome = await step.gate.admit(step.until, step.again)
             else:
                 outcome = await _fetch_token_async(step, step.until - clock.monotonic())
-    except StopIteration as end:
-        return cast(T, end.value)
     finally:
         # Whatever ended it: a flow that holds a place gives it back now.
         flow.close()
+
+
+def _wrapped(error: RuntimeError) -> StopIteration | None:
+    """Return the StopIteration that left a flow as this error (PEP 479), None if that is not what it is.
+
+    A clock, an observer or a progress function is called inside the flow, and Python lets no StopIteration
+    out of a generator. The last generator that it left is the first frame of its own traceback. Its
+    replacement passes through the frames of `run` and of the flow's generators alone: what passes through
+    another one was raised, or wrapped, in code that the flow has called.
+    """
+    stop = error.__cause__
+    if not isinstance(stop, StopIteration) or stop.__traceback__ is None:
+        return None
+    from traceback import walk_tb  # noqa: PLC0415 - almost nobody needs it.
+
+    passed = [frame for frame, _ in walk_tb(error.__traceback__)][2:]
+    return stop if all(map(_of_a_flow, [stop.__traceback__.tb_frame, *passed])) else None
+
+
+def _of_a_flow(frame: FrameType) -> bool:
+    """Whether a frame is that of a generator of this package."""
+    is_generator = bool(frame.f_code.co_flags & inspect.CO_GENERATOR)
+    return is_generator and str(frame.f_globals.get("__name__")).startswith("taskcounts.")
 
 
 def _fetch_token(step: FetchToken) -> BearerToken | NoToken:
