@@ -318,6 +318,7 @@ def test_retry_after_is_a_number_of_seconds(wish: str, more: str, date: str | No
 
 @given(text=st.text(), limit=st.integers(1, 500))
 @example(text="a\u2028b\x85c\x1b[31m\u202e\ud800", limit=300)
+@example(text="\x1b[1;31mred\x1b[0m \x1b]8;;https://a\x07link\x1b]8;;\x1b\\ \x1b(B\x9b2J\x1b", limit=300)
 def test_one_line(text: str, limit: int) -> None:
     """Any text becomes one printable line of bounded length that keeps what it can."""
     line = one_line(text, limit)

@@ -19,6 +19,7 @@ A wrong argument is a ValueError or TypeError, raised before anything is sent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,10 @@ __all__ = [
     "TaskCountsError",
     "WaitFailed",
 ]
+
+
+# What colours a terminal, moves its cursor or names a link in it: CSI, OSC and the escapes of two characters.
+_ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]")
 
 
 class TaskCountsError(Exception):
@@ -133,8 +138,9 @@ class WaitFailed(TaskCountsError):
 
 
 def one_line(text: str, limit: int = 300) -> str:
-    """Return a text as one line that a terminal can show: no control characters, bounded length."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())
+    """Return a text as one line for a terminal: without escapes and control characters, of bounded length."""
+    text = _ESCAPES.sub("", text[: 4 * limit])
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
