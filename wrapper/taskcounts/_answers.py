@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from base64 import urlsafe_b64decode
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -30,6 +31,15 @@ USUAL_TYPES = frozenset({MEDIA_TYPE, MEDIA_TYPE.replace("; ", ";"), "application
 # RFC 3339, as ISO 8601 is written in JSON.
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+# A parameter of a challenge, and before the first one of each its scheme (RFC 9110 11.6.1). A name begins
+# where nothing of one stands before it, or a long one would be looked at from each of its letters.
+_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]"
+_PARAMETER = re.compile(
+    rf"(?<!{_NAME})(?:(?P<scheme>{_NAME}+) +)?(?P<name>{_NAME}+)[ \t]*=[ \t]*"
+    r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]+))'
 )
 
 
@@ -93,6 +103,25 @@ def read_error(
         and isinstance(detail.get("value"), str)
     )
     return code if isinstance(code, str) else None, text if isinstance(text, str) else None, details
+
+
+def read_claims(challenges: str) -> str | None:
+    """Return the claims, as JSON text, that a WWW-Authenticate header asks for; None if it asks for none.
+
+    Source: https://learn.microsoft.com/entra/identity-platform/claims-challenge
+    """
+    scheme, parameters = "", dict[str, str]()
+    for found in _PARAMETER.finditer(challenges):
+        if found["scheme"]:
+            scheme, parameters = found["scheme"].lower(), {}
+        parameters[found["name"].lower()] = found["quoted"] or found["plain"] or ""
+        claims = parameters.get("claims")
+        if scheme == "bearer" and parameters.get("error") == "insufficient_claims" and claims:
+            try:
+                return urlsafe_b64decode(claims + "=" * (-len(claims) % 4)).decode() or None
+            except ValueError:
+                return None
+    return None
 
 
 def read_json(headers: Mapping[str, str], body: bytes) -> Any:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from taskcounts._clock import new_guid
 from taskcounts._connection import PORTS, Reach, bracketed, is_loopback, split_url
-from taskcounts.credentials import BearerToken, SharedKey
+from taskcounts.credentials import BearerToken, SharedKey, token_method
 from taskcounts.errors import one_line
 from taskcounts_rest import contract
 
@@ -46,14 +46,14 @@ def check_endpoint(endpoint: str) -> str:
 def check_credential(credential: object, *, awaits: bool) -> None:
     if isinstance(credential, SharedKey | BearerToken):
         return
-    get_token = getattr(credential, "get_token", None)
+    method = token_method(credential)
     kind = type(credential).__name__
-    if not callable(get_token):
+    if method is None:
         raise TypeError(
             "credential must be a SharedKey, a BearerToken or a credential object of azure-identity, "
             f"not {kind}"
         )
-    if inspect.iscoroutinefunction(get_token) and not awaits:
+    if inspect.iscoroutinefunction(getattr(credential, method)) and not awaits:
         raise TypeError(
             f"{kind} is an asynchronous credential; use it with AsyncTaskCountsClient, "
             "or take its namesake from azure.identity"

@@ -21,8 +21,10 @@ from taskcounts._counts import COUNTS
 from taskcounts._exchange import exchange
 from taskcounts._running import AsyncClock, SyncClock
 from taskcounts._steps import Exchange, Gate, Question, Settings
+from taskcounts._tokens import TokenSource
 from taskcounts.credentials import (
     AsyncTokenCredential,
+    BearerToken,
     Credential,
     SharedKey,
     scope_for,
@@ -147,7 +149,8 @@ class Client(Generic[SomeTransport, SomeEngine]):
             check_token_channel(self._endpoint, allow_token_over_http, reach)
         scope = scope_for(self._endpoint) if scope is None else scope
         gate = None if concurrency is None else self._gate(concurrency, clock)
-        self._settings = Settings(self._endpoint, credential, scope, retry, strict, clock, gate)
+        source = credential if isinstance(credential, SharedKey | BearerToken) else TokenSource(credential)
+        self._settings = Settings(self._endpoint, source, scope, retry, strict, clock, gate)
         self._clock = clock
         self._closed = False
         self._engine: SomeEngine = (

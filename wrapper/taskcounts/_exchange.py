@@ -76,6 +76,7 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
     ends = clock.monotonic() + question.deadline
     attempt = 0
     failed: TaskCountsError | None = None
+    claims: str | None = None
     secrets: Secrets = ()
     while True:
         attempt += 1
@@ -84,9 +85,9 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
         status, rest = None, 0.0
         try:
             # Date and authorization belong to this attempt alone: the service refuses old ones.
-            request = stamp(settings, ask.parts, question)
+            request = stamp(settings, ask.parts, question, claims)
             if "authorization" not in request.headers:
-                yield from _fetch_token(settings, question, request, attempt, ends)
+                yield from _fetch_token(settings, question, request, claims, attempt=attempt, ends=ends)
             now = clock.monotonic()
             if now >= ends:
                 # A pause or a credential took longer than it should have.
@@ -100,10 +101,15 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
                 _log(question, attempt, None, None)
                 return judged
             failed = judged
+            if (wanted := _claims_wanted(settings, request, judged, outcome)) is not None and claims is None:
+                # The answer to a challenge is no retry: it has no pause, and the policy doesn't count it.
+                claims = wanted
+                _log(question, attempt, judged, 0.0)
+                continue
             again = _worth_asking_again(judged, outcome)
             wish = judged.retry_after if isinstance(judged, ServiceError) else None
             draw = clock.draw() if again else 0.0
-            pause = settings.retry.pause_after(attempt, wish, draw) if again else None
+            pause = settings.retry.pause_after(attempt - (claims is not None), wish, draw) if again else None
             # The others leave a busy service alone even where this exchange asks no more.
             rest = _rest(settings.retry, attempt, wish, draw)
         finally:
@@ -152,10 +158,11 @@ def _unsent(question: Question) -> TaskCountsError:
     )
 
 
-def stamp(settings: Settings, parts: Parts, question: Question) -> Request:
+def stamp(settings: Settings, parts: Parts, question: Question, claims: str | None = None) -> Request:
     """Return the request of a new attempt, dated now; a token that has to be fetched is not in it yet."""
     form = prepare(parts, question.service_timeout)
-    path, date = form.path(question.job_id), http_date(settings.clock.now())
+    now = settings.clock.now()
+    path, date = form.path(question.job_id), http_date(now)
     request = Request(
         form.method,
         settings.endpoint + path + form.query,
@@ -175,23 +182,40 @@ def stamp(settings: Settings, parts: Parts, question: Question) -> Request:
         request.headers["authorization"] = settings.credential.sign(text)
     elif isinstance(settings.credential, BearerToken):
         request.headers["authorization"] = settings.credential.authorization()
+    elif (token := settings.credential.known(now, claims)) is not None:
+        request.headers["authorization"] = token.authorization()
     return request
 
 
 def _fetch_token(
-    settings: Settings, question: Question, request: Request, attempt: int, ends: float
+    settings: Settings, question: Question, request: Request, claims: str | None, *, attempt: int, ends: float
 ) -> Generator[Step, Outcome, None]:
     """Give the request the Authorization header of a token that its credential fetches."""
     assert not isinstance(settings.credential, (SharedKey, BearerToken))  # noqa: S101 - they wait for nothing.
-    outcome = yield FetchToken(settings.credential.get_token, settings.scope, ends)
+    outcome = yield FetchToken(settings.credential, settings.scope, claims, ends)
     if isinstance(outcome, NoToken):
         kind = DeadlineExceeded if outcome.timed_out else CredentialFailed
-        text = _text(question, f"the credential gave no token: {outcome.reason}", attempt - 1)
+        asked = "" if claims is None else " with the claims that the service asks for"
+        text = _text(question, f"the credential gave no token{asked}: {outcome.reason}", attempt - 1)
         error = kind(text, **_facts(question, attempt - 1))
         error.__cause__ = outcome.error
         raise clean(error, ())
     assert isinstance(outcome, BearerToken)  # noqa: S101 - drivers answer FetchToken with these alone.
     request.headers["authorization"] = outcome.authorization()
+
+
+def _claims_wanted(
+    settings: Settings, request: Request, error: TaskCountsError, outcome: Answer | Failure
+) -> str | None:
+    """Forget a token that the service refuses; return the claims that it asks for in another one, if any."""
+    source = settings.credential
+    if isinstance(source, SharedKey | BearerToken) or not isinstance(outcome, Answer):
+        return None
+    if not isinstance(error, AuthenticationFailed) or outcome.status != 401:
+        return None
+    source.forget(request)
+    claims = _answers.read_claims(outcome.headers.get("www-authenticate", ""))
+    return claims if claims is not None and source.takes_claims() else None
 
 
 def _judge(

@@ -1,24 +1,12 @@
-"""Runs the flow of `_exchange`, sync and async: sends, waits, fetches tokens; decides nothing."""
+"""Runs the flow of `_exchange`, sync and async: sends, waits, has tokens fetched; decides nothing."""
 
 from __future__ import annotations
 
 import inspect
-import sys
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
-from taskcounts._steps import (
-    Admit,
-    Clock,
-    Exchange,
-    FetchToken,
-    NoToken,
-    Outcome,
-    Pause,
-    Send,
-)
-from taskcounts.credentials import BearerToken
-from taskcounts.errors import one_line
+from taskcounts._steps import Admit, Clock, Exchange, Outcome, Pause, Send
 
 if TYPE_CHECKING:
     from taskcounts.net.base import AsyncEngine, Sender
@@ -74,7 +62,7 @@ def _run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
             elif isinstance(step, Admit):
                 outcome = step.gate.admit(step.until, step.again)
             else:
-                outcome = _fetch_token(step)
+                outcome = step.source.fetch(step, clock)
     finally:
         # Whatever ended it: a flow that holds a place gives it back now.
         flow.close()
@@ -102,7 +90,7 @@ async def run_async(flow: Exchange[T], engine: AsyncEngine, clock: AsyncClock) -
             elif isinstance(step, Admit):
                 outcome = await step.gate.admit(step.until, step.again)
             else:
-                outcome = await _fetch_token_async(step, step.until - clock.monotonic())
+                outcome = await step.source.fetch_async(step, clock)
     finally:
         # Whatever ended it: a flow that holds a place gives it back now.
         flow.close()
@@ -129,46 +117,3 @@ def _of_a_flow(frame: FrameType) -> bool:
     """Whether a frame is that of a generator of this package."""
     is_generator = bool(frame.f_code.co_flags & inspect.CO_GENERATOR)
     return is_generator and str(frame.f_globals.get("__name__")).startswith("taskcounts.")
-
-
-def _fetch_token(step: FetchToken) -> BearerToken | NoToken:
-    # No limit of time: a synchronous credential can't be stopped from outside. It has timeouts of its own.
-    given: Any = None
-    try:
-        given = step.get_token(step.scope)
-        if inspect.isawaitable(given):
-            raise TypeError("the credential is an asynchronous one; use it with AsyncTaskCountsClient")
-        return BearerToken(given.token)
-    except Exception as error:
-        # What passes through must not show it in this frame.
-        given = None
-        return _no_token(error)
-
-
-async def _fetch_token_async(step: FetchToken, seconds: float) -> BearerToken | NoToken:
-    import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever runs this has it.
-
-    limit = asyncio.timeout(seconds)
-    given: Any = None
-    try:
-        async with limit:
-            if inspect.iscoroutinefunction(step.get_token):
-                return BearerToken((await step.get_token(step.scope)).token)
-            # A synchronous credential would hold up the whole event loop.
-            given = await asyncio.to_thread(step.get_token, step.scope)
-            return BearerToken((await given if inspect.isawaitable(given) else given).token)
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        return NoToken("it took longer than the deadline", error, timed_out=True)
-    except Exception as error:
-        given = None
-        return _no_token(error)
-
-
-def _no_token(error: Exception) -> NoToken:
-    """Return the failure of a credential; raise what isn't one: bugs stay bugs."""
-    azure = sys.modules.get("azure.core.exceptions")
-    if isinstance(error, ValueError) or (azure and isinstance(error, azure.AzureError)):
-        return NoToken(one_line(f"{type(error).__name__}: {error}"), error)
-    raise error

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
-from taskcounts.credentials import AsyncTokenCredential, BearerToken, SharedKey, TokenCredential
+from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from taskcounts._tokens import TokenSource
 
 T = TypeVar("T")
 
@@ -61,7 +64,7 @@ class Settings(NamedTuple):
     """What stays the same over all exchanges of a client; ``gate`` is what its requests wait at, if any."""
 
     endpoint: str
-    credential: SharedKey | BearerToken | TokenCredential | AsyncTokenCredential
+    credential: SharedKey | BearerToken | TokenSource
     scope: str
     retry: RetryPolicy
     strict: bool
@@ -69,10 +72,7 @@ class Settings(NamedTuple):
     gate: Gate | None = None
 
     def __repr__(self) -> str:
-        # A credential of somebody else's may show anything in its own repr.
-        ours = isinstance(self.credential, SharedKey | BearerToken)
-        shown = repr(self.credential) if ours else type(self.credential).__name__
-        return f"Settings({self.endpoint!r}, {shown})"
+        return f"Settings({self.endpoint!r}, {self.credential!r})"
 
 
 class Question(NamedTuple):
@@ -144,14 +144,15 @@ class Request(NamedTuple):
 
 
 class FetchToken(NamedTuple):
-    """Ask the credential for a token; the outcome is a BearerToken or a NoToken."""
+    """Fetch a token until some moment, with claims if the service asks for some.
 
-    get_token: Callable[[str], Any]
+    The outcome is a BearerToken or a NoToken.
+    """
+
+    source: TokenSource
     scope: str
+    claims: str | None
     until: float
-
-    def __repr__(self) -> str:
-        return f"FetchToken({self.scope})"
 
 
 class Send(NamedTuple):

@@ -239,7 +239,11 @@ class BearerToken(_Secret):
 
 
 class _AccessToken(Protocol):
-    """What a credential gives: azure-core's AccessToken has it."""
+    """The token that a credential gives; azure-core's AccessToken is one.
+
+    It is used until its ``refresh_on``, or else until 5 minutes before its ``expires_on``, both in seconds
+    since 1970. One that has no ``expires_on`` is used once.
+    """
 
     @property
     def token(self) -> str: ...
@@ -249,7 +253,7 @@ class TokenCredential(Protocol):
     """Anything with azure-core's ``get_token``: every credential of ``azure.identity``."""
 
     def get_token(self, *scopes: str, **kwargs: Any) -> _AccessToken:
-        """Return a token for the scopes, from a cache while it lasts."""
+        """Return a token for the scopes; ``claims`` are the service's, if it has asked for some."""
         ...
 
 
@@ -257,11 +261,30 @@ class AsyncTokenCredential(Protocol):
     """Anything with azure-core's asynchronous ``get_token``: every credential of ``azure.identity.aio``."""
 
     def get_token(self, *scopes: str, **kwargs: Any) -> Awaitable[_AccessToken]:
-        """Return a token for the scopes, from a cache while it lasts."""
+        """Return a token for the scopes; ``claims`` are the service's, if it has asked for some."""
         ...
 
 
-Credential = SharedKey | BearerToken | TokenCredential
+class SupportsTokenInfo(Protocol):
+    """Anything with azure-core's ``get_token_info``, synchronous or not; it is preferred to ``get_token``."""
+
+    def get_token_info(self, *scopes: str, options: Any = None) -> Any:
+        """Return a token for the scopes, with what else is known of it."""
+        ...
+
+
+Credential = SharedKey | BearerToken | TokenCredential | SupportsTokenInfo
+
+
+def token_method(credential: object) -> str | None:
+    """Return the name of the method by which a credential gives tokens, None if it has none.
+
+    No variable holds the method itself: its repr has that of the credential.
+    """
+    for name in ("get_token_info", "get_token"):
+        if callable(getattr(credential, name, None)):
+            return name
+    return None
 
 
 def scope_for(endpoint: str) -> str:

@@ -18,7 +18,7 @@ EXTRAS = {"click", "rich", "starlette", "uvicorn", "azure", "sqlite3"}
 # The parts of the wrapper, from the bottom to the top: each may import what stands before it.
 LAYERS = [
     "_version errors snapshot retry _clock credentials _connection",
-    "_answers _steps _arguments _hiding _prepared",
+    "_answers _steps _tokens _arguments _hiding _prepared",
     "_exchange _running _counts _lists",
     "_listing rest",
     "_client",

@@ -41,7 +41,7 @@ def ask(call: Call, method: str, to: Any = answer, credential: Any = KEY, **opti
 
 
 def raises(call: Call, generator: bool = False) -> Any:
-    """Expect the StopIteration, or Python's own RuntimeError where it had to leave a coroutine or generator."""
+    """Expect the StopIteration, or Python's own error where it had to leave a coroutine or generator."""
     return pytest.raises(RuntimeError if call.awaits or generator else StopIteration)
 
 
@@ -58,6 +58,29 @@ def test_from_a_transport(call: Call, method: str) -> None:
     with raises(call, method == "get_many") as caught:
         ask(call, method, run_out)
     assert_told(call, caught.value, method == "get_many")
+
+
+class Credential:
+    """A credential whose tokens have run out."""
+
+    get_token = run_out
+
+
+class AsyncCredential:
+    """The same for coroutines."""
+
+    async def get_token(self, *_: Any, **__: Any) -> Any:
+        return run_out()
+
+
+@pytest.mark.parametrize("method", [*PLAIN, "get_many"])
+def test_from_a_credential(call: Call, method: str) -> None:
+    """Nor is a credential's, in whichever thread it is asked: no future can hold one."""
+    kinds: list[Callable[[], Any]] = [Credential, AsyncCredential] if call.awaits else [Credential]
+    for kind in kinds:
+        with raises(call, method == "get_many") as caught:
+            ask(call, method, credential=kind())
+        assert_told(call, caught.value, method == "get_many")
 
 
 class EndingClock(FakeClock):
@@ -163,24 +186,26 @@ def ask_another(*_: Any) -> None:
         list(client.list_jobs())
 
 
-@pytest.mark.parametrize(
-    "fail", [raise_own, raise_without_frames, raise_plain, ask_another, consumer(wraps=True)]
-)
-@pytest.mark.parametrize("where", ["observer", "progress", "clock"])
+def failing_clock(fail: Any) -> FakeClock:
+    """Return a clock that fails where the flow wants to know by how much to shorten a pause."""
+    clock = FakeClock()
+    clock.draw = lambda: fail(None)  # type: ignore[method-assign]
+    return clock
+
+
+CALLS: dict[str, Callable[[Call, Any], Any]] = {
+    "observer": lambda call, fail: ask(call, "wait_for_job", Script(answer()), observer=fail),
+    "progress": lambda call, fail: ask(call, PLAIN[1], Script(answer({"value": []})), progress=fail),
+    "clock": lambda call, fail: ask(call, PLAIN[0], Script(BUSY), client_clock=failing_clock(fail)),
+}
+
+
+@pytest.mark.parametrize("fail", [raise_own, raise_without_frames, raise_plain, ask_another, "consumer"])
+@pytest.mark.parametrize("where", CALLS)
 def test_errors_of_the_callers_own(call: Call, fail: Any, where: str) -> None:
-    """A RuntimeError that came out of the caller's code stays one, even if Python made it of a StopIteration."""
-    if fail.__name__ == "send":
-        fail = consumer(wraps=True)
+    """An error that came out of the caller's code stays one, even if Python made it of a StopIteration."""
     with pytest.raises(RuntimeError, match="generator raised StopIteration") as caught:
-        if where == "observer":
-            ask(call, "wait_for_job", Script(answer()), observer=fail)
-        elif where == "progress":
-            empty = Script(answer({"value": []}))
-            ask(call, "get_exact_job_task_counts", empty, progress=fail)
-        else:
-            clock = FakeClock()
-            clock.draw = lambda: fail(None)  # type: ignore[method-assign]
-            ask(call, "get_job_task_counts", Script(BUSY), client_clock=clock)
+        CALLS[where](call, consumer(wraps=True) if fail == "consumer" else fail)
     assert type(caught.value) is RuntimeError
 
 

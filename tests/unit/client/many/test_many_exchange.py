@@ -22,6 +22,7 @@ from taskcounts._counts import COUNTS
 from taskcounts._exchange import exchange
 from taskcounts._running import run, run_async
 from taskcounts._steps import Answer, Failure, NoPlace, Question, Settings
+from taskcounts._tokens import TokenSource
 
 GOOD = Answer(200, {**answer().headers, "client-request-id": GUID}, answer().body)
 NONE = Failure("refused", ConnectionRefusedError("refused"))
@@ -155,7 +156,7 @@ def test_credential_fails(clock: FakeClock) -> None:
     """A credential that fails gives the place back as well."""
     gate = Gate()
     with pytest.raises(CredentialFailed):
-        ask(gate, clock=clock, credential=Broken())
+        ask(gate, clock=clock, credential=TokenSource(Broken()))
     assert gate.back == [(None, 0)]
 
 
@@ -169,7 +170,7 @@ def test_slow_credential(clock: FakeClock) -> None:
 
     gate = Gate()
     with pytest.raises(DeadlineExceeded):
-        ask(gate, clock=clock, credential=Slow())
+        ask(gate, clock=clock, credential=TokenSource(Slow()))
     assert gate.back == [(None, 0)]
 
 
