@@ -175,6 +175,8 @@ bodies = st.binary() | st.one_of(
 @given(status=statuses, headers=strategies.headers, body=bodies)
 @example(status=302, headers={"location": "https://["}, body=b"")
 @example(status=302, headers={"location": "https://a℀b"}, body=b"")
+@example(status=403, headers={"date": "Fri, 31 Dec 9999 23:59:59 -2359"}, body=b"")
+@example(status=401, headers={"date": "Mon, 01 Jan 0100 00:00:00 +2359"}, body=b"")
 def test_any_answer_at_all(call: Call, status: int, headers: dict[str, str], body: bytes) -> None:
     """Any status, bytes and headers give a snapshot or one of our errors, in one line, and nothing else."""
     raw: Any = {name: value.encode() for name, value in headers.items()}
@@ -311,9 +313,16 @@ def test_ranges_of_integers(value: int, floor: int | None, bits: int) -> None:
 @example(wish="Fri, 31 Dec 9999 23:59:59 -2359", more="", date="Mon, 01 Jan 0001 00:00:00 +2359")
 def test_retry_after_is_a_number_of_seconds(wish: str, more: str, date: str | None) -> None:
     """Whatever the headers hold, a wish is None or a number of seconds that isn't negative."""
-    headers = {"retry-after": wish, "retry-after-ms": more} | ({} if date is None else {"date": date})
+    since = {} if date is None else {"date": date}
+    headers = {"retry-after": wish, "retry-after-ms": more} | since
     seconds = retry_after_seconds(headers, NOW)
     assert seconds is None or seconds >= 0
+    # Given twice, in whichever order, two wishes are as long as the longer one.
+    one, other, *both = (
+        retry_after_seconds({"retry-after": each} | since, NOW)
+        for each in (wish, more, f"{wish}, {more}", f"{more}, {wish}")
+    )
+    assert both == [max((each for each in (one, other) if each is not None), default=None)] * 2
 
 
 @given(text=st.text(), limit=st.integers(1, 500))

@@ -17,6 +17,8 @@ RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
 _NUMBER = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 
+# It parts the values of a header. The one behind the day of a week belongs to a date.
+_COMMA = re.compile(r"(?<!mon|tue|wed|thu|fri|sat|sun|day),", re.IGNORECASE)
 
 # Beyond a year in seconds nobody waits, and beyond some 10**308 there are no floats.
 LONGEST = 366 * 86400
@@ -47,6 +49,7 @@ class RetryPolicy:
 
     The client asks again after the statuses 408, 429, 500, 502, 503 and 504, and after transport
     errors other than an untrusted certificate. ``RetryPolicy(max_attempts=1)`` never asks again.
+    The one request that answers a challenge for another token comes on top.
 
     Attributes:
         max_attempts: How many requests at the most, the first one included.
@@ -87,23 +90,31 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
 
     Args:
         headers: The answer's headers, names in lower case. ``retry-after`` holds seconds,
-            with or without a fraction, or an HTTP date; ``retry-after-ms`` milliseconds.
-            Where both are there, the longer counts.
+            with or without a fraction, or an HTTP date; ``retry-after-ms`` and
+            ``x-ms-retry-after-ms`` hold milliseconds. Where there are several, even in one
+            header, the longest counts.
         now: The current time, for an HTTP date in an answer that has no ``date`` of its own.
     """
-    wishes = []
-    milliseconds = headers.get("retry-after-ms", "").strip()
-    if _NUMBER.fullmatch(milliseconds):
-        wishes.append(float(milliseconds) / 1000)
-    wish = headers.get("retry-after", "").strip()
-    if _NUMBER.fullmatch(wish):
-        wishes.append(float(wish))
-    elif moment := http_date(wish):
-        # Measured by the service's own clock, the wish doesn't suffer from ours being off.
-        since = http_date(headers.get("date", "")) or now
-        wishes.append(max(0.0, (moment - since).total_seconds()))
+    wishes = [
+        float(milliseconds) / 1000
+        for name in ("retry-after-ms", "x-ms-retry-after-ms")
+        for milliseconds in _values(headers.get(name, ""))
+        if _NUMBER.fullmatch(milliseconds)
+    ]
+    for wish in _values(headers.get("retry-after", "")):
+        if _NUMBER.fullmatch(wish):
+            wishes.append(float(wish))
+        elif moment := http_date(wish):
+            # Measured by the service's own clock, the wish doesn't suffer from ours being off.
+            since = http_date(headers.get("date", "")) or now
+            wishes.append(max(0.0, (moment - since).total_seconds()))
     # What is told of it, JSON has to be able to say.
     return min(max(wishes), sys.float_info.max) if wishes else None
+
+
+def _values(header: str) -> list[str]:
+    """Return the values of a header that may have been given several times."""
+    return [value.strip() for value in _COMMA.split(header)]
 
 
 def http_date(text: str) -> datetime | None:
