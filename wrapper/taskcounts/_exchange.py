@@ -272,7 +272,8 @@ def _check_echo(question: Question, answer: Answer) -> None:
     A cache or a mixed-up proxy may hand us the answer to somebody else's question.
     """
     echo, ours = answer.headers.get("client-request-id"), question.client_request_id
-    if echo is not None and echo != ours and echo.strip().lower() != ours:
+    # A header that is there twice, as two layers may write it, has its values joined.
+    if echo not in (None, ours) and any(each.strip().lower() != ours for each in str(echo).split(",")):
         raise _answers.Violation("$", "it answers another request: its client-request-id isn't ours")
 
 
@@ -308,7 +309,7 @@ def _service_error(settings: Settings, question: Question, attempt: int, answer:
     if message and message.strip():
         # What follows in further lines repeats the request id and the time.
         text += f": {message.strip().splitlines()[0]}"
-    elif 300 <= answer.status < 400:
+    elif 300 <= answer.status < 400 and answer.status != 304 and answer.headers.get("location"):
         # Following would hand the signature or the token to wherever the answer points.
         text += f": a redirect{_host(answer)}, which is not followed"
     elif not code:

@@ -224,14 +224,21 @@ def test_redirects_are_not_followed(call: Call, status: int) -> None:
     assert not any(word in str(caught.value) for word in ("passw0rd", "user", "s3cret"))
 
 
-@pytest.mark.parametrize(
-    "location", [None, "", "/login", "http://[", "https://a\u2100b", "//", "javascript:x"]
-)
-def test_redirects_to_nowhere(call: Call, location: str | None) -> None:
+@pytest.mark.parametrize("location", ["/login", "http://[", "https://a\u2100b", "//", "javascript:x"])
+def test_redirects_to_nowhere(call: Call, location: str) -> None:
     """A redirect that names no host, or nonsense, is still one."""
-    headers = {} if location is None else {"location": location}
-    script = Script(Reply(302, {name: value.encode() for name, value in headers.items()}))  # type: ignore[misc]
+    script = Script(Reply(302, {"location": location.encode()}))  # type: ignore[dict-item]
     with pytest.raises(ServiceError, match="302: a redirect"):
+        call(script)
+
+
+@pytest.mark.parametrize(
+    ("status", "location"), [(300, None), (302, None), (302, ""), (304, None), (304, "https://a.example")]
+)
+def test_what_is_no_redirect(call: Call, status: int, location: str | None) -> None:
+    """Without a place to go to there is no redirect, and a 304 is none with one."""
+    script = Script(Reply(status, {} if location is None else {"location": location}))
+    with pytest.raises(ServiceError, match=f"{status}: not in the service's error format"):
         call(script)
 
 

@@ -21,14 +21,26 @@ from taskcounts import (
     ContractViolation,
 )
 
+OTHER = "00000000-0000-0000-0000-000000000000"
+
 
 def test_echo_of_our_own_id(call: Call) -> None:
-    """An answer that repeats our id, in any case, is ours."""
-    assert call(Script(answer(client_request_id=f" {GUID.upper()} ")), client_request_id=GUID).attempts == 1
+    """An answer that repeats our id, in any case and as often as it likes, is ours."""
+    for echo in (f" {GUID.upper()} ", f"{GUID}, {GUID}", f"{GUID},{GUID.upper()} , {GUID}"):
+        assert call(Script(answer(client_request_id=echo)), client_request_id=GUID).attempts == 1
 
 
 @pytest.mark.parametrize(
-    "echo", ["00000000-0000-0000-0000-000000000000", "", f"{GUID}, {GUID}", f"{{{GUID}}}"]
+    "echo",
+    [
+        OTHER,
+        "",
+        f"{{{GUID}}}",
+        f"{GUID}, {OTHER}",
+        f"{OTHER}, {GUID}",
+        f"{GUID},",
+        f"{GUID} {GUID}",
+    ],
 )
 def test_echo_of_another_id(call: Call, echo: str) -> None:
     """An answer that repeats another id answers another question; its counts aren't taken."""
