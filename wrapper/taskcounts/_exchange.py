@@ -7,8 +7,10 @@ never sleeps, and reads the clock only through `Settings`. `_running` runs it.
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -54,6 +56,7 @@ from taskcounts.errors import (
     one_line,
 )
 from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, RetryPolicy, retry_after_seconds
+from taskcounts.retry import http_date as parse_http_date
 
 if TYPE_CHECKING:
     import logging
@@ -62,6 +65,12 @@ T = TypeVar("T")
 
 # As the module logging has them.
 DEBUG, INFO = 10, 20
+
+# Seconds by which two clocks differ that nobody sets right. The service refuses a date 15 minutes off.
+MAX_SKEW = 300.0
+
+# The Base64 of an HMAC-SHA256, as it is or in a URL.
+_SIGNATURE = re.compile(r"(?:[A-Za-z0-9+/]|%2[BbFf]){43}(?:=|%3[Dd])")
 
 USER_AGENT = f"taskcounts/{__version__}"
 
@@ -301,6 +310,9 @@ def _service_error(settings: Settings, question: Question, attempt: int, answer:
     kind: type[ServiceError] = ServiceError
     if answer.status in (401, 403):
         kind = AuthenticationFailed
+        # The service shows what it has signed, and may show the signature that would have been right.
+        message = message and _SIGNATURE.sub("<hidden>", message)
+        details = tuple((key, _SIGNATURE.sub("<hidden>", value)) for key, value in details)
     elif answer.status == 404 and code == "JobNotFound":
         kind = JobNotFound
     elif answer.status in (429, 503):
@@ -314,6 +326,9 @@ def _service_error(settings: Settings, question: Question, attempt: int, answer:
         text += f": a redirect{_host(answer)}, which is not followed"
     elif not code:
         text += ": not in the service's error format; a proxy on the way may have answered"
+    if kind is AuthenticationFailed:
+        for reason in _reasons(details, answer, settings.clock.now()):
+            text = f"{text.rstrip('.')}; {reason}"
     request_id = answer.headers.get("request-id")
     return kind(
         _text(question, text, attempt, request_id),
@@ -325,6 +340,18 @@ def _service_error(settings: Settings, question: Question, attempt: int, answer:
         retry_after=retry_after_seconds(answer.headers, settings.clock.now()),
         **_facts(question, attempt),
     )
+
+
+def _reasons(details: tuple[tuple[str, str], ...], answer: Answer, now: datetime) -> Iterator[str]:
+    """Yield why the service doesn't accept a credential, as far as it says so, or its clock does."""
+    for key, value in details:
+        if key == "AuthenticationErrorDetail":
+            yield one_line(value, 600)
+    told = parse_http_date(answer.headers.get("date", ""))
+    off = 0.0 if told is None else (now - told).total_seconds()
+    if abs(off) > MAX_SKEW:
+        side = "ahead of" if off > 0 else "behind"
+        yield f"this machine's clock is {abs(off) / 60:,.0f} minutes {side} the service's"
 
 
 def _host(answer: Answer) -> str:
