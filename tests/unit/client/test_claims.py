@@ -233,7 +233,7 @@ def test_what_is_no_challenge(call: Call, reply: Any, kind: type[Exception]) -> 
 
 def test_threads_answer_a_challenge_once() -> None:
     """Many calls that meet the same challenge share one token that answers it."""
-    credential = Credential()
+    credential: Any = Credential()
     barrier = threading.Barrier(8)
 
     def handle(request: httpx.Request) -> httpx.Response:

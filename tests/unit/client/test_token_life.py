@@ -249,7 +249,7 @@ class Gated:
         self.busy = 0
         self.most = 0
 
-    def get_token(self, *_: str) -> Any:
+    def get_token(self, *_: str, **__: Any) -> Any:
         self.busy += 1
         self.most = max(self.most, self.busy)
         self.entered.release()
@@ -426,7 +426,7 @@ class Slow(Credential):
 class SlowInThread(Slow):
     """A synchronous one, which nobody can stop."""
 
-    def get_token(self, *_: str, **__: Any) -> Any:  # type: ignore[override]
+    def get_token(self, *_: str, **__: Any) -> Any:
         self.busy += 1
         self.most = max(self.most, self.busy)
         time.sleep(0.1)
@@ -480,7 +480,7 @@ def test_waiting_for_another_task_ends_in_time(kind: Any) -> None:
     """Whoever waits for another task's fetch waits no longer than the own deadline."""
     source = TokenSource(kind())
 
-    async def ask() -> list[Any]:
+    async def ask() -> tuple[Any, Any]:
         return await asyncio.gather(
             source.fetch_async(step(source), SYSTEM_CLOCK),
             source.fetch_async(step(source, 0.02), SYSTEM_CLOCK),
