@@ -4,6 +4,8 @@ import base64
 import json
 import re
 from datetime import UTC, datetime
+from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -137,6 +139,62 @@ def test_every_attempt_is_signed_afresh(call: Call, failures: list[Reply], first
         text = string_to_sign("GET", target, dict(request.headers), "myaccount")
         expected = signature(base64.b64decode(ACCESS_KEY), text)
         assert request.headers["authorization"] == f"SharedKey myaccount:{expected}"
+
+
+class Fetches:
+    """A credential whose tokens live for as long as they are told to, and what it gave when."""
+
+    def __init__(self, clock: FakeClock, lives: list[tuple[int | None, int | None]]) -> None:
+        self.clock = clock
+        self.lives = lives
+        # Of each token: when it was fetched, and until when it is used.
+        self.given: dict[str, tuple[float, float]] = {}
+
+    def get_token(self, *_: str, **__: Any) -> Any:
+        now = self.clock.now().timestamp()
+        expires, refresh = self.lives[len(self.given) % len(self.lives)]
+        token = SimpleNamespace(token=f"token-{len(self.given)}")
+        until = now
+        if expires is not None:
+            token.expires_on = int(now) + expires
+            until = token.expires_on - 300
+            if refresh is not None:
+                token.refresh_on = int(now) + refresh
+                until = min(token.refresh_on, token.expires_on)
+        self.given[token.token] = (now, until)
+        return token
+
+
+spans = st.none() | st.integers(-10, 5000)
+
+
+@given(
+    lives=st.lists(st.tuples(spans, spans), min_size=1, max_size=4),
+    steps=st.lists(st.tuples(st.integers(0, 4000), st.none() | busy), min_size=1, max_size=12),
+)
+def test_a_token_is_fetched_once_while_it_lives(call: Call, lives: Any, steps: Any) -> None:
+    """No token is fetched while another one lives, and none that does not is sent but at once."""
+    clock = FakeClock()
+    credential = Fetches(clock, lives)
+    outcomes = iter(steps)
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        now = clock.now().timestamp()
+        fetched, until = credential.given[request.headers["authorization"].removeprefix("Bearer ")]
+        assert now < until or now == fetched
+        seconds, reply = next(outcomes, (0, None))
+        clock.pass_by(seconds)
+        return Script(reply or answer())(request)
+
+    call.times(
+        3,
+        handle,
+        credential=credential,
+        client={"clock": clock, "retry": RetryPolicy(max_attempts=20)},
+        deadline=1e6,
+    )
+    times = list(credential.given.values())
+    assert all(next_one >= until for (_, until), (next_one, _) in pairwise(times))
 
 
 hostile = (
