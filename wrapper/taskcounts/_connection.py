@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from contextlib import suppress
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -137,8 +136,6 @@ def connection(endpoint: str, reach: Reach) -> Connection:
             f"{source}the proxy is not a URL such as http://proxy.example:8080, with nothing after the port: "
             "percent-encode the special characters of a user name or password"
         )
-    if proxy is not None and proxy.scheme.startswith("socks") and find_spec("socksio") is None:
-        raise ValueError(f"{source}a SOCKS proxy needs one more package: pip install 'httpx[socks]'")
     return _trusting(Connection(url.scheme, host, port, proxy), reach)
 
 

@@ -321,6 +321,8 @@ def _service_error(settings: Settings, question: Question, attempt: int, answer:
     if message and message.strip():
         # What follows in further lines repeats the request id and the time.
         text += f": {message.strip().splitlines()[0]}"
+    elif answer.status == 407:
+        text += ": the proxy wants a user name and password that it knows"
     elif 300 <= answer.status < 400 and answer.status != 304 and answer.headers.get("location"):
         # Following would hand the signature or the token to wherever the answer points.
         text += f": a redirect{_host(answer)}, which is not followed"

@@ -129,7 +129,9 @@ class TokenSource:
         """
         import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever runs this has it.
 
-        loop = asyncio.get_running_loop()
+        from taskcounts.net.base import running_loop  # noqa: PLC0415 - loads ssl, as asyncio does.
+
+        loop = running_loop()
         if self._turn is None or self._loop is not loop:
             self._loop, self._turn = loop, asyncio.Lock()
         before = self._last

@@ -304,22 +304,10 @@ def test_users_of_proxies(given: str, auth: tuple[str, str] | None) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
-def test_socks(call: Call, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
-    """A SOCKS proxy needs a package that httpx doesn't bring; without it the way to get it is told."""
-    monkeypatch.setattr("taskcounts._connection.find_spec", {}.get)
-    with pytest.raises(ValueError, match=r"pip install 'httpx\[socks\]'"):
-        call.client_type(ENDPOINT, KEY, proxy=f"{scheme}://127.0.0.1:1080")
-    monkeypatch.setenv("https_proxy", f"{scheme}://127.0.0.1:1080")
-    with pytest.raises(ValueError, match=r"^https_proxy: a SOCKS proxy needs one more package"):
-        call.client_type(ENDPOINT, KEY)
-
-
-def test_socks_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With that package SOCKS is left to httpx."""
-    monkeypatch.setattr("taskcounts._connection.find_spec", dict.fromkeys(["socksio"], object()).get)
-    proxy = connection(ENDPOINT, Reach("socks5://127.0.0.1:1080", None, False)).proxy
-    assert proxy is not None
-    assert (proxy.scheme, proxy.host, proxy.port) == ("socks5", "127.0.0.1", 1080)
+def test_socks(scheme: str) -> None:
+    """A SOCKS proxy needs no further package, and has a port of its own."""
+    proxy = connection(ENDPOINT, Reach(f"{scheme}://me:word@127.0.0.1", None, False)).proxy
+    assert proxy == (scheme, "127.0.0.1", 1080, ("me", "word"))
 
 
 def test_proxy_over_tls(call: Call, serve: Callable[..., Server], authority: Authority) -> None:

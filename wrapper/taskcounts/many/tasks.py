@@ -11,6 +11,7 @@ from taskcounts._running import AsyncClock, run_async
 from taskcounts.errors import TaskCountsError
 from taskcounts.many.asking import AHEAD, Plan, Tally, counting, failed, refusal
 from taskcounts.many.values import JobResult
+from taskcounts.net.base import running_loop
 
 if TYPE_CHECKING:
     from taskcounts.net.base import AsyncEngine
@@ -57,6 +58,7 @@ class _Crew:
     """Tasks: one that reads ids, and workers that each ask for one job after the other."""
 
     def __init__(self, plan: Plan, ends: float, engine: AsyncEngine, clock: AsyncClock) -> None:
+        self._loop = running_loop()
         # How many jobs were read whose results were not taken yet.
         self.busy = 0
         # Results as they came, and workers that ended with something else.
@@ -68,7 +70,6 @@ class _Crew:
         self._engine = engine
         self._clock = clock
         self._gate: Any = plan.settings.gate
-        self._loop = asyncio.get_running_loop()
         self._ended = False
         self._tasks: list[asyncio.Task[Any]] = []
         self._workers = 0

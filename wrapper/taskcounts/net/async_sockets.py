@@ -11,8 +11,8 @@ from taskcounts._connection import Connection as Route
 from taskcounts.net.base import NEXT_ADDRESS, READ_SIZE, Talk, hop_of
 from taskcounts.net.connection import HttpConnection
 
-# Bytes that are kept unread before the server has to wait.
-_ENOUGH = 2**16
+# Bytes that are kept unread. A task that reads takes them at once; nobody asked for what is more than this.
+_MOST_UNREAD = 2**20
 
 
 class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
@@ -28,7 +28,6 @@ class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
         self._data = b""
         self._error: Exception | None = None
         self._ended = False
-        self._paused = False
         self._waiting: asyncio.Future[None] | None = None
 
     @classmethod
@@ -92,9 +91,8 @@ class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Keep what came."""
         self._data += self._buffer[:nbytes]
-        if len(self._data) > _ENOUGH and not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
+        if len(self._data) > _MOST_UNREAD:
+            self.close()
         self._wake()
 
     def eof_received(self) -> None:
@@ -121,9 +119,6 @@ class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
 
     def _take(self) -> bytes:
         data, self._data = self._data, b""
-        if self._paused and not self._ended:
-            self._paused = False
-            self._transport.resume_reading()
         return data
 
     def _write(self, data: bytes) -> None:

@@ -17,6 +17,8 @@ from taskcounts._steps import Answer, Failure, Request
 from taskcounts.errors import causes_of
 
 if TYPE_CHECKING:
+    import asyncio
+
     from taskcounts._connection import Connection
 
 T = TypeVar("T")
@@ -53,12 +55,9 @@ class Sender(Protocol):
 
 
 class Engine(Sender, Protocol):
-    """The part of a client that sends its requests."""
+    """The part of a client that sends its requests; its name is that of the library that reads the answers."""
 
-    @property
-    def name(self) -> str:
-        """The library that reads the answers, with its version."""
-        ...
+    name: str
 
     def close(self) -> None:
         """Close all connections. Whoever sends then gets a Failure."""
@@ -68,10 +67,7 @@ class Engine(Sender, Protocol):
 class AsyncEngine(Protocol):
     """The part of an asynchronous client that sends its requests, any number at once in one event loop."""
 
-    @property
-    def name(self) -> str:
-        """The library that reads the answers, with its version."""
-        ...
+    name: str
 
     async def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
         """Send a request and read its answer, up to a limit of bytes, within some seconds."""
@@ -141,6 +137,19 @@ def failure(
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Failure(f"the certificate is not trusted: {cause.verify_message}", error, permanent=True)
     return Failure(str(error) or type(error).__name__, error, permanent or isinstance(error, NeverWorks))
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop that runs here; raise RuntimeError if that isn't asyncio's."""
+    import asyncio  # noqa: PLC0415 - takes 40 ms to load, which threads don't need.
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "AsyncTaskCountsClient needs asyncio, whose event loop doesn't run here; "
+            "elsewhere, such as in trio, use TaskCountsClient in a thread"
+        ) from None
 
 
 def closed() -> Failure:

@@ -11,7 +11,7 @@ from taskcounts._connection import Connection as Route
 from taskcounts._forks import renew_after_fork
 from taskcounts._steps import Answer, Failure, Request
 from taskcounts.net import MAX_CONNECTIONS
-from taskcounts.net.base import READ_SIZE, Reading, closed, failure, without_frames
+from taskcounts.net.base import READ_SIZE, Reading, closed, failure, running_loop, without_frames
 from taskcounts.net.http import Requests
 from taskcounts.net.pool import C, Permit, Permits, Pool
 from taskcounts.net.sync_sockets import SyncConnection
@@ -86,11 +86,7 @@ class AsyncSocketEngine:
 
         from taskcounts.net.async_sockets import AsyncConnection  # noqa: PLC0415
 
-        self._open, self._timeout, self._running_loop = (
-            AsyncConnection.open,
-            asyncio.timeout,
-            asyncio.get_running_loop,
-        )
+        self._open, self._timeout = AsyncConnection.open, asyncio.timeout
         self._route = _with_context(route)
         self._requests = Requests(route)
         self._pool: Pool[AsyncConnection] = Pool()
@@ -145,12 +141,7 @@ class AsyncSocketEngine:
         self._check_loop()
 
     def _check_loop(self) -> None:
-        try:
-            loop = self._running_loop()
-        except RuntimeError:
-            raise RuntimeError(
-                "an asynchronous client needs asyncio, and no event loop of it runs here"
-            ) from None
+        loop = running_loop()
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
