@@ -149,14 +149,15 @@ Behave = Callable[[Peer], object]
 class Server:
     """A server on loopback: a function gets each request's bytes and writes what it likes."""
 
-    def __init__(self, behave: Behave, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, behave: Behave, tls: ssl.SSLContext | None = None, backlog: int = 128) -> None:
         self.behave = behave
         self.tls = tls
         self.requests: list[bytes] = []
+        self.accepted = 0
         self.stopped = threading.Event()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._start(self._accept)
@@ -173,6 +174,7 @@ class Server:
             except OSError:
                 return
             self._open.append(connection)
+            self.accepted += 1
             self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:

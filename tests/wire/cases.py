@@ -1,0 +1,187 @@
+"""A case: what a server writes for the first job, what is right to make of it, and how it is checked."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+
+from support import Peer, Server
+from taskcounts import ServiceUnreachable, Snapshot, TaskCountsError
+from wire.ways import Session, Way, answering, number, one_line, whole
+
+
+class End(Enum):
+    """How a server ends a connection: no more to send, or a reset."""
+
+    FIN = "fin"
+    RST = "rst"
+
+
+FIN, RST = End.FIN, End.RST
+
+
+@dataclass(frozen=True)
+class Right:
+    """What is right.
+
+    Attributes:
+        connections: How many connections the server has seen after the request for the second job.
+        attempts: How often the first job was asked for.
+        error: The error that this ends with, None if there are counts.
+        says: What the error's text has, as a pattern in any case.
+    """
+
+    connections: int = 1
+    attempts: int = 1
+    error: type[TaskCountsError] | None = None
+    says: str = ""
+
+
+# There are counts, and the connection serves the next request as well.
+KEPT = Right()
+# There are counts, and the connection isn't used again.
+ENDS = Right(connections=2)
+
+
+def refused(says: str = "") -> Right:
+    """Return that it is no answer: asked for again, over another connection, and at last an error."""
+    return Right(3, 2, ServiceUnreachable, says)
+
+
+# As h11 and its users have it, which speak with their own words.
+REFUSED = refused()
+# The second job may get what was left of the first: nobody outside can see it.
+LEAKS = Right(connections=0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a server writes whenever it is asked for the first job: bytes, pauses in seconds, and an end.
+
+    Attributes:
+        right: What is right; several where each of them is.
+        h11: What the transports of httpx and httpx2 make of it, whose parser
+            is h11, if that is another thing.
+        why: Why theirs differs.
+    """
+
+    writes: tuple[bytes | float | End, ...]
+    right: tuple[Right, ...]
+    h11: tuple[Right, ...] = ()
+    why: str = ""
+
+    def expected(self, way: Way) -> tuple[Right, ...]:
+        """Return what may come of it over a way."""
+        return self.h11 if way.module and self.h11 else self.right
+
+
+def case(
+    *writes: bytes | float | End, right: Right | tuple[Right, ...], h11: object = (), why: str = ""
+) -> Case:
+    """Return a case; where all that is right is no answer, it ends, for those who would wait for more."""
+    assert bool(h11) == bool(why), "a difference has a reason"
+    rights = right if isinstance(right, tuple) else (right,)
+    others = h11 if isinstance(h11, tuple) else (h11,)
+    if all(each.error is ServiceUnreachable for each in rights) and not isinstance(writes[-1], End):
+        writes = (*writes, FIN)
+    return Case(writes, rights, others, why)
+
+
+def play(peer: Peer, *writes: bytes | float | End) -> None:
+    """Write what a case has."""
+    for each in writes:
+        if isinstance(each, bytes):
+            peer.send(each)
+        elif isinstance(each, float):
+            peer.wait(each)
+        else:
+            end(peer, each)
+
+
+def end(peer: Peer, how: End) -> None:
+    """End a connection."""
+    if how is FIN:
+        peer.socket.shutdown(socket.SHUT_WR)
+    else:
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.socket.close()
+
+
+def first_then_others(*writes: bytes | float | End) -> Callable[[Peer], None]:
+    """Return a behaviour that writes this for job 1, and an answer of its own for each other job."""
+
+    def behave(peer: Peer) -> None:
+        if number(peer.head) == 1:
+            play(peer, *writes)
+        else:
+            answering(peer)
+
+    return behave
+
+
+def check(case: Case, session: Session, server: Server, pause: float = 0.0) -> None:
+    """Ask for job 1, whose counts are 1, and for job 2, whose counts are 2, over one client."""
+    found = session.outcome("job-1")
+    if pause:
+        session.pause(pause)
+    after = session.outcome("job-2")
+    expected = case.expected(session.way)
+    if expected == (LEAKS,):
+        assert isinstance(found, Snapshot), found
+        assert found.task_counts.active == 1
+        return
+    assert isinstance(after, Snapshot), after
+    seen = Right(
+        connections=server.accepted,
+        attempts=found.attempts,
+        error=None if isinstance(found, Snapshot) else type(found),
+        says="" if isinstance(found, Snapshot) else one_line(found),
+    )
+    if isinstance(found, Snapshot):
+        assert found.task_counts.active == 1
+    # What came behind the first answer is never the second one.
+    assert (after.task_counts.active, after.attempts) == (2, 1)
+    assert any(_agrees(seen, each) for each in expected), (seen, expected)
+
+
+def _agrees(seen: Right, right: Right) -> bool:
+    if seen.error is None or right.error is None:
+        same = seen.error is right.error
+    else:
+        same = issubclass(seen.error, right.error)
+    return (
+        same
+        and (seen.connections, seen.attempts) == (right.connections, right.attempts)
+        and re.search(right.says, seen.says, re.IGNORECASE) is not None
+    )
+
+
+def split(data: bytes, places: list[int]) -> list[bytes]:
+    """Return data in pieces, cut at some places."""
+    edges = [0, *sorted(places), len(data)]
+    return [data[start:stop] for start, stop in pairwise(edges) if start < stop]
+
+
+__all__ = [
+    "ENDS",
+    "FIN",
+    "KEPT",
+    "LEAKS",
+    "REFUSED",
+    "RST",
+    "Case",
+    "End",
+    "Right",
+    "case",
+    "check",
+    "first_then_others",
+    "play",
+    "refused",
+    "split",
+    "whole",
+]
