@@ -312,3 +312,10 @@ class Authority:
 
     certificate: Path
     server: ssl.SSLContext
+
+    def fresh(self) -> ssl.SSLContext:
+        """Return another context of the same server, for a test that changes it."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        folder = self.certificate.parent
+        context.load_cert_chain(folder / "leaf.pem", folder / "key.pem")
+        return context

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
+import ssl
 import struct
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
+from typing import Any
 
 from support import Peer, Server
 from taskcounts import ServiceUnreachable, Snapshot, TaskCountsError
@@ -16,13 +20,16 @@ from wire.ways import Session, Way, answering, number, one_line, whole
 
 
 class End(Enum):
-    """How a server ends a connection: no more to send, or a reset."""
+    """How a server ends a connection: it sends no more, resets it, or takes leave first, as TLS has it."""
 
     FIN = "fin"
     RST = "rst"
+    BYE = "bye"
 
 
-FIN, RST = End.FIN, End.RST
+FIN, RST, BYE = End.FIN, End.RST, End.BYE
+# Bytes; the records of one segment, where there is TLS; seconds of silence; an end.
+Write = bytes | tuple[bytes, ...] | float | End
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Case:
         why: Why theirs differs.
     """
 
-    writes: tuple[bytes | float | End, ...]
+    writes: tuple[Write, ...]
     right: tuple[Right, ...]
     h11: tuple[Right, ...] = ()
     why: str = ""
@@ -80,9 +87,7 @@ class Case:
         return self.h11 if way.module and self.h11 else self.right
 
 
-def case(
-    *writes: bytes | float | End, right: Right | tuple[Right, ...], h11: object = (), why: str = ""
-) -> Case:
+def case(*writes: Write, right: Right | tuple[Right, ...], h11: object = (), why: str = "") -> Case:
     """Return a case; where all that is right is no answer, it ends, for those who would wait for more."""
     assert bool(h11) == bool(why), "a difference has a reason"
     rights = right if isinstance(right, tuple) else (right,)
@@ -92,11 +97,18 @@ def case(
     return Case(writes, rights, others, why)
 
 
-def play(peer: Peer, *writes: bytes | float | End) -> None:
+def play(peer: Peer, *writes: Write) -> None:
     """Write what a case has."""
+    # What is written leaves at once, not when the client has told that it has what came before.
+    peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for each in writes:
         if isinstance(each, bytes):
             peer.send(each)
+        elif isinstance(each, tuple):
+            peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+            for record in each:
+                peer.send(record)
+            peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
         elif isinstance(each, float):
             peer.wait(each)
         else:
@@ -107,35 +119,63 @@ def end(peer: Peer, how: End) -> None:
     """End a connection."""
     if how is FIN:
         peer.socket.shutdown(socket.SHUT_WR)
+    elif how is BYE:
+        assert isinstance(peer.socket, ssl.SSLSocket)
+        peer.socket.settimeout(0)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            peer.socket.unwrap()
+        peer.socket.close()
     else:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.socket.close()
 
 
-def first_then_others(*writes: bytes | float | End) -> Callable[[Peer], None]:
-    """Return a behaviour that writes this for job 1, and an answer of its own for each other job."""
+class Played:
+    """A behaviour: it writes what a case has for job 1, and an answer of its own for each other job."""
 
-    def behave(peer: Peer) -> None:
-        if number(peer.head) == 1:
-            play(peer, *writes)
-        else:
+    def __init__(self, case: Case) -> None:
+        self._writes = case.writes
+        self._ended = threading.Semaphore(0)
+
+    def __call__(self, peer: Peer) -> None:
+        if number(peer.head) != 1:
             answering(peer)
+            return
+        try:
+            play(peer, *self._writes)
+        finally:
+            self._ended.release()
 
-    return behave
+    def wait(self) -> None:
+        """Wait until what is written for a request has been written."""
+        assert self._ended.acquire(timeout=5)
 
 
-def check(case: Case, session: Session, server: Server, pause: float = 0.0) -> None:
-    """Ask for job 1, whose counts are 1, and for job 2, whose counts are 2, over one client."""
+def check(
+    case: Case, open_session: Callable[..., Session], serve: Callable[..., Server], **options: Any
+) -> None:
+    """Ask for job 1, whose counts are 1, and for job 2, whose counts are 2, over one client.
+
+    Args:
+        case: What the server writes for job 1.
+        open_session: What makes the client.
+        serve: What makes the server.
+        **options: The server's ``tls``, and the client's options.
+    """
+    played = Played(case)
+    server = serve(played, options.pop("tls", None))
+    session = open_session(server, **options)
     found = session.outcome("job-1")
-    if pause:
-        session.pause(pause)
+    # What comes later than the answer has come before the next request.
+    for _ in range(found.attempts):
+        played.wait()
     after = session.outcome("job-2")
     expected = case.expected(session.way)
     if expected == (LEAKS,):
         assert isinstance(found, Snapshot), found
         assert found.task_counts.active == 1
         return
-    assert isinstance(after, Snapshot), after
+    assert isinstance(after, Snapshot), (str(found), after)
     seen = Right(
         connections=server.accepted,
         attempts=found.attempts,
@@ -145,7 +185,7 @@ def check(case: Case, session: Session, server: Server, pause: float = 0.0) -> N
     if isinstance(found, Snapshot):
         assert found.task_counts.active == 1
     # What came behind the first answer is never the second one.
-    assert (after.task_counts.active, after.attempts) == (2, 1)
+    assert (after.task_counts.active, after.attempts) == (2, 1), (str(after), seen)
     assert any(_agrees(seen, each) for each in expected), (seen, expected)
 
 
@@ -168,6 +208,7 @@ def split(data: bytes, places: list[int]) -> list[bytes]:
 
 
 __all__ = [
+    "BYE",
     "ENDS",
     "FIN",
     "KEPT",
@@ -176,10 +217,11 @@ __all__ = [
     "RST",
     "Case",
     "End",
+    "Played",
     "Right",
+    "Write",
     "case",
     "check",
-    "first_then_others",
     "play",
     "refused",
     "split",

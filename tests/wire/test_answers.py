@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from support import Peer, Server
 from taskcounts import Snapshot
-from wire.cases import FIN, RST, Case, Right, case, check, first_then_others, play, split
+from wire.cases import FIN, RST, Case, Right, case, check, play, split
 from wire.conftest import Open
 from wire.framing_cases import BODILESS, CHUNKED, CODINGS, INTERIM, LEFTOVERS, LENGTHS, PLAIN, STATUS_LINES
 from wire.header_cases import HEADERS
@@ -21,15 +21,13 @@ CASES: dict[str, Case] = {**LENGTHS, **CODINGS, **BODILESS, **INTERIM, **STATUS_
 @pytest.mark.parametrize("name", CASES)
 def test_answers(open_session: Open, serve: Serve, name: str) -> None:
     """An answer is taken for what it is, or not at all, and leaves nothing to the next one."""
-    server = serve(first_then_others(*CASES[name].writes))
-    check(CASES[name], open_session(server), server)
+    check(CASES[name], open_session, serve)
 
 
 @pytest.mark.parametrize("name", LEFTOVERS)
 def test_leftovers(open_session: Open, serve: Serve, name: str) -> None:
     """What comes behind an answer, at once or later, is never the answer to the next request."""
-    server = serve(first_then_others(*LEFTOVERS[name].writes))
-    check(LEFTOVERS[name], open_session(server), server, pause=0.0 if "at once" in name else 0.05)
+    check(LEFTOVERS[name], open_session, serve)
 
 
 def chunked(job: int, size: int) -> bytes:
@@ -96,8 +94,7 @@ def test_the_end_of_a_kept_connection(open_session: Open, serve: Serve, how: obj
     """A connection that ends behind its answer, or half of it, costs the next request no attempt."""
     right = Right(connections=2), *([Right(3, 2)] if when == "at once" and how is RST else [])
     ended = case(whole(1), *CLOSES[when], how, right=right)  # type: ignore[arg-type]
-    server = serve(first_then_others(*ended.writes))
-    check(ended, open_session(server), server, pause=0.03)
+    check(ended, open_session, serve)
 
 
 def test_one_connection_for_all(open_session: Open, serve: Serve) -> None:
@@ -113,11 +110,12 @@ def test_one_connection_for_all(open_session: Open, serve: Serve) -> None:
     assert server.accepted == 2
 
 
-def test_all_at_once(open_session: Open, serve: Serve) -> None:
+def test_all_at_once(way: Way, open_session: Open, serve: Serve) -> None:
     """Many requests at once each get their own answer."""
     server = serve(lambda peer: play(peer, 0.001 * (number(peer.head) % 3), whole(number(peer.head))))
     session = open_session(server)
     for _ in range(3):
         assert session.together(f"job-{job}" for job in range(40)) == list(range(40))
     assert isinstance(session.outcome("job-7"), Snapshot)
-    assert server.accepted <= 40
+    # Transports of the caller's keep fewer than they open.
+    assert way.module or server.accepted <= 40
