@@ -93,7 +93,7 @@ ALERTS: dict[str, tuple[Callable[[ssl.SSLContext], None], str]] = {
 
 
 class Patient(Server):
-    """A server that reads what still comes when its handshake has failed: a reset would overtake its alert."""
+    """A server that reads on when its handshake has failed: a reset would overtake its alert."""
 
     def _serve(self, connection: Any) -> None:
         assert self.tls is not None
