@@ -15,9 +15,9 @@ import pytest
 from support import Authority, Peer, Server
 from taskcounts import ContractViolation, RetryPolicy, ServiceError, ServiceUnreachable
 from wire.cases import play
-from wire.conftest import Open
+from wire.conftest import Open, over_own
 from wire.framing_cases import CHUNKED
-from wire.ways import OK, OWN, PLACES, Way, answering, number, one_line, whole
+from wire.ways import OK, PLACES, Way, answering, number, one_line, whole
 
 Serve = Callable[..., Server]
 ONCE = RetryPolicy(max_attempts=1)
@@ -243,7 +243,7 @@ def test_limits_of_their_own(open_session: Open) -> None:
         server.close()
 
 
-@pytest.mark.parametrize("way", OWN, ids=str)
+@over_own
 def test_the_limit_of_connections(open_session: Open) -> None:
     """Of 300 requests at once 256 are under way; the others wait for their turn, and get it."""
     together = threading.Barrier(PLACES)

@@ -45,6 +45,7 @@ class Session:
 
     Attributes:
         client: The client.
+        late: Whether an attempt was cut short because its time was up.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Session:
     ) -> None:
         """Make the client; it asks twice at the most, without a pause."""
         self.way = way
+        self.late = False
         options: dict[str, Any] = {
             "retry": RETRY,
             "timeout": 5.0,
@@ -94,6 +96,7 @@ class Session:
         try:
             return self.ask(job, **question)
         except TaskCountsError as error:
+            self.late = self.late or isinstance(error.__cause__, TimeoutError)
             return error
 
     def together(self, jobs: Iterable[str]) -> list[int]:
