@@ -32,6 +32,13 @@ Open = Callable[..., Session]
 
 
 @pytest.fixture
+def collected() -> Iterator[None]:
+    """Let go of what a test leaves behind while it is still that test's fault."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
 def open_session(way: Way) -> Iterator[Open]:
     """Open sessions over the test's way, with a server or a URL; they end with the test."""
     sessions: list[Session] = []

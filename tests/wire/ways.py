@@ -59,7 +59,7 @@ class Session:
     ) -> None:
         """Make the client; it asks twice at the most, without a pause."""
         self.way = way
-        self.late = False
+        self.late = self._closed = False
         options: dict[str, Any] = {
             "retry": RETRY,
             "timeout": 5.0,
@@ -120,12 +120,14 @@ class Session:
             self._runner.run(asyncio.sleep(seconds))
 
     def close(self) -> None:
-        """Close the client, and its loop."""
-        try:
-            self.run(self.client.close())
-        finally:
-            if self._runner is not None:
-                self._runner.close()
+        """Close the client, and its loop; again is no matter."""
+        if not self._closed:
+            self._closed = True
+            try:
+                self.run(self.client.close())
+            finally:
+                if self._runner is not None:
+                    self._runner.close()
 
 
 def number(head: bytes) -> int:
