@@ -55,7 +55,7 @@ class Sender(Protocol):
 
 
 class Engine(Sender, Protocol):
-    """The part of a client that sends its requests; its name is that of the library that reads the answers."""
+    """The part of a client that sends its requests; it is named after the library that reads the answers."""
 
     name: str
 
