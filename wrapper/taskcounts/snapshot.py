@@ -76,11 +76,11 @@ class Snapshot:
         return self.task_counts.active + self.task_counts.running + self.task_counts.completed
 
     @property
-    def done(self) -> int:
-        """How many tasks are completed: a number, not a verdict on the job."""
+    def completed(self) -> int:
+        """How many tasks are completed."""
         return self.task_counts.completed
 
     @property
     def percent(self) -> float | None:
         """Which part of the tasks is completed, 0 to 100; None for a job without tasks."""
-        return 100 * self.done / self.total if self.total else None
+        return 100 * self.completed / self.total if self.total else None

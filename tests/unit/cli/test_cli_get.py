@@ -22,15 +22,15 @@ def test_table(emulator: Emulator, command: Command) -> None:
     ended = command("get", "nightly-render", "empty")
     assert (ended.code, ended.err) == (0, "")
     lines = [line.split() for line in ended.out.splitlines()]
-    assert lines[0] == ["job", "active", "running", "completed", "succeeded", "failed", "total", "done"]
+    assert lines[0] == ["job", "active", "running", "completed", "succeeded", "failed", "total", "percent"]
     assert lines[1] == ["nightly-render", "tasks", "5", "7", "4", "2", "2", "16", "25.0", "%"]
     assert lines[2] == ["slots", "5", "14", "4", "2", "2", "23"]
     assert lines[3] == ["empty", "tasks", "0", "0", "0", "0", "0", "0", "-"]
     whole = """
-job                    active  running  completed  succeeded  failed  total    done
-nightly-render  tasks       5        7          4          2       2     16  25.0 %
+job                    active  running  completed  succeeded  failed  total  percent
+nightly-render  tasks       5        7          4          2       2     16   25.0 %
                 slots       5       14          4          2       2     23
-empty           tasks       0        0          0          0       0      0       -
+empty           tasks       0        0          0          0       0      0        -
                 slots       0        0          0          0       0      0
 """
     assert ended.out == whole[1:]
@@ -43,7 +43,7 @@ def test_json_is_an_array_for_one_job_too(emulator: Emulator, command: Command) 
     assert record["jobId"] == "nightly-render"
     assert record["taskCounts"] == {"active": 5, "running": 7, "completed": 4, "succeeded": 2, "failed": 2}
     assert record["taskSlotCounts"]["running"] == 14
-    assert (record["total"], record["done"], record["percent"], record["attempts"]) == (16, 4, 25.0, 1)
+    assert (record["total"], record["completed"], record["percent"], record["attempts"]) == (16, 4, 25.0, 1)
     assert record["inconsistencies"] == []
 
 

@@ -43,14 +43,14 @@ def test_members(call: Call, clock: FakeClock) -> None:
 def test_arithmetic(call: Call) -> None:
     """Succeeded and failed are inside completed: the total counts no task twice."""
     snapshot = call(Script(answer()))
-    assert (snapshot.total, snapshot.done) == (5 + 3 + 4, 4)
+    assert (snapshot.total, snapshot.completed) == (5 + 3 + 4, 4)
     assert snapshot.percent == pytest.approx(100 * 4 / 12)
 
 
 def test_job_without_tasks(call: Call) -> None:
     """Of no tasks no part is completed, neither all nor none."""
     snapshot = call(Script(answer(body(counts(0, 0, 0, 0, 0)))))
-    assert (snapshot.total, snapshot.done, snapshot.percent) == (0, 0, None)
+    assert (snapshot.total, snapshot.completed, snapshot.percent) == (0, 0, None)
 
 
 def test_largest_numbers(call: Call) -> None:

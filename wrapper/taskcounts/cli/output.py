@@ -71,7 +71,7 @@ def record(result: Result, job_id: str = "") -> dict[str, Any]:
         "taskCounts": {counter: getattr(result.task_counts, counter) for counter in COUNTERS},
         "taskSlotCounts": {counter: getattr(result.task_slot_counts, counter) for counter in COUNTERS},
         "total": result.total,
-        "done": result.done,
+        "completed": result.completed,
         "percent": result.percent,
         "observedAt": result.observed_at.isoformat(),
         "requestId": result.request_id,
@@ -213,12 +213,12 @@ def _rows(snapshot: Snapshot) -> list[list[str]]:
     """Return the cells of the line of tasks, and those of the line of slots."""
     listed, mark = ", listed" if snapshot.exact else "", " !" if snapshot.inconsistencies else ""
     rows = []
-    for name, counts, done in (
+    for name, counts, percent in (
         (f"tasks{listed}{mark}", snapshot.task_counts, words.percent(snapshot)),
         (f"slots{listed}", snapshot.task_slot_counts, ""),
     ):
         numbers = [getattr(counts, counter) for counter in COUNTERS]
-        rows.append([name, *map(words.count, (*numbers, sum(numbers[:3]))), done])
+        rows.append([name, *map(words.count, (*numbers, sum(numbers[:3]))), percent])
     return rows
 
 
@@ -245,7 +245,7 @@ class TableWriter:
 
 def _table(snapshots: Sequence[Snapshot]) -> list[str]:
     """Return the lines of a table: job and kind stand on the left of their columns, numbers on the right."""
-    rows = [["job", "", *COUNTERS, "total", "done"]]
+    rows = [["job", "", *COUNTERS, "total", "percent"]]
     for snapshot in snapshots:
         lines = _rows(snapshot) + ([] if snapshot.listed is None else _rows(snapshot.listed))
         rows += [[job, *line] for job, line in zip((snapshot.job_id, "", "", ""), lines, strict=False)]

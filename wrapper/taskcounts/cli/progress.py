@@ -104,8 +104,8 @@ class Lines:
         ]
         text = f"{self._verdicts} of {len(self._last)} jobs have ended"
         if known:
-            done, total = sum(each.done for each in known), sum(each.total for each in known)
-            text += f"; {done:,} of {total:,} tasks completed"
+            completed, total = sum(each.completed for each in known), sum(each.total for each in known)
+            text += f"; {completed:,} of {total:,} tasks completed"
         if len(known) < len(self._last):
             text += f"; {len(self._last) - len(known)} without counts yet"
         return text

@@ -37,7 +37,7 @@ def percent(snapshot: Snapshot) -> str:
     if snapshot.percent is None:
         return "-"
     # Whole numbers: a quotient of large ones would be rounded.
-    tenths = 1000 * snapshot.done // snapshot.total
+    tenths = 1000 * snapshot.completed // snapshot.total
     return f"{tenths // 10}.{tenths % 10} %"
 
 

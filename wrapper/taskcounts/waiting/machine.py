@@ -260,7 +260,7 @@ def _count(state: State, event: Counted, now: float) -> Move:
     changed = state.reported is None or state.reported.task_counts != new.task_counts
     state = state.but(snapshot=new, reported=new, counted_at=now)
     if not new.inconsistencies:
-        state = state.but(rate=observe_rate(state.rate, now, new.done))
+        state = state.but(rate=observe_rate(state.rate, now, new.completed))
     if changed:
         state = state.but(same_since=now, unchanged=0, refuted=frozenset(), contradicted=frozenset())
     else:

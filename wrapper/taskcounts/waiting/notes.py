@@ -74,4 +74,4 @@ def about_exact(exact: Snapshot, *, believed: bool) -> tuple[str, ...]:
         return tuple(each.text for each in exact.inconsistencies)
     if believed:
         return ()
-    return (f"the list of all tasks says otherwise: {exact.done} of {exact.total} are completed",)
+    return (f"the list of all tasks says otherwise: {exact.completed} of {exact.total} are completed",)

@@ -55,7 +55,7 @@ def is_reached(goal: Goal, snapshot: Snapshot) -> bool:
         return False
     if goal.name == "percent":
         # Multiplied, not divided: no rounding decides.
-        return snapshot.total > 0 and 100 * snapshot.done >= goal.least * snapshot.total
+        return snapshot.total > 0 and 100 * snapshot.completed >= goal.least * snapshot.total
     number = snapshot.total if goal.name == "total" else getattr(snapshot.task_counts, goal.name)
     return bool(number >= goal.least)
 

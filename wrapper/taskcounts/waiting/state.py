@@ -222,7 +222,7 @@ class State:
         """Seconds until all tasks are completed; None if it isn't known, or nothing moves."""
         if self.snapshot is None or not self.snapshot.total or self.doubtful:
             return None
-        return seconds_left(self.rate, self.snapshot.total - self.snapshot.done, self.unchanged)
+        return seconds_left(self.rate, self.snapshot.total - self.snapshot.completed, self.unchanged)
 
     def but(self, **changes: Any) -> State:
         """Return a state that differs in some attributes."""

@@ -89,7 +89,7 @@ def _number(state: State, known: Snapshot, end: End, now: float) -> str:
     """Return whether a number of tasks was reached."""
     goal = state.plan.goal
     if goal.name in ("percent", "completed"):
-        number = f"{known.done} of {_tasks(known.total)} completed"
+        number = f"{known.completed} of {_tasks(known.total)} completed"
     elif goal.name == "total":
         number = _tasks(known.total)
     else:
@@ -116,7 +116,9 @@ def _numbers(state: State, now: float) -> str:
     if known is None:
         return "there were no counts"
     failed = f", {known.task_counts.failed} failed" if known.task_counts.failed else ""
-    numbers = f"{known.done} of {_tasks(known.total)} completed{failed}" if known.total else "it has no tasks"
+    numbers = (
+        f"{known.completed} of {_tasks(known.total)} completed{failed}" if known.total else "it has no tasks"
+    )
     age = f"counts of {seconds(now - state.counted_at)} ago"
     if state.doubtful:
         return f"by counts that are doubtful ({age}): {numbers}"
@@ -126,7 +128,7 @@ def _numbers(state: State, now: float) -> str:
 def _behind(state: State, known: Snapshot, now: float) -> str:
     """Return what counts say that don't bear out the verdict."""
     failed = f" and {known.task_counts.failed} failed" if known.task_counts.failed else ""
-    said = f"{known.done} of {known.total} completed{failed} by the counts"
+    said = f"{known.completed} of {known.total} completed{failed} by the counts"
     if known.inconsistencies:
         return f" ({said}, which contradict themselves)"
     if state.doubtful:

@@ -71,8 +71,8 @@ WHOLE = [
     ),
     judged("j", error=BUSY, task_id="t", job_state="active"),
 ]
-# For other programs: we know them from the rest.
-UNREAD = {"total", "done", "percent"}
+# Members of a snapshot for other programs: we know them from the rest.
+UNREAD = {"total", "completed", "percent"}
 OPTIONAL = {"lookedFor", "found", "jobState", "error", "note", "rate", "left", "snapshot", "taskId"}
 OPTIONAL |= {"requestId", "beganAt", "listed", "details"}
 
@@ -81,7 +81,9 @@ OPTIONAL |= {"requestId", "beganAt", "listed", "details"}
 def test_each_member_is_checked(event: Observation | Verdict) -> None:
     """A member of a wrong type makes a line no record, and so does a missing one unless it may be missing."""
     for *way, last in members(record(event)):
-        if last in UNREAD or (way == ["error"] and last not in ("type", "text", "details")):
+        if (way == ["snapshot"] and last in UNREAD) or (
+            way == ["error"] and last not in ("type", "text", "details")
+        ):
             continue
         for missing in (False, True):
             changed = target = json.loads(write(event))

@@ -224,7 +224,7 @@ def test_a_goal_that_is_no_end() -> None:
 def test_a_table() -> None:
     """Many jobs are a table, and below it what the table has no place for."""
     lines = shown(*MANY, width=110, height=16)
-    assert lines[0].split() == ["job", *PARTS, "total", "done", "age"]
+    assert lines[0].split() == ["job", *PARTS, "total", "percent", "age"]
     row = lines[1].split()
     assert row[0] == "nightly-render"
     assert row[2:6] == ["36", "2", "16", "6"]

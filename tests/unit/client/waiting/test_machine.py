@@ -123,7 +123,7 @@ def test_what_a_look_proves_gets_fresh_numbers() -> None:
     course = waited(DONE, interval=20)
     assert kinds(course) == ["counts"] * 3 + ["unfinished", "any", "unsuccessful", "any", "counts"]
     assert course.state.snapshot is not None
-    assert course.state.snapshot.done == 2
+    assert course.state.snapshot.completed == 2
     assert not course.state.doubtful
 
 

@@ -19,8 +19,8 @@ SHORTEST_BAR = 10
 LONGEST_BAR = 40
 
 # What is shown beside the job and its tasks, as far as there is room: the first the first.
-_WISHES = ("how", "total", "age", "bar", "done", "left", "rate")
-_ORDER = ("job", "bar", *PARTS, "total", "done", "rate", "left", "age", "how")
+_WISHES = ("how", "total", "age", "bar", "percent", "left", "rate")
+_ORDER = ("job", "bar", *PARTS, "total", "percent", "rate", "left", "age", "how")
 _ON_THE_LEFT = ("job", "bar", "how")
 
 
@@ -51,7 +51,7 @@ def table(jobs: Sequence[Watched], now: datetime, width: int, glyphs: Glyphs) ->
             if widths[name] + GAP <= free:
                 chosen.append(name)
                 free -= widths[name] + GAP
-        # Names above the columns are worth more than how much is done, but not more than how old it is.
+        # Names above the columns are worth more than how much is completed, but not more than how old it is.
         if headings is glyphs.parts or {"how", "total", "age"} <= set(chosen):
             break
     else:
@@ -99,7 +99,7 @@ def _cells(job: Watched, now: datetime) -> dict[str, Text]:
     for part in PARTS:
         cells[part] = Text(words.count(getattr(snapshot.task_counts, part)), style=STYLES[part])
     cells["total"] = Text(words.count(snapshot.total))
-    cells["done"] = Text(words.percent(snapshot))
+    cells["percent"] = Text(words.percent(snapshot))
     cells["age"] = Text(
         words.age(snapshot.observed_at, now).removesuffix(" ago"), style="yellow" if job.failures else "dim"
     )
