@@ -126,7 +126,7 @@ def draw_history(seed: int) -> History:
         strict=chance.random() < 0.1,
         awaits=chance.random() < 0.25,
     )
-    trap = chance.choice((None,) * 9 + (_late_tasks,) * 3 + (_one_too_many, _made_up_tasks))
+    trap = chance.choice((None,) * 9 + (_late_tasks,) * 3 + (_one_too_many, _made_up_tasks, _rare_polls))
     return history if trap is None else trap(chance, history)
 
 
@@ -158,6 +158,19 @@ def _late_tasks(chance: random.Random, history: History) -> History:
         spite=[],
         after_all=acts,
         options={**history.options, "deadline": 400},
+    )
+
+
+def _rare_polls(chance: random.Random, history: History) -> History:
+    """Return a history whose deadline comes long before the next poll would, and soon after its end."""
+    (job,) = history.scenario["jobs"]
+    deadline = chance.uniform(20, 60)
+    return history._replace(
+        scenario={**history.scenario, "jobs": [{**job, "tasks": [{"seconds": deadline * chance.random()}]}]},
+        head_start=0.0,
+        latency=0.02,
+        slowness=0,
+        options={**history.options, "deadline": deadline, "interval": deadline * chance.uniform(0.4, 2)},
     )
 
 

@@ -136,6 +136,10 @@ def _believes_contradictions(plan: WaitPlan, snapshot: Snapshot) -> Iterator[Cla
     return _CLAIMS(plan, evolve(snapshot, inconsistencies=()))
 
 
+def _leaves_checks_out(state: State, now: float, notes: tuple[str, ...]) -> Move:
+    return machine._rest(state.but(closing=()), now, notes)
+
+
 _TRY, _FAIL, _HEAR, _SEE_JOB = machine._try, machine._fail, machine.hear, machine._see_job
 _WEIGH, _BEGIN, _CLAIMS = trial.weigh, trial.begin_trial, rules.claims
 
@@ -231,6 +235,8 @@ MUTANTS = (
     ),
     Mutant("never forgets a failure", ((flow, "hear", _keeps_failures),), "lost", _fails),
     Mutant("asks before the service is ready", ((flow, "hear", _does_not_wait),), "asked for", _fails),
+    Mutant("ends blind", ((State, "last_look", property(lambda state: state.ends)),), "ended blind"),
+    Mutant("looks at the counts alone at last", ((machine, "_close", _leaves_checks_out),), "ended blind"),
     Mutant("hardly rests", ((machine, "interval_seconds", lambda *_, **__: 0.5),), "was to rest"),
     Mutant("never gives up", ((flow, "hear", _forgets_failures),), "went on", _fails),
     Mutant(

@@ -37,6 +37,9 @@ _MOMENT = 10
 # What may go on after the stall time until it is said: the questions that look for the truth, and a pause.
 _SLACK = 150.0
 
+# Seconds before the deadline from which on nothing has to be noticed any more.
+_BLIND = 2.0
+
 # These are about completion, and looks at the tasks can confirm them.
 _LOOKED_AT = ("done", "all-succeeded", "any-failed", "no-active")
 
@@ -220,6 +223,7 @@ def _check_timed_out(played: Played, verdict: Verdict) -> None:
     if left > _HAIR and not excused:
         raise _Wrong(f"timed out, and {left:.3f} s were left")
     _check_not_missed(played, "timed out")
+    _check_not_blind(played)
     stall = played.history.options.get("stall")
     counts, since = _standing(played, spoiled=True)
     # Counts that nobody could bring any more don't stand still.
@@ -319,6 +323,22 @@ def _check_not_missed(played: Played, verb: str) -> None:
     answers = _answers_after_the_end(played)
     if answers >= PATIENCE:
         raise _Wrong(f"{verb}, and missed the end: it was there for {answers} right answers in a row")
+
+
+def _check_not_blind(played: Played) -> None:
+    """See that it looked once more before the end of its time, and saw what was so by then."""
+    since = played.truth.settled(played.ended, lambda state: _ends(played, state))
+    near = played.ended - round(_BLIND * 1e6)
+    if since is None or since > near:
+        return
+    last = [each for each in played.asked if each.sent >= since]
+    before = [each for each in played.asked if each.sent < since][-1:]
+    # What has no answer, or takes as long as there is time, shows nothing.
+    if any(not each.healthy or each.ended >= near for each in before if not last):
+        return
+    if all(each.healthy for each in last) and (not last or last[-1].sent >= near):
+        left = (played.ended - since) / 1e6
+        raise _Wrong(f"timed out, and ended blind: the end was there {left:.1f} s before the deadline")
 
 
 def _answers_after_the_end(played: Played) -> int:

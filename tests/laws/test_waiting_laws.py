@@ -24,6 +24,7 @@ from taskcounts.waiting.pace import (
     MIN_INTERVAL,
     Rate,
     interval_seconds,
+    last_seconds,
     observe_rate,
     seconds_left,
 )
@@ -238,7 +239,10 @@ def test_limits_hold(  # noqa: PLR0917 - Hypothesis gives them by name.
     waits: list[float | None],
     failing: set[int],
 ) -> None:
-    """No question after the deadline, none sooner than the interval or Retry-After; all are counted."""
+    """No question after the deadline, none sooner than Retry-After, nor than the interval; all are counted.
+
+    The last look alone may come sooner than the interval, and only shortly before the deadline.
+    """
     plan = evolve(plan, deadline=deadline, stall=stall)
     course = go(
         plan,
@@ -251,7 +255,8 @@ def test_limits_hold(  # noqa: PLR0917 - Hypothesis gives them by name.
     asked = course.asked
     assert asked[-1].at < deadline
     assert course.ended <= max(deadline, asked[-1].at + max(durations))
-    for earlier, later in pairwise(course.ticks):
+    ticks = course.ticks[:-1] if course.ticks[-1] >= course.state.last_look else course.ticks
+    for earlier, later in pairwise(ticks):
         assert later - earlier >= (MIN_INTERVAL if plan.interval is None else plan.interval) - 1e-9
     for question, following in pairwise(asked):
         if isinstance(question.event, Failed):
@@ -260,6 +265,38 @@ def test_limits_hold(  # noqa: PLR0917 - Hypothesis gives them by name.
             assert following.at >= answered + wish - 1e-9
     assert [question.move.state.polls for question in asked] == list(range(1, len(asked) + 1))
     assert course.state.failed_polls == sum(isinstance(question.event, Failed) for question in asked)
+
+
+@given(
+    plan=plans,
+    script=scripts,
+    last=st.sampled_from(("succeed", "fail")),
+    report=reports,
+    slow=st.floats(0, 0.05),
+    left=st.floats(0.3, 100),
+    interval=st.none() | st.floats(0.1, 1000),
+    min_interval=st.floats(0.1, 100),
+)
+def test_no_wait_ends_blind(  # noqa: PLR0917 - Hypothesis gives them by name.
+    plan: WaitPlan,
+    script: Any,
+    last: str,
+    report: Report,
+    slow: float,
+    left: float,
+    interval: float | None,
+    min_interval: float,
+) -> None:
+    """A job at its end before the last look isn't told as timed out, whatever the interval and the counts."""
+    script = _ending(script, last)
+    job = Job(script)
+    plan = evolve(plan, interval=interval, min_interval=min_interval, deadline=job.last + left)
+    before = last_seconds(plan.deadline, interval, min_interval)
+    course = go(plan, job, report=report, takes=lambda _: before * slow)
+    classify(str(course.end.reason))
+    if job.last <= plan.deadline - before:
+        assert course.end.reason is not Reason.TIMED_OUT
+        assert course.ended <= plan.deadline
 
 
 @given(
@@ -301,7 +338,7 @@ def test_a_tick_asks_one_cheap_question_unless_something_is_claimed(
         kinds = [type(question.step).__name__ for question in asked]
         assert len(asked) <= 16
         assert kinds.count("AskCounts") <= 1 + (tick == course.ticks[-1])
-        assert kinds.count("AskExact") <= 1
+        assert kinds.count("AskExact") <= 1 + course.state.last
         assert kinds.count("AskJob") <= 1
 
 

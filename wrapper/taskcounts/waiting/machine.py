@@ -6,11 +6,16 @@ list queries, which are never behind. Since counts may also stand still although
 other questions take their place now and then: every second tick once nothing has changed for two
 answers in a row, else after eight.
 
+No wait ends blind: its last tick comes shortly before the deadline, whatever the interval, and asks for
+the counts and whatever else could end the wait, as the counts may be behind.
+
 `begin`, `wake` (the rest is over) and `hear` (an answer came) return a `Move`: the new state, what to
 do next, and what a person may want to know.
 """
 
 from __future__ import annotations
+
+import math
 
 from taskcounts.errors import (
     AuthenticationFailed,
@@ -49,8 +54,6 @@ from taskcounts.waiting.trial import Claim, Finding, Result, Trial, begin_trial,
 STANDSTILL = 2
 # However much the counts change, something else is asked after so many of them.
 PATIENCE = 8
-# Seconds before the end of the wait in which no poll is begun: it could hardly be answered.
-LAST = 1.0
 # Listing all tasks again waits for so many times as long as it took.
 LIST_SPACING = 9
 
@@ -66,6 +69,12 @@ def wake(state: State, now: float) -> Move:
         # Also if the clock has woken us a moment too soon.
         return Move(state, End(Reason.TIMED_OUT))
     state = state.but(tick=now)
+    if state.last:
+        # All is asked anew, as there is no later tick: what was refuted may be so by now.
+        closing = rules.checks(state.plan)
+        state = state.but(
+            again=None, otherwise=None, refuted=frozenset(), list_after=-math.inf, closing=closing
+        )
     match state.again:
         case End() as pending:
             return _ask(state.but(again=None, pending=pending), AskExact(), now)
@@ -74,7 +83,8 @@ def wake(state: State, now: float) -> Move:
             return _ask(state.but(again=None, why=Why.CHECK), AskJob(), now)
         case Trial() as trial:
             return _ask(state.but(again=None, trial=trial), AskTasks(trial.look), now)
-    if state.snapshot is not None and not _stands_too_long(state, now) and _check_is_due(state):
+    counted = state.snapshot is not None and not state.last
+    if counted and not _stands_too_long(state, now) and _check_is_due(state):
         return _check(state, now)
     return _ask(state.but(since_check=state.since_check + 1), AskCounts(), now)
 
@@ -102,7 +112,9 @@ def _ask(state: State, question: Asking, now: float, notes: tuple[str, ...] = ()
 
 
 def _rest(state: State, now: float, notes: tuple[str, ...] = ()) -> Move:
-    """Return the rest until the next tick."""
+    """Return the rest until the next tick; in the last one, what hasn't been asked yet."""
+    if state.closing:
+        return _close(state, now, notes)
     plan = state.plan
     interval = plan.interval
     if interval is None:
@@ -111,13 +123,29 @@ def _rest(state: State, now: float, notes: tuple[str, ...] = ()) -> Move:
         left = state.left or None
         interval = interval_seconds(plan.min_interval, state.unchanged + state.failures, left, limit=limit)
     until = min(max(state.tick + interval, state.not_before, now), now + LONGEST)
-    over = until > state.ends - min(interval, LAST)
+    last_look, over = state.last_look, state.last
+    if until >= last_look:
+        until = max(last_look, state.not_before, now)
+        # Later there is no time for an answer.
+        over = over or until > last_look
+        state = state.but(last=True)
     if over:
         until = max(state.ends, now)
     otherwise = state.otherwise if isinstance(state.again, Trial | AskJob) else None
     ended = state.ended and state.again is not None
     state = state.but(trial=None, pending=None, otherwise=otherwise, over=over, ended=ended)
     return Move(state, Rest(until), notes)
+
+
+def _close(state: State, now: float, notes: tuple[str, ...]) -> Move:
+    """Return the next check of the last tick."""
+    claim, *left = state.closing
+    state = state.but(closing=tuple(left), trial=None, pending=None)
+    if claim is None:
+        return _ask(state, AskJob(), now, notes)
+    if claim in state.refuted:
+        return _rest(state, now, notes)
+    return _try(state, claim, Why.CHECK, now, notes)
 
 
 # Questions that take the place of the counts.
@@ -325,7 +353,9 @@ def _fail(state: State, event: Failed, now: float) -> Move:
     """Return what follows from a poll without a trustworthy answer."""
     error, pending = event.error, state.pending
     never = state.failed_polls + 1 == state.polls
-    state = state.but(failed_polls=state.failed_polls + 1, failures=state.failures + 1, last_error=error)
+    state = state.but(
+        failed_polls=state.failed_polls + 1, failures=state.failures + 1, last_error=error, closing=()
+    )
     if pending is not None and not _lists(state.plan, pending):
         # The counts were asked for their numbers alone.
         return Move(state, pending)

@@ -15,6 +15,13 @@ NEAR_END = 4
 # Before the wait's own limits, which part of what they leave.
 NEAR_LIMIT = 2
 
+# Seconds before its deadline at which a wait looks for the last time: enough for a few small questions.
+LAST = 1.0
+# Of the time that a short wait has, the last look gets this part at the most.
+LAST_PART = 4
+# Who asks for each of many jobs less often asks for all of them at last at once: part of the interval.
+LAST_OF_MANY = 5
+
 # Seconds after which what was observed counts half.
 HALF_LIFE = 60.0
 # After so many polls in a row without any change nobody can tell how long it takes.
@@ -37,6 +44,22 @@ def interval_seconds(least: float, unchanged: int, left: float | None, *, limit:
     grown = least * GROWTH ** min(unchanged, 64)
     near = math.inf if left is None else left / NEAR_END
     return max(least, min(MAX_INTERVAL, grown, near, limit / NEAR_LIMIT))
+
+
+def last_seconds(deadline: float, interval: float | None, min_interval: float) -> float:
+    """Return the seconds before the deadline of a wait at which it looks for the last time.
+
+    They are::
+
+        min(max(1, min_interval / 5), interval, deadline / 4)
+
+    Args:
+        deadline: Seconds that the wait may take as a whole.
+        interval: Seconds from one poll to the next; None where it adapts, then it is ``min_interval`` here.
+        min_interval: The least that an adapted interval is.
+    """
+    least = min_interval if interval is None else interval
+    return min(max(LAST, min_interval / LAST_OF_MANY), least, deadline / LAST_PART)
 
 
 class Rate(NamedTuple):

@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.looks import Task
-from taskcounts.waiting.pace import Rate, seconds_left
+from taskcounts.waiting.pace import Rate, last_seconds, seconds_left
 from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.trial import Claim, Trial
 
@@ -169,6 +169,8 @@ class State:
         otherwise: What ends the wait if a last question doesn't speak against it: whether there is a failed
             task, or for the job's own state.
         pending: How the wait ends if its last question doesn't speak against it.
+        last: Whether the tick is the last one, or the next one is.
+        closing: Which checks are left for the last tick, None for the job's own state.
         over: Whether the wait's time is over once the rest is.
         list_after: When all tasks may be listed again.
         job_state: The job's own state, as it was last told.
@@ -198,6 +200,8 @@ class State:
     again: Trial | End | AskJob | None = None
     otherwise: End | None = None
     pending: End | None = None
+    last: bool = False
+    closing: tuple[Claim | None, ...] = ()
     over: bool = False
     list_after: float = -math.inf
     job_state: str | None = None
@@ -211,6 +215,12 @@ class State:
     def ends(self) -> float:
         """When the wait's own time is over."""
         return self.began + self.plan.deadline
+
+    @property
+    def last_look(self) -> float:
+        """When the last tick begins: what it asks is to be answered before the end."""
+        plan = self.plan
+        return self.ends - last_seconds(plan.deadline, plan.interval, plan.min_interval)
 
     @property
     def doubtful(self) -> bool:

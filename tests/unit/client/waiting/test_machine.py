@@ -139,13 +139,8 @@ def test_fresh_numbers_are_not_needed() -> None:
 def test_other_questions_take_turns_where_nothing_changes() -> None:
     """After two answers without change, every second tick asks the list, or the job's state."""
     course = waited(STUCK, "all-succeeded", interval=10, deadline=135)
-    assert (
-        kinds(course)
-        == [
-            *["counts"] * 3,
-            *["unfinished", "counts", "failed", "counts", "job", "counts"] * 2,
-        ][:14]
-    )
+    turns = [*["counts"] * 3, *["unfinished", "counts", "failed", "counts", "job", "counts"] * 2]
+    assert kinds(course)[:14] == turns[:14]
 
 
 def test_other_questions_are_asked_however_much_changes() -> None:
