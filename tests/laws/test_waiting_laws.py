@@ -305,7 +305,7 @@ def test_no_wait_ends_blind(  # noqa: PLR0917 - Hypothesis gives them by name.
 def test_stalled_is_only_what_did_not_change(  # noqa: PLR0917 - Hypothesis gives them by name.
     plan: WaitPlan, script: Any, report: Report, failing: set[int], durations: list[float], stall: float
 ) -> None:
-    """A job is stalled only if all counts of that time are the same, and a list shows that it isn't done."""
+    """A job is stalled only if all counts until now are the same, and a list shows that it isn't done."""
     plan = evolve(plan, stall=stall, deadline=900)
     course = _course(plan, script, report, failing, durations)
     classify(str(course.end.reason))
@@ -318,6 +318,7 @@ def test_stalled_is_only_what_did_not_change(  # noqa: PLR0917 - Hypothesis give
         if isinstance(asked.event, Counted) and asked.at >= course.state.same_since
     ]
     assert told
+    assert course.state.counted_at >= course.ticks[-1]
     assert course.state.reported is not None
     assert all(counts == course.state.reported.task_counts for counts in told)
     assert any(isinstance(asked.step, AskTasks) for asked in course.asked if asked.tick == course.ticks[-1])

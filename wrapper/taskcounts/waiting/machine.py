@@ -82,7 +82,9 @@ def wake(state: State, now: float) -> Move:
             # If it tells nothing new, all else is to be asked anew, too: much may have changed.
             return _ask(state.but(again=None, why=Why.CHECK), AskJob(), now)
         case Trial() as trial:
-            return _ask(state.but(again=None, trial=trial), AskTasks(trial.look), now)
+            # Counts of before don't tell any more that nothing has changed.
+            otherwise = None if state.why is Why.STALL else state.otherwise
+            return _ask(state.but(again=None, trial=trial, otherwise=otherwise), AskTasks(trial.look), now)
     counted = state.snapshot is not None and not state.last
     if counted and not _stands_too_long(state, now) and _check_is_due(state):
         return _check(state, now)
@@ -217,7 +219,7 @@ def _conclude(state: State, finding: Finding, now: float) -> Move:  # noqa: PLR0
             return _give_up(state, state.otherwise, now, notes)
         case _, Result.REFUTED if state.ended and task is not None and task.state == "active":
             return _last_look(state, End(Reason.NEVER_RAN, confirmed=True, task_id=task.id), now, notes)
-        case _, Result.REFUTED | Result.EMPTY if state.why is Why.STALL:
+        case Claim.ENDED | Claim.IDLE, Result.REFUTED | Result.EMPTY if state.why is Why.STALL:
             return _last_look(state, End(Reason.STALLED, task_id=task and task.id), now, notes)
     if result is not Result.OPEN:
         state = state.but(refuted=state.refuted | {claim})
@@ -229,6 +231,9 @@ def _conclude(state: State, finding: Finding, now: float) -> Move:  # noqa: PLR0
 
 def _last_look(state: State, end: End, now: float, notes: tuple[str, ...]) -> Move:
     """End a wait that can't reach its goal, unless a task failed and that is what matters."""
+    if end.reason is Reason.STALLED and state.counted_at < state.tick:
+        # Only counts of now tell that nothing has changed.
+        return _ask(state.but(otherwise=end, trial=None), AskCounts(), now, notes)
     if rules.failure_ends(state.plan):
         return _try(state.but(otherwise=end), Claim.FAILED, state.why, now, notes)
     return _give_up(state, end, now, notes)
@@ -290,7 +295,9 @@ def _count(state: State, event: Counted, now: float) -> Move:
     if not new.inconsistencies:
         state = state.but(rate=observe_rate(state.rate, now, new.completed))
     if changed:
-        state = state.but(same_since=now, unchanged=0, refuted=frozenset(), contradicted=frozenset())
+        state = state.but(
+            same_since=now, unchanged=0, refuted=frozenset(), contradicted=frozenset(), otherwise=None
+        )
     else:
         state = state.but(unchanged=state.unchanged + 1)
     if (pending := state.pending) is not None:
@@ -313,6 +320,8 @@ def _judge_counts(state: State, now: float, notes: tuple[str, ...]) -> Move:
             return _try(state, claim, Why.CLAIM, now, notes)
     # By then the list may have been asked for long: only counts tell that nothing has changed.
     if _stands_too_long(state, state.counted_at):
+        if state.otherwise is not None:
+            return _last_look(state, state.otherwise, now, notes)
         return _try(state, rules.end_claim(state.plan), Why.STALL, now, notes)
     return _rest(state, now, notes)
 

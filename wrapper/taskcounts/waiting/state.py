@@ -167,7 +167,7 @@ class State:
         again: What was broken off by a question without an answer: a trial, the list of all tasks before
             an end, or the question for the job's own state.
         otherwise: What ends the wait if a last question doesn't speak against it: whether there is a failed
-            task, or for the job's own state.
+            task, for the job's own state, or for the counts once more.
         pending: How the wait ends if its last question doesn't speak against it.
         last: Whether the tick is the last one, or the next one is.
         closing: Which checks are left for the last tick, None for the job's own state.

@@ -17,7 +17,9 @@ def verdict_text(job_id: str, state: State, end: End, now: float) -> str:
 def _what(state: State, end: End, now: float) -> str:  # noqa: PLR0911 - a line for each reason.
     match end.reason:
         case Reason.STALLED:
-            how = f"stalled, its counts haven't changed for {seconds(now - state.same_since)}"
+            # Until the newest ones: what has become of it since isn't known.
+            same = seconds(state.counted_at - state.same_since)
+            how = f"stalled, its counts haven't changed for {same}"
             return f"{how}; {_numbers(state, now)}{_job_state(state)}"
         case Reason.TIMED_OUT:
             how = f"timed out after {seconds(now - state.began)}"

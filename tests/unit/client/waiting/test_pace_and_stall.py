@@ -205,3 +205,25 @@ def test_a_stall_is_told_by_counts_of_now() -> None:
     assert course.end.reason is Reason.STALLED
     assert kinds(course) == ["counts", *["any"] * 4, "counts", "unfinished", "job"]
     assert course.ended == 60
+
+
+@pytest.mark.parametrize(("until", "look"), [("done", 2), ("all-succeeded", 2), ("all-succeeded", 3)])
+def test_a_change_during_a_question_without_an_answer_is_no_stall(until: str, look: int) -> None:
+    """What is asked again after a while isn't judged by the counts of before: they may have changed."""
+    script: list[Happening] = [*STUCK, (40, "running", "a"), (50, "succeed", "a"), (60, "succeed", "b")]
+    fails = lambda number, *_: unreachable() if number == look + 1 else None  # noqa: E731
+    course = waited(script, until, stall=30, interval=15, how={"fails": fails})
+    assert course.end.reason is Reason.ALL_SUCCEEDED
+
+
+def test_a_stall_is_told_once_a_list_and_the_counts_after_it_agree() -> None:
+    """A question without an answer delays it by one poll, and by a look where a failed task matters."""
+    fails = lambda number, *_: unreachable() if number == 3 else None  # noqa: E731
+    course = waited(STUCK, stall=30, interval=15, how={"fails": fails})
+    assert course.end == End(Reason.STALLED, task_id="a")
+    assert kinds(course)[4:] == ["unfinished", "counts", "job"]
+    assert course.ended == 45
+    fails = lambda number, *_: unreachable() if number == 4 else None  # noqa: E731
+    course = waited(STUCK, "all-succeeded", stall=30, interval=15, how={"fails": fails})
+    assert kinds(course)[5:] == ["failed", "counts", "unfinished", "failed", "job"]
+    assert (course.end.reason, course.ended) == (Reason.STALLED, 60)

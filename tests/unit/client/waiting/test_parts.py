@@ -343,7 +343,7 @@ REFUTED = frozenset({"any"})
         ),
         (
             (
-                "stalled, its counts haven't changed for 60 s; 7 of 10 tasks "
+                "stalled, its counts haven't changed for 57 s; 7 of 10 tasks "
                 "completed, 4 failed (counts of 3 s ago)"
             ),
             "stalled",
@@ -352,7 +352,7 @@ REFUTED = frozenset({"any"})
         ),
         (
             (
-                "stalled, its counts haven't changed for 60 s; it has no tasks (counts "
+                "stalled, its counts haven't changed for 57 s; it has no tasks (counts "
                 "of 3 s ago); the job is disabled"
             ),
             "stalled",
