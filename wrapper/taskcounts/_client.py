@@ -103,8 +103,9 @@ class Client(Generic[SomeTransport, SomeEngine]):
             retry: How often to ask, and how long to pause in between.
             timeout: Seconds that one attempt may take as a whole: to connect, send, wait and read.
             deadline: Seconds that a call may take as a whole, over all attempts and pauses.
-            strict: Raise ContractViolation for an answer whose numbers contradict each other,
-                instead of reporting that in ``Snapshot.inconsistencies``.
+            strict: Raise ContractViolation for what is otherwise reported in ``Snapshot.inconsistencies``:
+                numbers that contradict each other, or with ``verify`` a list; a task that a list names
+                twice; signs that an answer may not be ours, or isn't of now.
             scope: The scope to ask of a token credential; by default that of the endpoint's cloud.
             allow_token_over_http: Send a bearer token over plain http to this machine's
                 loopback interface (an emulator). To other hosts it is never sent without TLS.

@@ -20,7 +20,7 @@ from taskcounts._counts import COUNTS
 from taskcounts._exchange import exchange
 from taskcounts._lists import Page, Trail, ask_tasks
 from taskcounts._steps import Ask, Exchange, Question, Reply, Settings
-from taskcounts.errors import DeadlineExceeded, TaskCountsError, one_line
+from taskcounts.errors import ContractViolation, DeadlineExceeded, TaskCountsError, one_line
 from taskcounts.snapshot import Inconsistency, Snapshot
 from taskcounts_rest.models import TaskCounts, TaskSlotCounts
 
@@ -57,14 +57,15 @@ def exact_counts(
 def verified_counts(settings: Settings, question: Question) -> Exchange[Snapshot]:
     """Return the reported counts, with what an exact count says against them.
 
-    A difference breaks no contract: reported counts trail the truth, and listing takes a while. So it is
-    told in ``Snapshot.inconsistencies``, also where a client is strict.
+    A difference may mean no more than that reported counts trail the truth, and that listing takes a while.
+    It is told in ``Snapshot.inconsistencies``; where a client is strict, it is raised.
 
     Args:
         settings: Whom to ask, and how.
         question: Its deadline is for the counts and the list together.
 
     Raises:
+        ContractViolation: The list contradicts the counts, and the client is strict.
         TaskCountsError: There are no trustworthy counts, or no trustworthy list to compare them with.
     """
     ends = settings.clock.monotonic() + question.deadline
@@ -78,6 +79,19 @@ def verified_counts(settings: Settings, question: Question) -> Exchange[Snapshot
         *_differences("taskCounts", reported.task_counts, listed.task_counts),
         *_differences("taskSlotCounts", reported.task_slot_counts, listed.task_slot_counts),
     )
+    if differences and settings.strict:
+        why = "; ".join(each.text for each in differences)
+        raise ContractViolation(
+            f"job {question.job_id!r}: the counts can't be trusted, a list of all tasks contradicts them: "
+            f"{why}",
+            path=differences[0].path,
+            answer="",
+            status=200,
+            request_id=reported.request_id,
+            job_id=question.job_id,
+            attempts=reported.attempts + listed.attempts,
+            client_request_id=reported.client_request_id,
+        )
     return evolve(reported, inconsistencies=reported.inconsistencies + differences, listed=listed)
 
 

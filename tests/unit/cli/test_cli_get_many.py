@@ -315,6 +315,21 @@ def test_verified_counts(many: Emulator, command: Command) -> None:
     [record] = json.loads(command("get", JOBS[9], "--verify", "-o", "json").out)
     assert record["listed"]["taskCounts"]["active"] == 9
     assert {each["invariant"] for each in record["inconsistencies"]} == {"verified"}
+    strict = command("get", JOBS[9], JOBS[0], "--verify", "--strict", "-o", "json")
+    assert strict.code == 6
+    broken, right = json.loads(strict.out)
+    assert (broken["error"]["type"], broken["error"]["path"]) == ("ContractViolation", "taskCounts.active")
+    assert right["taskCounts"] == right["listed"]["taskCounts"]
+    assert "error: job 'job-09': the counts can't be trusted, a list of all tasks contradicts" in strict.err
+
+
+def test_doubts_about_the_list_that_verifies_are_told(many: Emulator, command: Command) -> None:
+    """A list that names a task twice proves nothing against the counts, and is warned of like them."""
+    many.fault("wrong-shape", variant="repeated-item")
+    ended = command("get", JOBS[9], "--verify")
+    assert ended.code == 0
+    assert "warning: job 'job-09': the list names a task again that it had named before" in ended.err
+    assert command("get", JOBS[9], "--verify", "--strict").code == 6
 
 
 @pytest.mark.parametrize("output", ["table", "json", "ndjson", "tsv"])

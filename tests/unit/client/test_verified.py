@@ -58,10 +58,9 @@ def test_counts_that_a_list_confirms(ask: Lister) -> None:
     ]
 
 
-@pytest.mark.parametrize("strict", [False, True])
-def test_counts_that_a_list_contradicts(ask: Lister, strict: bool) -> None:
-    """Each member that differs is told with both numbers; that breaks no contract, so it never raises."""
-    snapshot = verified(ask, Script(answer(), page(*LISTED[1:], task("late"))), client={"strict": strict})
+def test_counts_that_a_list_contradicts(ask: Lister) -> None:
+    """Each member that differs is told with both numbers."""
+    snapshot = verified(ask, Script(answer(), page(*LISTED[1:], task("late"))))
     assert snapshot.task_counts.active == 5
     assert [(each.invariant, each.path, each.text) for each in snapshot.inconsistencies] == [
         ("verified", "taskSlotCounts.active", "taskSlotCounts.active is 10, but the tasks listed so need 9")
@@ -78,6 +77,27 @@ def test_counts_that_a_list_contradicts(ask: Lister, strict: bool) -> None:
         "taskSlotCounts.succeeded is 6, but the tasks listed so need 0",
         "taskSlotCounts.failed is 2, but the tasks listed so need 0",
     ]
+
+
+def test_a_strict_client_raises_what_a_list_contradicts(ask: Lister) -> None:
+    """The error has all differences, the member of the first, and the ids of the counts' request."""
+    with pytest.raises(ContractViolation) as caught:
+        verified(
+            ask,
+            Script(answer(), page(*LISTED[2:])),
+            client={"strict": True},
+            client_request_id=GUID,
+        )
+    error = caught.value
+    assert (error.path, error.answer, error.status) == ("taskCounts.active", "", 200)
+    assert (error.job_id, error.attempts, error.client_request_id) == ("job-1", 2, GUID)
+    assert error.request_id == answer().headers["request-id"]
+    assert str(error) == (
+        "job 'job-1': the counts can't be trusted, a list of all tasks contradicts them: "
+        "taskCounts.active is 5, but 3 tasks were listed so; "
+        "taskSlotCounts.active is 10, but the tasks listed so need 6"
+    )
+    assert verified(ask, Script(answer(), page(*LISTED)), client={"strict": True}).inconsistencies == ()
 
 
 def test_inconsistencies_stay_with_whom_they_concern(ask: Lister) -> None:

@@ -45,7 +45,9 @@ from taskcounts.snapshot import Snapshot
 )
 @click.option("--exact", is_flag=True, help="List all tasks and count them, a request for each 1,000.")
 @click.option("--verify", is_flag=True, help="List all tasks as well, and say where the counts differ.")
-@click.option("--strict", is_flag=True, help="Treat contradictory numbers as an error, not a warning.")
+@click.option(
+    "--strict", is_flag=True, help="Treat whatever speaks against the numbers as an error, not a warning."
+)
 @click.option(
     "--concurrency",
     type=click.IntRange(1, MAX_CONNECTIONS),
@@ -170,7 +172,8 @@ def many(
 def tell(job: str, result: Result) -> Exit:
     """Tell on stderr what speaks against a result, and return its exit code."""
     if isinstance(result, Snapshot):
-        for doubt in result.inconsistencies:
+        listed = () if result.listed is None else result.listed.inconsistencies
+        for doubt in (*result.inconsistencies, *listed):
             complain(f"job {job!r}: {doubt.text}; don't rely on these numbers", word="warning")
         return Exit.OK
     if isinstance(result, TaskCountsError):
