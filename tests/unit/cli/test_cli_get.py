@@ -168,7 +168,7 @@ def test_service_timeout(emulator: Emulator, command: Command) -> None:
     assert command("get", "nightly-render", "--service-timeout", "20").code == 0
     ended = command("get", "nightly-render", "--service-timeout", "31")
     assert ended.code == 2
-    assert "would use 30 instead" in ended.err
+    assert "'--service-timeout': 31 is not in the range 1<=x<=30" in ended.err
 
 
 @pytest.mark.parametrize(

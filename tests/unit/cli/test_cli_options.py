@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,9 +14,14 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskcounts.cli.app import COMMANDS, cli
 from taskcounts.cli.jobs import JobSource, job_options
 from taskcounts.cli.options import Account, Duration, account_options
 from taskcounts.cli.wait_options import WaitOptions, wait_options
+from taskcounts.emulator import Emulator
+from taskcounts.emulator.state.pool import MAX_POOL_SLOTS
+
+from .conftest import Command
 
 EACH = """
 a b --filter x --own 4 --for percent=50 --timeout 1h --stall 5m --interval 7 --max-failures 2
@@ -167,3 +174,85 @@ def test_each_option_is_handed_over() -> None:
     assert (account.endpoint, account.account, account.key) == ("e", "a", "QUFB")
     assert (account.auth, account.allow_token_over_http) == ("entra", True)
     assert "QUFB" not in repr(account)
+
+
+# What each option that takes a value refuses.
+NUMBERS = ("", "x", "-1", "99999999999999999999")
+DURATIONS = ("", "x", "0", "-1", "nan", "inf")
+REFUSED: dict[str, tuple[str, ...]] = {
+    "--account": ("a b", "https://a"),
+    "--attempt-timeout": DURATIONS,
+    "--auth": ("", "x"),
+    "--clock": ("", "x"),
+    "--concurrency": (*NUMBERS, "0", "257"),
+    "--data": ("", "/"),
+    "--endpoint": (" ", "ftp://h", "http://h/x", "http://u:p@h", "http://h:99999"),
+    "--filter": ("", " "),
+    "--for": ("", "x", "count>=0"),
+    "--interval": DURATIONS,
+    "--key": ("x", "\xfc"),
+    "--key-file": ("", "/", "/no/such/file"),
+    "--max-failures": ("", "x", "0", "-1"),
+    "--notify": ("", "ftp://h", "http://"),
+    "--output": ("", "x"),
+    "--port": (*NUMBERS, "65536"),
+    "--record": ("", "/"),
+    "--scenario": ("", "/"),
+    "--seed": ("", "x", str(2**63)),
+    "--service-timeout": (*NUMBERS, "0", "31"),
+    "--slots": (*NUMBERS, str(MAX_POOL_SLOTS + 1)),
+    "--speed": ("", "x", "-1", "nan", "inf"),
+    "--stall": DURATIONS,
+    "--timeout": DURATIONS,
+}
+# Anything may be a host to listen on, or a job in a recording: only trying tells.
+TRIED = {"--host", "--job"}
+
+
+def _with_values() -> Iterator[tuple[str, str]]:
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and not parameter.is_flag:
+                yield name, parameter.opts[-1]
+
+
+@pytest.mark.parametrize(("name", "option"), list(_with_values()))
+def test_an_error_names_the_option(
+    emulator: Emulator, command: Command, name: str, option: str, tmp_path: Path
+) -> None:
+    """Whatever a value is refused for, the first line has the option as it is written, and no other name."""
+    if option in TRIED:
+        return
+    needed = {
+        "get": ["--all"] if option == "--filter" else ["x"],
+        "wait": ["--all"] if option == "--filter" else ["x"],
+        "watch": ["--all"] if option == "--filter" else ["x"],
+        "replay": [__file__],
+        "plot": [__file__, "-o", str(tmp_path / "x.svg")],
+    }
+    for value in REFUSED[option]:
+        ended = command(name, *needed.get(name, []), f"{option}={value}")
+        assert ended.code == 2, ended
+        first = ended.err.splitlines()[0]
+        assert first.startswith("error: Invalid value for ")
+        assert f"'{option}'" in first.partition(": ")[2].partition(": ")[0]
+        assert option[2:].replace("-", "_") not in first.replace(option, "") or "-" not in option[2:]
+
+
+def test_an_error_names_the_variable_too(
+    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes from the environment is looked for there."""
+    monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "ftp://h")
+    assert "'--endpoint' (env var: 'AZURE_BATCH_ENDPOINT'): the endpoint is not" in command("get", "x").err
+
+
+def test_a_key_file_is_named(emulator: Emulator, command: Command, tmp_path: Path) -> None:
+    """A file that holds no key is another option's value."""
+    (tmp_path / "key").write_text("no key!")
+    ended = command("get", "x", "--key-file", str(tmp_path / "key"))
+    assert ended.code == 2
+    assert ended.err.startswith("error: Invalid value for '--key-file': the access key is not Base64")
+    assert "no key!" not in ended.err

@@ -191,7 +191,7 @@ def test_no_job_is_no_success(ask: Ask) -> None:
         ("x --timeout auto", "'auto' is no duration above 0"),
         ("x --interval never", "give auto, seconds, or 90s"),
         ("x --max-failures 0", "Invalid value for '--max-failures'"),
-        ("x --service-timeout 31", "would use 30 instead"),
+        ("x --service-timeout 31", "'--service-timeout': 31 is not in the range 1<=x<=30"),
         ("x -o table", "Invalid value for '-o'"),
         ("a/b", "'a/b' is not a job id"),
         ("x --notify ftp://x", "Invalid value for '--notify'"),

@@ -8,12 +8,16 @@ from pathlib import Path
 import click
 
 from taskcounts._connection import is_loopback
+from taskcounts.cli.options import shared_key
 from taskcounts.cli.outcome import CommandError, complain
 from taskcounts.emulator import EmulatedAccount, EmulatorError, serve
 from taskcounts.emulator.tls import Authority
 
 # Of each pool that no scenario describes: enough to see something move.
 _SLOTS = 16
+
+# Stands for the key that a new account gets.
+_ANY_KEY = "AAAA"
 
 
 def serve_emulator(
@@ -44,6 +48,7 @@ def serve_emulator(
             complain(f"whoever reaches {endpoint} can change and stop what is emulated", word="warning")
         click.echo(f"emulating at {endpoint}; Ctrl-C stops it", err=True)
 
+    shared_key(account, _ANY_KEY if key is None else key)
     authority: Authority | None = None
     # What a file has is gone on with; what one begins with is for a new one.
     begins = data is None or not data.exists() or not data.stat().st_size

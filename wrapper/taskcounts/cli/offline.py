@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
+from taskcounts.cli.options import FilePath
 from taskcounts.cli.outcome import CommandError
+
+# What the emulator allows a pool; it isn't loaded before it is run.
+MOST_SLOTS = 2_560_000
 
 EMULATOR_MISSING = "the emulator needs more packages"
 EMULATOR_HINT = "install taskcounts with its extra 'emulator'"
@@ -22,18 +25,21 @@ EMULATOR_HINT = "install taskcounts with its extra 'emulator'"
 @click.option("--key", metavar="KEY", help="Its access key; by default a new one.")
 @click.option(
     "--scenario",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FilePath(),
     help="A JSON file of jobs and pools to begin with.",
 )
-@click.option(
-    "--data", type=click.Path(dir_okay=False, path_type=Path), help="Keep the state in a file, not in memory."
-)
+@click.option("--data", type=FilePath(), help="Keep the state in a file, not in memory.")
 @click.option(
     "--slots",
-    type=click.IntRange(0),
+    type=click.IntRange(0, MOST_SLOTS),
     help="The task slots of each pool that no scenario describes; 16, unless --data says otherwise.",
 )
-@click.option("--seed", type=int, help="Let all chance come from this number.")
+@click.option(
+    "--seed",
+    type=click.IntRange(-(2**63), 2**63 - 1),
+    metavar="N",
+    help="Let all chance come from this number.",
+)
 @click.option(
     "--clock",
     type=click.Choice(["machine", "scripted"]),

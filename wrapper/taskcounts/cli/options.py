@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from attrs import field, frozen
 
-from taskcounts._arguments import check_service_timeout
+from taskcounts._arguments import check_endpoint
 from taskcounts._client import DEFAULT_TIMEOUT
 from taskcounts.cli.outcome import CommandError
 from taskcounts.credentials import SharedKey
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 AnyClient = TypeVar("AnyClient")
+Checked = TypeVar("Checked")
 
 _DURATION = re.compile(
     r"(?=[\d.])((?P<d>\d+(\.\d+)?)d)?((?P<h>\d+(\.\d+)?)h)?((?P<m>\d+(\.\d+)?)m)?((?P<s>\d+(\.\d+)?)s?)?",
@@ -69,6 +70,20 @@ class Duration(_Type):
         return seconds
 
 
+class FilePath(click.Path):
+    """The path of a file to be written or read, which has a name."""
+
+    def __init__(self) -> None:
+        """Take a path whether or not there is a file."""
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if value == "":
+            self.fail("the file's name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @frozen(kw_only=True)
 class Account:
     """Whom to ask, as the options and the environment say it."""
@@ -91,11 +106,12 @@ class Account:
         """
         if not self.endpoint:
             raise CommandError("no endpoint is given", "set AZURE_BATCH_ENDPOINT, or pass --endpoint")
+        endpoint = meant("--endpoint", check_endpoint, self.endpoint)
         try:
             if not self._found:
                 self._found.append(entra_credential() if self.auth == "entra" else self._shared_key())
             return kind(
-                self.endpoint,
+                endpoint,
                 self._found[0],
                 allow_token_over_http=self.allow_token_over_http,
                 **options,
@@ -112,7 +128,24 @@ class Account:
             raise CommandError(
                 "no access key is given", "set AZURE_BATCH_ACCESS_KEY, pass --key-file, or use --auth entra"
             )
-        return SharedKey(self.account, key)
+        return shared_key(self.account, key, "--key-file" if self.key_file else "--key")
+
+
+def meant(option: str, check: Callable[[Any], Checked], value: object) -> Checked:
+    """Return what a check makes of an option's value; what it refuses is an error that names the option."""
+    try:
+        return check(value)
+    except ValueError as error:
+        context = click.get_current_context()
+        parameter = next(each for each in context.command.params if option in each.opts)
+        raise click.BadParameter(str(error), context, parameter) from None
+
+
+def shared_key(account: str, key: str, option: str = "--key") -> SharedKey:
+    """Return an access key that signs for an account; an error names the option at fault."""
+    # With what is a key, only the account can be refused.
+    meant("--account", lambda name: SharedKey(name, "AAAA"), account)
+    return meant(option, lambda text: SharedKey(account, text), key)
 
 
 def account_options(command: Command) -> Command:
@@ -160,18 +193,10 @@ def account_options(command: Command) -> Command:
     return bundled(command, options, "account", make)
 
 
-def _service_timeout(_: click.Context, __: click.Parameter, value: int | None) -> int | None:
-    try:
-        return check_service_timeout(value)
-    except ValueError as error:
-        raise CommandError(str(error)) from None
-
-
 service_timeout_option = click.option(
     "--service-timeout",
-    type=int,
+    type=click.IntRange(1, 30),
     metavar="SECONDS",
-    callback=_service_timeout,
     help="How long the service may work on a request, 1 to 30.",
 )
 

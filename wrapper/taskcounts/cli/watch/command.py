@@ -10,7 +10,7 @@ import click
 
 from taskcounts.cli.jobs import JobSource, all_jobs, job_options
 from taskcounts.cli.notify import Notifier, Target, notify_option
-from taskcounts.cli.options import Account, account_options, tell_attempts, verbose_option
+from taskcounts.cli.options import Account, FilePath, account_options, tell_attempts, verbose_option
 from taskcounts.cli.outcome import Exit, say
 from taskcounts.cli.session import run_session
 from taskcounts.cli.verdicts import outcome_record, session_code, tell_hints, verdict_line, written
@@ -33,7 +33,7 @@ from taskcounts.cli.watch.recording import Recorder
 )
 @click.option(
     "--record",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FilePath(),
     metavar="FILE",
     help="Keep every observation in a new file, for replay and plot.",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -10,12 +11,19 @@ from pathlib import Path
 
 import click
 
+from taskcounts.cli.options import FilePath
 from taskcounts.cli.outcome import CommandError, Exit
 from taskcounts.cli.verdicts import verdict_line
 from taskcounts.cli.viewers import Viewer
 from taskcounts.cli.watch.outlets import PlainLines
 from taskcounts.cli.watch.recording import events, survey
 from taskcounts.cli.words import some
+
+
+def _finite(_: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no finite number", param=parameter)
+    return value
 
 
 @click.command
@@ -26,6 +34,7 @@ from taskcounts.cli.words import some
     metavar="N",
     default=1.0,
     show_default=True,
+    callback=_finite,
     help="How many recorded seconds pass in one; 0 shows all at once.",
 )
 def replay(file: Path, speed: float) -> Exit:
@@ -58,7 +67,7 @@ def replay(file: Path, speed: float) -> Exit:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FilePath(),
     metavar="FILE",
     required=True,
     help="The drawing, whose name ends in .svg or .png.",
@@ -72,7 +81,9 @@ def plot(file: Path, output: Path, job: str | None) -> Exit:
     """
     kind = output.suffix.lower().removeprefix(".")
     if kind not in ("svg", "png"):
-        raise click.BadParameter(f"{output.name} ends in neither .svg nor .png", param_hint="'-o'")
+        raise click.BadParameter(
+            f"{output.name} ends in neither .svg nor .png", param_hint="'-o' / '--output'"
+        )
     try:
         from taskcounts.cli.watch.plot import MOST_JOBS, draw, series  # noqa: PLC0415 - an extra.
     except ModuleNotFoundError as error:
