@@ -11,7 +11,7 @@ import httpx
 
 from support import FakeClock, Reply, answer
 from taskcounts.errors import ServiceBusy, ServiceUnreachable, TaskCountsError
-from taskcounts.snapshot import Inconsistency, Snapshot
+from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.goals import parse_goal
 from taskcounts.waiting.looks import FILTERS, Task
 from taskcounts.waiting.machine import begin, hear, wake
@@ -33,7 +33,6 @@ from taskcounts.waiting.state import (
     Rest,
     State,
 )
-from taskcounts_rest.models import TaskCounts, TaskSlotCounts
 
 START = datetime(2024, 8, 1, tzinfo=UTC)
 ODD = Inconsistency(invariant="task-counts-completed", path="taskCounts.completed", text="they don't add up")

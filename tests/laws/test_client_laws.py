@@ -263,7 +263,7 @@ def test_conforming_bodies_always_give_counts(call: Call, body: dict[str, Any]) 
     snapshot = call(Script(answer(body)))
     assert snapshot.task_counts.to_dict() == body["taskCounts"]
     assert snapshot.task_slot_counts.to_dict() == body["taskSlotCounts"]
-    assert snapshot.additional_properties == {
+    assert snapshot.additional_properties.to_dict() == {
         name: value for name, value in body.items() if name not in ("taskCounts", "taskSlotCounts")
     }
     assert snapshot.percent is None or 0 <= snapshot.percent <= 100

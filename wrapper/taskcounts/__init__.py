@@ -30,8 +30,7 @@ from taskcounts.errors import (
     WaitFailed,
 )
 from taskcounts.retry import RetryPolicy
-from taskcounts.snapshot import Inconsistency, Snapshot
-from taskcounts_rest.models import TaskCounts, TaskSlotCounts
+from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 
 if TYPE_CHECKING:
     from taskcounts.many.values import JobResult, ListedJob

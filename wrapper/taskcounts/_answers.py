@@ -17,11 +17,8 @@ from operator import getitem
 from typing import Any, NamedTuple, NoReturn
 
 from taskcounts.errors import one_line
-from taskcounts.snapshot import Inconsistency
+from taskcounts.snapshot import MAX_DEPTH, Inconsistency
 from taskcounts_rest.contract import MEDIA_TYPE
-
-# Members that nobody has described are handed on, and have to be written and compared.
-MAX_DEPTH = 100
 
 Check = Callable[[Any, str], None]
 

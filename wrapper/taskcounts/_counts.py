@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from taskcounts import _answers
 from taskcounts._steps import Ask, Parts, Reply
-from taskcounts.snapshot import Snapshot
+from taskcounts.snapshot import Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts_rest import contract
-from taskcounts_rest.models import TaskCounts, TaskSlotCounts
 
 _NAME = "Job_GetTaskCounts"
 _OPERATION = contract.OPERATIONS[_NAME]
@@ -20,20 +19,20 @@ def _build(reply: Reply) -> Snapshot:
     if inconsistencies and reply.strict:
         raise _answers.Violation(inconsistencies[0].path, "; ".join(each.text for each in inconsistencies))
     others = body.copy()
-    counts = TaskCounts.from_dict(others.pop("taskCounts"))
-    slots = TaskSlotCounts.from_dict(others.pop("taskSlotCounts"))
-    _answers.check_depth(others, "$")
-    return Snapshot(
-        job_id=reply.question.job_id,
-        task_counts=counts,
-        task_slot_counts=slots,
-        observed_at=reply.observed_at,
-        request_id=headers.get("request-id"),
-        client_request_id=reply.question.client_request_id,
-        attempts=reply.attempt,
-        inconsistencies=inconsistencies,
-        additional_properties=others,
-    )
+    try:
+        return Snapshot(
+            job_id=reply.question.job_id,
+            task_counts=TaskCounts.from_dict(others.pop("taskCounts")),
+            task_slot_counts=TaskSlotCounts.from_dict(others.pop("taskSlotCounts")),
+            observed_at=reply.observed_at,
+            request_id=headers.get("request-id"),
+            client_request_id=reply.question.client_request_id,
+            attempts=reply.attempt,
+            inconsistencies=inconsistencies,
+            additional_properties=others,
+        )
+    except ValueError as error:
+        raise _answers.Violation("$", str(error)) from None
 
 
 COUNTS = Ask(Parts(_NAME), _answers.compile_schema(_OPERATION.result), _build)

@@ -21,8 +21,7 @@ from taskcounts._exchange import exchange
 from taskcounts._lists import Page, Trail, ask_tasks
 from taskcounts._steps import Ask, Exchange, Question, Reply, Settings
 from taskcounts.errors import ContractViolation, DeadlineExceeded, TaskCountsError, one_line
-from taskcounts.snapshot import Inconsistency, Snapshot
-from taskcounts_rest.models import TaskCounts, TaskSlotCounts
+from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 
 SELECT = "id,state,executionInfo,requiredSlots"
 

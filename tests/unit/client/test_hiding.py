@@ -97,7 +97,7 @@ def test_what_is_nested_too_deep(call: Call, depth: int, more: str) -> None:
 def test_what_is_nested_a_little(call: Call) -> None:
     """Members that nobody has described come as they are."""
     deep: Any = {"a": [[{"b": 1}], 2.5]}
-    assert call(Script(answer({**COUNTS, "deep": deep}))).additional_properties["deep"] == deep
+    assert call(Script(answer({**COUNTS, "deep": deep}))).additional_properties.to_dict()["deep"] == deep
 
 
 def test_a_wish_beyond_all_numbers_can_be_told(call: Call, clock: FakeClock) -> None:

@@ -1,6 +1,7 @@
 """The usual answer is read in a quick way, and every other one thoroughly; both ways say the same."""
 
 import logging
+import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -138,22 +139,32 @@ def test_invariants_at_any_depth() -> None:
 def test_what_the_models_read(call: Call, body: dict[str, Any]) -> None:
     """A snapshot has what the generated model of the whole answer has."""
     snapshot, read = call(Script(answer(body))), TaskCountsResult.from_dict(body)
-    assert snapshot.task_counts == read.task_counts
-    assert snapshot.task_slot_counts == read.task_slot_counts
-    assert snapshot.additional_properties == read.additional_properties
+    assert snapshot.task_counts.to_dict() == read.task_counts.to_dict()
+    assert snapshot.task_slot_counts.to_dict() == read.task_slot_counts.to_dict()
+    assert snapshot.additional_properties.to_dict() == read.additional_properties
 
 
+@pytest.mark.parametrize("where", [None, "taskCounts", "taskSlotCounts"])
+@pytest.mark.parametrize("object_", [False, True])
 @pytest.mark.parametrize(
     ("around", "innermost", "sound"), [(97, [], True), (97, [0], False), (98, [], False)]
 )
-def test_nested_as_deep_as_may_be(call: Call, around: int, innermost: list[int], sound: bool) -> None:
+def test_nested_as_deep_as_may_be(  # noqa: PLR0917 - pytest gives them by name.
+    call: Call, around: int, innermost: list[int], sound: bool, object_: bool, where: str | None
+) -> None:
     """Members may be nested to one depth exactly, whether there is something in the innermost or not."""
     deep: Any = innermost
     for _ in range(around):
-        deep = [deep]
-    script = Script(answer(COUNTS | {"deep": {"a": deep}}))
+        deep = {"b": deep} if object_ else [deep]
+    more = {"deep": {"a": deep}}
+    script = Script(answer(COUNTS | (more if where is None else {where: COUNTS[where] | more})))
     if sound:
-        assert call(script).additional_properties == {"deep": {"a": deep}}
+        snapshot = call(script)
+        holder = {"taskCounts": snapshot.task_counts, "taskSlotCounts": snapshot.task_slot_counts}.get(
+            where or "", snapshot
+        )
+        assert holder.additional_properties.to_dict() == more
+        assert pickle.loads(pickle.dumps(snapshot)) == snapshot  # noqa: S301
     else:
         with pytest.raises(ContractViolation, match="nested too deep"):
             call(script)

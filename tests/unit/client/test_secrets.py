@@ -361,7 +361,7 @@ def test_spellings_of_json(call: Call, credential: Any) -> None:
     with pytest.raises(ContractViolation) as caught:
         call(script, credential=credential)
     sent = [_only(request.headers["authorization"]) for request in script.requests]
-    assert snapshot.additional_properties == {"x": ["<hidden>"]}
+    assert snapshot.additional_properties == {"x": ("<hidden>",)}
     assert leaks(str(vars(caught.value)), sent) == []
     assert "\\u" not in caught.value.answer
 

@@ -3,19 +3,35 @@
 import copy
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 import attrs
 import pytest
 
-from support import BUSY, COUNTS, GUID, REQUEST_ID, Call, FakeClock, Reply, Script, answer, error
+import taskcounts
+from support import BUSY, COUNTS, GUID, KEY, REQUEST_ID, Call, FakeClock, Reply, Script, answer, error
 from taskcounts import (
+    BearerToken,
     ContractViolation,
     Inconsistency,
+    JobResult,
+    Kind,
+    ListedJob,
+    Observation,
+    Outcome,
+    RetryPolicy,
     ServiceError,
+    SharedKey,
     Snapshot,
+    TaskCounts,
     TaskCountsError,
+    TaskSlotCounts,
+    Verdict,
+    WaitFailed,
 )
 
 
@@ -37,7 +53,8 @@ def test_members(call: Call, clock: FakeClock) -> None:
     assert snapshot.task_slot_counts.to_dict() == COUNTS["taskSlotCounts"]
     assert snapshot.observed_at.isoformat() == "2024-08-01T12:34:56.500000+00:00"
     assert (snapshot.request_id, snapshot.client_request_id) == (REQUEST_ID, GUID)
-    assert (snapshot.attempts, snapshot.inconsistencies, snapshot.additional_properties) == (2, (), {})
+    assert (snapshot.attempts, snapshot.inconsistencies) == (2, ())
+    assert snapshot.additional_properties == {}
 
 
 def test_arithmetic(call: Call) -> None:
@@ -142,3 +159,129 @@ def test_errors_are_pickled_whole(call: Call, clock: FakeClock, reply: Any) -> N
     assert str(twin) == str(caught.value)
     assert vars(twin) == vars(caught.value)
     assert isinstance(twin, ServiceError) == isinstance(caught.value, ServiceError)
+
+
+def test_members_that_nobody_knows_are_frozen_too(call: Call) -> None:
+    """At any depth objects can't be changed, and arrays are tuples; none follows what it was made of."""
+    given: dict[str, Any] = {"a": [1, {"b": [2.5]}], "c": None}
+    tasks: dict[str, Any] = {**counts(0, 0, 5, 2, 3), "preparing": {"d": [3]}}
+    snapshot = call(Script(answer({**body(tasks, counts(0, 0, 5, 2, 3)), "later": given})))
+    more = snapshot.additional_properties
+    assert more == {"later": {"a": (1, {"b": (2.5,)}), "c": None}}
+    assert snapshot.task_counts.additional_properties == {"preparing": {"d": (3,)}}
+    assert snapshot.task_counts.to_dict() == tasks
+    assert snapshot.task_slot_counts.to_dict() == counts(0, 0, 5, 2, 3)
+    assert (len(more), list(more), repr(more)) == (1, ["later"], "<1 members>")
+    assert copy.copy(more) is copy.deepcopy(more) is more
+    assert hash(more) == hash(pickle.loads(pickle.dumps(more)))  # noqa: S301
+    twin = more.to_dict()
+    twin["later"]["a"][1]["b"].append(0)
+    assert more.to_dict() == {"later": given}
+    own = attrs.evolve(snapshot, additional_properties=given)
+    given["c"] = 1
+    given["a"].append(2)
+    assert own.additional_properties == {"a": (1, {"b": (2.5,)}), "c": None}
+    assert attrs.evolve(own, attempts=2).additional_properties is own.additional_properties
+
+
+def test_tasks_are_no_slots() -> None:
+    """The same numbers are equal only if they count the same."""
+    tasks, slots = TaskCounts(1, 2, 3, 2, 1), TaskSlotCounts(1, 2, 3, 2, 1)
+    assert tasks == TaskCounts(1, 2, 3, 2, 1)
+    assert tasks != slots  # type: ignore[comparison-overlap]
+    assert repr(slots) == "TaskSlotCounts(active=1, running=2, completed=3, succeeded=2, failed=1)"
+
+
+PLAIN = (str, int, float, bool, type(None), datetime, tuple)
+
+
+def _values() -> Iterator[object]:
+    """Yield what users get, with something in each attribute that can hold more than a number or a text."""
+    now = datetime(2024, 8, 1, tzinfo=UTC)
+    odd = Inconsistency("a", "b", "c")
+    failure = ServiceError("x", job_id="j", details=(("a", "b"),), status=500)
+    exact = Snapshot(
+        job_id="j",
+        task_counts=TaskCounts(1, 2, 3, 2, 1, additional_properties={"a": [{"b": [1]}]}),
+        task_slot_counts=TaskSlotCounts(1, 2, 3, 2, 1, additional_properties={"a": {}}),
+        observed_at=now,
+        request_id=None,
+        client_request_id=GUID,
+        attempts=1,
+        inconsistencies=(odd,),
+        additional_properties={"a": [{"b": [1]}], "c": {}},
+    )
+    snapshot = attrs.evolve(exact, listed=exact)
+    verdict = Verdict(
+        job_id="j",
+        goal="done",
+        outcome=Outcome.LOST,
+        text="x",
+        confirmed=False,
+        snapshot=snapshot,
+        error=failure,
+        polls=1,
+        failed_polls=1,
+        began_at=now,
+        ended_at=now,
+        elapsed=1.0,
+    )
+    yield WaitFailed("x", job_id="j", verdict=verdict)
+    yield Observation(
+        job_id="j", number=1, at=now, elapsed=1.0, kind=Kind.FAILURE, snapshot=snapshot, error=failure
+    )
+    yield JobResult(job_id="j", snapshot=snapshot, error=failure)
+    yield ListedJob(job_id="j", state="active", inconsistencies=(odd,))
+    yield RetryPolicy()
+    yield KEY
+    yield BearerToken("x")
+
+
+def _walk(value: object) -> Iterator[object]:
+    """Yield a value, and what its public attributes and members lead to."""
+    yield value
+    if isinstance(value, Mapping):
+        inner = [*value.keys(), *value.values()]
+    elif isinstance(value, tuple):
+        inner = list(value)
+    elif isinstance(value, TaskCountsError):
+        inner = list(vars(value).values())
+    elif attrs.has(type(value)):
+        inner = [getattr(value, name) for name in dir(value) if not name.startswith("_")]
+        inner = [each for each in inner if not callable(each)]
+    else:
+        inner = []
+    for each in inner:
+        yield from _walk(each)
+
+
+def test_nothing_that_users_get_can_be_changed() -> None:
+    """Whatever a public value leads to is a value too: no list, no dict, no model that was generated."""
+    found = [each for value in _values() for each in _walk(value)]
+    public = [getattr(taskcounts, name) for name in taskcounts.__all__]
+    kinds = {each for each in public if attrs.has(each)} | {SharedKey, BearerToken}
+    assert kinds <= set(map(type, found))
+    for each in found:
+        if isinstance(each, TaskCountsError) or type(each) in (
+            str,
+            int,
+            float,
+            bool,
+            type(None),
+            datetime,
+            tuple,
+        ):
+            continue
+        if isinstance(each, Enum):
+            continue
+        assert type(each).__module__.startswith("taskcounts.")
+        names = [name for name in dir(each) if not name.startswith("__")]
+        for name in [*names, "new"]:
+            with pytest.raises(AttributeError):
+                setattr(each, name, None)
+        if isinstance(each, Mapping):
+            with pytest.raises(TypeError):
+                each["a"] = 1  # type: ignore[index]
+            assert not hasattr(each, "pop")
+            assert isinstance(each._members, MappingProxyType)  # type: ignore[attr-defined]
+        hash(each)

@@ -17,9 +17,8 @@ from taskcounts import errors
 from taskcounts.cli.output import COUNTERS, FACTS, dumps, error_record
 from taskcounts.cli.output import record as record_result
 from taskcounts.errors import TaskCountsError, one_line
-from taskcounts.snapshot import Inconsistency, Snapshot
+from taskcounts.snapshot import FrozenMapping, Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
-from taskcounts_rest.models import TaskCounts, TaskSlotCounts
 
 _ERRORS: dict[str, type[TaskCountsError]] = {name: getattr(errors, name) for name in errors.__all__}
 
@@ -169,7 +168,7 @@ def _snapshot_record(snapshot: Snapshot | None) -> dict[str, Any] | None:
         "listed": _snapshot_record(snapshot.listed),
     }
     if snapshot.additional_properties:
-        whole["additionalProperties"] = dict(snapshot.additional_properties)
+        whole["additionalProperties"] = snapshot.additional_properties.to_dict()
     return whole
 
 
@@ -281,13 +280,19 @@ class _Members:
     def needed(self, name: str) -> _Members:
         return _Members(self._typed(name, Mapping, "JSON object"), f"its member {name}")
 
+    def frozen(self) -> FrozenMapping:
+        try:
+            return FrozenMapping(self._members)
+        except ValueError as error:
+            raise NoRecord(str(error)) from None
+
     def mapping(self, name: str) -> Mapping[str, Any]:
-        return {} if self.get(name) is None else dict(self._typed(name, Mapping, "JSON object"))
+        return {} if self.get(name) is None else self.needed(name).frozen()
 
     def counts(self) -> Mapping[str, Any]:
         for counter in COUNTERS:
             self.whole(counter)
-        return self._members
+        return self.frozen()
 
     def list_of(self, name: str) -> list[_Members]:
         return [_Members(each, f"an item of {name}") for each in self._typed(name, list, "list")]

@@ -169,3 +169,22 @@ def test_a_record_in_the_services_words() -> None:
     }  # fmt: skip
     assert value["snapshot"]["exact"] is True
     assert value["snapshot"]["beganAt"] == "2024-08-01T12:00:00+00:00"
+
+
+@pytest.mark.parametrize("where", [(), ("taskCounts",), ("taskSlotCounts",)])
+def test_what_is_nested_too_deep_is_no_record(where: tuple[str, ...]) -> None:
+    """Members that nobody knows are kept as deep as an answer may have them, and not deeper."""
+    for depth, sound in ((90, True), (300, False)):
+        deep: object = []
+        for _ in range(depth):
+            deep = [deep]
+        source = record(seen("j", snapshot=snapshot("j")))
+        holder = source["snapshot"]
+        for name in where:
+            holder = holder[name]
+        holder["additionalProperties"] = {"more": deep}
+        if sound:
+            assert record(parse(source)) == source
+        else:
+            with pytest.raises(NoRecord, match="nested too deep"):
+                parse(source)
