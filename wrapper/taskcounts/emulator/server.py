@@ -1,6 +1,6 @@
 """The emulator as a server: in a thread of a program or test, or alone for the command line.
 
-uvicorn's protocol speaks HTTP. Its ``Server`` is left out: it looks only ten times a second whether it is
+The protocol is uvicorn's. Its ``Server`` is left out: it looks only ten times a second whether it is
 to stop, and then waits for answers that a fault keeps from ending.
 """
 
@@ -15,17 +15,16 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Self, Unpack
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from taskcounts.emulator.account import EmulatedAccount, Settings
 from taskcounts.emulator.api.app import create_app
 from taskcounts.emulator.api.asgi import Application
 from taskcounts.emulator.errors import EmulatorError
-from taskcounts.emulator.faults.connection import EXTENSION, Connection
+from taskcounts.emulator.protocol import Protocol
 from taskcounts.emulator.sockets import endpoint_of, listen
 from taskcounts.emulator.tls import Authority, Greeting
 
@@ -34,9 +33,6 @@ __all__ = ["Emulator", "serve"]
 # As long as the service's own server keeps an idle connection. Shorter, and a client
 # that polls slowly would find its connection closed just as it sends.
 _KEEP_ALIVE = 120
-
-# Of a request's head, in bytes. What comes with it in one piece counts, too.
-_MAX_HEAD = 2**20
 
 # For answers that are being written when the server stops; they take far less.
 _LAST_ANSWERS = 1.0
@@ -183,56 +179,13 @@ def serve(
         listening.close()
 
 
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which tells the application of the connection that a request came on."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._connection = Connection(transport)
-        self._cycles: list[RequestResponseCycle] = []
-        self._head = 0
-
-    def on_body(self, body: bytes) -> None:
-        super().on_body(body)
-        self._head = 0
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        # uvicorn tells the newest request alone, and logs an error for those before it.
-        for cycle in self._cycles:
-            cycle.disconnected = True
-        self._connection.gone.set()
-
-    def data_received(self, data: bytes) -> None:
-        # httptools keeps a head that never ends for as long as it comes.
-        self._head += len(data)
-        super().data_received(data)
-        if self._head > _MAX_HEAD:
-            self.transport.abort()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        extensions: dict[str, Any] = {EXTENSION: self._connection}
-        self.scope["extensions"] = extensions
-
-    def on_headers_complete(self) -> None:
-        # A copy: what follows a chunked body comes into the same list, and is no part of what was signed.
-        self.scope["headers"] = self.headers.copy()
-        super().on_headers_complete()
-        self._head = 0
-        # It has what an answer needs of a transport, and puts an answer together.
-        self.cycle.transport = self._connection  # type: ignore[assignment]
-        self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
-        self._cycles.append(self.cycle)
-
-
 async def _run(
     app: Application, listening: socket.socket, stop: asyncio.Event, tls: ssl.SSLContext | None
 ) -> None:
     """Answer until ``stop`` is set, then close every connection, whatever is under way on it."""
     config = Config(
         app,
-        http=_Protocol,
+        http=Protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -250,8 +203,8 @@ async def _run(
     state = ServerState()
     greetings: set[Greeting] = set()
 
-    def serve_connection() -> _Protocol:
-        return _Protocol(config, state, {})
+    def serve_connection() -> Protocol:
+        return Protocol(config, state, {})
 
     def greet() -> asyncio.Protocol:
         return serve_connection() if tls is None else Greeting(tls, serve_connection, greetings)
