@@ -204,7 +204,7 @@ async def _run(
     greetings: set[Greeting] = set()
 
     def serve_connection() -> Protocol:
-        return Protocol(config, state, {})
+        return Protocol(config, state)
 
     def greet() -> asyncio.Protocol:
         return serve_connection() if tls is None else Greeting(tls, serve_connection, greetings)
