@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -126,8 +127,7 @@ def test_requests_with_offers_may_be_sent_ahead(emulator: Emulator, connection: 
     connection.sendall(
         b"".join(jobs) + request(emulator, more=("Connection: close, Upgrade", "Upgrade: h2c"))
     )
-    received = b"".join(iter(lambda: connection.recv(65536), b""))
-    statuses = [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]]
+    statuses = [each[:3] for each in everything(connection)]
     assert statuses == [b"201", b"200"] * 5 + [b"200"]
 
 
@@ -154,3 +154,200 @@ def test_an_offer_is_in_the_journal(emulator: Emulator, connection: socket.socke
     connection.sendall(request(emulator, more=H2C))
     answer(connection)
     assert emulator.journal.entries()[-1].headers["upgrade"] == "h2c"
+
+
+def everything(connection: socket.socket, begun: bytes = b"") -> list[bytes]:
+    """Return the answers on a connection up to its end; the first may have begun."""
+    return (begun + b"".join(iter(lambda: connection.recv(65536), b""))).split(b"HTTP/1.1 ")[1:]
+
+
+def refused(answer: bytes, status: int, code: str) -> dict[str, Any]:
+    """Return the error that an answer tells, which has to be the service's, and the connection's last."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"%d " % status)
+    lines = head.decode().splitlines()
+    assert "server: Microsoft-HTTPAPI/2.0" in lines
+    assert "connection: close" in lines
+    told: dict[str, Any] = json.loads(body)
+    assert told["code"] == code
+    return told
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """Return what was logged by whom."""
+    return [(record.name, record.getMessage()) for record in caplog.records]
+
+
+@pytest.mark.parametrize("target", [COUNTS, "/_emulator/health", "/"])
+def test_a_request_without_a_host_is_refused(
+    emulator: Emulator, connection: socket.socket, caplog: pytest.LogCaptureFixture, target: str
+) -> None:
+    """HTTP/1.1 asks for one (RFC 9112, 3.2); the emulator tells it in one line of its own log."""
+    connection.sendall(request(emulator, target=target, hosts=()) + request(emulator))
+    (only,) = everything(connection)
+    refused(only, 400, "HostInformationNotPresent")
+    line = "400 HostInformationNotPresent, The request has no Host header."
+    assert logged(caplog) == [("taskcounts.emulator", f"refused a request and closed its connection: {line}")]
+
+
+def test_an_old_client_needs_no_host(emulator: Emulator, connection: socket.socket) -> None:
+    """HTTP/1.0 has no Host."""
+    connection.sendall(request(emulator, hosts=(), version="HTTP/1.0"))
+    (only,) = everything(connection)
+    assert only.startswith(b"200 ")
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.0"])
+@pytest.mark.parametrize(
+    "hosts",
+    [("a", "b"), ("a", "a"), ("a b",), ("user@a",), ("a/b",), ("[::1",), ("a:b",), ("\u00e9",)],
+    ids=repr,
+)
+def test_a_host_that_is_none_is_refused(
+    emulator: Emulator, connection: socket.socket, hosts: Sequence[str], version: str
+) -> None:
+    """Two hosts, even the same one twice, and a value that names none."""
+    connection.sendall(request(emulator, hosts=hosts, version=version))
+    (only,) = everything(connection)
+    details = {each["key"]: each["value"] for each in refused(only, 400, "InvalidHeaderValue")["values"]}
+    assert details["HeaderName"] == "host"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "a:", "127.0.0.1:8080", "[::1]:80", "[fe80::1%25eth0]", "a_b.test", "xn--e1afmkfd.test", "A%20B"],
+)
+def test_a_host_that_is_one_is_taken(emulator: Emulator, connection: socket.socket, host: str) -> None:
+    """Names and addresses with or without a port, as RFC 3986, 3.2.2, writes them."""
+    connection.sendall(request(emulator, hosts=[host]))
+    assert answer(connection).status == 200
+
+
+HEAD = b"POST /jobs HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (
+            b"hello\r\n\r\n",
+            (400, "InvalidHttpVerb", "The HTTP verb specified was not recognized by the server."),
+        ),
+        (b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", (400, "InvalidHttpVerb", "The HTTP verb")),
+        (b"CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", (400, "InvalidHttpVerb", "The HTTP verb")),
+        (b"GET http:/jobs HTTP/1.1\r\nHost: a\r\n\r\n", (400, "RequestUrlFailedToParse", "The url in the")),
+        (b"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", (400, "RequestUrlFailedToParse", "The url in the")),
+        (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", (505, "UnsupportedHttpVersion", "The HTTP version")),
+        (b"GET /\r\n\r\n", (505, "UnsupportedHttpVersion", "The HTTP version of the request")),
+        (
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            (400, "InvalidInput", "a client speaks HTTP/2, and only HTTP/1.1"),
+        ),
+        (
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+            (400, "InvalidHttpVerb", "a client speaks TLS where"),
+        ),
+        (HEAD + b"X-A: 1\r\n 2\r\n\r\n", (400, "InvalidInput", "Unexpected whitespace after header value")),
+        (
+            HEAD + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            (400, "InvalidInput", "Transfer-Encoding can't be present with Content-Length"),
+        ),
+        (
+            b"GET / HTTP/1.1\r\nX: " + b"x" * 2**20,
+            (400, "InvalidInput", "The head is longer than 1048576 bytes"),
+        ),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_what_is_no_request_is_told(
+    connection: socket.socket,
+    caplog: pytest.LogCaptureFixture,
+    sent: bytes,
+    expected: tuple[int, str, str],
+) -> None:
+    """The caller gets an error of the service, and whoever runs the emulator one line that says why."""
+    status, code, told = expected
+    connection.sendall(sent)
+    (only,) = everything(connection)
+    refused(only, status, code)
+    ((name, line),) = logged(caplog)
+    assert name == "taskcounts.emulator"
+    assert line.startswith(f"refused a request and closed its connection: {status} {code}, {told}")
+
+
+@pytest.mark.parametrize("sent", [b"hello\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"], ids=["garbage", "no host"])
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_earlier_requests_are_answered_first(
+    emulator: Emulator, connection: socket.socket, sent: bytes, ahead: int
+) -> None:
+    """An error is no answer to them, and takes none of theirs away, however long they take."""
+    emulator.fault("slow", times=1, seconds=0.02)
+    connection.sendall(request(emulator) * ahead + sent)
+    *earlier, last = everything(connection)
+    assert [each[:3] for each in earlier] == [b"200"] * ahead
+    assert last.startswith(b"400 ")
+
+
+def test_nothing_is_read_behind_what_is_no_request(
+    emulator: Emulator, connection: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What comes while earlier requests are still answered is neither served nor refused again."""
+    emulator.fault("slow", times=1, seconds=0.2)
+    connection.sendall(request(emulator) + b"hello\r\n\r\n")
+    while not caplog.records:
+        time.sleep(0.001)
+    connection.sendall(added(emulator, "late"))
+    assert [each[:3] for each in everything(connection)] == [b"200", b"400"]
+    assert len(caplog.records) == 1
+    assert set(emulator.all_counts()) == {"nightly"}
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_request_whose_body_breaks_off_is_not_carried_out(
+    emulator: Emulator, connection: socket.socket, ahead: int, apart: bool
+) -> None:
+    """It gets the error in place of its own answer, behind the answers of earlier requests."""
+    emulator.fault("slow", operation="Job_GetTaskCounts", times=1, seconds=0.02)
+    broken = added(emulator, "broken", chunked=True)
+    broken = broken[: broken.index(b"\r\n\r\n") + 4]
+    connection.sendall(request(emulator) * ahead + broken + b'5\r\n{"id"\r\n' * apart)
+    if apart:
+        answered = [answer(connection).status for _ in range(ahead)]
+        connection.sendall(b"no chunk\r\n")
+    else:
+        connection.sendall(b"no chunk\r\n")
+        answered = []
+    *earlier, last = everything(connection)
+    assert [*answered, *(int(each[:3]) for each in earlier)] == [200] * ahead
+    refused(last, 400, "InvalidInput")
+    assert set(emulator.all_counts()) == {"nightly"}
+
+
+@pytest.mark.parametrize("kind", ["drip", None])
+def test_a_request_that_has_its_answer_gets_no_other(
+    emulator: Emulator, connection: socket.socket, kind: str | None
+) -> None:
+    """What breaks behind it ends the connection behind the whole answer."""
+    if kind is not None:
+        emulator.fault(kind, times=1, interval=0.0001)
+    connection.sendall(request(emulator, chunked=True)[:-5])
+    first = connection.recv(1)
+    connection.sendall(b"no chunk\r\n")
+    (only,) = everything(connection, first)
+    assert only.startswith(b"200 ")
+    assert only.endswith(b"0\r\n\r\n")
+
+
+def test_a_failure_of_ours_is_no_error_of_the_caller(
+    connection: socket.socket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug isn't told as a request that is none: it is in the log whole, and the connection ends."""
+
+    def fail(*_: object) -> None:
+        raise LookupError("inside")
+
+    monkeypatch.setattr("taskcounts.emulator.protocol._check_head", fail)
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert b"InvalidInput" not in b"".join(iter(lambda: connection.recv(65536), b""))
+    assert "inside" in caplog.text

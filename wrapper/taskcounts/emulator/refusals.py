@@ -1,9 +1,10 @@
 """What the service answers when it refuses: one named constructor for each of its errors.
 
-Codes and statuses are the published ones, but for NotImplemented. The texts of AuthenticationFailed,
-ConditionNotMet, InvalidPropertyValue, InvalidQueryParameterValue, RequestBodyTooLarge, TaskExists,
-TooManyRequests and UnsupportedProperty, and the names of the details, were seen in recorded answers and in
-public threads; the other texts are ours.
+Codes are the published ones, but for NotImplemented, and so are statuses, but for UnsupportedHttpVersion's.
+The texts of AuthenticationFailed, ConditionNotMet, InvalidPropertyValue, InvalidQueryParameterValue,
+RequestBodyTooLarge, TaskExists, TooManyRequests and UnsupportedProperty, and the names of the details, were
+seen in recorded answers and in public threads; InvalidHttpVerb, InvalidInput and RequestUrlFailedToParse have
+the published ones; the other texts are ours.
 """
 
 from __future__ import annotations
@@ -219,6 +220,33 @@ def unsupported_verb(allowed: Iterable[str]) -> Refusal:
 def invalid_uri() -> Refusal:
     """The path leads to no resource."""
     return Refusal(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
+
+
+def unreadable_target() -> Refusal:
+    """The request line names no address that could be looked for."""
+    return Refusal(400, "RequestUrlFailedToParse", "The url in the request could not be parsed.")
+
+
+def invalid_verb() -> Refusal:
+    """The request line begins with no method of HTTP, or with one that is for proxies."""
+    return Refusal(400, "InvalidHttpVerb", "The HTTP verb specified was not recognized by the server.")
+
+
+def unsupported_http_version() -> Refusal:
+    """The request is of neither HTTP/1.0 nor HTTP/1.1."""
+    return Refusal(505, "UnsupportedHttpVersion", "The HTTP version of the request is not supported.")
+
+
+def host_missing() -> Refusal:
+    """A request of HTTP/1.1 has no Host (RFC 9112, 3.2)."""
+    return Refusal(400, "HostInformationNotPresent", "The request has no Host header.")
+
+
+def invalid_input(reason: str) -> Refusal:
+    """The request breaks the rules of HTTP."""
+    return Refusal(
+        400, "InvalidInput", "One of the request inputs is not valid.", details=(("Reason", reason),)
+    )
 
 
 def too_many_requests(retry_after: str | None) -> Refusal:

@@ -111,7 +111,7 @@ class Emulator(EmulatedAccount):
 
         def run() -> None:
             try:
-                loop.run_until_complete(_run(self.app, listening, stop, context))
+                loop.run_until_complete(_run(self, self.app, listening, stop, context))
             finally:
                 loop.close()
 
@@ -170,7 +170,9 @@ def serve(
         stop = asyncio.Event()
         with _stopped_by_signals(stop):
             ready(endpoint_of(host, listening, "http" if tls is None else "https"))
-            await _run(create_app(service), listening, stop, None if tls is None else tls.ssl_context)
+            await _run(
+                service, create_app(service), listening, stop, None if tls is None else tls.ssl_context
+            )
 
     try:
         asyncio.run(run())
@@ -180,7 +182,11 @@ def serve(
 
 
 async def _run(
-    app: Application, listening: socket.socket, stop: asyncio.Event, tls: ssl.SSLContext | None
+    service: EmulatedAccount,
+    app: Application,
+    listening: socket.socket,
+    stop: asyncio.Event,
+    tls: ssl.SSLContext | None,
 ) -> None:
     """Answer until ``stop`` is set, then close every connection, whatever is under way on it."""
     config = Config(
@@ -204,7 +210,7 @@ async def _run(
     greetings: set[Greeting] = set()
 
     def serve_connection() -> Protocol:
-        return Protocol(config, state)
+        return Protocol(service, config, state)
 
     def greet() -> asyncio.Protocol:
         return serve_connection() if tls is None else Greeting(tls, serve_connection, greetings)

@@ -31,7 +31,7 @@ from taskcounts.emulator.faults.delivery import deliver
 from taskcounts.emulator.faults.plan import Fault, Taken
 from taskcounts.emulator.model import JOB_ID, TASK_ID
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "stamp"]
 
 _NUMBER = re.compile(r"-?[0-9]+")
 
@@ -54,6 +54,16 @@ def create_app(service: EmulatedAccount) -> Application:
     return _Service(service)
 
 
+def stamp(
+    service: EmulatedAccount,
+    scope: Scope,
+    headers: Mapping[str, str],
+    client_request_id: str | None = None,
+) -> wire.Stamp:
+    """Return what is written into the answer to one request."""
+    return wire.Stamp(_endpoint(scope, headers), _new_id(), service.now(), client_request_id)
+
+
 class _Service:
     """Every operation of the service, and the administration."""
 
@@ -73,16 +83,8 @@ class _Service:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = _call(scope)
-        exchange = _Exchange(
-            self._service,
-            call,
-            wire.Stamp(
-                endpoint=_endpoint(scope, call.headers),
-                request_id=_new_id(),
-                now=self._service.now(),
-                client_request_id=None if call.repeated & set(_SINGLE) else wire.echo(call.headers),
-            ),
-        )
+        echoed = None if call.repeated & set(_SINGLE) else wire.echo(call.headers)
+        exchange = _Exchange(self._service, call, stamp(self._service, scope, call.headers, echoed))
         try:
             answer = await exchange.answer(receive)
             if scope.get("http_version") == "1.0":
