@@ -432,3 +432,25 @@ def test_trailers_are_no_headers(emulator: Emulator) -> None:
     with connect(emulator) as connection:
         status, _, _ = answered(connection, f"{head}0\r\norigin: http://elsewhere.example\r\n\r\n".encode())
     assert status == 200
+
+
+def test_the_loggers_of_the_process_are_left_alone() -> None:
+    """Whoever runs a server of uvicorn in the same process still gets its log of accesses."""
+    access = logging.getLogger("uvicorn.access")
+    handler = logging.NullHandler()
+    access.addHandler(handler)
+    try:
+        with Emulator():
+            assert access.propagate
+            assert handler in access.handlers
+    finally:
+        access.removeHandler(handler)
+
+
+def test_an_access_is_logged_by_the_journal_alone(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However much the process logs, a call is no line of it."""
+    with caplog.at_level(logging.INFO), connect(emulator) as connection:
+        assert answered(connection, request(emulator))[0] == 200
+    assert not caplog.records

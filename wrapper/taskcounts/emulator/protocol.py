@@ -51,6 +51,8 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, service: EmulatedAccount, config: Config, state: ServerState) -> None:
         super().__init__(config, state, {})
         self.logger = logger
+        # Told here, since uvicorn's setting of that name changes the logger of the whole process.
+        self.access_log = False
         self._service = service
         self._cycles: list[RequestResponseCycle] = []
         self._head = 0

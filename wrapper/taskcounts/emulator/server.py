@@ -197,7 +197,6 @@ async def _run(
         interface="asgi3",
         # Whoever uses the emulator decides on the logs of the process.
         log_config=None,
-        access_log=False,
         # The answers have these headers already, as the service writes them.
         server_header=False,
         date_header=False,
