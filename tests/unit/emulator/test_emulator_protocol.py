@@ -324,19 +324,29 @@ def test_a_request_whose_body_breaks_off_is_not_carried_out(
     assert set(emulator.all_counts()) == {"nightly"}
 
 
-@pytest.mark.parametrize("kind", ["drip", None])
-def test_a_request_that_has_its_answer_gets_no_other(
-    emulator: Emulator, connection: socket.socket, kind: str | None
-) -> None:
-    """What breaks behind it ends the connection behind the whole answer."""
-    if kind is not None:
-        emulator.fault(kind, times=1, interval=0.0001)
-    connection.sendall(request(emulator, chunked=True)[:-5])
+def test_nothing_is_deleted_by_half_a_request(emulator: Emulator, connection: socket.socket) -> None:
+    """Also an operation that has no body waits for the one that was sent."""
+    more = ["Transfer-Encoding: chunked"]
+    connection.sendall(request(emulator, "DELETE", f"/jobs/nightly?{VERSION}", more) + b"no chunk\r\n")
+    (only,) = everything(connection)
+    refused(only, 400, "InvalidInput")
+    assert set(emulator.all_counts()) == {"nightly"}
+
+
+def test_a_body_that_is_not_asked_for_is_passed_over(emulator: Emulator, connection: socket.socket) -> None:
+    """A GET with a body is served, and the connection goes on behind the body."""
+    for _ in range(2):
+        connection.sendall(request(emulator, body=b"no JSON"))
+        assert answer(connection).status == 200
+
+
+def test_a_request_that_has_its_answer_gets_no_other(connection: socket.socket) -> None:
+    """A request may be refused before its body has come; what breaks then only ends the connection."""
+    connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
     first = connection.recv(1)
     connection.sendall(b"no chunk\r\n")
     (only,) = everything(connection, first)
-    assert only.startswith(b"200 ")
-    assert only.endswith(b"0\r\n\r\n")
+    assert only.startswith(b"401 ")
 
 
 def test_a_failure_of_ours_is_no_error_of_the_caller(

@@ -122,8 +122,9 @@ class _Exchange:
         """
         try:
             request = self._admitted()
-            if self._operation is not None and self._operation.body is not Body.NONE:
-                request = request._replace(document=await self._document(self._operation, receive))
+            operation = self._operation
+            if operation is not None and (operation.body is not Body.NONE or _has_body(self._call.headers)):
+                request = request._replace(document=await self._document(operation, receive))
             self._begun = time.monotonic()
             taken = self._service.faults.take(request.operation, request.job_id or None)
             if taken is not None:
@@ -187,6 +188,8 @@ class _Exchange:
     async def _document(self, operation: Operation, receive: Receive) -> Members:
         """Return the body of an operation that has one; empty if it needs none and there is none.
 
+        A body that the operation doesn't have is read too: nothing is done before a request is whole.
+
         Raises:
             Refusal: It is too long, missing, or no object of JSON.
             ClientGone: The caller left before it was whole.
@@ -199,7 +202,7 @@ class _Exchange:
         if length is not None and _is_too_long(length):
             raise refusals.body_too_large(MAX_BODY)
         body = await _body(receive)
-        if not body and operation.body is Body.OPTIONAL:
+        if operation.body is Body.NONE or (not body and operation.body is Body.OPTIONAL):
             return {}
         kind = headers.get("content-type", "")
         if kind.partition(";")[0].strip().lower() != "application/json":
@@ -271,6 +274,10 @@ async def _body(receive: Receive) -> bytes:
             raise refusals.body_too_large(MAX_BODY)
         if not message.get("more_body", False):
             return bytes(parts)
+
+
+def _has_body(headers: Mapping[str, str]) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 def _is_too_long(length: str) -> bool:
