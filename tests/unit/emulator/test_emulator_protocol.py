@@ -124,9 +124,7 @@ def test_an_offer_makes_no_difference(emulator: Emulator, connection: socket.soc
 def test_requests_with_offers_may_be_sent_ahead(emulator: Emulator, connection: socket.socket) -> None:
     """Each of several in one piece is served, in its order."""
     jobs = [added(emulator, f"job-{number}", H2C) + request(emulator, more=H2C) for number in range(5)]
-    connection.sendall(
-        b"".join(jobs) + request(emulator, more=("Connection: close, Upgrade", "Upgrade: h2c"))
-    )
+    connection.sendall(b"".join(jobs) + request(emulator, more=("Connection: close", *H2C)))
     statuses = [each[:3] for each in everything(connection)]
     assert statuses == [b"201", b"200"] * 5 + [b"200"]
 
