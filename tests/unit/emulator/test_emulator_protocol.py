@@ -176,12 +176,18 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     return [(record.name, record.getMessage()) for record in caplog.records]
 
 
-@pytest.mark.parametrize("target", [COUNTS, "/_emulator/health", "/"])
+@pytest.mark.parametrize(
+    ("target", "more"), [(COUNTS, ()), (COUNTS, H2C), ("/_emulator/health", ()), ("/", ())], ids=repr
+)
 def test_a_request_without_a_host_is_refused(
-    emulator: Emulator, connection: socket.socket, caplog: pytest.LogCaptureFixture, target: str
+    emulator: Emulator,
+    connection: socket.socket,
+    caplog: pytest.LogCaptureFixture,
+    target: str,
+    more: Sequence[str],
 ) -> None:
     """HTTP/1.1 asks for one (RFC 9112, 3.2); the emulator tells it in one line of its own log."""
-    connection.sendall(request(emulator, target=target, hosts=()) + request(emulator))
+    connection.sendall(request(emulator, target=target, more=more, hosts=()) + request(emulator))
     (only,) = everything(connection)
     refused(only, 400, "HostInformationNotPresent")
     line = "400 HostInformationNotPresent, The request has no Host header."
