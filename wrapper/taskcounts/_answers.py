@@ -17,7 +17,7 @@ from operator import getitem
 from typing import Any, NamedTuple, NoReturn
 
 from taskcounts.errors import one_line
-from taskcounts.snapshot import MAX_DEPTH, Inconsistency
+from taskcounts.snapshot import Inconsistency
 from taskcounts_rest.contract import MEDIA_TYPE
 
 Check = Callable[[Any, str], None]
@@ -171,22 +171,6 @@ def _finite(text: str) -> float:
 
 # One for all: making it takes as long as reading an answer.
 _DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_finite)
-
-
-def check_depth(members: Mapping[str, Any], path: str) -> None:
-    """Raise Violation for members nested so deep that others can't write or compare them."""
-    level = [each for each in members.values() if isinstance(each, (dict, list))]
-    for _ in range(MAX_DEPTH - 2):
-        if not level:
-            return
-        level = [
-            item
-            for each in level
-            for item in (each.values() if isinstance(each, dict) else each)
-            if isinstance(item, (dict, list))
-        ]
-    if any(level):
-        raise Violation(path, "it is nested too deep")
 
 
 class Invariant(NamedTuple):

@@ -24,6 +24,7 @@ from taskcounts._lists import ask_job, ask_jobs, ask_tasks
 from taskcounts._running import run, run_async
 from taskcounts._steps import Ask, Exchange, Parts, Question, Reply, Settings
 from taskcounts.errors import one_line
+from taskcounts.snapshot import FrozenMapping
 from taskcounts_rest.client import Client
 from taskcounts_rest.contract import OPERATIONS
 
@@ -204,7 +205,10 @@ def _value(name: str, text: str, schema: dict[str, Any]) -> str | int:
 def _response(build: Callable[[Reply], Any], reply: Reply) -> httpx.Response:
     """Return a checked answer as the generated functions read it."""
     build(reply)
-    _answers.check_depth(reply.body, "$")
+    try:
+        FrozenMapping(reply.body)
+    except ValueError as error:
+        raise _answers.Violation("$", str(error)) from None
     # Not the bytes that came: they may spell a secret in ways that show only once they are read.
     body = json.dumps(reply.body).encode()
     headers = [(name.encode(), text.encode()) for name, text in reply.headers.items() if name not in _DROPPED]

@@ -50,9 +50,9 @@ from taskcounts import (
     TaskCountsClient,
     TaskCountsError,
 )
-from taskcounts._answers import MAX_DEPTH
 from taskcounts._steps import MAX_BODY
 from taskcounts.emulator import Emulator
+from taskcounts.snapshot import MAX_DEPTH
 from taskcounts_rest import Client
 from taskcounts_rest.api.jobs import job_get, job_get_task_counts, job_list
 from taskcounts_rest.contract import API_VERSION
