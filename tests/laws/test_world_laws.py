@@ -16,7 +16,7 @@ from taskcounts.emulator.state.chance import Distribution
 from taskcounts.emulator.state.lag import LagModel
 from taskcounts.emulator.state.world import World
 from world_model import BUSY, ENDED, ModelJob, ModelTask, ModelWorld, No
-from world_strategies import collections, delayed, jobs, lags, pauses, which
+from world_strategies import collections, delayed, jobs, lags, new_task, pauses, which
 from worlds import a_pool, anything, code, new_world, not_negative, scan, seconds, used
 
 POOLS = {"p": (3, 0), "q": (2, 2)}
@@ -353,3 +353,15 @@ class Worlds(RuleBasedStateMachine):
 
 TestWorlds = Worlds.TestCase
 TestWorlds.settings = settings(stateful_step_count=40)
+
+
+def test_a_history_in_which_a_task_is_reactivated_often() -> None:
+    """Hypothesis found it: from its sixth run on, a task of one second took longer than that."""
+    tasks = [new_task(id="1", seconds=1, exit_codes=(0,)), new_task(id="2", seconds=1, exit_codes=(2,))]
+    job = {"job_id": "a", "tasks": tasks, "pool": "p", "max_retries": 0, "max_seconds": None, "ends": False}
+    worlds = Worlds()
+    worlds.begin(settle=0, lag=LagModel(), first=job)
+    for _ in range(12):
+        worlds.advance(1)
+        worlds.reactivate_task(one=0, task=1, pause=0)
+    worlds.teardown()

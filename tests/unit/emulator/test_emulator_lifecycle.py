@@ -258,7 +258,7 @@ def test_a_run_that_was_sent_back_uses_up_no_exit_code() -> None:
 
 
 def test_endless_retries_do_not_stop_time() -> None:
-    """Runs of no length take a tenth of a second, then twice as long each time up to a minute."""
+    """Repeated runs of no length take a tenth of a second, then twice as long each time up to a minute."""
     task = NewTask("a", seconds=0, exit_codes=(1,), max_retries=-1)
     world = new_world(a_job(task), pools=[a_pool(1, 10)])
     for until, retries in ((0.001, 1), (0.101, 2), (0.301, 3), (0.701, 4), (102.301, 11), (162.301, 12)):
@@ -266,6 +266,48 @@ def test_endless_retries_do_not_stop_time() -> None:
         assert world.task("j", "a").retries == retries
     world.advance(3600)
     assert world.task("j", "a").retries == 12 + 60
+
+
+@pytest.mark.parametrize(
+    ("preparing", "length", "takes"),
+    [(0, 0.001, 0.001), (0, 1, 1), (2, 1, 3), (0.05, 0.02, 0.07), (1, 0, 1.001)],
+)
+def test_a_retry_takes_as_long_as_the_first_run(preparing: float, length: float, takes: float) -> None:
+    """However often a task fails, it is prepared and runs for as long as the pool says."""
+    pool = a_pool(1, length, preparing=Distribution("constant", (preparing,)))
+    world = new_world(a_job(NewTask("a", exit_codes=(1,)), max_retries=-1), pools=[pool])
+    world.advance(20 * takes)
+    row = world.task("j", "a")
+    assert row.retries == 20
+    assert seconds(row.last_retry) == pytest.approx(20 * takes)
+
+
+def test_a_run_that_is_requeued_often_takes_as_long_as_ever() -> None:
+    """Whoever disables a job and enables it again changes no length of a run."""
+    world = new_world(a_job("a"), pools=[a_pool(1, 10)])
+    for _ in range(12):
+        world.advance(5)
+        world.disable_job("j", "requeue", anything)
+        world.enable_job("j", anything)
+    world.advance(10)
+    assert history(world, "a") == (60, 70)
+
+
+@pytest.mark.parametrize(
+    ("task", "takes"),
+    [
+        (NewTask("a", seconds=1, exit_codes=(2,)), 1),
+        (NewTask("a", seconds=0, exit_codes=(2,)), 0.001),
+        (NewTask("a", seconds=9, max_seconds=1), 1),
+    ],
+)
+def test_a_reactivated_task_takes_as_long_as_ever(task: NewTask, takes: float) -> None:
+    """A run of no length stays short as well: somebody asked for it, so it doesn't go on for ever."""
+    world = new_world(a_job(task), pools=[a_pool(1, 10)])
+    for _ in range(12):
+        world.advance(takes)
+        assert states(world) == {"a": "failed"}
+        world.reactivate_task("j", "a", anything)
 
 
 def test_too_much_at_once_is_refused_or_spread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,7 +159,7 @@ class Lifecycle:
             preparing = task.state == TaskState.PREPARING
             self._db.execute(
                 "UPDATE tasks SET due = ? WHERE number = ?",
-                (at + _us(run.preparing if preparing else run.seconds, 1), task.number),
+                (at + _us(run.preparing if preparing else run.seconds), task.number),
             )
 
     def job_state(self, job: JobRow, state: str, at: int, due: int | None = None) -> None:
@@ -219,7 +219,7 @@ class Lifecycle:
         pool, _ = self._pool(job.pool or ANY)
         run = self._run(job, task, pool, task.runs)
         if task.state == TaskState.PREPARING:
-            self.moves.run(task, at, at + _us(run.seconds, task.runs))
+            self.moves.run(task, at, at + _us(run.seconds))
         elif run.requeued:
             self.moves.requeue(task, at)
         elif run.exit_code is None:
@@ -269,10 +269,10 @@ class Lifecycle:
         self.moves.touched.add(job.number)
 
     def _start(self, job: JobRow, task: Task, pool: Pool, at: int) -> None:
-        number = task.runs + 1
-        run = self._run(job, task, pool, number)
+        run = self._run(job, task, pool, task.runs + 1)
         prepares = run.preparing > 0
-        self.moves.start(task, at, not prepares, at + _us(run.preparing if prepares else run.seconds, number))
+        takes = _us(run.preparing) if prepares else _us(run.seconds, task.retries + task.requeues)
+        self.moves.start(task, at, not prepares, at + takes)
 
     def _run(self, job: JobRow, task: Task, pool: Pool, number: int) -> Run:
         return pool.run(
@@ -326,14 +326,20 @@ class Lifecycle:
             after = (-jobs[-1].priority, jobs[-1].number)
 
 
-def _us(seconds: float, number: int) -> int:
-    """Return how long a task's run takes, in microseconds.
+def _us(seconds: float, repeats: int = 0) -> int:
+    """Return how long a task is prepared or runs, in microseconds: at least a millisecond.
 
-    At least a millisecond the first time, and from then on a tenth of a second that doubles up to a minute:
-    tasks that fail at once and run again for ever would bring time to a stop.
+    Tasks that fail at once and run again for ever would bring time to a stop, so a repeated run of no length
+    takes a tenth of a second, which doubles with each further one up to a minute. Any other length is kept.
+
+    Args:
+        seconds: How long it is to take.
+        repeats: How often the task has been sent back to run again, if it runs without being prepared.
     """
-    least = 1_000 if number == 1 else min(100_000 << min(number - 2, 10), 60_000_000)
-    return max(least, round(seconds * 1e6))
+    length = round(seconds * 1e6)
+    if length == 0 and repeats:
+        return min(100_000 << min(repeats - 1, 10), 60_000_000)
+    return max(1_000, length)
 
 
 def _exit_actions(task: Task, exit_code: int | None, failure: str | None) -> tuple[str, str]:
