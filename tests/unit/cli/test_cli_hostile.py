@@ -37,7 +37,7 @@ from .conftest import Ask, Command
 from .watch.seen import NOON, judged, seen, snapshot
 
 FORGED = "done\x1b[2J\nerror: all is lost"
-LINE = "done [2J error: all is lost"
+LINE = "done error: all is lost"
 
 
 def unwritable(job: str = "j") -> Verdict:

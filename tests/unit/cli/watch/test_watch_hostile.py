@@ -23,7 +23,7 @@ from ..conftest import Ask, Command
 from .seen import judged, seen, snapshot
 
 FORGED = "done\x1b[2J\nerror: all is lost"
-LINE = "done [2J error: all is lost"
+LINE = "done error: all is lost"
 
 
 def unwritable() -> Observation:

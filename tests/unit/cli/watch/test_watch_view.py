@@ -210,7 +210,7 @@ def test_verdicts(outcome: Outcome, mark: str, word: str) -> None:
     """A verdict has its mark and its text, or in a table its word; what failed before is over."""
     job = watched("j", failed("j"), judged("j", outcome, text="job 'j': how\nit\x1b[2J ended"))
     assert shown(job)[0].startswith(f"{mark} j")
-    assert shown(job)[-1] == "  job 'j': how it [2J ended"
+    assert shown(job)[-1] == "  job 'j': how it ended"
     row = shown(job, *MANY, height=9, width=120)[1]
     assert row.startswith(f"{mark} j ")
     assert row.endswith(f"  {word}")
