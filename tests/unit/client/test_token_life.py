@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -339,31 +341,54 @@ class Interrupted(BaseException):
     """What a signal handler raises."""
 
 
-def test_interrupted_fetches() -> None:
-    """Wherever an exception comes out of a signal handler, nobody hangs afterwards."""
-    source = TokenSource(Credential(lives=None))
+def interrupted(work: Callable[[], object], at: int) -> bool:
+    """Do something, and interrupt it once, where Python would: at the call of a function, or after it.
 
-    def interrupt(*_: Any) -> None:
-        raise Interrupted
+    Returns whether it came so far: ``at`` counts these moments.
+    """
+    moments = 0
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    interrupted = 0
+    def look(_: Any, event: str, argument: object) -> None:
+        nonlocal moments
+        # The last one is the end of looking itself.
+        if event in ("call", "c_return") and argument is not sys.setprofile:
+            moments += 1
+            if moments == at:
+                raise Interrupted
+
+    # What the collector calls swallows an interruption.
+    gc.disable()
     try:
-        for n in range(400):
-            try:
-                signal.setitimer(signal.ITIMER_REAL, 1e-5 + n * 1e-6 / 4)
-                for _ in range(50):
-                    source.fetch(step(source), SYSTEM_CLOCK)
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            except Interrupted:
-                interrupted += 1
-            threads, results = in_threads(1, lambda: source.fetch(step(source, 5), SYSTEM_CLOCK))
-            end(threads)
-            assert isinstance(results[0], BearerToken)
+        sys.setprofile(look)
+        work()
+        sys.setprofile(None)
+    except Interrupted:
+        return True
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert interrupted > 50
+        sys.setprofile(None)
+        gc.enable()
+    return False
+
+
+@pytest.mark.parametrize("fails", [None, OSError("no")], ids=["token", "failure"])
+def test_interrupted_fetches(fails: Exception | None) -> None:
+    """Wherever an exception comes out of a signal handler, no thread hangs afterwards."""
+
+    class Once(Credential):
+        def give(self) -> Access:
+            given = super().give()
+            if fails is not None:
+                raise fails
+            return given
+
+    source, at = TokenSource(Once(lives=None)), 1
+    while interrupted(lambda: source.fetch(step(source), SYSTEM_CLOCK), at):
+        threads, results = in_threads(1, lambda: source.fetch(step(source, 5), SYSTEM_CLOCK))
+        end(threads)
+        assert isinstance(results[0], NoToken if fails else BearerToken), at
+        assert not isinstance(results[0], NoToken) or not results[0].timed_out, at
+        at += 1
+    assert at > 20
 
 
 def test_an_interrupted_wait() -> None:
