@@ -36,4 +36,4 @@ class Crowd:
 
 
 # For a client that waits for the whole crowd.
-PATIENT = {"timeout": 20.0, "deadline": 40.0}
+PATIENT = {"timeout": 12.0, "deadline": 15.0}
