@@ -1,0 +1,98 @@
+"""Proxies of the tests: over HTTP and over SOCKS, with tunnels that carry bytes both ways at once."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+from typing import Any
+
+from support import Peer, Server
+
+
+def carry(near: socket.socket, port: int) -> None:
+    """Carry bytes between a connection and a server here, until one of them ends."""
+    with socket.create_connection(("127.0.0.1", port)) as far, selectors.DefaultSelector() as ready:
+        for each in (near, far):
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            each.setblocking(False)
+            ready.register(each, selectors.EVENT_READ)
+        while True:
+            for key, _ in ready.select():
+                source: Any = key.fileobj
+                data = received(source)
+                if not data:
+                    return
+                sink = far if source is near else near
+                sink.setblocking(True)
+                sink.sendall(data)
+                sink.setblocking(False)
+
+
+def received(source: socket.socket) -> bytes:
+    """Return what came; TLS may have taken more than one piece from the socket."""
+    found = b""
+    with contextlib.suppress(ssl.SSLWantReadError, BlockingIOError):
+        while data := source.recv(65536):
+            found += data
+            if not isinstance(source, ssl.SSLSocket):
+                break
+    return found
+
+
+class Proxy(Server):
+    """A proxy over HTTP, which answers CONNECT as a test wants, and opens a tunnel after a 2xx.
+
+    Attributes:
+        port_behind: The port that tunnels lead to, wherever they were to.
+        connect: What answers CONNECT.
+    """
+
+    def __init__(
+        self, port_behind: int, connect: bytes = b"HTTP/1.1 200 Connected\r\n\r\n", tls: Any = None
+    ) -> None:
+        self.port_behind = port_behind
+        self.connect = connect
+        super().__init__(self.take, tls, backlog=512)
+
+    def take(self, peer: Peer) -> None:
+        """Answer a request, and carry on if it is for a tunnel that is opened."""
+        peer.send(self.connect)
+        opened = self.connect.rpartition(b"HTTP/1.")[2][2:3] == b"2" and b"\r\n\r\n" in self.connect
+        if opened and peer.head.startswith(b"CONNECT"):
+            carry(peer.socket, self.port_behind)
+        # What has been refused is over.
+        peer.socket.close()
+
+
+class Socks(Server):
+    """A SOCKS5 proxy that notes what it is asked.
+
+    Attributes:
+        asked: What came before tunnels.
+        code: What it answers a wish to connect: 0 if it does.
+        extra: What it sends behind that, in the same segment.
+    """
+
+    def __init__(self, port_behind: int, auth: bool = False, code: int = 0, extra: bytes = b"") -> None:
+        self.port_behind = port_behind
+        self.auth = auth
+        self.code = code
+        self.extra = extra
+        self.asked: list[bytes] = []
+        super().__init__(lambda _: None)
+
+    def _read(self, connection: socket.socket) -> bytes:
+        self.asked.append(connection.recv(257))
+        connection.sendall(b"\x05\x02" if self.auth else b"\x05\x00")
+        if self.auth:
+            self.asked.append(connection.recv(513))
+            connection.sendall(b"\x01\x00" if self.auth else b"\x01\x01")
+        self.asked.append(connection.recv(262))
+        answer = bytes([5, self.code]) + b"\x00\x01\x7f\x00\x00\x01\x00\x50"
+        connection.sendall(answer + self.extra)
+        self.extra = b""
+        if self.code == 0:
+            carry(connection, self.port_behind)
+        return b""
