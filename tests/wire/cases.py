@@ -16,18 +16,19 @@ from typing import Any
 
 from support import Peer, Server
 from taskcounts import ServiceUnreachable, Snapshot, TaskCountsError
-from wire.ways import Session, Way, answering, number, one_line, whole
+from wire.ways import Session, Way, answering, number, one_line
 
 
 class End(Enum):
-    """How a server ends a connection: it sends no more, resets it, or takes leave first, as TLS has it."""
+    """How a server ends a connection: by no more, by a reset, by TLS and its socket, or by TLS alone."""
 
     FIN = "fin"
     RST = "rst"
     BYE = "bye"
+    LEAVE = "leave"
 
 
-FIN, RST, BYE = End.FIN, End.RST, End.BYE
+FIN, RST, BYE, LEAVE = End
 # Bytes; the records of one segment, where there is TLS; seconds of silence; an end.
 Write = bytes | tuple[bytes, ...] | float | End
 
@@ -119,12 +120,14 @@ def end(peer: Peer, how: End) -> None:
     """End a connection."""
     if how is FIN:
         peer.socket.shutdown(socket.SHUT_WR)
-    elif how is BYE:
+    elif how in (BYE, LEAVE):
         assert isinstance(peer.socket, ssl.SSLSocket)
         peer.socket.settimeout(0)
         with contextlib.suppress(ssl.SSLWantReadError):
             peer.socket.unwrap()
-        peer.socket.close()
+        peer.socket.settimeout(5)
+        if how is BYE:
+            peer.socket.close()
     else:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.socket.close()
@@ -185,7 +188,9 @@ def check(
     if isinstance(found, Snapshot):
         assert found.task_counts.active == 1
     # What came behind the first answer is never the second one.
-    assert (after.task_counts.active, after.attempts) == (2, 1), (str(after), seen)
+    assert after.task_counts.active == 2, (str(after), seen)
+    # httpcore uses a connection again whose TLS has ended before its socket.
+    assert after.attempts == 1 or (session.way.module and case.writes[-1] is LEAVE), (str(after), seen)
     assert any(_agrees(seen, each) for each in expected), (seen, expected)
 
 
@@ -205,25 +210,3 @@ def split(data: bytes, places: list[int]) -> list[bytes]:
     """Return data in pieces, cut at some places."""
     edges = [0, *sorted(places), len(data)]
     return [data[start:stop] for start, stop in pairwise(edges) if start < stop]
-
-
-__all__ = [
-    "BYE",
-    "ENDS",
-    "FIN",
-    "KEPT",
-    "LEAKS",
-    "REFUSED",
-    "RST",
-    "Case",
-    "End",
-    "Played",
-    "Right",
-    "Write",
-    "case",
-    "check",
-    "play",
-    "refused",
-    "split",
-    "whole",
-]

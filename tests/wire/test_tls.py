@@ -13,7 +13,7 @@ import pytest
 
 from support import Authority, Peer, Server
 from taskcounts import ServiceUnreachable, Snapshot
-from wire.cases import BYE, ENDS, FIN, KEPT, LEAKS, RST, Case, case, check, refused
+from wire.cases import BYE, ENDS, FIN, KEPT, LEAKS, LEAVE, RST, Case, case, check, refused
 from wire.conftest import Open, over_own
 from wire.framing_cases import BODY, FORGED, H11_LEFTOVERS, LENGTH, PLAIN
 from wire.ways import OK, Way, answering, one_line, whole
@@ -25,6 +25,8 @@ H11_ABORT = "httpcore takes an abort of TLS for its end"
 ENDINGS: dict[str, Case] = {
     "a length": case(OK + PLAIN, right=KEPT),
     "a length, then leave": case(OK + PLAIN, BYE, right=ENDS),
+    "a length, then leave alone": case(OK + PLAIN, LEAVE, right=ENDS),
+    "no length, leave alone": case(OK + b"\r\n" + BODY, LEAVE, right=ENDS),
     "a length, then no leave": case(OK + PLAIN, FIN, right=ENDS),
     "no length, leave": case(OK + b"\r\n" + BODY, BYE, right=ENDS),
     # RFC 9112 8: nobody knows whether more was to come.
