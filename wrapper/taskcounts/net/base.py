@@ -112,9 +112,9 @@ def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     for raw_name, raw_value in pairs:
         name = raw_name.decode("latin-1").lower()
         try:
-            value = raw_value.decode()
+            value = raw_value.strip(b" \t").decode()
         except UnicodeDecodeError:
-            value = raw_value.decode("latin-1")
+            value = raw_value.strip(b" \t").decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 

@@ -1,18 +1,28 @@
 """HTTP/1.1 without a socket: the bytes of requests, and answers read by httptools.
 
-httptools is llhttp, the parser of Node. What it leaves open is checked here: it also reads RTSP, statuses
-below 100, and as many bytes as a server likes to send around a body.
+httptools is llhttp, the parser of Node: it refuses what is out of order, and takes chunks apart. What it
+leaves open is checked here: it also reads RTSP, statuses below 100, and as many bytes around a body as a server
+likes to send.
 """
 
 from __future__ import annotations
 
 import base64
+import re
+from functools import partial
+from types import SimpleNamespace
 
 import httptools
 
 from taskcounts._connection import Connection
 from taskcounts._steps import Request
 from taskcounts.net.base import BrokenAnswer, Reading, Talk, read_headers
+
+# Found by the parser, as every piece of a body is.
+_BEGIN, _END = True, None
+
+# The first line of an answer.
+_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})( .*)?", re.DOTALL)
 
 # Bytes that may come beside the body: its headers, or the marks around chunks of a few bytes.
 _HEAD_LIMIT = 100 * 1024
@@ -50,13 +60,30 @@ class Requests:
 class Answers:
     """A reader of the answers that come over one connection, one after another."""
 
-    __slots__ = ("_came", "_done", "_head", "_heads", "_only_head", "_pairs", "_parser", "_reading")
+    __slots__ = (
+        "_came",
+        "_done",
+        "_events",
+        "_head",
+        "_kept",
+        "_messages",
+        "_only_head",
+        "_parser",
+        "_reading",
+    )
 
     def __init__(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
-        self._pairs: list[tuple[bytes, bytes]] = []
+        # The parser's findings, in order. It calls nothing that is written in Python: it would swallow an
+        # exception out of a signal handler that comes in there.
+        self._events: list[bytes | bool | None] = []
+        self._parser = httptools.HttpResponseParser(
+            SimpleNamespace(
+                on_message_begin=partial(self._events.append, _BEGIN),
+                on_body=self._events.append,
+                on_message_complete=partial(self._events.append, _END),
+            )
+        )
         self._begin(Reading(0), only_head=False)
-        self._done = True
 
     @property
     def silent(self) -> bool:
@@ -69,35 +96,39 @@ class Answers:
         Raises:
             BrokenAnswer: It is no answer, or ended too early.
         """
-        self._begin(reading, only_head)
+        self._begin(reading, only_head=only_head)
         data = yield request
         while not self._take(data):
             data = yield b""
 
-    def _begin(self, reading: Reading, only_head: bool) -> None:
+    def _begin(self, reading: Reading, *, only_head: bool) -> None:
         self._reading, self._only_head = reading, only_head
-        self._came, self._done = 0, False
-        # The bytes up to the end of the headers, and how many heads of answers they hold.
-        self._head, self._heads = b"", 0
+        self._came, self._done, self._kept = 0, False, False
+        # The bytes that came up to the end of the headers, and how many answers are still expected: interim
+        # ones come before the one that counts.
+        self._head, self._messages = b"", 1
+        self._events.clear()
 
     def _take(self, data: bytes) -> bool:
         """Take what came, nothing if that was the end; return whether enough of the answer has come."""
-        reading = self._reading
+        reading, refusal = self._reading, ""
         if not data:
             self._end()
             return True
         self._came += len(data)
-        if not reading.status:
-            self._head += data
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError as error:
-            # Not the parser's: an interruption while it told us something, or our own.
-            raise error.__context__ or error from None
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+        except httptools.HttpParserError as error:
+            refusal = str(error)
+        except httptools.HttpParserUpgrade:
+            refusal = "it changes to another protocol"
+        if not reading.status:
+            self._head += data
+            self._read_heads()
+        self._read_events()
+        if refusal and not self._done:
             # An answer stands, whatever follows it; that something does was taken note of.
-            if not self._done:
-                raise BrokenAnswer(f"what the server sent is not HTTP/1.1: {error}") from error
+            raise BrokenAnswer(f"what the server sent is not HTTP/1.1: {refusal}")
         if len(reading.body) > reading.limit:
             reading.again = False
             return True
@@ -114,47 +145,46 @@ class Answers:
         if "content-length" in headers or "transfer-encoding" in headers:
             raise BrokenAnswer("the server ended the connection before the end of its answer")
 
-    def on_message_begin(self) -> None:
-        """Take note of an answer's beginning, from the parser, as in all that follows."""
-        if self._done:
-            # Nobody asked for this one.
-            self._reading.again = False
+    def _read_heads(self) -> None:
+        """Take status and headers once they are there, from lines that the parser finds in order."""
+        reading = self._reading
+        while not reading.status:
+            head, end, rest = self._head.partition(b"\r\n\r\n")
+            if not end:
+                return
+            first, *lines = head.split(b"\r\n")
+            found = _STATUS.fullmatch(first)
+            if found is None:
+                raise BrokenAnswer("what the server sent is not HTTP/1.1: its first line")
+            self._head, status = rest, int(found[2])
+            if status < 200:
+                # It only tells that an answer will come.
+                self._messages += 1
+                continue
+            headers = read_headers(line.partition(b":")[::2] for line in lines)
+            if headers.get("transfer-encoding", "chunked").lower() != "chunked":
+                raise BrokenAnswer("the answer is encoded in a way that was not asked for")
+            reading.headers, reading.status = headers, status
+            options = {each.strip() for each in headers.get("connection", "").lower().split(",")}
+            self._kept = "close" not in options if found[1] == b"1" else "keep-alive" in options
+            if self._only_head:
+                self._done, reading.again = True, not rest
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer, which is none."""
-        if not self._reading.status:
-            self._pairs.append((name, value.rstrip(b" \t")))
-
-    def on_headers_complete(self) -> None:
-        """Take the status and the headers, unless they only tell that an answer will come."""
-        pairs, self._pairs = self._pairs, []
-        if self._reading.status:
-            return
-        status = self._parser.get_status_code()
-        self._heads += 1
-        *heads, rest = self._head.split(b"\r\n\r\n", self._heads)
-        if status < 100 or not all(head.startswith(b"HTTP/1.") for head in heads):
-            raise BrokenAnswer("what the server sent is not HTTP/1.1: its first line")
-        if status < 200:
-            return
-        headers = read_headers(pairs)
-        if headers.get("transfer-encoding", "chunked").lower() != "chunked":
-            raise BrokenAnswer("the answer is encoded in a way that was not asked for")
-        self._reading.headers, self._reading.status = headers, status
-        if self._only_head:
-            self._done = True
-            self._reading.again = not rest
-
-    def on_body(self, data: bytes) -> None:
-        """Take some of the body."""
-        if not self._done:
-            self._reading.body += data
-
-    def on_message_complete(self) -> None:
-        """Take note of an answer's end."""
-        if self._reading.status and not self._done:
-            self._done = True
-            self._reading.again = self._parser.should_keep_alive()
+    def _read_events(self) -> None:
+        """Take the body, and take note of its end and of what follows it."""
+        reading = self._reading
+        for event in self._events:
+            if event is _BEGIN:
+                self._messages -= 1
+                if self._messages < 0:
+                    # Nobody asked for this one.
+                    reading.again = False
+            elif isinstance(event, bytes):
+                if not self._done:
+                    reading.body += event
+            elif reading.status and not self._done and self._messages == 0:
+                self._done, reading.again = True, self._kept
+        self._events.clear()
 
 
 def proxy_authorization(auth: tuple[str, str]) -> str:

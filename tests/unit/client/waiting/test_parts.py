@@ -380,9 +380,7 @@ def test_hostile_words_stay_in_one_line() -> None:
     error.args = ("job 'job-1': bad\x1b[2J\r\nline " + "x" * 5000,)
     text = _text(Reason.LOST, MIXED, last_error=error, failures=2, error=error)
     assert text.isprintable()
-    assert text.startswith(
-        "status lost after 2 polls in a row without a trustworthy answer: bad line xxx"
-    )
+    assert text.startswith("status lost after 2 polls in a row without a trustworthy answer: bad line xxx")
     assert len(text) < 1100
     text = _text(Reason.STALLED, MIXED, job_state="odd\n\x1b[1m" + "y" * 500)
     assert text.isprintable()
