@@ -9,12 +9,12 @@ azure-identity would give the same token from a cache of its own. A challenge th
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from taskcounts._forks import renew_after_fork
 from taskcounts._steps import Clock, FetchToken, NoToken, Request
 from taskcounts.credentials import BearerToken, token_method
 from taskcounts.errors import one_line
@@ -60,16 +60,16 @@ class _Fetched(NamedTuple):
 class TokenSource:
     """A client's credential, with the token that it gave last. Threads, or the tasks of a loop, share it."""
 
-    __slots__ = ("_credential", "_last", "_locks", "_loop", "_method", "_turn")
+    __slots__ = ("__weakref__", "_credential", "_last", "_lock", "_loop", "_method", "_turn")
 
     def __init__(self, credential: object) -> None:
         self._credential = credential
         self._method = token_method(credential) or "get_token"
         self._last = _Fetched()
-        # One for each process: whatever thread had it at a fork is not there in the child to release it.
-        self._locks: dict[int, threading.RLock] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn: asyncio.Lock | None = None
+        self.renew()
+        renew_after_fork(self)
 
     def __repr__(self) -> str:
         # A credential of somebody else's may show anything in its own repr.
@@ -77,6 +77,10 @@ class TokenSource:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a token is not pickled; make the client where it is used")
+
+    def renew(self) -> None:
+        """Have a lock that nobody holds: the thread that held it at a fork is not there in the child."""
+        self._lock = threading.RLock()
 
     def known(self, now: datetime, claims: str | None) -> BearerToken | None:
         """Return the last token while it lives, None otherwise.
@@ -161,7 +165,7 @@ class TokenSource:
     def _fetch(self, step: FetchToken, clock: Clock) -> Any:
         """Return the outcome of a fetch, or an awaitable that gives the token."""
         before = self._last
-        lock = self._locks.setdefault(os.getpid(), threading.RLock())
+        lock = self._lock
         seconds = min(max(step.until - clock.monotonic(), 0.0), threading.TIMEOUT_MAX)
         try:
             if not lock.acquire(timeout=seconds):
