@@ -28,6 +28,7 @@ from taskcounts import (
     DeadlineExceeded,
     JobResult,
     TaskCountsClient,
+    WaitFailed,
 )
 from taskcounts._clock import SYSTEM_CLOCK
 from taskcounts._steps import FetchToken, NoToken, Request
@@ -658,7 +659,7 @@ LONG = "\n".join(
             f"\tCredential{n}: unavailable. Set what it needs, as its guide says.{' ' * 40}"
             for n in range(12)
         ),
-        "\tAzureCliCredential: \x1b[31mERROR\x1b[0m: AADSTS700082: The refresh token has expired.",
+        "\tAzureCliCredential: \x1b[31mERROR\x1b[0m: AADSTS700082: The refresh token has expired.\x1b[0m",
     ]
 )
 
@@ -672,6 +673,9 @@ def test_what_a_failed_sign_in_said(call: Call) -> None:
 
     with pytest.raises(CredentialFailed) as caught:
         call(Script(answer()), credential=Failing())
-    text = str(caught.value)
-    assert "AzureCliCredential: ERROR: AADSTS700082: The refresh token has expired. (0 attempts)" in text
-    assert text.isprintable()
+    said = "AzureCliCredential: ERROR: AADSTS700082: The refresh token has expired. (0 attempts)"
+    assert str(caught.value).endswith(said)
+    assert str(caught.value).isprintable()
+    with pytest.raises(WaitFailed) as lost, TaskCountsClient(ENDPOINT, Failing()) as client:
+        client.wait_for_job("job-1")
+    assert said in str(lost.value)

@@ -11,7 +11,7 @@ from taskcounts.waiting.state import End, Reason, State
 
 def verdict_text(job_id: str, state: State, end: End, now: float) -> str:
     """Return what came of a wait."""
-    return one_line(f"job {job_id!r}: {_what(state, end, now)}", 1000)
+    return one_line(f"job {job_id!r}: {_what(state, end, now)}", 2000)
 
 
 def _what(state: State, end: End, now: float) -> str:  # noqa: PLR0911 - a line for each reason.
@@ -149,8 +149,9 @@ def _silence(state: State, lead: str) -> str:
     if error is None:
         return ""
     which = "a poll" if state.failures == 1 else f"{state.failures} polls in a row"
-    # What an error says begins with the job, which stands at the beginning of the line already.
-    why = one_line(str(error), 500).removeprefix(f"job {error.job_id!r}: ")
+    # What an error says begins with the job, which stands at the beginning of the line already. A failed
+    # sign-in says what each credential met.
+    why = one_line(str(error), 1800).removeprefix(f"job {error.job_id!r}: ")
     return f"{lead}{which} without a trustworthy answer: {why}"
 
 
