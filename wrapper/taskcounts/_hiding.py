@@ -18,7 +18,7 @@ _SAME = re.compile(r"[A-Za-z0-9_.~-]{8}|\Z")
 _ATTEMPTS = 4
 
 
-class _Secret(str):
+class HiddenText(str):
     """A text that isn't shown: an interruption may come anywhere, and reporters print local variables."""
 
     __slots__ = ()
@@ -28,30 +28,30 @@ class _Secret(str):
 
 
 # What nobody may see, of the last attempts.
-Secrets = tuple[_Secret, ...]
+Secrets = tuple[HiddenText, ...]
 
 
 def secrets_of(request: Request, before: Secrets = ()) -> Secrets:
     """Return what of a request's Authorization nobody may see, with what was so before."""
-    secret = _Secret(request.headers["authorization"].rpartition(" ")[2].rpartition(":")[2])
+    secret = HiddenText(request.headers["authorization"].rpartition(" ")[2].rpartition(":")[2])
     if len(secret) < 8 or secret in before:
         # What is as short as this guards nothing, and hiding it would cut numbers and words to pieces.
         return before
     return (*before[-(_ATTEMPTS - 1) :], secret)
 
 
-def spellings(secret: _Secret) -> Secrets:
+def spellings(secret: HiddenText) -> Secrets:
     """Return how a secret may be spelt: JSON has backslashes before slashes, URLs have percent signs."""
-    return secret, _Secret(secret.replace("/", "\\/")), _Secret(quote(secret, safe=""))
+    return secret, HiddenText(secret.replace("/", "\\/")), HiddenText(quote(secret, safe=""))
 
 
-def mark(secret: _Secret) -> _Secret:
+def mark(secret: HiddenText) -> HiddenText:
     """Return a part of a secret that all its spellings have: where it isn't, none of them is.
 
     It is empty, and so is everywhere, if there is no part that is long enough to be rare.
     """
     # No local variable holds what was found.
-    return _Secret(_SAME.search(secret)[0])  # type: ignore[index]
+    return HiddenText(_SAME.search(secret)[0])  # type: ignore[index]
 
 
 def hide(text: str, secrets: Secrets) -> str:

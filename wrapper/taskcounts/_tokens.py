@@ -15,9 +15,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from taskcounts._forks import renew_after_fork
+from taskcounts._hiding import HiddenText
 from taskcounts._steps import Clock, FetchToken, NoToken, Request
 from taskcounts.credentials import BearerToken, token_method
-from taskcounts.errors import one_line
+from taskcounts.errors import cut_context, one_line
 
 if TYPE_CHECKING:
     import asyncio
@@ -55,6 +56,13 @@ class _Fetched(NamedTuple):
     outcome: BearerToken | NoToken | None = None
     claims: str | None = None
     until: float = _NEVER
+
+
+class _Given:
+    """The object that a credential gave, whose own repr may show the token to an error reporter."""
+
+    __slots__ = ("value",)
+    value: Any
 
 
 class TokenSource:
@@ -194,49 +202,48 @@ class TokenSource:
 
     def _ask(self, step: FetchToken) -> Any:
         """Ask the credential; return the outcome, or an awaitable that gives the token."""
-        given: Any = None
+        handled = sys.exc_info()[1]
         try:
             # There are keywords only where they are needed: not every credential takes them.
             more: dict[str, Any] = {} if step.claims is None else {"claims": step.claims}
             if more and self._method == "get_token_info":
                 more = {"options": more}
-            given = getattr(self._credential, self._method)(step.scope, **more)
-            return given if inspect.isawaitable(given) else self._keep(given, step)
+            given = _Given()
+            given.value = getattr(self._credential, self._method)(step.scope, **more)
+            return given.value if inspect.isawaitable(given.value) else self._keep(given, step)
         except Exception as error:
-            return self._failed(error, step)
-        finally:
-            # What passes through must not show it in this frame.
-            given = None
+            return self._failed(error, step, handled)
 
     async def _awaited(self, outcome: Any, step: FetchToken) -> BearerToken | NoToken:
         """Return an outcome once it is there."""
         if not inspect.isawaitable(outcome):
             return outcome  # type: ignore[no-any-return]
+        handled = sys.exc_info()[1]
         try:
-            return self._keep(await outcome, step)
+            given = _Given()
+            given.value = await outcome
+            return self._keep(given, step)
         except Exception as error:
-            return self._failed(error, step)
+            return self._failed(error, step, handled)
 
-    def _keep(self, given: Any, step: FetchToken) -> BearerToken:
-        """Keep what the credential gave for as long as it says, and return its token."""
-        try:
-            if not hasattr(given, "token"):
-                raise TypeError(
-                    f"{self!r}.{self._method} returned {type(given).__name__}, which has no attribute "
-                    "'token'; it must return an object such as azure-core's AccessToken"
-                )
-            token = BearerToken(given.token)
-            expires, refresh = getattr(given, "expires_on", None), getattr(given, "refresh_on", None)
-            self._last = _Fetched(token, step.claims, _kept_until(expires, refresh))
-            return token
-        finally:
-            # What passes through must not show it in this frame.
-            del given
+    def _keep(self, given: _Given, step: FetchToken) -> BearerToken:
+        """Keep the token that the credential gave for as long as it says, and return it."""
+        if not hasattr(given.value, "token"):
+            raise TypeError(
+                f"{self!r}.{self._method} returned {type(given.value).__name__}, which has no attribute "
+                "'token'; it must return an object such as azure-core's AccessToken"
+            )
+        hidden = isinstance(given.value.token, str)
+        token = BearerToken(HiddenText(given.value.token) if hidden else given.value.token)
+        expires, refresh = (getattr(given.value, name, None) for name in ("expires_on", "refresh_on"))
+        self._last = _Fetched(token, step.claims, _kept_until(expires, refresh))
+        return token
 
-    def _failed(self, error: Exception, step: FetchToken) -> NoToken:
+    def _failed(self, error: Exception, step: FetchToken, handled: BaseException | None) -> NoToken:
         """Return the failure of a credential; raise what isn't one: bugs stay bugs."""
         if not isinstance(error, (OSError, ValueError, *_loaded_failures())):
             raise error
+        cut_context(error, handled)
         outcome = NoToken(one_line(f"{type(error).__name__}: {error}", LONGEST_REASON), error)
         self._last = _Fetched(outcome, step.claims)
         return outcome

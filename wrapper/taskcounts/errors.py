@@ -144,6 +144,13 @@ def one_line(text: str, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def cut_context(error: BaseException, handled: BaseException | None) -> None:
+    """Part an error from the exception that the caller was handling, which is none of ours to change."""
+    for cause in causes_of(error):
+        if cause.__context__ is handled:
+            cause.__context__ = None
+
+
 def causes_of(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and what caused it, and what caused that; each once, even if they run in a circle."""
     seen: set[int] = set()

@@ -27,6 +27,23 @@ class Stopped(Exception):
     """Whoever wanted the result is gone: nothing more is sent or waited for."""
 
 
+class Stop:
+    """Whether nobody wants the result any more; not an Event, whose lock an interruption may leave held."""
+
+    __slots__ = ("_is_set",)
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        """Say that nobody does."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Return whether nobody does."""
+        return self._is_set
+
+
 class _Wait(NamedTuple):
     """How long to wait: for a moment before which nobody may send, or else at the most, for a place."""
 
@@ -37,12 +54,10 @@ class _Wait(NamedTuple):
 class _Place:
     """Leave to send one request."""
 
-    __slots__ = ("_gate", "lock", "round")
+    __slots__ = ("_gate", "round")
 
-    def __init__(self, gate: ThreadGate | TaskGate, lock: object, of_round: int) -> None:
+    def __init__(self, gate: ThreadGate | TaskGate, of_round: int) -> None:
         self._gate = gate
-        # The gate's, which a forked process has anew.
-        self.lock = lock
         self.round = of_round
 
     def give_back(self, status: int | None, rest: float) -> None:
@@ -53,7 +68,7 @@ class _Place:
 class _HadPlace(_Place):
     """One that is had. It can't be lost: an interruption may come between the gate and who was to have it.
 
-    A place is of this kind only as long as it counts, so that most never run `__del__`, where Python would
+    A place is of this kind only until it is given back, so that most never run `__del__`, where Python would
     swallow an interruption.
     """
 
@@ -74,7 +89,7 @@ class _Waiter:
 
 
 class _Gate:
-    """What both gates have in common: all but the waiting. ``in_flight`` is how many places are had."""
+    """What both gates have in common: all but the waiting."""
 
     def __init__(self, most: int, clock: Clock) -> None:
         self._window = open_window(most)
@@ -84,23 +99,28 @@ class _Gate:
 
     def renew(self) -> None:
         """Begin anew, as in a forked process, which lacks the threads that had places or waited for one."""
-        self.in_flight = 0
+        # The ids of the places that are had.
+        self._had: set[int] = set()
         # Those who ask again, and those who ask for the first time.
         self._lines: tuple[deque[_Waiter], ...] = (deque(), deque())
         # Of the kind that its owner may take again: a flow that is collected as garbage gives its place
         # back wherever the collector happens to run.
         self._lock = threading.RLock()
 
+    @property
+    def in_flight(self) -> int:
+        """How many places are had."""
+        return len(self._had)
+
     def take_back(self, place: _Place, status: int | None, rest: float) -> None:
         """Take a place back, and let in who may follow."""
-        if place.lock is not self._lock:
-            # It was had by a thread of the process before.
-            return
         with self._lock:
+            if id(place) not in self._had:
+                # It was given back before, or had by a thread of the process before this one.
+                return
             before = self._window
             self._window = after = before.after(place.round, status, self._now() + rest)
-            # Nothing comes between these two: Python looks for interruptions at calls and loops.
-            self.in_flight -= 1
+            self._had.discard(id(place))
             place.__class__ = _Place
             if after.resume_at > before.resume_at:
                 # They wait for another moment now, and no place that is given back would tell them.
@@ -166,9 +186,10 @@ class _Gate:
                 line.remove(waiter)
 
     def _place(self) -> _Place:
-        place = _Place(self, self._lock, self._window.round)  # type: ignore[arg-type]
-        self.in_flight += 1
+        # In this order: an interruption leaves no place counted that doesn't give itself back.
+        place = _Place(self, self._window.round)  # type: ignore[arg-type]
         place.__class__ = _HadPlace
+        self._had.add(id(place))
         return place
 
 
@@ -179,9 +200,7 @@ class ThreadGate(_Gate):
         super().__init__(most, clock)
         self._clock = clock
 
-    def admit(
-        self, until: float, again: bool = False, stop: threading.Event | None = None
-    ) -> _Place | NoPlace:
+    def admit(self, until: float, again: bool = False, stop: Stop | None = None) -> _Place | NoPlace:
         """Return a place as soon as there is one.
 
         Args:
@@ -196,7 +215,7 @@ class ThreadGate(_Gate):
             raise Stopped
         return self._enter(until) or self._wait(until, again, stop)
 
-    def _wait(self, until: float, again: bool, stop: threading.Event | None) -> _Place | NoPlace:
+    def _wait(self, until: float, again: bool, stop: Stop | None) -> _Place | NoPlace:
         # Not an Event: one whose set() is interrupted may stay locked, and this gate with it.
         woken: SimpleQueue[None] = SimpleQueue()
         waiter = self._arrive(partial(woken.put, None), again)

@@ -7,11 +7,12 @@ can't keep the process from ending.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, cast
 
 from taskcounts._clock import SystemClock
@@ -20,7 +21,7 @@ from taskcounts._running import SyncClock, run
 from taskcounts._steps import Answer, Failure, NoPlace, Place, Request
 from taskcounts.errors import TaskCountsError
 from taskcounts.many.asking import AHEAD, Plan, Tally, counting, failed, refusal
-from taskcounts.many.gate import Stopped, ThreadGate
+from taskcounts.many.gate import Stop, Stopped, ThreadGate
 from taskcounts.many.values import JobResult
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 # Seconds for which the end of the results waits for requests that are under way. An attempt that takes
 # longer ends by itself, with its own limit of time, and what comes of it is dropped.
 GRACE = 1.0
+
+# Seconds after which a thread that waits looks whether anybody still wants its result.
+LOOK = 0.25
 
 
 def count_many(
@@ -92,7 +96,7 @@ class _Crew:
         self._results.put(RuntimeError("get_many goes on in the process that began it, not in its children"))
 
     def _begin(self) -> None:
-        self._stop = threading.Event()
+        self._stop = Stop()
         self._lock = threading.RLock()
         self._results: SimpleQueue[JobResult | BaseException] = SimpleQueue()
 
@@ -156,9 +160,12 @@ class _Crew:
                     return job_id
                 self._idle.append(woken)
             # If the end came before, it didn't find this one among the idle.
-            if not self._stop.is_set():
-                woken.get()
-                self._rouses = False
+            # An interruption may keep it from being woken at the end.
+            while not self._stop.is_set():
+                with contextlib.suppress(Empty):
+                    woken.get(timeout=LOOK)
+                    self._rouses = False
+                    break
         return None
 
     def _rouse(self) -> None:
@@ -181,7 +188,7 @@ class _Crew:
 class _StoppableGate:
     """A gate that lets nobody in once nobody wants the answers."""
 
-    def __init__(self, inner: ThreadGate, stop: threading.Event) -> None:
+    def __init__(self, inner: ThreadGate, stop: Stop) -> None:
         self._inner = inner
         self._stop = stop
         self.wake = inner.wake
@@ -194,7 +201,7 @@ class _StoppableGate:
 class _StoppableEngine:
     """An engine that sends nothing more once nobody wants the answers."""
 
-    def __init__(self, inner: Engine, stop: threading.Event) -> None:
+    def __init__(self, inner: Engine, stop: Stop) -> None:
         self._inner = inner
         self._stop = stop
 
@@ -208,7 +215,7 @@ class _StoppableEngine:
 class _StoppableClock:
     """A clock on which nobody sleeps any more once nobody wants the answers."""
 
-    def __init__(self, inner: SyncClock, stop: threading.Event) -> None:
+    def __init__(self, inner: SyncClock, stop: Stop) -> None:
         self._inner = inner
         self._stop = stop
         self.monotonic = inner.monotonic
@@ -218,7 +225,9 @@ class _StoppableClock:
     def sleep(self, seconds: float) -> None:
         """Wait, or raise Stopped."""
         if isinstance(self._inner, SystemClock):
-            self._stop.wait(min(seconds, threading.TIMEOUT_MAX))
+            ends = self._inner.monotonic() + seconds
+            while not self._stop.is_set() and (left := ends - self._inner.monotonic()) > 0:
+                self._inner.sleep(min(left, LOOK))
         else:
             # Such a clock can't be woken.
             self._inner.sleep(seconds)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any, Self
 
 from taskcounts._connection import Connection as Route
-from taskcounts.net.base import NEXT_ADDRESS, READ_SIZE, Talk, hop_of
+from taskcounts.net.base import NEXT_ADDRESS, READ_SIZE, Talk, first_hop
 from taskcounts.net.connection import HttpConnection
 
 # Bytes that are kept unread. A task that reads takes them at once; nobody asked for what is more than this.
@@ -31,23 +32,28 @@ class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
         self._waiting: asyncio.Future[None] | None = None
 
     @classmethod
-    async def open(cls, route: Route, buffer: memoryview) -> Self:
+    async def open(cls, route: Route, buffer: memoryview, opened: Callable[[Self], object]) -> Self:
         """Return a connection to a route's endpoint.
 
         Args:
             route: The way there.
             buffer: The receive buffer that all connections of a loop share: allocating one for each read
                 takes longer than the read.
+            opened: Called with the connection as soon as there is one.
         """
-        with hop_of(route) as (host, port):
-            connection = cls(await _connect(host, port), buffer)
+        connection: Self | None = None
         try:
-            await connection._loop.create_connection(lambda: connection, sock=connection._socket)
-            await connection.run(connection.establish(route))
+            with first_hop(route) as (host, port):
+                connection = made = cls(await _connect(host, port), buffer)
+                opened(made)
+                await made._loop.create_connection(lambda: made, sock=made._socket)
+                await made.run(made.tunnel(route))
+            await made.run(made.secure(route))
         except BaseException:
-            connection.close()
+            if connection is not None:
+                connection.close()
             raise
-        return connection
+        return made
 
     async def run(self, talk: Talk[None]) -> None:
         """Have a conversation."""
@@ -74,10 +80,19 @@ class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """Close it at once, without a goodbye: an answer has an end of its own."""
-        self.connection_lost(ConnectionAbortedError("the connection was closed"))
+        if self._loop.is_running() and self._loop is not asyncio._get_running_loop():
+            # It belongs to another thread.
+            self._loop.call_soon_threadsafe(self.close)
+            return
         with contextlib.suppress(AttributeError, RuntimeError):
-            # There is none yet while it is being made, and its loop may have ended.
+            # There is no transport yet while it is being made, and its loop may have ended.
+            self.connection_lost(ConnectionAbortedError("the connection was closed"))
             self._transport.abort()
+        self._socket.close()
+
+    def close_inherited(self) -> None:
+        """Close it in a forked process, whose parent goes on with it and with the event loop."""
+        self._ended = True
         self._socket.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -140,19 +155,22 @@ async def _connect(host: str, port: int) -> socket.socket:
     waiting = [(info[0], info[4]) for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     trying: list[asyncio.Task[socket.socket]] = []
     winner: asyncio.Task[socket.socket] | None = None
+    pending: set[asyncio.Task[socket.socket]] = set()
     try:
-        while winner is None:
+        while waiting or pending:
             if waiting:
                 trying.append(loop.create_task(_connect_to(*waiting.pop(0))))
-            done, pending = await asyncio.wait(
-                {each for each in trying if not each.done()},
-                timeout=NEXT_ADDRESS if waiting else None,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            winner = next((each for each in done if each.exception() is None), None)
-            if not (winner or waiting or pending):
-                winner = trying[-1]
-        return winner.result()
+            # A task may have ended already as it begins, in a loop that is eager.
+            if pending := {each for each in trying if not each.done()}:
+                _, pending = await asyncio.wait(
+                    pending, timeout=NEXT_ADDRESS if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                )
+            winner = next((each for each in trying if each.done() and each.exception() is None), None)
+            if winner is not None:
+                return winner.result()
+        if trying:
+            return trying[-1].result()
+        raise OSError(f"the name {host!r} has no address")
     finally:
         for each in trying:
             if each is not winner:

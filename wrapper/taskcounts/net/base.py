@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from taskcounts._steps import Answer, Failure, Request
-from taskcounts.errors import causes_of
+from taskcounts.errors import causes_of, cut_context
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,6 +29,9 @@ Talk = Generator[bytes, bytes, T]
 
 # Bytes that are read at once: as many as a record of TLS can have, and some more.
 READ_SIZE = 2**16
+
+# Seconds, twelve days. Systems count milliseconds, and not to any number.
+LONGEST_TIMEOUT = 1e6
 
 # Seconds until a host's next address is tried beside one that is silent, as broken IPv6 often is: RFC 8305.
 NEXT_ADDRESS = 0.25
@@ -120,23 +123,32 @@ def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def failure(
-    error: BaseException, seconds: float, *, timed_out: bool = False, permanent: bool = False
+    error: BaseException,
+    seconds: float,
+    handled: BaseException | None,
+    *,
+    timed_out: bool = False,
+    permanent: bool = False,
 ) -> Failure:
     """Return the failure that an error amounts to, without frames: they hold the request.
 
     Args:
         error: The error that ended the attempt.
         seconds: The time that the attempt had.
+        handled: The exception that the caller was handling when the attempt began.
         timed_out: Whether the error says that the time is over, also if it is no TimeoutError.
         permanent: Whether another attempt would meet the same error, as far as the caller knows.
     """
-    without_frames(error)
+    without_frames(error, handled)
     if timed_out or isinstance(error, TimeoutError):
         return Failure(f"the attempt timed out after {seconds:.3g} s", error)
+    reason = str(error) or type(error).__name__
     for cause in causes_of(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return Failure(f"the certificate is not trusted: {cause.verify_message}", error, permanent=True)
-    return Failure(str(error) or type(error).__name__, error, permanent or isinstance(error, NeverWorks))
+            untrusted = f"the certificate is not trusted: {cause.verify_message}"
+            # What stands before the words of OpenSSL names a proxy.
+            return Failure(reason.partition("[SSL")[0] + untrusted, error, permanent=True)
+    return Failure(reason, error, permanent or isinstance(error, NeverWorks))
 
 
 def running_loop() -> asyncio.AbstractEventLoop:
@@ -157,23 +169,30 @@ def closed() -> Failure:
     return Failure("the client was closed", RuntimeError("the client was closed"), permanent=True)
 
 
-def without_frames(error: BaseException) -> None:
-    """Drop the frames of an error that passes through, such as an interruption: they hold headers."""
+def without_frames(error: BaseException, handled: BaseException | None) -> None:
+    """Drop the frames of an error that passes through, such as an interruption: they hold headers.
+
+    Args:
+        error: The error.
+        handled: The exception that the caller was handling when the call began; it is none of ours.
+    """
+    cut_context(error, handled)
     for cause in causes_of(error):
         cause.__traceback__ = None
 
 
 @contextlib.contextmanager
-def hop_of(route: Connection) -> Iterator[tuple[str, int]]:
-    """Yield the host and port to connect to; an error says if that is the proxy's, or the name's."""
+def first_hop(route: Connection) -> Iterator[tuple[str, int]]:
+    """Yield the host and port to connect to; an error that follows names the proxy, if that is one's."""
     hop = route.proxy or route
     try:
         yield hop.host, hop.port
-    except (socket.gaierror, UnicodeError) as error:
-        raise ConnectionError(f"the name {hop.host!r} has no address: {error}") from error
-    except TimeoutError:
-        raise
-    except OSError as error:
-        if route.proxy is None:
+    except (OSError, UnicodeError) as error:
+        text, kind = str(error), ConnectionError
+        if isinstance(error, socket.gaierror | UnicodeError):
+            text = f"the name {hop.host!r} has no address: {error}"
+        elif route.proxy is None or isinstance(error, TimeoutError):
             raise
-        raise ConnectionError(f"the proxy {route.proxy.url}: {error}") from error
+        elif isinstance(error, NeverWorks | ssl.SSLCertVerificationError):
+            kind = NeverWorks
+        raise kind(text if route.proxy is None else f"the proxy {route.proxy.url}: {text}") from error

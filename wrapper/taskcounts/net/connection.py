@@ -50,17 +50,22 @@ class HttpConnection(ABC):
         yield from self._carry(self.answers.exchange(request, reading))
         self.used = True
 
-    def establish(self, route: Route) -> Talk[None]:
-        """Get through the proxy, and agree on TLS, as far as the route has them."""
-        tls, proxy = route.tls() if route.encrypted else None, route.proxy
-        if proxy is not None and tls is not None and proxy.scheme == "https":
-            yield from self._secure(Tls(tls, proxy.host))
-        if proxy is not None and (route.scheme == "https" or proxy.scheme.startswith("socks")):
-            yield from self._carry(open_tunnel(route, proxy))
-        if tls is not None and route.scheme == "https":
-            yield from self._secure(Tls(tls, route.host))
+    def tunnel(self, route: Route) -> Talk[None]:
+        """Get through the proxy, if there is one."""
+        if route.proxy is None:
+            return
+        if route.proxy.scheme == "https":
+            yield from self._secure(route, route.proxy.host)
+        if route.scheme == "https" or route.proxy.scheme.startswith("socks"):
+            yield from self._carry(open_tunnel(route, route.proxy))
 
-    def _secure(self, tls: Tls) -> Talk[None]:
+    def secure(self, route: Route) -> Talk[None]:
+        """Agree on TLS with an https endpoint."""
+        if route.scheme == "https":
+            yield from self._secure(route, route.host)
+
+    def _secure(self, route: Route, host: str) -> Talk[None]:
+        tls = Tls(route.tls(), host)
         yield from self._carry(tls.handshake())
         self._layers.append(tls)
 

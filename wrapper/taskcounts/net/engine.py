@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 import httptools
 
@@ -34,35 +36,47 @@ class SocketEngine:
         self._route = _with_context(route)
         self._requests = Requests(route)
         self._pool: Pool[SyncConnection] = Pool()
-        self.renew()
+        self._opened: WeakSet[SyncConnection] = WeakSet()
+        self._permits = Permits(MAX_CONNECTIONS)
         renew_after_fork(self)
 
     def renew(self) -> None:
         """Begin anew in a forked process: what it inherited is still that of the one before."""
         self._permits = Permits(MAX_CONNECTIONS)
         self._pool.close_idle()
+        for connection in list(self._opened):
+            connection.close()
 
     def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
         """Send a request and read its answer, up to a limit of bytes, within some seconds."""
+        handled = sys.exc_info()[1]
+        try:
+            return self._send(request, seconds, limit, handled)
+        except BaseException as error:
+            without_frames(error, handled)
+            raise
+
+    def _send(
+        self, request: Request, seconds: float, limit: int, handled: BaseException | None
+    ) -> Answer | Failure:
         ends = time.monotonic() + seconds
         reading, broken = Reading(limit), None
         permit: Permit | None = None
         connection: SyncConnection | None = None
         try:
             permit = self._permits.take(seconds)
-            while not (reading.status or self._pool.closed):
-                connection = self._pool.take() or SyncConnection.open(self._route, ends)
+            while not reading.status:
+                connection = self._pool.take() or SyncConnection.open(self._route, ends, self._opened.add)
+                if self._pool.closed:
+                    break
                 try:
                     # No local variable holds the bytes, which hold the signature or token.
                     connection.run(connection.exchange(self._requests.head(request), reading), ends)
-                except OSError:
-                    if not _was_stale(self._pool, connection):
+                except OSError as error:
+                    if not _was_stale(self._pool, connection) or isinstance(error, TimeoutError):
                         raise
         except OSError as error:
-            broken = failure(error, seconds)
-        except BaseException as error:
-            without_frames(error)
-            raise
+            broken = failure(error, seconds, handled)
         finally:
             if connection is not None:
                 _put_back(self._pool, connection, reading)
@@ -86,14 +100,21 @@ class AsyncSocketEngine:
 
         from taskcounts.net.async_sockets import AsyncConnection  # noqa: PLC0415
 
-        self._open, self._timeout = AsyncConnection.open, asyncio.timeout
+        self._open, self._timeout, self._semaphore = AsyncConnection.open, asyncio.timeout, asyncio.Semaphore
         self._route = _with_context(route)
         self._requests = Requests(route)
         self._pool: Pool[AsyncConnection] = Pool()
-        self._permits = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._in_use: set[AsyncConnection] = set()
+        self._opened: WeakSet[AsyncConnection] = WeakSet()
+        self._permits = self._semaphore(MAX_CONNECTIONS)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._buffer = memoryview(bytearray(READ_SIZE))
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Begin anew in a forked process, in an event loop of its own."""
+        for connection in list(self._opened):
+            connection.close_inherited()
+        self._permits, self._loop = self._semaphore(MAX_CONNECTIONS), None
 
     async def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
         """Send a request and read its answer, up to a limit of bytes, within some seconds.
@@ -102,28 +123,36 @@ class AsyncSocketEngine:
             RuntimeError: This isn't the event loop that the first request was sent in.
         """
         self._check_loop()
+        handled = sys.exc_info()[1]
+        try:
+            return await self._send(request, seconds, limit, handled)
+        except BaseException as error:
+            without_frames(error, handled)
+            raise
+
+    async def _send(
+        self, request: Request, seconds: float, limit: int, handled: BaseException | None
+    ) -> Answer | Failure:
         reading, broken = Reading(limit), None
         connection: AsyncConnection | None = None
         try:
             async with self._timeout(seconds), self._permits:
-                while not (reading.status or self._pool.closed):
-                    connection = self._pool.take() or await self._open(self._route, self._buffer)
-                    self._in_use.add(connection)
+                while not reading.status:
+                    connection = self._pool.take() or await self._open(
+                        self._route, self._buffer, self._opened.add
+                    )
+                    if self._pool.closed:
+                        break
                     try:
                         await connection.run(connection.exchange(self._requests.head(request), reading))
                     except OSError:
                         if not _was_stale(self._pool, connection):
                             raise
-                    finally:
-                        self._in_use.discard(connection)
         except OSError as error:
             if connection is not None:
                 # Also where the time was over: the next attempt is to open a new connection.
                 _was_stale(self._pool, connection)
-            broken = failure(error, seconds)
-        except BaseException as error:
-            without_frames(error)
-            raise
+            broken = failure(error, seconds, handled)
         finally:
             if connection is not None:
                 _put_back(self._pool, connection, reading)
@@ -136,7 +165,7 @@ class AsyncSocketEngine:
             RuntimeError: This isn't the event loop that the first request was sent in; they are closed.
         """
         self._pool.close()
-        for connection in list(self._in_use):
+        for connection in list(self._opened):
             connection.close()
         self._check_loop()
 

@@ -1,8 +1,7 @@
 """HTTP/1.1 without a socket: the bytes of requests, and answers read by httptools.
 
 httptools is llhttp, the parser of Node: it refuses what is out of order, and takes chunks apart. What it
-leaves open is checked here: it also reads RTSP, statuses below 100, and as many bytes around a body as a server
-likes to send.
+leaves open is checked here: it also reads RTSP, statuses below 100, and any number of bytes around a body.
 """
 
 from __future__ import annotations
@@ -27,6 +26,9 @@ _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})( .*)?", re.DOTALL)
 # Bytes that may come beside the body: its headers, or the marks around chunks of a few bytes.
 _HEAD_LIMIT = 100 * 1024
 _MARKS_PER_BYTE = 10
+
+# Interim answers that may come before the one that counts.
+_MOST_INTERIMS = 50
 
 
 class Requests:
@@ -160,6 +162,8 @@ class Answers:
             if status < 200:
                 # It only tells that an answer will come.
                 self._messages += 1
+                if self._messages > _MOST_INTERIMS:
+                    raise BrokenAnswer("the server sends interim answers without end")
                 continue
             headers = read_headers(line.partition(b":")[::2] for line in lines)
             if headers.get("transfer-encoding", "chunked").lower() != "chunked":

@@ -8,14 +8,12 @@ import select
 import selectors
 import socket
 import time
+from collections.abc import Callable
 from typing import Any, Self
 
 from taskcounts._connection import Connection as Route
-from taskcounts.net.base import NEXT_ADDRESS, READ_SIZE, AttemptTimedOut, Talk, hop_of
+from taskcounts.net.base import LONGEST_TIMEOUT, NEXT_ADDRESS, READ_SIZE, AttemptTimedOut, Talk, first_hop
 from taskcounts.net.connection import HttpConnection
-
-# Seconds, twelve days. Systems count milliseconds, and not to any number.
-_LONGEST = 1e6
 
 
 class SyncConnection(HttpConnection):
@@ -26,14 +24,24 @@ class SyncConnection(HttpConnection):
         self._socket = connected
 
     @classmethod
-    def open(cls, route: Route, ends: float) -> Self:
-        """Return a connection to a route's endpoint, until some moment on the monotonic clock."""
-        with hop_of(route) as (host, port):
-            connection = cls(_connect(host, port, ends))
+    def open(cls, route: Route, ends: float, opened: Callable[[Self], object]) -> Self:
+        """Return a connection to a route's endpoint.
+
+        Args:
+            route: The way there.
+            ends: The end of the attempt on the monotonic clock.
+            opened: Called with the connection as soon as there is one.
+        """
+        connection: Self | None = None
         try:
-            connection.run(connection.establish(route), ends)
+            with first_hop(route) as (host, port):
+                connection = cls(_connect(host, port, ends))
+                opened(connection)
+                connection.run(connection.tunnel(route), ends)
+            connection.run(connection.secure(route), ends)
         except BaseException:
-            connection.close()
+            if connection is not None:
+                connection.close()
             raise
         return connection
 
@@ -73,9 +81,19 @@ class SyncConnection(HttpConnection):
                 _wait(self._socket, ends, writes=True)
 
 
+class _Socket(socket.socket):
+    """A socket that an interruption may leave to the garbage collector, which closes it without a warning."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        # Not its own close(): it may not even have been made whole.
+        super(socket.socket, self).close()
+
+
 def _wait(connected: socket.socket, ends: float, *, writes: bool) -> None:
     """Wait until a socket can be written to, or read from."""
-    seconds = min(ends - time.monotonic(), _LONGEST)
+    seconds = min(ends - time.monotonic(), LONGEST_TIMEOUT)
     ready: Any = None
     if seconds > 0 and hasattr(select, "poll"):
         poll = select.poll()
@@ -98,7 +116,7 @@ def _connect(host: str, port: int, ends: float) -> socket.socket:
     with selectors.DefaultSelector() as trying:
         try:
             while waiting or trying.get_map():
-                seconds = min(ends - time.monotonic(), _LONGEST)
+                seconds = min(ends - time.monotonic(), LONGEST_TIMEOUT)
                 if seconds <= 0:
                     raise AttemptTimedOut
                 if waiting:
@@ -121,7 +139,7 @@ def _connect(host: str, port: int, ends: float) -> socket.socket:
 def _begin(trying: selectors.BaseSelector, family: int, address: Any) -> OSError | None:
     """Begin to connect to an address; return why that can't be."""
     try:
-        fresh = socket.socket(family, socket.SOCK_STREAM)
+        fresh = _Socket(family, socket.SOCK_STREAM)
     except OSError as error:
         # The machine lacks this family, or has no descriptor left.
         return error

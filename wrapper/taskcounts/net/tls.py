@@ -14,6 +14,8 @@ class Tls:
         """Make it for a context, and the name or address that the server's certificate has to have."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
+        # The beginning of a record of which more is to come; OpenSSL doesn't show what it keeps of one.
+        self._part = b""
 
     def handshake(self) -> Talk[None]:
         """Agree on keys and a protocol. The last bytes are sent along with what is written next.
@@ -56,13 +58,21 @@ class Tls:
         """Return what bytes that came unasked hold; None if they are TLS's own, such as a session ticket."""
         if data is not None:
             self._feed(data)
-        return self._read()
+        return self._part or self._read()
 
     def _feed(self, data: bytes) -> None:
-        if data:
-            self._incoming.write(data)
-        else:
+        if not data:
             self._incoming.write_eof()
+            return
+        self._incoming.write(data)
+        records, start = self._part + data, 0
+        while start + 5 <= len(records):
+            # A type, a version, and the length of what follows.
+            end = start + 5 + int.from_bytes(records[start + 3 : start + 5], "big")
+            if end > len(records):
+                break
+            start = end
+        self._part = records[start:]
 
     def _read(self) -> bytes | None:
         """Return what came, b"" at the end, None if more is needed."""

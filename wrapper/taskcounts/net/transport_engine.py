@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from types import ModuleType
 from typing import Any
 
 from taskcounts._connection import Connection
+from taskcounts._forks import renew_after_fork
 from taskcounts._steps import Answer, Failure, Request
 from taskcounts.net import IDLE, MAX_CONNECTIONS
-from taskcounts.net.base import AttemptTimedOut, Reading, closed, failure, read_headers, without_frames
+from taskcounts.net.base import (
+    LONGEST_TIMEOUT,
+    AttemptTimedOut,
+    Reading,
+    closed,
+    failure,
+    read_headers,
+    running_loop,
+    without_frames,
+)
 
 
 class _OverTransport:
@@ -33,8 +42,18 @@ class _OverTransport:
         self._transport = transport
         self._library = _library_of(transport)
         self._closed = False
+        self._forked = False
         self.name = name or f"{self._library.__name__} transport"
         self._errors = (self._library.TransportError, OSError)
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Take note of a fork: the connections of the transport are still those of the process before."""
+        self._forked = True
+
+    def _check_process(self) -> None:
+        if self._forked:
+            raise RuntimeError("a transport is not shared with a forked process; make a client in each")
 
     def _request(self, request: Request, seconds: float | None) -> Any:
         limits = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
@@ -42,10 +61,10 @@ class _OverTransport:
             request.method, request.url, headers=request.headers, extensions={"timeout": limits}
         )
 
-    def _failure(self, error: BaseException, seconds: float) -> Failure:
+    def _failure(self, error: BaseException, seconds: float, handled: BaseException | None) -> Failure:
         late = isinstance(error, self._library.TimeoutException)
         permanent = (self._library.UnsupportedProtocol, self._library.LocalProtocolError)
-        return failure(error, seconds, timed_out=late, permanent=isinstance(error, permanent))
+        return failure(error, seconds, handled, timed_out=late, permanent=isinstance(error, permanent))
 
 
 class TransportEngine(_OverTransport):
@@ -58,12 +77,14 @@ class TransportEngine(_OverTransport):
 
     def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
         """Send a request and read its answer, up to a limit of bytes, within some seconds."""
+        self._check_process()
+        handled = sys.exc_info()[1]
         if self._closed:
             return closed()
         ends = time.monotonic() + seconds
         reading, broken = Reading(limit), None
         try:
-            timeout = seconds if seconds < threading.TIMEOUT_MAX else None
+            timeout = seconds if seconds < LONGEST_TIMEOUT else None
             response = self._transport.handle_request(self._request(request, timeout))
             reading.status, reading.headers = response.status_code, read_headers(response.headers.raw)
             try:
@@ -76,9 +97,9 @@ class TransportEngine(_OverTransport):
             finally:
                 response.close()
         except self._errors as error:
-            broken = self._failure(error, seconds)
+            broken = self._failure(error, seconds, handled)
         except BaseException as error:
-            without_frames(error)
+            without_frames(error, handled)
             raise
         return reading.outcome(broken)
 
@@ -97,6 +118,9 @@ class AsyncTransportEngine(_OverTransport):
         """Send a request and read its answer, up to a limit of bytes, within some seconds."""
         from asyncio import timeout  # noqa: PLC0415 - threads don't need it.
 
+        running_loop()
+        self._check_process()
+        handled = sys.exc_info()[1]
         if self._closed:
             return closed()
         reading, broken = Reading(limit), None
@@ -112,9 +136,9 @@ class AsyncTransportEngine(_OverTransport):
                 finally:
                     await response.aclose()
         except self._errors as error:
-            broken = self._failure(error, seconds)
+            broken = self._failure(error, seconds, handled)
         except BaseException as error:
-            without_frames(error)
+            without_frames(error, handled)
             raise
         return reading.outcome(broken)
 

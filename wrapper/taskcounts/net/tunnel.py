@@ -16,11 +16,7 @@ def open_tunnel(route: Connection, proxy: Proxy) -> Talk[None]:
     Raises:
         ConnectionError: It doesn't. NeverWorks if it wouldn't at another attempt either.
     """
-    talk = _socks5 if proxy.scheme.startswith("socks") else _connect
-    try:
-        yield from talk(route, proxy)
-    except ConnectionError as error:
-        raise type(error)(f"the proxy {proxy.url}: {error}") from error
+    return (_socks5 if proxy.scheme.startswith("socks") else _connect)(route, proxy)
 
 
 def _connect(route: Connection, proxy: Proxy) -> Talk[None]:

@@ -27,7 +27,7 @@ Ask = Callable[..., Any]
 def refused(found: Any, reason: str) -> None:
     """Check that a server, or a proxy, was refused for its certificate."""
     assert isinstance(found, Failure)
-    assert found.reason.startswith(f"the certificate is not trusted: {reason}")
+    assert f"the certificate is not trusted: {reason}" in found.reason
     assert found.permanent
 
 

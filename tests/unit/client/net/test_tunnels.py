@@ -47,7 +47,6 @@ def test_no_tunnel(answers: list[bytes], error: type[Exception], text: str) -> N
     with pytest.raises(error, match=text) as caught:
         talk(proxy("http", ("me", "secretword")), *answers)
     assert type(caught.value) is error
-    assert str(caught.value).startswith("the proxy http://proxy.example:1080: ")
     assert "secretword" not in str(caught.value)
 
 
