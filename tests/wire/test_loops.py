@@ -13,6 +13,8 @@ pytestmark = pytest.mark.usefixtures("collected")
 Serve = Callable[..., Server]
 
 
+# asyncio's transports warn of it themselves.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("ended", [False, True], ids=["a loop that goes on", "a loop that has ended"])
 @pytest.mark.parametrize("method", ["get_job_task_counts", "close"])
 def test_another_loop(method: str, ended: bool) -> None:

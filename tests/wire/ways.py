@@ -45,7 +45,6 @@ class Session:
 
     Attributes:
         client: The client.
-        late: Whether an attempt was cut short because its time was up.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Session:
     ) -> None:
         """Make the client; it asks twice at the most, without a pause."""
         self.way = way
-        self.late = self._closed = False
+        self._closed = False
         options: dict[str, Any] = {
             "retry": RETRY,
             "timeout": 5.0,
@@ -96,7 +95,6 @@ class Session:
         try:
             return self.ask(job, **question)
         except TaskCountsError as error:
-            self.late = self.late or isinstance(error.__cause__, TimeoutError)
             return error
 
     def together(self, jobs: Iterable[str]) -> list[int]:
