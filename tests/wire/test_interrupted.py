@@ -92,7 +92,7 @@ def interrupt(session: Session, at: int) -> bool:
     raised: BaseException | None = None
     try:
         session.client.get_job_task_counts("job-999")
-    except BaseException as error:  # noqa: BLE001 - looked at below.
+    except BaseException as error:
         raised = error
     finally:
         sys.settrace(before)
