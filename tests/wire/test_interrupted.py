@@ -1,123 +1,30 @@
-"""Exceptions out of a signal handler, at each point where one can come: nothing hangs, nothing is lost.
-
-Python looks for signals after a call has returned, as well as between lines: what a call gave may be lost
-before it has a name. What is raised within a finalizer it shows, and goes on.
-"""
+"""Exceptions out of a signal handler: nothing hangs, nothing is lost, and the next call gets its own answer."""
 
 import contextlib
-import dis
+import json
 import signal
+import subprocess
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 import taskcounts
-from support import ACCESS_KEY, Authority, Peer, Server
+from support import ACCESS_KEY, Authority, Behave, Peer, Server
 from taskcounts import TaskCountsClient
+from wire import interrupting
 from wire.cases import FIN, play
 from wire.conftest import Open, each_way
-from wire.crowd import PATIENT, Crowd
-from wire.ways import OWN, Session, answering, descriptors, eventually, number, whole
+from wire.ways import OWN, PLACES, answering, eventually, number, whole
 
 Serve = Callable[..., Server]
-# What is made and interrupted before it has a name is closed by whoever lets go of it, with a warning.
-pytestmark = [pytest.mark.usefixtures("collected"), pytest.mark.filterwarnings("ignore::ResourceWarning")]
 over_threads = pytest.mark.parametrize("way", each_way([way for way in OWN if not way.awaits]))
 PACKAGE = str(Path(taskcounts.__file__).parent)
-
-
-class Interruption(Exception):
-    """What a signal handler raises, as Celery's SoftTimeLimitExceeded."""
-
-
-@cache
-def points(code: CodeType) -> frozenset[int]:
-    """Return where in a function a signal may be noticed: at the beginning of a line, and after a call."""
-    found, after = set(), False
-    for each in dis.get_instructions(code):
-        if after or each.starts_line:
-            found.add(each.offset)
-        after = each.opname.startswith("CALL")
-    return frozenset(found)
-
-
-class Tracer:
-    """Raises an Interruption at one of the points within this package, from 0.
-
-    Attributes:
-        reached: Where it was, in words; empty if there is no such point.
-    """
-
-    def __init__(self, at: int) -> None:
-        self._left = at
-        self.reached = ""
-
-    def __call__(self, frame: FrameType, *_: object) -> Any:
-        """Trace each function of the package."""
-        if not frame.f_code.co_filename.startswith(PACKAGE):
-            return None
-        frame.f_trace_lines, frame.f_trace_opcodes = False, True
-        return self._within
-
-    def _within(self, frame: FrameType, event: str, _: object) -> Any:
-        if event == "opcode" and frame.f_lasti in points(frame.f_code):
-            self._left -= 1
-            if self._left < 0 and not in_finalizer(frame):
-                self.reached = f"{frame.f_code.co_filename}:{frame.f_lineno} at {frame.f_lasti}"
-                raise Interruption
-        return self._within
-
-
-def in_finalizer(frame: FrameType | None) -> bool:
-    """Return whether a finalizer is running."""
-    while frame is not None:
-        if frame.f_code.co_name == "__del__":
-            return True
-        frame = frame.f_back
-    return False
-
-
-def interrupt(session: Session, at: int) -> bool:
-    """Interrupt a call at a point; return whether it had one."""
-    tracer, before = Tracer(at), sys.gettrace()
-    sys.settrace(tracer)
-    raised: BaseException | None = None
-    try:
-        session.client.get_job_task_counts("job-999")
-    except BaseException as error:
-        raised = error
-    finally:
-        sys.settrace(before)
-    assert isinstance(raised, Interruption if tracer.reached else type(None)), (raised, tracer.reached)
-    return bool(tracer.reached)
-
-
-def within(seconds: float, act: Callable[[], object]) -> None:
-    """Do something in a thread of its own, in time; raise what it raises."""
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            act()
-        except BaseException as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        assert thread.ident is not None
-        raise AssertionError("".join(traceback.format_stack(sys._current_frames()[thread.ident])))
-    if raised:
-        raise raised[0]
 
 
 def closing(peer: Peer) -> None:
@@ -130,48 +37,68 @@ def ending(peer: Peer) -> None:
     play(peer, whole(number(peer.head)), FIN)
 
 
-# The server's behaviour, the client's options, and how many points it is from one that is tried to the next.
-SCENES: dict[str, tuple[Callable[[Peer], None], dict[str, Any], int]] = {
-    "new connections": (closing, {}, 1),
-    "a kept connection": (answering, {}, 1),
-    "dead connections": (ending, {}, 2),
-    "concurrency": (answering, {"concurrency": 4}, 1),
-    "tls": (closing, {"verify": True}, 5),
+class Scene(NamedTuple):
+    """What calls are interrupted at.
+
+    Attributes:
+        behave: What the server does.
+        how: At each of the points, or by signals.
+        count: How many points it is from one that is tried to the next; how many signals there are.
+        before: How many calls are made before each.
+        places: How many can be under way at once.
+        options: The client's options.
+    """
+
+    behave: Behave
+    how: str = "points"
+    count: int = 1
+    before: int = 0
+    places: int = PLACES
+    options: dict[str, Any] = {}  # noqa: RUF012 - nobody changes it.
+
+
+SCENES = {
+    "new connections": Scene(closing),
+    "a kept connection": Scene(answering),
+    "dead connections": Scene(ending, count=2, before=1),
+    "concurrency": Scene(answering, places=4, options={"concurrency": 4}),
+    "tls": Scene(closing, count=5),
+    "signals": Scene(answering, "signals", 400),
+    "signals and concurrency": Scene(answering, "signals", 400, places=4, options={"concurrency": 4}),
 }
 
 
-@over_threads
-@pytest.mark.parametrize("scene", SCENES)
-def test_interrupted_at_each_point(open_session: Open, authority: Authority, scene: str) -> None:
-    """Wherever a call is interrupted, the next one gets its own answer, and no place or socket is lost."""
-    before = descriptors()
-    behave, options, stride = SCENES[scene]
-    crowd = Crowd(behave)
-    secure = options.get("verify")
-    server = Server(crowd, authority.server if secure else None, backlog=512)
-    if secure:
+@pytest.mark.parametrize("name", SCENES)
+def test_interrupted(authority: Authority, name: str) -> None:
+    """Wherever calls are interrupted, the next one gets its own answer, and no place or socket is lost."""
+    scene = SCENES[name]
+    together = threading.Barrier(scene.places)
+
+    def behave(peer: Peer) -> None:
+        if number(peer.head) >= interrupting.CROWD:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                together.wait(5)
+        scene.behave(peer)
+
+    options = scene.options
+    if name == "tls":
         options = {"verify": str(authority.certificate)}
-    session = open_session(server, **PATIENT, **options)
-
-    def play() -> None:
-        at, reached = 0, True
-        while reached:
-            if scene == "dead connections":
-                session.together(f"job-{job}" for job in range(2))
-            reached = interrupt(session, at)
-            assert session.ask(f"job-{at}").task_counts.active == at, at
-            at += stride
-        # A call is no less than this.
-        assert at > 30
-        crowd.check(session, *([4] if scene == "concurrency" else []))
-        session.close()
-
+    server = Server(behave, authority.server if name == "tls" else None, backlog=512)
+    given = [scene.how, scene.count, scene.before, scene.places, json.dumps(options)]
     try:
-        within(30, play)
+        process = subprocess.run(  # noqa: S603
+            [sys.executable, interrupting.__file__, server.url, *map(str, given)],
+            capture_output=True,
+            text=True,
+            timeout=40,
+            check=False,
+            env={"KEY": ACCESS_KEY, "PYTHONPATH": ":".join(filter(None, sys.path))},
+        )
+        assert (process.stdout, process.stderr) == ("sockets: 0\n", "")
+        assert not together.broken, "a place was lost"
         assert eventually(lambda: not any(each.fileno() >= 0 for each in server._open))
     finally:
         server.close()
-    assert eventually(lambda: descriptors() <= before), descriptors() - before
 
 
 @over_threads
@@ -181,14 +108,14 @@ def test_a_signal_while_it_waits(open_session: Open, serve: Serve) -> None:
     session = open_session(server)
 
     def handle(*_: object) -> None:
-        raise Interruption
+        raise interrupting.Interruption
 
     before = signal.signal(signal.SIGALRM, handle)
     try:
         for job in range(3):
             signal.setitimer(signal.ITIMER_REAL, 0.05)
             began = time.monotonic()
-            with pytest.raises(Interruption) as caught:
+            with pytest.raises(interrupting.Interruption) as caught:
                 session.ask("job-999")
             assert time.monotonic() - began < 1
             assert session.ask(f"job-{job}").task_counts.active == job
@@ -201,37 +128,6 @@ def test_a_signal_while_it_waits(open_session: Open, serve: Serve) -> None:
     text = repr([each.locals for each in frames])
     assert "SharedKey myaccount:" not in text
     assert ACCESS_KEY not in text
-
-
-@over_threads
-def test_signals_at_any_time(open_session: Open, serve: Serve) -> None:
-    """Signals at random, for a while: calls and interruptions, and nothing else."""
-    crowd = Crowd()
-    server = Server(crowd, backlog=512)
-    session = open_session(server, **PATIENT)
-    armed = False
-
-    def handle(_: int, frame: FrameType | None) -> None:
-        nonlocal armed
-        if armed and not in_finalizer(frame):
-            armed = False
-            raise Interruption
-
-    before = signal.signal(signal.SIGALRM, handle)
-    try:
-        for job in range(400):
-            with contextlib.suppress(Interruption):
-                armed = True
-                signal.setitimer(signal.ITIMER_REAL, 0.00002 + job * 0.0000015)
-                assert session.ask(f"job-{job}").task_counts.active == job
-                armed = False
-            armed = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        crowd.check(session)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        server.close()
 
 
 @over_threads

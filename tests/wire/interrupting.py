@@ -1,0 +1,165 @@
+"""A process whose calls are interrupted at each point where a signal handler can raise.
+
+Python looks for signals after a call has returned, as well as between lines: what a call gave may be lost
+before it has a name. What is raised within a finalizer it shows, and goes on. Run as a program by
+`test_interrupted`, since what goes wrong here may hang.
+"""
+
+import dis
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import taskcounts
+
+PACKAGE = str(Path(taskcounts.__file__).parent)
+# Jobs from this one on the server holds until as many have come as it was told.
+CROWD = 5000
+
+
+class Interruption(Exception):
+    """What a signal handler raises, as Celery's SoftTimeLimitExceeded."""
+
+
+@cache
+def points(code: CodeType) -> frozenset[int]:
+    """Return where in a function a signal may be noticed: at the beginning of a line, and after a call."""
+    found, after = set(), False
+    for each in dis.get_instructions(code):
+        if after or each.starts_line:
+            found.add(each.offset)
+        after = each.opname.startswith("CALL")
+    return frozenset(found)
+
+
+def in_finalizer(frame: FrameType | None) -> bool:
+    """Return whether a finalizer is running."""
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
+
+
+class Tracer:
+    """Raises an Interruption at one of the points within this package, from 0.
+
+    Attributes:
+        reached: Where it was, in words; empty if there is no such point.
+    """
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+        self.reached = ""
+
+    def __call__(self, frame: FrameType, *_: object) -> Any:
+        """Trace each function of the package."""
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        frame.f_trace_lines, frame.f_trace_opcodes = False, True
+        return self._within
+
+    def _within(self, frame: FrameType, event: str, _: object) -> Any:
+        if event == "opcode" and frame.f_lasti in points(frame.f_code):
+            self._left -= 1
+            if self._left < 0 and not in_finalizer(frame):
+                code = frame.f_code
+                self.reached = f"{code.co_filename}:{frame.f_lineno} {code.co_name} at {frame.f_lasti}"
+                raise Interruption
+        return self._within
+
+
+def active(client: taskcounts.TaskCountsClient, job: int) -> int:
+    """Return how many tasks of a job are active, which is its number."""
+    return client.get_job_task_counts(f"job-{job}").task_counts.active
+
+
+def interrupt(client: taskcounts.TaskCountsClient, at: int) -> str:
+    """Interrupt a call at a point; return where that was, nothing if there is none."""
+    tracer = Tracer(at)
+    raised: BaseException | None = None
+    sys.settrace(tracer)
+    try:
+        active(client, 999)
+    except BaseException as error:
+        raised = error
+    finally:
+        sys.settrace(None)
+    if not isinstance(raised, Interruption if tracer.reached else type(None)):
+        raise AssertionError(f"{raised!r} after an interruption at {tracer.reached or 'no point'}")
+    return tracer.reached
+
+
+def at_each_point(client: taskcounts.TaskCountsClient, stride: int, before: int) -> None:
+    """Interrupt calls at all points, or each of so many; make some calls before each."""
+    at, where = 0, "the beginning"
+    while where:
+        for job in range(before):
+            active(client, job)
+        where = interrupt(client, at)
+        try:
+            found: object = active(client, at)
+        except BaseException as error:
+            found = error
+        if found != at:
+            raise AssertionError(f"{found!r} for job {at} after an interruption at {where}")
+        at += stride
+    # A call is no less than this.
+    assert at > 30, at
+
+
+def at_any_time(client: taskcounts.TaskCountsClient, times: int, _: int) -> None:
+    """Let signals interrupt calls, a little later each time."""
+    armed = False
+
+    def handle(_: int, frame: FrameType | None) -> None:
+        nonlocal armed
+        if armed and not in_finalizer(frame):
+            armed = False
+            raise Interruption
+
+    signal.signal(signal.SIGALRM, handle)
+    for job in range(times):
+        try:
+            armed = True
+            signal.setitimer(signal.ITIMER_REAL, 0.00002 + job * 0.0000015)
+            assert active(client, job) == job
+            armed = False
+        except Interruption:
+            armed = False
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def sockets() -> int:
+    """Return how many sockets this process has open."""
+    return sum(
+        os.path.realpath(f"/proc/self/fd/{each}").partition("/socket:")[1] != ""
+        for each in os.listdir("/proc/self/fd")
+    )
+
+
+def main(url: str, how: str, count: str, before: str, crowd: str, options: str) -> None:
+    """Make a client, interrupt it, and check that it has all of its places and leaves no socket."""
+    act: Callable[..., None] = {"points": at_each_point, "signals": at_any_time}[how]
+    key = taskcounts.SharedKey("myaccount", os.environ["KEY"])
+    retry = taskcounts.RetryPolicy(max_attempts=2, first_pause=0)
+    client = taskcounts.TaskCountsClient(
+        url, key, timeout=12, deadline=15, trust_env=False, retry=retry, **json.loads(options)
+    )
+    act(client, int(count), int(before))
+    jobs = range(CROWD, CROWD + int(crowd))
+    with ThreadPoolExecutor(int(crowd)) as pool:
+        assert list(pool.map(lambda job: active(client, job), jobs)) == list(jobs)
+    client.close()
+    print(f"sockets: {sockets()}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
