@@ -145,17 +145,18 @@ def sockets() -> int:
     )
 
 
-def main(url: str, how: str, count: str, before: str, crowd: str, options: str) -> None:
+def main(url: str, how: str, *given: str) -> None:
     """Make a client, interrupt it, and check that it has all of its places and leaves no socket."""
     act: Callable[..., None] = {"points": at_each_point, "signals": at_any_time}[how]
+    count, before, crowd, options = map(json.loads, given)
     key = taskcounts.SharedKey("myaccount", os.environ["KEY"])
     retry = taskcounts.RetryPolicy(max_attempts=2, first_pause=0)
     client = taskcounts.TaskCountsClient(
-        url, key, timeout=12, deadline=15, trust_env=False, retry=retry, **json.loads(options)
+        url, key, timeout=12, deadline=15, trust_env=False, retry=retry, **options
     )
-    act(client, int(count), int(before))
-    jobs = range(CROWD, CROWD + int(crowd))
-    with ThreadPoolExecutor(int(crowd)) as pool:
+    act(client, count, before)
+    jobs = range(CROWD, CROWD + crowd)
+    with ThreadPoolExecutor(crowd) as pool:
         assert list(pool.map(lambda job: active(client, job), jobs)) == list(jobs)
     client.close()
     print(f"sockets: {sockets()}")

@@ -1,4 +1,4 @@
-"""Exceptions out of a signal handler: nothing hangs, nothing is lost, and the next call gets its own answer."""
+"""Exceptions out of a signal handler: nothing hangs, nothing is lost, the next call gets its own answer."""
 
 import contextlib
 import json
@@ -43,7 +43,7 @@ class Scene(NamedTuple):
     Attributes:
         behave: What the server does.
         how: At each of the points, or by signals.
-        count: How many points it is from one that is tried to the next; how many signals there are.
+        number: How many points it is from one that is tried to the next; how many signals there are.
         before: How many calls are made before each.
         places: How many can be under way at once.
         options: The client's options.
@@ -51,7 +51,7 @@ class Scene(NamedTuple):
 
     behave: Behave
     how: str = "points"
-    count: int = 1
+    number: int = 1
     before: int = 0
     places: int = PLACES
     options: dict[str, Any] = {}  # noqa: RUF012 - nobody changes it.
@@ -60,9 +60,9 @@ class Scene(NamedTuple):
 SCENES = {
     "new connections": Scene(closing),
     "a kept connection": Scene(answering),
-    "dead connections": Scene(ending, count=2, before=1),
+    "dead connections": Scene(ending, number=2, before=1),
     "concurrency": Scene(answering, places=4, options={"concurrency": 4}),
-    "tls": Scene(closing, count=5),
+    "tls": Scene(closing, number=5),
     "signals": Scene(answering, "signals", 400),
     "signals and concurrency": Scene(answering, "signals", 400, places=4, options={"concurrency": 4}),
 }
@@ -84,7 +84,7 @@ def test_interrupted(authority: Authority, name: str) -> None:
     if name == "tls":
         options = {"verify": str(authority.certificate)}
     server = Server(behave, authority.server if name == "tls" else None, backlog=512)
-    given = [scene.how, scene.count, scene.before, scene.places, json.dumps(options)]
+    given = [scene.how, scene.number, scene.before, scene.places, json.dumps(options)]
     try:
         process = subprocess.run(  # noqa: S603
             [sys.executable, interrupting.__file__, server.url, *map(str, given)],
@@ -94,7 +94,8 @@ def test_interrupted(authority: Authority, name: str) -> None:
             check=False,
             env={"KEY": ACCESS_KEY, "PYTHONPATH": ":".join(filter(None, sys.path))},
         )
-        assert (process.stdout, process.stderr) == ("sockets: 0\n", "")
+        assert not process.stderr, process.stderr
+        assert process.stdout == "sockets: 0\n"
         assert not together.broken, "a place was lost"
         assert eventually(lambda: not any(each.fileno() >= 0 for each in server._open))
     finally:
