@@ -173,6 +173,8 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            # What is written leaves at once, not when the client has told that it has what came before.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open.append(connection)
             self.accepted += 1
             self._start(self._serve, connection)

@@ -100,8 +100,6 @@ def case(*writes: Write, right: Right | tuple[Right, ...], h11: object = (), why
 
 def play(peer: Peer, *writes: Write) -> None:
     """Write what a case has."""
-    # What is written leaves at once, not when the client has told that it has what came before.
-    peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for each in writes:
         if isinstance(each, bytes):
             peer.send(each)
