@@ -37,13 +37,13 @@ settings.register_profile("thorough", settings.get_profile("default"), max_examp
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-UNIT = Path(__file__).parent / "unit"
+TRACED = {Path(__file__).parent / name for name in ("unit", "wire")}
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _only_unit_tests_are_traced(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Laws, histories and runs take twice as long if they are traced, and unit tests reach every line."""
-    tracing = None if UNIT in request.path.parents else coverage.Coverage.current()
+    """Laws, histories and runs take twice as long if they are traced, and these tests reach every line."""
+    tracing = None if TRACED & set(request.path.parents) else coverage.Coverage.current()
     if tracing is not None:
         tracing.stop()
     yield

@@ -66,7 +66,7 @@ def test_what_comes_before_the_first_request(
 ) -> None:
     """A connection over which something came before anything was asked is no connection to ask over."""
     context = authority.fresh()
-    # In 1.3 the client's last word before its request may come along with it: what comes then may be an answer.
+    # In 1.3 the last word of the handshake is the client's, which may send its request along with it.
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     server = Greeting(*GREETINGS[name], tls=context if tls else None)
     try:
