@@ -1,6 +1,7 @@
 """Fixtures of the wire cases: a test runs over every way, and opens sessions that end with it."""
 
 import gc
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,6 +30,22 @@ def way(request: pytest.FixtureRequest) -> Way:
 over_own = pytest.mark.parametrize("way", each_way(OWN))
 
 Open = Callable[..., Session]
+
+
+Jump = Callable[[float], None]
+
+
+@pytest.fixture
+def jump(monkeypatch: pytest.MonkeyPatch) -> Jump:
+    """Let the machine's clock jump forward."""
+    clock, ahead = time.monotonic, 0.0
+
+    def jump(seconds: float) -> None:
+        nonlocal ahead
+        ahead += seconds
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + ahead)
+    return jump
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -11,6 +11,10 @@ from typing import Any
 from support import Peer, Server
 
 
+# Yes, and the address that it connects from.
+SOCKS_YES = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50"
+
+
 def carry(near: socket.socket, port: int) -> None:
     """Carry bytes between a connection and a server here, until one of them ends."""
     with socket.create_connection(("127.0.0.1", port)) as far, selectors.DefaultSelector() as ready:
@@ -71,28 +75,28 @@ class Socks(Server):
 
     Attributes:
         asked: What came before tunnels.
-        code: What it answers a wish to connect: 0 if it does.
-        extra: What it sends behind that, in the same segment.
+        method: The method of signing in that it chooses: 0 for none, 2 for user and password.
+        accepts: Whether it accepts those.
+        reply: What it answers a wish to connect; it connects if that is a yes.
     """
 
-    def __init__(self, port_behind: int, auth: bool = False, code: int = 0, extra: bytes = b"") -> None:
+    def __init__(self, port_behind: int, method: int = 0, reply: bytes = SOCKS_YES) -> None:
         self.port_behind = port_behind
-        self.auth = auth
-        self.code = code
-        self.extra = extra
+        self.method = method
+        self.accepts = True
+        self.reply = reply
         self.asked: list[bytes] = []
         super().__init__(lambda _: None)
 
     def _read(self, connection: socket.socket) -> bytes:
         self.asked.append(connection.recv(257))
-        connection.sendall(b"\x05\x02" if self.auth else b"\x05\x00")
-        if self.auth:
+        connection.sendall(bytes([5, self.method]))
+        if self.method == 2:
             self.asked.append(connection.recv(513))
-            connection.sendall(b"\x01\x00" if self.auth else b"\x01\x01")
-        self.asked.append(connection.recv(262))
-        answer = bytes([5, self.code]) + b"\x00\x01\x7f\x00\x00\x01\x00\x50"
-        connection.sendall(answer + self.extra)
-        self.extra = b""
-        if self.code == 0:
-            carry(connection, self.port_behind)
+            connection.sendall(b"\x01\x00" if self.accepts else b"\x01\x01")
+        if request := connection.recv(262):
+            self.asked.append(request)
+            connection.sendall(self.reply)
+            if self.reply[:2] == b"\x05\x00":
+                carry(connection, self.port_behind)
         return b""

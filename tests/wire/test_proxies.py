@@ -10,7 +10,7 @@ import pytest
 from support import ACCESS_KEY, Authority, Server, header
 from taskcounts import ServiceUnreachable, Snapshot, TaskCountsError
 from wire.conftest import Open
-from wire.proxies import Proxy, Socks
+from wire.proxies import SOCKS_YES, Proxy, Socks
 from wire.ways import OK, Way, answering, body, one_line, whole
 
 Serve = Callable[..., Server]
@@ -281,7 +281,7 @@ def test_socks(
 ) -> None:
     """A SOCKS proxy looks names up itself; requests through it are as those without, over one connection."""
     server = serve(answering, authority.server if tls else None)
-    proxy = start(Socks, server.port, auth=auth)
+    proxy = start(Socks, server.port, 2 if auth else 0)
     host = "127.0.0.1" if tls else "batch.example"
     session = open_session(
         f"http{'s' if tls else ''}://{host}:81",
@@ -298,33 +298,85 @@ def test_socks(
     assert b"proxy" not in server.requests[0].lower()
 
 
-@pytest.mark.parametrize("code", [1, 2, 4, 5])
-def test_socks_that_refuses(way: Way, open_session: Open, start: Start, serve: Serve, code: int) -> None:
-    """A SOCKS proxy that doesn't connect is a failure like any other, told as the proxy's."""
+# What the proxy says, and whether it would say so again: method, whether it lets in, reply; words, attempts.
+SOCKS_REFUSED: dict[str, tuple[int, bool, bytes, Refusal]] = {
+    **{
+        f"code {code}": (0, True, bytes([5, code]) + SOCKS_YES[2:], Refusal("proxy.*SOCKS|SOCKS.*proxy", 2))
+        for code in (1, 2, 4, 5, 99)
+    },
+    "another method": (255, True, SOCKS_YES, Refusal("proxy", 1)),
+    "a wrong password": (2, False, SOCKS_YES, Refusal("proxy", 1)),
+    "no SOCKS": (0, True, b"HTTP/1.1 400 Bad Request\r\n\r\n", Refusal("proxy", 2)),
+    "half a reply": (0, True, SOCKS_YES[:7], Refusal("proxy", 2)),
+    "nothing": (0, True, b"", Refusal("proxy", 2)),
+}
+
+
+@pytest.mark.parametrize("name", SOCKS_REFUSED)
+def test_socks_that_refuses(way: Way, open_session: Open, start: Start, serve: Serve, name: str) -> None:
+    """A SOCKS proxy that doesn't connect is told as the proxy's; a wrong password is tried once."""
     server = serve(answering)
-    proxy = start(Socks, server.port, code=code)
-    session = open_session("http://batch.example:81", proxy=url_of(proxy, "socks5", "me:secretword"))
-    proxy.auth = True
-    found = session.outcome()
-    assert isinstance(found, ServiceUnreachable)
-    assert found.attempts == 2
-    if not way.module:
-        assert re.search("proxy", one_line(found), re.IGNORECASE), found
-    assert "secretword" not in one_line(found)
-    proxy.code = 0
+    method, accepts, reply, (says, attempts) = SOCKS_REFUSED[name]
+    proxy = start(Socks, server.port, method, reply)
+    proxy.accepts = accepts
+    user = "me:secretword" if method == 2 else ""
+    session = open_session("http://batch.example:81", proxy=url_of(proxy, "socks5", user), timeout=1.0)
+    if way.module:
+        # socksio's own errors are none of httpx's.
+        with pytest.raises(Exception, match="") as caught:
+            session.ask()
+        assert "secretword" not in str(caught.value)
+    else:
+        found = session.outcome()
+        assert isinstance(found, ServiceUnreachable)
+        assert re.search(says, one_line(found), re.IGNORECASE), found
+        assert found.attempts == attempts
+        assert "secretword" not in one_line(found)
+    proxy.method, proxy.accepts, proxy.reply = (method if method == 2 else 0), True, SOCKS_YES
     assert session.ask("job-2").task_counts.active == 2
+    assert server.accepted == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [b"\x04" + bytes(15) + b"\x01", b"\x03\x05proxy", b"\x03\x00"],
+    ids=["IPv6", "a name", "an empty name"],
+)
+def test_where_socks_connects_from(open_session: Open, start: Start, serve: Serve, address: bytes) -> None:
+    """The address in a reply is of one of three kinds."""
+    server = serve(answering)
+    proxy = start(Socks, server.port, 0, b"\x05\x00\x00" + address + b"\x00\x50")
+    session = open_session("http://batch.example:81", proxy=url_of(proxy, "socks5"))
+    assert [session.ask(f"job-{job}").task_counts.active for job in (1, 2)] == [1, 2]
+    assert (proxy.accepted, server.accepted) == (1, 1)
 
 
 def test_socks_that_sends_more(way: Way, open_session: Open, start: Start, serve: Serve) -> None:
     """What comes behind the proxy's word is no answer to what nobody has asked yet."""
     server = serve(answering)
-    proxy = start(Socks, server.port, extra=whole(666))
+    proxy = start(Socks, server.port, 0, SOCKS_YES + whole(666))
     session = open_session("http://batch.example:81", proxy=url_of(proxy, "socks5"))
     # socksio's own error at it is none of httpx's.
     with contextlib.suppress(Exception) if way.module else contextlib.nullcontext():
-        # Whether it counts as an attempt or not.
-        assert session.ask("job-1").task_counts.active == 1
+        found = session.outcome("job-1")
+        assert isinstance(found, ServiceUnreachable)
+        assert found.attempts == 2
+    proxy.reply = SOCKS_YES
     assert session.ask("job-2").task_counts.active == 2
+
+
+def test_a_password_that_socks_cannot_have(way: Way, open_session: Open, start: Start, serve: Serve) -> None:
+    """SOCKS has room for 255 bytes of a password: a longer one is told, and never sent."""
+    server = serve(answering)
+    proxy = start(Socks, server.port, 2)
+    url = url_of(proxy, "socks5", f"me:{'secretword' * 26}")
+    if way.module:
+        pytest.skip("socksio's own error at it is none of httpx's")
+    # At once, or with the first call.
+    with pytest.raises((ValueError, ServiceUnreachable), match="255") as caught:
+        open_session("http://batch.example:81", proxy=url).ask()
+    assert "secretword" not in str(caught.value)
+    assert [each for each in proxy.asked if b"secretword" in each] == []
 
 
 @pytest.mark.parametrize("proxied", ["", "http", "https", "socks5"])

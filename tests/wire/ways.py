@@ -65,7 +65,9 @@ class Session:
             "deadline": 20.0,
             "trust_env": False,
         } | given
-        if way.module:
+        if "transport" in options:
+            pass
+        elif way.module:
             module = import_module(way.module)
             kind = module.AsyncHTTPTransport if way.awaits else module.HTTPTransport
             context = (
@@ -79,7 +81,8 @@ class Session:
         else:
             options |= {"verify": verify, "proxy": proxy}
         self._runner = asyncio.Runner() if way.awaits else None
-        self.client: Any = (AsyncTaskCountsClient if way.awaits else TaskCountsClient)(url, KEY, **options)
+        kind = AsyncTaskCountsClient if way.awaits else TaskCountsClient
+        self.client: Any = kind(url, options.pop("credential", KEY), **options)
 
     def run(self, made: Any) -> Any:
         """Return what a method of the client gives: a value, or a coroutine to be run to its value."""
@@ -130,7 +133,7 @@ class Session:
 
 def number(head: bytes) -> int:
     """Return the number in the id of the job that a request asks about."""
-    found = re.search(rb"/jobs/job-(\d+)/", head)
+    found = re.search(rb"/jobs/(?:nightly%3A)?job-(\d+)/", head)
     assert found is not None, head
     return int(found[1])
 

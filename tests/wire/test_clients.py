@@ -1,0 +1,223 @@
+"""What is sent, how long connections are kept, and what a client says of what carries its requests."""
+
+import contextlib
+import os
+import re
+import resource
+import select
+import ssl
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+
+from support import ENDPOINT, KEY, Authority, Peer, Server, always, answer, header
+from taskcounts import (
+    AsyncTaskCountsClient,
+    ContractViolation,
+    ServiceUnreachable,
+    TaskCountsClient,
+    TaskCountsError,
+)
+from wire.cases import play
+from wire.conftest import Jump, Open, over_own
+from wire.proxies import Proxy
+from wire.test_limits import DRIPS, ONCE, SECONDS
+from wire.ways import Session, Way, answering, body, eventually, one_line, whole
+
+Serve = Callable[..., Server]
+
+
+def test_what_is_sent(open_session: Open, serve: Serve) -> None:
+    """Each way sends the same: the target as it was signed, our headers, the host, and none of its own."""
+    server = serve(answering)
+    session = open_session(server)
+    session.ask("nightly:job-1")
+    head = server.requests[0].decode()
+    lines = head.strip().split("\r\n")
+    assert re.fullmatch(r"GET /jobs/nightly%3Ajob-1/taskcounts\?api-version=[0-9.-]+ HTTP/1\.1", lines[0])
+    names = sorted(line.partition(":")[0].lower() for line in lines[1:])
+    assert names == [
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "client-request-id",
+        "host",
+        "ocp-date",
+        "return-client-request-id",
+        "user-agent",
+    ]
+    assert header(server.requests[0], "host") == f"127.0.0.1:{server.port}"
+    assert header(server.requests[0], "accept-encoding") == "identity"
+    assert header(server.requests[0], "user-agent") == header(server.requests[-1], "user-agent")
+
+
+def test_two_echoes(open_session: Open, serve: Serve) -> None:
+    """A header that is given twice has both values: a second echo doesn't hide somebody else's."""
+
+    def behave(peer: Peer) -> None:
+        foreign = b"client-request-id: 00000000-0000-4000-8000-000000000000\r\n"
+        ours = f"client-request-id: {header(peer.head, 'client-request-id')}\r\n".encode()
+        peer.send(whole(1, foreign + ours))
+
+    assert isinstance(open_session(serve(behave)).outcome(), ContractViolation)
+
+
+@pytest.mark.parametrize("bad", ["a\r\nx: y", "a\nb", "a\rb", "a\0b", "é", "\u2028"])
+def test_what_no_request_can_hold(open_session: Open, serve: Serve, bad: str) -> None:
+    """A token that would become two headers is never sent, and not shown either."""
+    server = serve(answering)
+    token = SimpleNamespace(token=f"secretword{bad}", expires_on=2**40)
+    credential = SimpleNamespace(get_token=lambda *_, **__: token)
+    session = open_session(server, credential=credential, allow_token_over_http=True)
+    with pytest.raises((ValueError, TaskCountsError)) as caught:
+        session.ask()
+    assert "secretword" not in str(caught.value) + repr(caught.value)
+    assert server.requests == []
+
+
+@over_own
+def test_idle_for_a_minute(open_session: Open, serve: Serve, jump: Jump) -> None:
+    """A connection that was idle for a minute isn't used, and is closed; others are with the next call."""
+    server = serve(lambda peer: play(peer, 0.01, whole(1)))
+    session = open_session(server)
+    session.together(["job-1"] * 6)
+    kept = server.accepted
+    assert kept > 1
+    jump(55)
+    assert session.ask().attempts == 1
+    assert server.accepted == kept
+    jump(10)
+    # One was used ten seconds ago.
+    assert session.ask().attempts == 1
+    assert server.accepted == kept
+    assert eventually(lambda: sum(each.fileno() >= 0 for each in server._open) == 1)
+    jump(61)
+    assert session.ask().attempts == 1
+    assert server.accepted == kept + 1
+    assert eventually(lambda: sum(each.fileno() >= 0 for each in server._open) == 1)
+
+
+def test_no_descriptor_left(open_session: Open, serve: Serve) -> None:
+    """Where the system has no descriptor left, that is told, and the next call finds one."""
+    server = serve(lambda peer: peer.send(whole(1, b"connection: close\r\n")))
+    session = open_session(server)
+    assert session.ask().attempts == 1
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        found = session.outcome()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert isinstance(found, ServiceUnreachable)
+    assert found.attempts == 2
+    assert one_line(found)
+    assert session.ask().attempts == 1
+
+
+@over_own
+def test_a_system_without_poll(open_session: Open, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has no poll, but another way to wait for a socket."""
+    monkeypatch.delattr(select, "poll")
+    server = serve(DRIPS["silence"])
+    session = open_session(server, retry=ONCE)
+    assert session.ask("job-2").task_counts.active == 2
+    assert session.ask("job-3").task_counts.active == 3
+    assert isinstance(session.outcome("job-1", timeout=SECONDS), ServiceUnreachable)
+    assert session.ask("job-4").task_counts.active == 4
+    assert server.accepted == 2
+
+
+@over_own
+@pytest.mark.parametrize("proxied", ["", "http", "https"])
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_without_httptools(
+    *,
+    open_session: Open,
+    serve: Serve,
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+    proxied: str,
+    tls: bool,
+) -> None:
+    """Where httptools is missing, requests go over httpx, and the client says so."""
+    monkeypatch.setitem(sys.modules, "httptools", None)
+    server = serve(answering, authority.server if tls else None)
+    if not tls and proxied == "https":
+        # A plain request goes to its proxy whole.
+        server = serve(answering, authority.server)
+    with contextlib.ExitStack() as stack:
+        url, proxy = server.url, None
+        if proxied:
+            carrier = server
+            if tls:
+                carrier = Proxy(server.port, tls=authority.server if proxied == "https" else None)
+                stack.callback(carrier.close)
+            url = server.url if tls else "http://batch.example:81"
+            proxy = f"{proxied}://me:word@127.0.0.1:{carrier.port}"
+        session = open_session(url, proxy=proxy, verify=str(authority.certificate))
+        assert session.client.engine.startswith("httpx 0.")
+        assert [session.ask(f"job-{job}").task_counts.active for job in (1, 2)] == [1, 2]
+        assert server.accepted == 1
+
+
+def test_names(way: Way) -> None:
+    """A client says what carries its requests."""
+    session = Session(way, ENDPOINT)
+    assert session.client.engine.startswith(f"{way.module} transport" if way.module else "httptools 0.")
+    session.close()
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+@over_own
+def test_a_mock(library: Any, way: Way) -> None:
+    """A mock transport of either library serves both clients, and is closed with them."""
+    closed: list[str] = []
+
+    def handle(request: Any) -> Any:
+        assert isinstance(request, library.Request)
+        content = {"content-type": "application/json"}
+        return library.Response(200, headers=content, stream=library.ByteStream(body(7)))
+
+    class Mock(library.MockTransport):  # type: ignore[misc]
+        def close(self) -> None:
+            closed.append("close")
+
+        async def aclose(self) -> None:
+            closed.append("aclose")
+
+    session = Session(way, ENDPOINT, transport=Mock(handle))
+    assert session.ask().task_counts.active == 7
+    assert session.client.engine == f"{library.__name__} transport"
+    session.close()
+    assert closed == ["aclose" if way.awaits else "close"]
+
+
+@pytest.mark.parametrize("client", [TaskCountsClient, AsyncTaskCountsClient])
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_transports_that_are_none(client: Any, library: Any) -> None:
+    """What isn't a transport, or one for the other client, is refused at once."""
+    awaits = client is AsyncTaskCountsClient
+    other = library.HTTPTransport if awaits else library.AsyncHTTPTransport
+    made = other(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)
+    for wrong in (made, library, "transport", 7):
+        with pytest.raises(TypeError, match="transport"):
+            client(ENDPOINT, KEY, transport=wrong)
+
+
+def test_closed(way: Way, serve: Serve) -> None:
+    """A client that is closed sends nothing, and closing it again is no matter."""
+    server = serve(always(answer()))
+    session = Session(way, server.url)
+    session.run(session.client.close())
+    session.run(session.client.close())
+    with pytest.raises(RuntimeError, match="closed"):
+        session.ask()
+    session.close()
+    assert server.accepted == 0
