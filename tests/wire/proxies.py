@@ -10,7 +10,6 @@ from typing import Any
 
 from support import Peer, Server
 
-
 # Yes, and the address that it connects from.
 SOCKS_YES = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50"
 
@@ -62,8 +61,9 @@ class Proxy(Server):
 
     def take(self, peer: Peer) -> None:
         """Answer a request, and carry on if it is for a tunnel that is opened."""
-        peer.send(self.connect)
-        opened = self.connect.rpartition(b"HTTP/1.")[2][2:3] == b"2" and b"\r\n\r\n" in self.connect
+        answer = self.connect
+        peer.send(answer)
+        opened = answer.rpartition(b"HTTP/1.")[2][2:3] == b"2" and b"\r\n\r\n" in answer
         if opened and peer.head.startswith(b"CONNECT"):
             carry(peer.socket, self.port_behind)
         # What has been refused is over.
@@ -96,7 +96,8 @@ class Socks(Server):
             connection.sendall(b"\x01\x00" if self.accepts else b"\x01\x01")
         if request := connection.recv(262):
             self.asked.append(request)
-            connection.sendall(self.reply)
-            if self.reply[:2] == b"\x05\x00":
+            reply = self.reply
+            connection.sendall(reply)
+            if reply[:2] == b"\x05\x00" and len(reply) > 6:
                 carry(connection, self.port_behind)
         return b""

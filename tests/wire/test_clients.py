@@ -1,11 +1,12 @@
 """What is sent, how long connections are kept, and what a client says of what carries its requests."""
 
 import contextlib
-import os
+import json
 import re
 import resource
 import select
 import ssl
+import subprocess
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ import httpx
 import httpx2
 import pytest
 
-from support import ENDPOINT, KEY, Authority, Peer, Server, always, answer, header
+from support import ACCESS_KEY, ENDPOINT, KEY, Authority, Peer, Server, always, answer, header
 from taskcounts import (
     AsyncTaskCountsClient,
     ContractViolation,
@@ -108,9 +109,8 @@ def test_no_descriptor_left(open_session: Open, serve: Serve) -> None:
     session = open_session(server)
     assert session.ask().attempts == 1
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.dup(0)
-    os.close(free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    # As many as are always open.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
         found = session.outcome()
     finally:
@@ -134,37 +134,54 @@ def test_a_system_without_poll(open_session: Open, serve: Serve, monkeypatch: py
     assert server.accepted == 2
 
 
-@over_own
-@pytest.mark.parametrize("proxied", ["", "http", "https"])
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_without_httptools(
-    *,
-    open_session: Open,
-    serve: Serve,
-    authority: Authority,
-    monkeypatch: pytest.MonkeyPatch,
-    proxied: str,
-    tls: bool,
-) -> None:
+PROGRAM = """
+import asyncio, json, os, sys
+sys.modules["httptools"] = None
+import taskcounts
+key = taskcounts.SharedKey("myaccount", os.environ["KEY"])
+options = {"verify": os.environ["VERIFY"], "trust_env": False}
+for url, proxy in json.loads(os.environ["URLS"]):
+    with taskcounts.TaskCountsClient(url, key, proxy=proxy, **options) as client:
+        print(client.engine.partition(".")[0], *(client.get_job_task_counts(f"job-{n}").total for n in (1, 2)))
+    async def ask():
+        async with taskcounts.AsyncTaskCountsClient(url, key, proxy=proxy, **options) as client:
+            return [client.engine.partition(".")[0]] + [
+                (await client.get_job_task_counts(f"job-{n}")).total for n in (1, 2)
+            ]
+    print(*asyncio.run(ask()))
+"""
+
+
+def test_without_httptools(serve: Serve, authority: Authority) -> None:
     """Where httptools is missing, requests go over httpx, and the client says so."""
-    monkeypatch.setitem(sys.modules, "httptools", None)
-    server = serve(answering, authority.server if tls else None)
-    if not tls and proxied == "https":
-        # A plain request goes to its proxy whole.
-        server = serve(answering, authority.server)
+    plain, secure = serve(answering), serve(answering, authority.server)
+    tunnels = [Proxy(secure.port), Proxy(secure.port, tls=authority.server)]
     with contextlib.ExitStack() as stack:
-        url, proxy = server.url, None
-        if proxied:
-            carrier = server
-            if tls:
-                carrier = Proxy(server.port, tls=authority.server if proxied == "https" else None)
-                stack.callback(carrier.close)
-            url = server.url if tls else "http://batch.example:81"
-            proxy = f"{proxied}://me:word@127.0.0.1:{carrier.port}"
-        session = open_session(url, proxy=proxy, verify=str(authority.certificate))
-        assert session.client.engine.startswith("httpx 0.")
-        assert [session.ask(f"job-{job}").task_counts.active for job in (1, 2)] == [1, 2]
-        assert server.accepted == 1
+        for each in tunnels:
+            stack.callback(each.close)
+        ways = [
+            (plain.url, None),
+            ("http://batch.example:81", f"http://me:word@127.0.0.1:{plain.port}"),
+            (secure.url, None),
+            (secure.url, f"http://me:word@127.0.0.1:{tunnels[0].port}"),
+            (secure.url, f"https://me:word@127.0.0.1:{tunnels[1].port}"),
+        ]
+        process = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", PROGRAM],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            env={
+                "URLS": json.dumps(ways),
+                "KEY": ACCESS_KEY,
+                "VERIFY": str(authority.certificate),
+                "PYTHONPATH": ":".join(filter(None, sys.path)),
+            },
+        )
+    assert not process.stderr, process.stderr
+    assert process.stdout.splitlines() == ["httpx 0 1 2"] * 10
+    assert [header(each.requests[0], "proxy-authorization") for each in tunnels] == ["Basic bWU6d29yZA=="] * 2
 
 
 def test_names(way: Way) -> None:
