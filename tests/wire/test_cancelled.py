@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from support import Authority, Peer, Server, tunnel
+from support import Authority, Peer, Server
 from taskcounts import Snapshot
 from wire.cases import FIN, play
-from wire.conftest import Open, each_way
+from wire.conftest import Jump, Open, each_way
 from wire.crowd import PATIENT, Crowd
+from wire.proxies import Proxy
 from wire.ways import WAYS, Session, Way, answering, descriptors, eventually, number, whole
 
 Serve = Callable[..., Server]
@@ -95,6 +96,7 @@ SCENES = {
     "new connections": closing,
     "a kept connection": answering,
     "dead connections": ending,
+    "stale connections": answering,
     "another attempt": cut_first,
     "tls": closing,
     "a tunnel": closing,
@@ -103,7 +105,7 @@ SCENES = {
 
 @over_own
 @pytest.mark.parametrize("scene", SCENES)
-def test_cancelled_at_each_point(open_session: Open, serve: Serve, authority: Authority, scene: str) -> None:
+def test_cancelled_at_each_point(open_session: Open, authority: Authority, jump: Jump, scene: str) -> None:
     """Wherever a call is cancelled, the next one gets its own answer, and no place or socket is lost."""
     before = descriptors()
     crowd = Crowd(SCENES[scene])
@@ -113,7 +115,7 @@ def test_cancelled_at_each_point(open_session: Open, serve: Serve, authority: Au
         stack.callback(server.close)
         options: dict[str, Any] = {"verify": str(authority.certificate)} if secure else {}
         if scene == "a tunnel":
-            proxy = Server(lambda peer: tunnel(peer, server.port), backlog=512)
+            proxy = Proxy(server.port)
             stack.callback(proxy.close)
             options["proxy"] = proxy.url
         session = open_session(server, **options, **PATIENT)
@@ -121,8 +123,10 @@ def test_cancelled_at_each_point(open_session: Open, serve: Serve, authority: Au
         for done in (False, True):
             at, reached = 0, True
             while reached:
-                if scene == "dead connections":
+                if scene in ("dead connections", "stale connections"):
                     session.together(f"job-{job}" for job in range(3))
+                if scene == "stale connections":
+                    jump(61)
                 reached = cancel(session, at, done)
                 assert session.ask(f"job-{at}").task_counts.active == at, (at, done)
                 at += 1

@@ -142,13 +142,12 @@ key = taskcounts.SharedKey("myaccount", os.environ["KEY"])
 options = {"verify": os.environ["VERIFY"], "trust_env": False}
 for url, proxy in json.loads(os.environ["URLS"]):
     with taskcounts.TaskCountsClient(url, key, proxy=proxy, **options) as client:
-        print(client.engine.partition(".")[0], *(client.get_job_task_counts(f"job-{n}").total for n in (1, 2)))
+        print(client.engine[:7], *(client.get_job_task_counts(f"job-{n}").total for n in (1, 2)))
     async def ask():
         async with taskcounts.AsyncTaskCountsClient(url, key, proxy=proxy, **options) as client:
-            return [client.engine.partition(".")[0]] + [
-                (await client.get_job_task_counts(f"job-{n}")).total for n in (1, 2)
-            ]
-    print(*asyncio.run(ask()))
+            found = [(await client.get_job_task_counts(f"job-{n}")).total for n in (1, 2)]
+            print(client.engine[:7], *found)
+    asyncio.run(ask())
 """
 
 
