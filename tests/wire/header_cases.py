@@ -63,8 +63,8 @@ HEADERS: dict[str, Case] = {
     "90 of a kilobyte": case(
         OK + b"".join(b"x%d: %b\r\n" % (n, b"y" * 1000) for n in range(90)) + PLAIN, right=KEPT
     ),
-    "150 KB": case(
-        OK + b"x: " + b"y" * 150_000 + b"\r\n" + PLAIN,
+    "250 KB": case(
+        OK + b"x: " + b"y" * 250_000 + b"\r\n" + PLAIN,
         right=refused("header"),
         h11=H11_LONG,
         why=H11_LENIENT,
