@@ -172,7 +172,10 @@ class Server:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
-                return
+                # It goes on where only a descriptor was missing.
+                if self.stopped.wait(0.01):
+                    return
+                continue
             # What is written leaves at once, not when the client has told that it has what came before.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open.append(connection)
