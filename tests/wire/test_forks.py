@@ -129,6 +129,8 @@ def test_children_at_any_time(serve: Serve, options: str) -> None:
     """Forked while threads ask, child after child works: no lock is inherited in the hands of nobody."""
     program = f"""
 ours, over = client({options}), threading.Event()
+# What is imported by then, no thread is importing as it is forked: Python's own locks are inherited.
+assert asked(ours, 0) == "right"
 wrong = []
 def work(job):
     while not over.is_set():
