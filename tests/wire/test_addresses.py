@@ -100,9 +100,14 @@ def test_nobody_there(open_session: Open, resolve: Any, addresses: list[str]) ->
         server.close()
 
 
-def test_a_name_that_is_none(open_session: Open) -> None:
+def test_a_name_that_is_none(open_session: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that can't be looked up is a failure like any other."""
-    found = open_session("http://" + "x" * 64 + ".invalid:9").outcome()
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    found = open_session("http://account.invalid:9").outcome()
     assert isinstance(found, ServiceUnreachable)
     assert one_line(found)
 

@@ -64,7 +64,9 @@ def _run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
             else:
                 outcome = step.source.fetch(step, clock)
     finally:
-        # Whatever ended it: a flow that holds a place gives it back now.
+        # Whatever ended it: a flow that holds a place gives it back now, and so does one that was on its way
+        # to the flow, which a traceback would keep.
+        outcome = None
         flow.close()
 
 
@@ -92,7 +94,9 @@ async def run_async(flow: Exchange[T], engine: AsyncEngine, clock: AsyncClock) -
             else:
                 outcome = await step.source.fetch_async(step, clock)
     finally:
-        # Whatever ended it: a flow that holds a place gives it back now.
+        # Whatever ended it: a flow that holds a place gives it back now, and so does one that was on its way
+        # to the flow, which a traceback would keep.
+        outcome = None
         flow.close()
 
 

@@ -28,7 +28,7 @@ _HEAD_LIMIT = 100 * 1024
 _MARKS_PER_BYTE = 10
 
 # Interim answers that may come before the one that counts.
-_MOST_INTERIMS = 50
+_MOST_INTERIMS = 100
 
 
 class Requests:

@@ -13,7 +13,7 @@ import pytest
 from support import FakeClock
 from taskcounts._clock import SYSTEM_CLOCK
 from taskcounts._steps import NoPlace
-from taskcounts.many.gate import Stopped, TaskGate, ThreadGate
+from taskcounts.many.gate import Stop, Stopped, TaskGate, ThreadGate
 
 NEVER = float("inf")
 
@@ -217,7 +217,7 @@ def test_stopped_threads_leave() -> None:
     """A stop ends the waiting for a place, and for a moment, of those whom it concerns."""
     gate = ThreadGate(1, SYSTEM_CLOCK)
     place = gate.admit(NEVER)
-    stop = threading.Event()
+    stop = Stop()
     for_a_place, came = in_thread(lambda: gate.admit(NEVER, stop=stop))
     until(lambda: waiting(gate) == 1)
     stop.set()
@@ -225,7 +225,7 @@ def test_stopped_threads_leave() -> None:
     for_a_place.join(20)
     assert isinstance(came[0], Stopped)
     place.give_back(429, 3600)  # type: ignore[union-attr]
-    stop = threading.Event()
+    stop = Stop()
     for_a_moment, came = in_thread(lambda: gate.admit(NEVER, stop=stop))
     until(lambda: waiting(gate) == 1)
     stop.set()
@@ -237,7 +237,7 @@ def test_stopped_threads_leave() -> None:
 
 def test_stopped_thread_gets_no_place() -> None:
     """After the stop there is none for those whom it concerns, though others would get one."""
-    gate, stop = ThreadGate(1, SYSTEM_CLOCK), threading.Event()
+    gate, stop = ThreadGate(1, SYSTEM_CLOCK), Stop()
     stop.set()
     with pytest.raises(Stopped):
         gate.admit(NEVER, stop=stop)

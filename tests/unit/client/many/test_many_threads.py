@@ -20,7 +20,7 @@ from taskcounts import TaskCountsClient
 from taskcounts._clock import SYSTEM_CLOCK
 from taskcounts.many import threads as many_threads
 from taskcounts.many.asking import AHEAD
-from taskcounts.many.gate import Stopped
+from taskcounts.many.gate import Stop, Stopped
 from taskcounts.net import MAX_CONNECTIONS
 
 
@@ -282,7 +282,7 @@ def test_nothing_is_sent_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_stoppable_clock(clock: FakeClock) -> None:
     """The machine's clock is woken by the end; another one sleeps in its own way, and then tells of it."""
-    stop = threading.Event()
+    stop = Stop()
     stoppable = many_threads._StoppableClock(clock, stop)
     stoppable.sleep(5)
     assert clock.pauses == [5]
