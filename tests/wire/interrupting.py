@@ -1,11 +1,11 @@
 """A process whose calls are interrupted at each point where a signal handler can raise.
 
-Python looks for signals after a call has returned, as well as between lines: what a call gave may be lost
+Python looks for signals as a function begins and after a call has returned: what a call gave may be lost
 before it has a name. What is raised within a finalizer it shows, and goes on. Run as a program by
 `test_interrupted`, since what goes wrong here may hang.
 """
 
-import dis
+import inspect
 import json
 import os
 import signal
@@ -13,10 +13,8 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
-from types import CodeType, FrameType
-from typing import Any
+from types import FrameType
 
 import taskcounts
 
@@ -27,17 +25,6 @@ CROWD = 5000
 
 class Interruption(Exception):
     """What a signal handler raises, as Celery's SoftTimeLimitExceeded."""
-
-
-@cache
-def points(code: CodeType) -> frozenset[int]:
-    """Return where in a function a signal may be noticed: at the beginning of a line, and after a call."""
-    found, after = set(), False
-    for each in dis.get_instructions(code):
-        if after or each.starts_line:
-            found.add(each.offset)
-        after = each.opname.startswith("CALL")
-    return frozenset(found)
 
 
 def in_finalizer(frame: FrameType | None) -> bool:
@@ -60,21 +47,18 @@ class Tracer:
         self._left = at
         self.reached = ""
 
-    def __call__(self, frame: FrameType, *_: object) -> Any:
-        """Trace each function of the package."""
-        if not frame.f_code.co_filename.startswith(PACKAGE):
-            return None
-        frame.f_trace_lines, frame.f_trace_opcodes = False, True
-        return self._within
-
-    def _within(self, frame: FrameType, event: str, _: object) -> Any:
-        if event == "opcode" and frame.f_lasti in points(frame.f_code):
-            self._left -= 1
-            if self._left < 0 and not in_finalizer(frame):
-                code = frame.f_code
-                self.reached = f"{code.co_filename}:{frame.f_lineno} {code.co_name} at {frame.f_lasti}"
-                raise Interruption
-        return self._within
+    def __call__(self, frame: FrameType, event: str, _: object) -> None:
+        """Profile the functions of the package: what is raised here comes out of the call that has ended."""
+        code = frame.f_code
+        if not code.co_filename.startswith(PACKAGE) or event not in ("call", "return", "c_return"):
+            return
+        if event == "return" and code.co_flags & inspect.CO_GENERATOR:
+            # Also where it only yields, or is closed.
+            return
+        self._left -= 1
+        if self._left < 0 and not in_finalizer(frame):
+            self.reached = f"{code.co_filename}:{frame.f_lineno} {code.co_name}, {event}"
+            raise Interruption
 
 
 def active(client: taskcounts.TaskCountsClient, job: int) -> int:
@@ -88,13 +72,13 @@ def interrupt(client: taskcounts.TaskCountsClient, at: int) -> str:
     """Interrupt a call at a point; return where that was, nothing if there is none."""
     tracer = Tracer(at)
     raised: BaseException | None = None
-    sys.settrace(tracer)
+    sys.setprofile(tracer)
     try:
         active(client, 999)
     except BaseException as error:
         raised = error
     finally:
-        sys.settrace(None)
+        sys.setprofile(None)
     if not isinstance(raised, Interruption if tracer.reached else type(None)):
         raise AssertionError(f"{raised!r} after an interruption at {tracer.reached or 'no point'}")
     return tracer.reached

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
@@ -37,9 +38,10 @@ def run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
     """Run a flow to the value that it returns, or to the error that it raises."""
     try:
         return _run(flow, engine, clock)
-    except RuntimeError as error:
-        stop = _wrapped(error)
+    except BaseException as error:
+        stop = _wrapped(error) if isinstance(error, RuntimeError) else None
         if stop is None:
+            _clear_frames(error)
             raise
     # Not in there: it would have the other error as its context.
     raise stop
@@ -64,9 +66,7 @@ def _run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
             else:
                 outcome = step.source.fetch(step, clock)
     finally:
-        # Whatever ended it: a flow that holds a place gives it back now, and so does one that was on its way
-        # to the flow, which a traceback would keep.
-        outcome = None
+        # Whatever ended it: a flow that holds a place gives it back now.
         flow.close()
 
 
@@ -93,11 +93,26 @@ async def run_async(flow: Exchange[T], engine: AsyncEngine, clock: AsyncClock) -
                 outcome = await step.gate.admit(step.until, step.again)
             else:
                 outcome = await step.source.fetch_async(step, clock)
+    except BaseException as error:
+        _clear_frames(error)
+        raise
     finally:
-        # Whatever ended it: a flow that holds a place gives it back now, and so does one that was on its way
-        # to the flow, which a traceback would keep.
-        outcome = None
+        # Whatever ended it: a flow that holds a place gives it back now.
         flow.close()
+
+
+def _clear_frames(error: BaseException) -> None:
+    """Clear the frames of this package that an error passed through.
+
+    Its traceback would keep a place that was on its way to the flow, and may show secrets.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__")).startswith("taskcounts."):
+            # Those that still run can't be cleared.
+            with suppress(RuntimeError):
+                trace.tb_frame.clear()
+        trace = trace.tb_next
 
 
 def _wrapped(error: RuntimeError) -> StopIteration | None:
