@@ -207,7 +207,8 @@ asyncio.run(main())
     }
     server = serve(Noting())
     assert run(programs[how], server) == ["the end"]
-    assert len(server.requests) == 8
+    # They were under way.
+    assert server.requests
 
 
 def test_ctrl_c(serve: Serve) -> None:
