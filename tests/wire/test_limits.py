@@ -1,5 +1,6 @@
 """Floods and drips: an attempt takes no longer than it may, whatever a server does, and reads no more."""
 
+import asyncio
 import contextlib
 import gzip
 import socket
@@ -7,6 +8,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -17,7 +19,7 @@ from taskcounts import ContractViolation, RetryPolicy, ServiceError, ServiceUnre
 from wire.cases import play
 from wire.conftest import Open, over_own
 from wire.framing_cases import CHUNKED
-from wire.ways import OK, PLACES, Way, answering, number, one_line, whole
+from wire.ways import OK, PLACES, Way, answering, eventually, number, one_line, whole
 
 Serve = Callable[..., Server]
 ONCE = RetryPolicy(max_attempts=1)
@@ -264,4 +266,44 @@ def test_the_limit_of_connections(open_session: Open) -> None:
         assert not together.broken
         assert server.accepted == PLACES
     finally:
+        server.close()
+
+
+@over_own
+def test_no_place_in_time(way: Way, open_session: Open) -> None:
+    """Who waits for a place waits as long as an attempt may take, and takes none with it."""
+    release = threading.Event()
+    server = Server(lambda peer: (release.wait(10), answering(peer)), backlog=512)
+    session = open_session(server, retry=ONCE, timeout=20.0, deadline=30.0)
+    ask = session.client.get_job_task_counts
+    try:
+        if way.awaits:
+
+            async def one_more() -> None:
+                while len(server.requests) < PLACES:  # noqa: ASYNC110 - another thread's list.
+                    await asyncio.sleep(0.005)
+                began = time.monotonic()
+                with pytest.raises(ServiceUnreachable) as caught:
+                    await ask("job-999", timeout=SECONDS)
+                late(caught.value, began)
+                release.set()
+
+            async def ask_all() -> Any:
+                calls = [ask(f"job-{job}") for job in range(PLACES)]
+                return (await asyncio.gather(one_more(), *calls))[1:]
+
+            snapshots = session.run(ask_all())
+        else:
+            with ThreadPoolExecutor(PLACES) as pool:
+                calls = [pool.submit(ask, f"job-{job}") for job in range(PLACES)]
+                assert eventually(lambda: len(server.requests) == PLACES)
+                began = time.monotonic()
+                late(session.outcome("job-999", timeout=SECONDS), began)
+                release.set()
+                snapshots = [each.result() for each in calls]
+        assert [each.task_counts.active for each in snapshots] == list(range(PLACES))
+        assert session.ask("job-7").task_counts.active == 7
+        assert server.accepted == PLACES
+    finally:
+        release.set()
         server.close()
