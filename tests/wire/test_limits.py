@@ -273,7 +273,12 @@ def test_the_limit_of_connections(open_session: Open) -> None:
 def test_no_place_in_time(way: Way, open_session: Open) -> None:
     """Who waits for a place waits as long as an attempt may take, and takes none with it."""
     release = threading.Event()
-    server = Server(lambda peer: (release.wait(10), answering(peer)), backlog=512)
+
+    def behave(peer: Peer) -> None:
+        release.wait(10)
+        answering(peer)
+
+    server = Server(behave, backlog=512)
     session = open_session(server, retry=ONCE, timeout=20.0, deadline=30.0)
     ask = session.client.get_job_task_counts
     try:
