@@ -48,7 +48,6 @@ class HttpConnection(ABC):
         if not self.used and not self.is_quiet():
             raise BrokenAnswer("the server sent something before it was asked")
         yield from self._carry(self.answers.exchange(request, reading))
-        self.used = True
 
     def tunnel(self, route: Route) -> Talk[None]:
         """Get through the proxy, if there is one."""

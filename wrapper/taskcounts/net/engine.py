@@ -200,6 +200,7 @@ def _outcome(pool: Pool[C], reading: Reading, broken: Failure | None) -> Answer 
 
 def _put_back(pool: Pool[C], connection: C, reading: Reading) -> None:
     if reading.again:
+        connection.used = True
         pool.put(connection)
     else:
         connection.close()
