@@ -119,7 +119,9 @@ class Client(Generic[SomeTransport, SomeEngine]):
             trust_env: Whether proxies and certificates are looked up in the environment.
             transport: A transport of httpx or httpx2 to send over; it takes the place of ``proxy``,
                 ``verify`` and ``trust_env``, and is closed with the client. The deadline then can't cut
-                a synchronous read that the transport makes short of its own timeouts.
+                a synchronous read that the transport makes short of its own timeouts, and bytes that
+                follow an answer unasked may be taken for the next one. A forked process needs a client
+                of its own.
             concurrency: How many requests of this client may be under way at once, 1 to 256, over all
                 threads or tasks; the others wait, on their own deadlines. When the service throttles,
                 all wait together and fewer are sent at once, until it recovers: see
