@@ -28,5 +28,5 @@ def _renew_all() -> None:
         each.renew()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)
+# Windows has no forks.
+getattr(os, "register_at_fork", dict)(after_in_child=_renew_all)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from traceback import TracebackException
 from typing import Any
 from urllib.parse import quote
@@ -12,10 +13,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support import COUNTS, TOKEN, Call, FakeClock, Reply, Script, answer, error, wire
-from taskcounts import BearerToken, ContractViolation, RetryPolicy, ServiceBusy, TaskCountsError, _answers
+from support import COUNTS, GUID, TOKEN, Call, FakeClock, Reply, Script, answer, error, wire
+from taskcounts import (
+    BearerToken,
+    ContractViolation,
+    RetryPolicy,
+    ServiceBusy,
+    TaskCountsError,
+    _answers,
+    _steps,
+)
 from taskcounts._hiding import Secrets, hide, hide_in_answer, mark, secrets_of, spellings
-from taskcounts._steps import Answer, Request
+from taskcounts._steps import Answer, Question, Request
 
 
 def told(sent: str) -> Reply:
@@ -190,3 +199,10 @@ def test_an_answer_without_secrets_is_not_copied() -> None:
     """The usual answer is looked through, and handed on as it is."""
     usual = Answer(200, {"content-type": "application/json"}, b"{}")
     assert hide_in_answer(usual, kept_secrets(["secret-of-mine"])) is usual
+
+
+def test_a_reply_on_its_way() -> None:
+    """What is on its way to becoming a value is shown as its job alone: a body may repeat a secret."""
+    question = Question("job-1", None, 35.0, 120.0, GUID)
+    reply = _steps.Reply(question, 1, {"repeated": "secretword"}, {}, datetime.now(UTC), strict=False)
+    assert repr(reply) == "Reply('job-1')"

@@ -1,0 +1,191 @@
+"""What sockets, a fork or a caller bring about so rarely that no server leads to it."""
+
+import asyncio
+import select
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import httpx
+import pytest
+
+from support import ENDPOINT, KEY, Peer, Script, Server, answer, get, way
+from taskcounts import AsyncTaskCountsClient, TaskCountsClient, _forks
+from taskcounts._connection import Proxy
+from taskcounts._steps import Request
+from taskcounts.net import engine, sync_sockets
+from taskcounts.net.async_sockets import AsyncConnection
+from taskcounts.net.http import Requests
+from taskcounts.net.pool import Pool
+from taskcounts.net.sync_sockets import SyncConnection
+
+KEPT = answer(connection="keep-alive")
+
+
+def test_after_a_fork(serve: Callable[..., Server]) -> None:
+    """In a child every client has a new connection, and places that nobody has."""
+    server = serve(lambda peer: peer.send(KEPT.raw()))
+    with TaskCountsClient(server.url, KEY, concurrency=1) as client:
+        client.get_job_task_counts("job-1")
+        gate: Any = client._settings.gate
+        place = gate.admit(float("inf"))
+        _forks._renew_all()
+        assert client.get_job_task_counts("job-1").attempts == 1
+        # A place of the process before changes nothing here.
+        other = gate.admit(float("inf"))
+        place.give_back(None, 0)
+        assert gate.in_flight == 1
+        other.give_back(None, 0)
+    assert len(server.requests) == 2
+
+    async def ask() -> None:
+        async with AsyncTaskCountsClient(server.url, KEY) as other:
+            await other.get_job_task_counts("job-1")
+            _forks._renew_all()
+            await other.get_job_task_counts("job-1")
+
+    asyncio.run(ask())
+    with TaskCountsClient(ENDPOINT, KEY, transport=httpx.MockTransport(Script(answer()))) as over:
+        _forks._renew_all()
+        with pytest.raises(RuntimeError, match="not shared with a forked process"):
+            over.get_job_task_counts("job-1")
+
+
+def test_results_after_a_fork(serve: Callable[..., Server]) -> None:
+    """Whoever goes on with get_many in a child is told that its threads are in the parent."""
+    server = serve(lambda peer: peer.send(KEPT.raw()))
+    with TaskCountsClient(server.url, KEY) as client:
+        results = client.get_many(["job-1"] * 20, concurrency=1)
+        next(results)
+        _forks._renew_all()
+        with pytest.raises(RuntimeError, match="goes on in the process that began it"):
+            list(results)
+
+
+@pytest.mark.parametrize("path", ["/a b", "/a\r\nb", "/ä"])
+def test_what_is_no_request(path: str) -> None:
+    """A request that a server would take for another one is not sent."""
+    with pytest.raises(ValueError, match="holds what a request can't"):
+        Requests(way(80)).head(Request("GET", f"http://127.0.0.1:80{path}", {}))
+
+
+def test_shown_proxies() -> None:
+    """A proxy is shown without its password."""
+    assert repr(Proxy("http", "::1", 8080, ("me", "secretword"))) == "Proxy('http://[::1]:8080')"
+
+
+def test_a_flood_while_nobody_asks(serve: Callable[..., Server]) -> None:
+    """What a server sends unasked is not kept without bound: its connection is closed."""
+    ended = threading.Event()
+
+    def behave(peer: Peer) -> None:
+        peer.send(KEPT.raw())
+        if len(peer.server.requests) == 1:
+            try:
+                peer.send(b"x" * 2**23)
+            except OSError:
+                ended.set()
+
+    server = serve(behave)
+
+    async def ask() -> None:
+        async with AsyncTaskCountsClient(server.url, KEY) as client:
+            await client.get_job_task_counts("job-1")
+            for _ in range(100):
+                await asyncio.sleep(0.02)
+                if ended.is_set():
+                    break
+            await client.get_job_task_counts("job-1")
+
+    asyncio.run(ask())
+    assert ended.is_set()
+
+
+def test_written_as_it_closes() -> None:
+    """A connection that is closed before its request went out writes nothing."""
+    here, there = socket.socketpair()
+
+    async def write() -> None:
+        connection = AsyncConnection(here, memoryview(bytearray(9)))
+        connection.close()
+        connection._write(b"x")
+
+    with here, there:
+        asyncio.run(write())
+        assert there.recv(1) == b""
+
+
+@pytest.mark.parametrize("polls", [True, False])
+def test_a_server_that_reads_slowly(monkeypatch: pytest.MonkeyPatch, polls: bool) -> None:
+    """A long request is written as the server takes it; a read waits again if there was nothing after all."""
+    if not polls:
+        monkeypatch.delattr(select, "poll")
+    here, there = socket.socketpair()
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    here.setblocking(False)
+    waits = sync_sockets._wait
+    skipped: list[bool] = []
+
+    def wait(connected: socket.socket, ends: float, *, writes: bool) -> None:
+        # Once it says too early that there is something to read.
+        if writes or skipped:
+            waits(connected, ends, writes=writes)
+        skipped.append(writes)
+
+    monkeypatch.setattr(sync_sockets, "_wait", wait)
+    request = b"x" * 500_000
+
+    def serve() -> None:
+        left = len(request)
+        while left:
+            left -= len(there.recv(9999))
+        there.sendall(b"done")
+
+    def talk() -> Any:
+        assert (yield request) == b"done"
+
+    with here, there:
+        server = threading.Thread(target=serve)
+        server.start()
+        connection = SyncConnection(here)
+        if polls:
+            connection.run(talk(), float("inf"))
+        else:
+            connection._write(request, float("inf"))
+            skipped.clear()
+            assert connection._read(float("inf")) == b"done"
+        server.join()
+
+
+def test_a_family_that_is_lacking(monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]) -> None:
+    """An address of a family for which there is no socket is passed over."""
+    server = serve(lambda peer: peer.send(KEPT.raw()))
+    real = sync_sockets._Socket
+
+    class Lacking(real):  # type: ignore[misc, valid-type]
+        def __init__(self, family: int, kind: int) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(97, "Address family not supported by protocol")
+            super().__init__(family, kind)
+
+    monkeypatch.setattr(sync_sockets, "_Socket", Lacking)
+    families = [(socket.AF_INET6, ("::1", server.port)), (socket.AF_INET, ("127.0.0.1", server.port))]
+    found = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in families]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with closing(engine.SocketEngine(way(server.port))) as sender:
+        assert sender.send(get(server.port), 5, 9999).status == 200  # type: ignore[union-attr]
+
+
+def test_taken_by_another_thread() -> None:
+    """An idle connection that another thread takes at the same moment is not closed."""
+
+    class Taken(Pool[Any]):
+        def _pop(self, **_: bool) -> Any:
+            self._idle.clear()
+
+    pool = Taken()
+    pool._idle.append((None, float("-inf")))
+    pool.put(None)
+    assert pool.take() is None
