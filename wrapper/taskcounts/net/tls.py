@@ -80,7 +80,5 @@ class Tls:
             return self._tls.read(READ_SIZE)
         except ssl.SSLWantReadError:
             return None
-        except ssl.SSLZeroReturnError:
-            return b""
         except ssl.SSLEOFError as error:
             raise BrokenAnswer("the server ended the connection without TLS's goodbye") from error

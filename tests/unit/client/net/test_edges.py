@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from support import ENDPOINT, KEY, Peer, Script, Server, answer, get, way
-from taskcounts import AsyncTaskCountsClient, TaskCountsClient, _forks
+from support import ENDPOINT, KEY, Call, Peer, Script, Server, answer, get, way
+from taskcounts import AsyncTaskCountsClient, RetryPolicy, ServiceUnreachable, TaskCountsClient, _forks
 from taskcounts._connection import Proxy
 from taskcounts._steps import Request
-from taskcounts.net import engine, sync_sockets
+from taskcounts.net import async_sockets, engine, sync_sockets
 from taskcounts.net.async_sockets import AsyncConnection
 from taskcounts.net.http import Requests
 from taskcounts.net.pool import Pool
@@ -189,3 +189,55 @@ def test_taken_by_another_thread() -> None:
     pool._idle.append((None, float("-inf")))
     pool.put(None)
     assert pool.take() is None
+
+
+def test_nothing_to_read_after_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may say that there is something to read, and then there is nothing."""
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    waited: list[bool] = []
+
+    def wait(*_: Any, writes: bool) -> None:
+        if waited:
+            there.sendall(b"x")
+        waited.append(writes)
+
+    monkeypatch.setattr(sync_sockets, "_wait", wait)
+    with here, there:
+        assert SyncConnection(here)._read(float("inf")) == b"x"
+
+
+def test_the_last_address_refuses(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While an earlier address is silent, it may still answer."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as silent, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        full = [socket.socket() for _ in range(4)]
+        for each in full:
+            each.setblocking(False)
+            each.connect_ex(silent.getsockname())
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", each.getsockname()) for each in (silent, closed)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        with pytest.raises(ServiceUnreachable, match="timed out"):
+            call("http://127.0.0.1:9", client={"retry": RetryPolicy(max_attempts=1)}, deadline=0.6)
+        for each in full:
+            each.close()
+
+
+def test_a_loop_that_is_eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task may have ended as soon as it is made (asyncio.eager_task_factory, from Python 3.12 on)."""
+
+    async def connect() -> None:
+        loop = asyncio.get_running_loop()
+
+        def make(work: Any) -> Any:
+            work.close()
+            ended: asyncio.Future[Any] = loop.create_future()
+            ended.set_exception(OSError("unreachable"))
+            return ended
+
+        with monkeypatch.context() as patched:
+            patched.setattr(loop, "create_task", make)
+            with pytest.raises(OSError, match="unreachable"):
+                await async_sockets._connect("127.0.0.1", 9)
+
+    asyncio.run(connect())
