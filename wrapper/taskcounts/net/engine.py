@@ -170,10 +170,9 @@ class AsyncSocketEngine:
         self._check_loop()
 
     def _check_loop(self) -> None:
-        loop = running_loop()
         if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
+            self._loop = running_loop()
+        elif self._loop is not running_loop():
             raise RuntimeError("the client is bound to a different event loop; make one in each")
 
 

@@ -15,13 +15,13 @@ import httptools
 
 from taskcounts._connection import Connection
 from taskcounts._steps import Request
-from taskcounts.net.base import BrokenAnswer, Reading, Talk, read_headers
+from taskcounts.net.base import BrokenAnswer, Reading, Talk, join_headers
 
 # Found by the parser, as every piece of a body is.
 _BEGIN, _END = True, None
 
 # The first line of an answer.
-_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})( .*)?", re.DOTALL)
+_STATUS = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})( .*)?", re.DOTALL)
 
 # Bytes that may come beside the body: its headers, or the marks around chunks of a few bytes.
 _HEAD_LIMIT = 100 * 1024
@@ -154,7 +154,11 @@ class Answers:
             head, end, rest = self._head.partition(b"\r\n\r\n")
             if not end:
                 return
-            first, *lines = head.split(b"\r\n")
+            # Nearly all are ASCII. What isn't UTF-8 is text all the same, as HTTP has it from its beginnings.
+            try:
+                first, *lines = head.decode().split("\r\n")
+            except UnicodeDecodeError:
+                first, *lines = head.decode("latin-1").split("\r\n")
             found = _STATUS.fullmatch(first)
             if found is None:
                 raise BrokenAnswer("what the server sent is not HTTP/1.1: its first line")
@@ -165,12 +169,12 @@ class Answers:
                 if self._messages > _MOST_INTERIMS:
                     raise BrokenAnswer("the server sends interim answers without end")
                 continue
-            headers = read_headers(line.partition(b":")[::2] for line in lines)
+            headers = join_headers([_header(line) for line in lines])
             if headers.get("transfer-encoding", "chunked").lower() != "chunked":
                 raise BrokenAnswer("the answer is encoded in a way that was not asked for")
             reading.headers, reading.status = headers, status
-            options = {each.strip() for each in headers.get("connection", "").lower().split(",")}
-            self._kept = "close" not in options if found[1] == b"1" else "keep-alive" in options
+            options = [each.strip() for each in headers.get("connection", "").lower().split(",")]
+            self._kept = "close" not in options if found[1] == "1" else "keep-alive" in options
             if self._only_head:
                 self._done, reading.again = True, not rest
 
@@ -189,6 +193,11 @@ class Answers:
             elif reading.status and not self._done and self._messages == 0:
                 self._done, reading.again = True, self._kept
         self._events.clear()
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name, value.strip(" \t")
 
 
 def proxy_authorization(auth: tuple[str, str]) -> str:

@@ -17,7 +17,7 @@ from taskcounts.net.base import (
     Reading,
     closed,
     failure,
-    read_headers,
+    join_headers,
     running_loop,
     without_frames,
 )
@@ -86,7 +86,10 @@ class TransportEngine(_OverTransport):
         try:
             timeout = seconds if seconds < LONGEST_TIMEOUT else None
             response = self._transport.handle_request(self._request(request, timeout))
-            reading.status, reading.headers = response.status_code, read_headers(response.headers.raw)
+            reading.status, reading.headers = (
+                response.status_code,
+                join_headers(response.headers.multi_items()),
+            )
             try:
                 for chunk in response.stream:
                     reading.body += chunk
@@ -127,7 +130,10 @@ class AsyncTransportEngine(_OverTransport):
         try:
             async with timeout(seconds):
                 response = await self._transport.handle_async_request(self._request(request, None))
-                reading.status, reading.headers = response.status_code, read_headers(response.headers.raw)
+                reading.status, reading.headers = (
+                    response.status_code,
+                    join_headers(response.headers.multi_items()),
+                )
                 try:
                     async for chunk in response.stream:
                         reading.body += chunk
