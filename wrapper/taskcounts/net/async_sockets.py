@@ -66,7 +66,15 @@ class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
             if written:
                 # After all tasks that can go on now: a system call between two of them empties caches.
                 self._loop.call_soon(self._write, written)
-            data = await self._read()
+            while not self._data and not self._ended:
+                self._waiting = self._loop.create_future()
+                try:
+                    await self._waiting
+                finally:
+                    self._waiting = None
+            if not self._data and self._error is not None:
+                raise self._error
+            data = self._take()
 
     def receive_nowait(self) -> bytes | None:
         """Return what came, b"" for the end, None for nothing."""
@@ -120,17 +128,6 @@ class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
         self._ended = True
         self._error = self._error or exc
         self._wake()
-
-    async def _read(self) -> bytes:
-        while not self._data and not self._ended:
-            self._waiting = self._loop.create_future()
-            try:
-                await self._waiting
-            finally:
-                self._waiting = None
-        if not self._data and self._error is not None:
-            raise self._error
-        return self._take()
 
     def _take(self) -> bytes:
         data, self._data = self._data, b""

@@ -101,6 +101,7 @@ class AsyncSocketEngine:
         from taskcounts.net.async_sockets import AsyncConnection  # noqa: PLC0415
 
         self._open, self._timeout, self._semaphore = AsyncConnection.open, asyncio.timeout, asyncio.Semaphore
+        self._current_loop = asyncio._get_running_loop
         self._route = _with_context(route)
         self._requests = Requests(route)
         self._pool: Pool[AsyncConnection] = Pool()
@@ -122,7 +123,8 @@ class AsyncSocketEngine:
         Raises:
             RuntimeError: This isn't the event loop that the first request was sent in.
         """
-        self._check_loop()
+        if self._loop is None or self._loop is not self._current_loop():
+            self._check_loop()
         handled = sys.exc_info()[1]
         try:
             return await self._send(request, seconds, limit, handled)
