@@ -65,7 +65,7 @@ histories: $(READY) ## Judge waits for 1,000 random jobs: ARGS='--seed 5000', or
 bench: $(READY) $(SDKS) $(PEERS) $(OURS) $(if $(QUICK),,$(AZ)) ## Compare with other clients: QUICK=1 in two minutes, CHECK=1 fails if ours got worse
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(CHECK),--check) $(ARGS)
 
-bench-reference: ## Make both forms of bench anew what CHECK=1 compares with: twenty minutes on a quiet machine
+bench-reference: ## Make both forms of bench anew what CHECK=1 compares with: some twelve minutes on a quiet machine
 	@$(MAKE) --no-print-directory bench QUICK=1 CHECK= ARGS=--record
 	@$(MAKE) --no-print-directory bench QUICK= CHECK= ARGS=--record
 
