@@ -78,11 +78,12 @@ def test_shown_proxies() -> None:
 
 def test_a_flood_while_nobody_asks(serve: Callable[..., Server]) -> None:
     """What a server sends unasked is not kept without bound: its connection is closed."""
-    ended = threading.Event()
+    answered, ended = threading.Event(), threading.Event()
 
     def behave(peer: Peer) -> None:
         peer.send(KEPT.raw())
         if len(peer.server.requests) == 1:
+            answered.wait(5)
             try:
                 peer.send(b"x" * 2**23)
             except OSError:
@@ -93,6 +94,7 @@ def test_a_flood_while_nobody_asks(serve: Callable[..., Server]) -> None:
     async def ask() -> None:
         async with AsyncTaskCountsClient(server.url, KEY) as client:
             await client.get_job_task_counts("job-1")
+            answered.set()
             for _ in range(100):
                 await asyncio.sleep(0.02)
                 if ended.is_set():
