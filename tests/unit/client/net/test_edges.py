@@ -243,3 +243,17 @@ def test_a_loop_that_is_eager(monkeypatch: pytest.MonkeyPatch) -> None:
                 await async_sockets._connect("127.0.0.1", 9)
 
     asyncio.run(connect())
+
+
+def test_a_connection_that_comes_too_late() -> None:
+    """A connection that comes about as its call is cancelled is closed."""
+    here, there = socket.socketpair()
+
+    async def end() -> None:
+        late = asyncio.get_running_loop().create_future()
+        late.set_result(here)
+        async_sockets._close(late)  # type: ignore[arg-type]
+
+    with here, there:
+        asyncio.run(end())
+        assert there.recv(1) == b""
