@@ -17,6 +17,7 @@ from taskcounts._connection import Proxy
 from taskcounts._steps import Request
 from taskcounts.net import async_sockets, engine, sync_sockets
 from taskcounts.net.async_sockets import AsyncConnection
+from taskcounts.net.base import AttemptTimedOut
 from taskcounts.net.http import Requests
 from taskcounts.net.pool import Pool
 from taskcounts.net.sync_sockets import SyncConnection
@@ -29,6 +30,9 @@ def test_after_a_fork(serve: Callable[..., Server]) -> None:
     server = serve(lambda peer: peer.send(KEPT.raw()))
     with TaskCountsClient(server.url, KEY, concurrency=1) as client:
         client.get_job_task_counts("job-1")
+        # As another thread that uses them does.
+        held = list(client._engine._opened)  # type: ignore[attr-defined]
+        assert len(held) == 1
         gate: Any = client._settings.gate
         place = gate.admit(float("inf"))
         _forks._renew_all()
@@ -62,6 +66,13 @@ def test_results_after_a_fork(serve: Callable[..., Server]) -> None:
         _forks._renew_all()
         with pytest.raises(RuntimeError, match="goes on in the process that began it"):
             list(results)
+
+
+def test_no_time_to_wait() -> None:
+    """Nobody waits for a socket once the time is over."""
+    here, there = socket.socketpair()
+    with here, there, pytest.raises(AttemptTimedOut):
+        sync_sockets._wait(here, 0.0, writes=True)
 
 
 @pytest.mark.parametrize("path", ["/a b", "/a\r\nb", "/ä"])
