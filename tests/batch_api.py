@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from taskcounts.credentials import SharedKey
-from taskcounts.emulator import Emulator
+from taskcounts_emulator import Emulator
 
 VERSION = "2024-02-01.19.0"
 DATE = "Thu, 01 Aug 2024 12:34:56 GMT"

@@ -8,7 +8,7 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
-from taskcounts.emulator import Emulator
+from taskcounts_emulator import Emulator
 
 TARGET = "/jobs/nightly/taskcounts?api-version=2024-07-01.20.0"
 REQUEST = f"GET {TARGET} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token\r\n\r\n".encode()

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from taskcounts.emulator.model import Counts, JobCounts, TaskState
-from taskcounts.emulator.refusals import Refusal
+from taskcounts_emulator.model import Counts, JobCounts, TaskState
+from taskcounts_emulator.refusals import Refusal
 
 ACTIVE, PREPARING, RUNNING, SUCCEEDED, FAILED = TaskState
 BUSY = (PREPARING, RUNNING)

@@ -6,10 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from taskcounts.emulator.model import NewTask, TaskState
-from taskcounts.emulator.state.chance import Distribution
-from taskcounts.emulator.state.lag import LagModel
-from taskcounts.emulator.state.pool import Pool
+from taskcounts_emulator.model import NewTask, TaskState
+from taskcounts_emulator.state.chance import Distribution
+from taskcounts_emulator.state.lag import LagModel
+from taskcounts_emulator.state.pool import Pool
 
 # In both cases, since those are one id.
 job_ids = st.sampled_from(["a", "b", "B", "c"])

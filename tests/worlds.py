@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from taskcounts.emulator.errors import NoSuchJob, NoSuchTask
-from taskcounts.emulator.model import EVERYTHING, Counts, JobCounts, NewJob, NewTask, TaskState, utc_now
-from taskcounts.emulator.refusals import Refusal
-from taskcounts.emulator.state.chance import Distribution
-from taskcounts.emulator.state.pool import Pool
-from taskcounts.emulator.state.store import Store
-from taskcounts.emulator.state.timeline import EPOCH, microseconds
-from taskcounts.emulator.state.world import World
+from taskcounts_emulator.errors import NoSuchJob, NoSuchTask
+from taskcounts_emulator.model import EVERYTHING, Counts, JobCounts, NewJob, NewTask, TaskState, utc_now
+from taskcounts_emulator.refusals import Refusal
+from taskcounts_emulator.state.chance import Distribution
+from taskcounts_emulator.state.pool import Pool
+from taskcounts_emulator.state.store import Store
+from taskcounts_emulator.state.timeline import EPOCH, microseconds
+from taskcounts_emulator.state.world import World
 
 START = microseconds(EPOCH)
 

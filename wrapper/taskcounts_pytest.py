@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from taskcounts.emulator import Emulator
+    from taskcounts_emulator import Emulator
 
 __all__ = ["batch_emulator", "batch_environment", "pytest_configure"]
 
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def batch_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
-    """A taskcounts.emulator.Emulator of this test alone, with a server of its own and nothing in it.
+    """A taskcounts_emulator.Emulator of this test alone, with a server of its own and nothing in it.
 
     Its clock stands still but for ``advance(seconds)``. Tasks run where their job names a pool; every pool
     has 16 task slots unless ``@pytest.mark.batch_emulator(slots=…)`` or a scenario says otherwise.
@@ -50,7 +50,7 @@ def batch_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
         settings |= marker.kwargs
     scenario = settings.pop("scenario", None)
     try:
-        from taskcounts.emulator import Emulator, EmulatorError  # noqa: PLC0415 - see above.
+        from taskcounts_emulator import Emulator, EmulatorError  # noqa: PLC0415 - see above.
     except ImportError as error:
         pytest.fail(str(error), pytrace=False)
     with ExitStack() as stack:

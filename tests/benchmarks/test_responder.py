@@ -21,7 +21,7 @@ from benchmarks.rows import BLOCKS, ROWS, Row
 from benchmarks.run import ACCOUNT, KEY, Failed, Runner
 from benchmarks.server import Responder, build
 from taskcounts import JobNotFound, SharedKey, TaskCountsClient
-from taskcounts.emulator import Emulator
+from taskcounts_emulator import Emulator
 
 BY_NAME = {block.name: block for block in BLOCKS}
 BY_KEY = {row.key: row for row in ROWS}

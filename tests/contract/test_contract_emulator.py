@@ -21,7 +21,7 @@ from contract.probes import OTHER_VERBS, PROBES
 from contract.run import Report, run
 from contract.target import Answered, Target
 from taskcounts import BearerToken, SharedKey
-from taskcounts.emulator import Emulator
+from taskcounts_emulator import Emulator
 from taskcounts_rest import contract
 
 TESTS = Path(__file__).parents[1]

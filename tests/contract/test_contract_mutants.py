@@ -11,7 +11,7 @@ from contract.mutant import Mutant
 from contract.mutants import MUTANTS
 from contract.run import Finding, Report, findings
 from taskcounts import SharedKey
-from taskcounts.emulator import Emulator
+from taskcounts_emulator import Emulator
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable
 
 from histories.drawing import Act, History
-from taskcounts.emulator import Emulator
-from taskcounts.emulator.model import EVERYTHING, NewTask, TaskRow, TaskState
-from taskcounts.emulator.state.pool import parse_pool
-from taskcounts.emulator.state.world import World
+from taskcounts_emulator import Emulator
+from taskcounts_emulator.model import EVERYTHING, NewTask, TaskRow, TaskState
+from taskcounts_emulator.state.pool import parse_pool
+from taskcounts_emulator.state.world import World
 
 __all__ = ["perform"]
 

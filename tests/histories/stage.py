@@ -20,12 +20,12 @@ from histories.truth import Truth, Witness
 from taskcounts import AsyncTaskCountsClient, SharedKey, TaskCountsClient
 from taskcounts._connection import Reach, connection
 from taskcounts._steps import Answer, Failure, Request
-from taskcounts.emulator import Emulator
-from taskcounts.emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
-from taskcounts.emulator.refusals import Refusal
 from taskcounts.net import make_engine
 from taskcounts.net.base import AsyncEngine, Engine
 from taskcounts.waiting.values import Observation, Verdict
+from taskcounts_emulator import Emulator
+from taskcounts_emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
+from taskcounts_emulator.refusals import Refusal
 
 __all__ = ["Asked", "Clock", "Played", "Stage"]
 

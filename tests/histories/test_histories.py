@@ -12,8 +12,8 @@ from histories.drawing import draw_history
 from histories.oracle import judge
 from histories.run import Report, play, play_all, told
 from histories.stage import Played, Stage
-from taskcounts.emulator.state.lag import IN_JSON, LagModel
 from taskcounts.waiting.values import Outcome
+from taskcounts_emulator.state.lag import IN_JSON, LagModel
 
 HISTORIES = 1000
 

@@ -6,8 +6,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from taskcounts.emulator.model import TaskState
-from taskcounts.emulator.state.world import World
+from taskcounts_emulator.model import TaskState
+from taskcounts_emulator.state.world import World
 
 __all__ = ["State", "Truth", "Witness"]
 

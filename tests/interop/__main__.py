@@ -19,7 +19,7 @@ def main(names: tuple[str, ...], *, verbose: bool) -> None:
     Exit codes: 0 all is well, 1 something failed, 2 wrong usage.
     """
     # It warns of every api-version but its own, and the clients have others.
-    logging.getLogger("taskcounts.emulator").setLevel(logging.ERROR)
+    logging.getLogger("taskcounts_emulator").setLevel(logging.ERROR)
     outcomes = []
     for client in CLIENTS:
         if names and client.name not in names:

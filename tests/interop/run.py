@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from interop.clients.report import OPERATIONS
-from taskcounts.emulator import Emulator
+from taskcounts_emulator import Emulator
 
 __all__ = ["CLIENTS", "QUICK", "SCENARIO", "Client", "Outcome", "Result", "judged", "run", "table"]
 

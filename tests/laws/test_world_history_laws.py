@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcounts.emulator.errors import EmulatorError
-from taskcounts.emulator.model import Counts, NewJob, NewTask
-from taskcounts.emulator.state.lag import LagModel
-from taskcounts.emulator.state.pool import Pool
-from taskcounts.emulator.state.world import World
+from taskcounts_emulator.errors import EmulatorError
+from taskcounts_emulator.model import Counts, NewJob, NewTask
+from taskcounts_emulator.state.lag import LagModel
+from taskcounts_emulator.state.pool import Pool
+from taskcounts_emulator.state.world import World
 from world_strategies import collections, delayed, lags, random_pools, task_ids
 from worlds import a_pool, anything, code, new_world, not_negative, seconds, table
 
@@ -77,7 +77,7 @@ def test_one_seed_gives_one_history(
 
     with pytest.MonkeyPatch.context() as patch:
         # So that some are left.
-        patch.setattr("taskcounts.emulator.state.timeline._SWEPT", 2)
+        patch.setattr("taskcounts_emulator.state.timeline._SWEPT", 2)
         assert kept(in_steps=True) == kept(in_steps=False)
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from taskcounts import __version__, errors
-from taskcounts.cli.outcome import Exit
-from taskcounts.emulator import Emulator, admin
-from taskcounts.emulator.faults.plan import KINDS
-from taskcounts.emulator.faults.shapes import VARIANTS
-from taskcounts.emulator.state.lag import IN_JSON, LagModel
+from taskcounts_cli.outcome import Exit
+from taskcounts_emulator import Emulator, admin
+from taskcounts_emulator.faults.plan import KINDS
+from taskcounts_emulator.faults.shapes import VARIANTS
+from taskcounts_emulator.state.lag import IN_JSON, LagModel
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")

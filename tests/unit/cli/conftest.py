@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from taskcounts.cli.app import run
-from taskcounts.emulator import Emulator
+from taskcounts_cli.app import run
+from taskcounts_emulator import Emulator
 
 JOBS = {
     "nightly-render": [

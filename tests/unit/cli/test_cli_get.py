@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from taskcounts.cli import options
-from taskcounts.emulator import Emulator
+from taskcounts_cli import options
+from taskcounts_emulator import Emulator
 
 from .conftest import Ask, Command
 

@@ -18,13 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcounts import TaskCountsClient
-from taskcounts.cli import counting, jobs
-from taskcounts.cli.counting import Numbered, Ticker
-from taskcounts.cli.jobs import read_ids
-from taskcounts.cli.outcome import Exit
-from taskcounts.cli.output import InOrder, NdjsonWriter, Result
-from taskcounts.emulator import Emulator
 from taskcounts.many.values import JobResult
+from taskcounts_cli import counting, jobs
+from taskcounts_cli.counting import Numbered, Ticker
+from taskcounts_cli.jobs import read_ids
+from taskcounts_cli.outcome import Exit
+from taskcounts_cli.output import InOrder, NdjsonWriter, Result
+from taskcounts_emulator import Emulator
 
 from .conftest import Ask, Command
 from .test_cli_app import start

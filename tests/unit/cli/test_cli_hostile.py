@@ -17,21 +17,21 @@ import pytest
 from attrs import evolve
 
 from taskcounts import TaskCountsClient
-from taskcounts.cli import waiting
-from taskcounts.cli.jobs import JobSource, read_ids
-from taskcounts.cli.notify import HURRIED_LIMIT, SECRETS, Notifier, environment, parse_target
-from taskcounts.cli.options import tell_attempts
-from taskcounts.cli.outcome import Exit, complain
-from taskcounts.cli.output import dumps
-from taskcounts.cli.progress import Lines, standing
-from taskcounts.cli.records import record
-from taskcounts.cli.session import _Signals
-from taskcounts.cli.verdicts import outcome_text, verdict_line, writable, written
-from taskcounts.cli.viewers import SessionResult
-from taskcounts.cli.watch import command as watching
 from taskcounts.many.values import ListedJob
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Verdict
+from taskcounts_cli import waiting
+from taskcounts_cli.jobs import JobSource, read_ids
+from taskcounts_cli.notify import HURRIED_LIMIT, SECRETS, Notifier, environment, parse_target
+from taskcounts_cli.options import tell_attempts
+from taskcounts_cli.outcome import Exit, complain
+from taskcounts_cli.output import dumps
+from taskcounts_cli.progress import Lines, standing
+from taskcounts_cli.records import record
+from taskcounts_cli.session import _Signals
+from taskcounts_cli.verdicts import outcome_text, verdict_line, writable, written
+from taskcounts_cli.viewers import SessionResult
+from taskcounts_cli.watch import command as watching
 
 from .conftest import Ask, Command
 from .watch.seen import NOON, judged, seen, snapshot

@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcounts.cli.app import COMMANDS, cli
-from taskcounts.cli.jobs import JobSource, job_options
-from taskcounts.cli.options import Account, Duration, account_options
-from taskcounts.cli.wait_options import WaitOptions, wait_options
-from taskcounts.emulator import Emulator
-from taskcounts.emulator.state.pool import MAX_POOL_SLOTS
+from taskcounts_cli.app import COMMANDS, cli
+from taskcounts_cli.jobs import JobSource, job_options
+from taskcounts_cli.options import Account, Duration, account_options
+from taskcounts_cli.wait_options import WaitOptions, wait_options
+from taskcounts_emulator import Emulator
+from taskcounts_emulator.state.pool import MAX_POOL_SLOTS
 
 from .conftest import Command
 

@@ -10,8 +10,8 @@ from attrs import evolve
 
 from support import FakeClock
 from taskcounts import ServiceUnreachable, Snapshot, TaskCounts, TaskSlotCounts
-from taskcounts.cli.progress import HEARTBEAT, Lines, counted, standing
 from taskcounts.waiting.values import Kind, Observation, Outcome
+from taskcounts_cli.progress import HEARTBEAT, Lines, counted, standing
 
 from .test_cli_session import NOW, verdict
 

@@ -20,8 +20,9 @@ from taskcounts import (
     ServiceUnreachable,
     TaskCountsError,
 )
-from taskcounts.cli.outcome import Exit
-from taskcounts.cli.verdicts import (
+from taskcounts.waiting.values import Observation, Outcome, Verdict
+from taskcounts_cli.outcome import Exit
+from taskcounts_cli.verdicts import (
     outcome_record,
     outcome_text,
     session_code,
@@ -29,9 +30,8 @@ from taskcounts.cli.verdicts import (
     verdict_code,
     verdict_line,
 )
-from taskcounts.cli.viewers import SessionResult
-from taskcounts.cli.waiting import conclude, write
-from taskcounts.waiting.values import Observation, Outcome, Verdict
+from taskcounts_cli.viewers import SessionResult
+from taskcounts_cli.waiting import conclude, write
 
 from .test_cli_get_many import Tty
 from .test_cli_progress import seen, snapshot

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from taskcounts.emulator import Emulator
 from taskcounts.waiting.values import Outcome
+from taskcounts_emulator import Emulator
 
 from .conftest import Ask, Command
 

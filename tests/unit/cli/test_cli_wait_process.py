@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from taskcounts.emulator import Emulator
+from taskcounts_emulator import Emulator
 
 from .test_cli_app import start, start_shell, wait_until
 

@@ -21,7 +21,7 @@ from taskcounts import (
 )
 from taskcounts._clock import SystemClock
 from taskcounts._listing import MEMBERS
-from taskcounts.emulator import Emulator
+from taskcounts_emulator import Emulator
 
 SCENARIO = {
     "jobs": [

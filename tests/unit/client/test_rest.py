@@ -51,8 +51,8 @@ from taskcounts import (
     TaskCountsError,
 )
 from taskcounts._steps import MAX_BODY
-from taskcounts.emulator import Emulator
 from taskcounts.snapshot import MAX_DEPTH
+from taskcounts_emulator import Emulator
 from taskcounts_rest import Client
 from taskcounts_rest.api.jobs import job_get, job_get_task_counts, job_list
 from taskcounts_rest.contract import API_VERSION

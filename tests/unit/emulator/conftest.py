@@ -16,7 +16,7 @@ import pytest
 
 from batch_api import Api
 from taskcounts.credentials import SharedKey
-from taskcounts.emulator import Emulator
+from taskcounts_emulator import Emulator
 
 Ask = Callable[..., httpx.Response]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from taskcounts.emulator import EmulatedAccount
-from taskcounts.emulator.errors import EmulatorError, NoSuchJob
-from taskcounts.emulator.model import Counts
-from taskcounts.emulator.state.timeline import EPOCH
+from taskcounts_emulator import EmulatedAccount
+from taskcounts_emulator.errors import EmulatorError, NoSuchJob
+from taskcounts_emulator.model import Counts
+from taskcounts_emulator.state.timeline import EPOCH
 
 
 def scripted(**options: object) -> EmulatedAccount:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from taskcounts import __version__
-from taskcounts.emulator import EmulatedAccount, Emulator, admin, create_app
+from taskcounts_emulator import EmulatedAccount, Emulator, admin, create_app
 from taskcounts_rest import contract
 
 Ask = Callable[..., httpx.Response]

@@ -10,8 +10,8 @@ from email.utils import format_datetime
 import pytest
 
 from taskcounts.credentials import SharedKey, signature, string_to_sign
-from taskcounts.emulator.api.auth import Call, authenticate, parse_date
-from taskcounts.emulator.refusals import Refusal
+from taskcounts_emulator.api.auth import Call, authenticate, parse_date
+from taskcounts_emulator.refusals import Refusal
 
 KEY = bytes(range(64))
 ACCOUNT = SharedKey("myaccount", base64.b64encode(KEY).decode())

@@ -22,12 +22,12 @@ from hypothesis import strategies as st
 
 from batch_api import DATE, JSON_TYPE, VERSION, Api, refused, told
 from taskcounts.credentials import SharedKey
-from taskcounts.emulator import EmulatedAccount, Emulator
-from taskcounts.emulator.api.job_bodies import _JOB, parse_job
-from taskcounts.emulator.api.members import MAX_BODY
-from taskcounts.emulator.api.resources import JobView, TaskView
-from taskcounts.emulator.api.task_bodies import _TASK, Terms, parse_task
-from taskcounts.emulator.refusals import Refusal
+from taskcounts_emulator import EmulatedAccount, Emulator
+from taskcounts_emulator.api.job_bodies import _JOB, parse_job
+from taskcounts_emulator.api.members import MAX_BODY
+from taskcounts_emulator.api.resources import JobView, TaskView
+from taskcounts_emulator.api.task_bodies import _TASK, Terms, parse_task
+from taskcounts_emulator.refusals import Refusal
 
 BODY = {"id": "job", "poolInfo": {"poolId": "pool"}}
 TARGET = f"/jobs?api-version={VERSION}"
@@ -276,7 +276,7 @@ def test_a_store_that_fails_is_told_in_one_line(api: Api, caplog: pytest.LogCapt
     """A full disk, say, is an internal error of the service, without a traceback in the log."""
     store = api.emulator.world._store
     store._db.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
-    with caplog.at_level(logging.ERROR, "taskcounts.emulator"):
+    with caplog.at_level(logging.ERROR, "taskcounts_emulator"):
         refused(api("POST", "/jobs", BODY), 500, "InternalError")
     store._db.set_authorizer(None)
     (record,) = caplog.records
@@ -287,7 +287,7 @@ def test_a_store_that_fails_is_told_in_one_line(api: Api, caplog: pytest.LogCapt
 def test_a_defect_is_told_with_all_that_helps_to_mend_it(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     """What nobody foresaw is an internal error as well; the log has the traceback and the request's id."""
     api.emulator.world = None  # type: ignore[assignment]
-    with caplog.at_level(logging.ERROR, "taskcounts.emulator"):
+    with caplog.at_level(logging.ERROR, "taskcounts_emulator"):
         answer = api("GET", "/jobs")
     refused(answer, 500, "InternalError")
     assert "Traceback" in caplog.text

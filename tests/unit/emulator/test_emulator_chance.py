@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from taskcounts.emulator.errors import EmulatorError
-from taskcounts.emulator.state.chance import LONGEST, Distribution, draw, parse_distribution
-from taskcounts.emulator.state.pool import Pool, Run, parse_pool, stored_pool
+from taskcounts_emulator.errors import EmulatorError
+from taskcounts_emulator.state.chance import LONGEST, Distribution, draw, parse_distribution
+from taskcounts_emulator.state.pool import Pool, Run, parse_pool, stored_pool
 
 CONSTANT, UNIFORM = Distribution("constant", (3.0,)), Distribution("uniform", (2.0, 8.0))
 EXPONENTIAL, LOGNORMAL = Distribution("exponential", (5.0,)), Distribution("lognormal", (4.0, 0.5))

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from taskcounts.emulator.model import NewTask, TaskState
-from taskcounts.emulator.state.dependencies import numeral
-from taskcounts.emulator.state.world import World
+from taskcounts_emulator.model import NewTask, TaskState
+from taskcounts_emulator.state.dependencies import numeral
+from taskcounts_emulator.state.world import World
 from worlds import a_job, a_pool, anything, counts, new_world, running, scan, states, table
 
 SATISFYING: dict[str, Any] = {"default": {"dependencyAction": "Satisfy"}}

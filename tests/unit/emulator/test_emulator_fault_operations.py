@@ -9,9 +9,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from taskcounts.emulator import Emulator
-from taskcounts.emulator.faults.plan import OPERATIONS, Fault, FaultPlan, make_fault
-from taskcounts.emulator.faults.shapes import VARIANTS, WITH_BODY
+from taskcounts_emulator import Emulator
+from taskcounts_emulator.faults.plan import OPERATIONS, Fault, FaultPlan, make_fault
+from taskcounts_emulator.faults.shapes import VARIANTS, WITH_BODY
 
 Ask = Callable[..., httpx.Response]
 

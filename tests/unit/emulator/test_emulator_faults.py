@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from taskcounts.emulator import Emulator, EmulatorError
-from taskcounts.emulator.faults.plan import KINDS, Fault, FaultPlan, make_fault, parse_fault
-from taskcounts.emulator.faults.shapes import VARIANTS
+from taskcounts_emulator import Emulator, EmulatorError
+from taskcounts_emulator.faults.plan import KINDS, Fault, FaultPlan, make_fault, parse_fault
+from taskcounts_emulator.faults.shapes import VARIANTS
 
 Ask = Callable[..., httpx.Response]
 

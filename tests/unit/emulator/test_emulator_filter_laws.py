@@ -14,9 +14,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from taskcounts.emulator.api.filters import FilterError, job_filter, task_filter
-from taskcounts.emulator.model import Where
-from taskcounts.emulator.state.schema import STATEMENTS
+from taskcounts_emulator.api.filters import FilterError, job_filter, task_filter
+from taskcounts_emulator.model import Where
+from taskcounts_emulator.state.schema import STATEMENTS
 
 Row = dict[str, Any]
 Node = tuple[Any, ...]

@@ -7,9 +7,9 @@ import sqlite3
 
 import pytest
 
-from taskcounts.emulator.api.filters import FilterError, job_filter, task_filter
-from taskcounts.emulator.model import Where
-from taskcounts.emulator.state.schema import STATEMENTS
+from taskcounts_emulator.api.filters import FilterError, job_filter, task_filter
+from taskcounts_emulator.model import Where
+from taskcounts_emulator.state.schema import STATEMENTS
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from taskcounts import emulator
+import taskcounts_emulator as emulator
 
 WITHOUT = """
 import sys
 sys.modules[{name!r}] = None
 try:
-    import taskcounts.emulator
+    import taskcounts_emulator
 except ImportError as error:
     print(type(error).__name__, error)
 """
@@ -40,14 +40,14 @@ def test_a_library_that_is_missing_is_named_with_the_remedy(name: str) -> None:
 
 def test_a_module_of_our_own_that_is_missing_is_not_explained_away() -> None:
     """A broken installation stays what it is."""
-    assert run("taskcounts.emulator.admin").startswith("ModuleNotFoundError")
+    assert run("taskcounts_emulator.admin").startswith("ModuleNotFoundError")
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("uvicorn.config", "^the emulator needs uvicorn: install"),
-        ("taskcounts.emulator.admin", "import of taskcounts.emulator.admin halted"),
+        ("taskcounts_emulator.admin", "import of taskcounts_emulator.admin halted"),
     ],
 )
 def test_the_advice_is_for_libraries_alone(monkeypatch: pytest.MonkeyPatch, name: str, message: str) -> None:
@@ -57,7 +57,7 @@ def test_the_advice_is_for_libraries_alone(monkeypatch: pytest.MonkeyPatch, name
     assert spec is not None
     assert spec.loader is not None
     monkeypatch.setitem(sys.modules, name, None)
-    for ours in ("taskcounts.emulator.api.app", "taskcounts.emulator.server"):
+    for ours in ("taskcounts_emulator.api.app", "taskcounts_emulator.server"):
         monkeypatch.delitem(sys.modules, ours)
     with pytest.raises(ImportError, match=message):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from taskcounts.emulator.model import Counts, NewTask, TaskState
-from taskcounts.emulator.state.world import World
+from taskcounts_emulator.model import Counts, NewTask, TaskState
+from taskcounts_emulator.state.world import World
 from worlds import (
     a_job,
     a_pool,

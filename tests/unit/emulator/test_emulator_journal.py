@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import ACCESS_KEY, KEY, TOKEN
-from taskcounts.emulator.journal import HIDDEN, Journal
+from taskcounts_emulator.journal import HIDDEN, Journal
 
 NOW = datetime(2024, 8, 1, 12, 34, 56, 654321, tzinfo=UTC)
 REQUEST_ID = "730e1b9c-034b-4162-aa94-9e4f2ce0cebd"

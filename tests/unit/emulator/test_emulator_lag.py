@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from taskcounts.emulator.errors import EmulatorError
-from taskcounts.emulator.model import Counts, JobCounts, NewTask, TaskState
-from taskcounts.emulator.state.lag import LagModel, parse_lag, stored_model
-from taskcounts.emulator.state.world import World
+from taskcounts_emulator.errors import EmulatorError
+from taskcounts_emulator.model import Counts, JobCounts, NewTask, TaskState
+from taskcounts_emulator.state.lag import LagModel, parse_lag, stored_model
+from taskcounts_emulator.state.world import World
 from worlds import a_job, a_pool, anything, counts, named, new_world, reported, states, table
 
 # Azure/BatchExplorer#2628: with 24 slots, 42 tasks were reported as running.
@@ -155,7 +155,7 @@ def test_a_missed_deletion_does_not_reach_another_job() -> None:
 
 def test_large_jobs_are_not_validated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the published 200,000 tasks nothing corrects what was missed, until the job is smaller."""
-    monkeypatch.setattr("taskcounts.emulator.state.lag.VALIDATED_UP_TO", 3)
+    monkeypatch.setattr("taskcounts_emulator.state.lag.VALIDATED_UP_TO", 3)
     world = new_world(a_job(*named(4), pool=None), a_job(*named(3), job_id="k", pool=None))
     world.set(lag=LagModel(miss=1.0, validation=60))
     world.step("j", start=1)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from taskcounts.emulator.errors import EmulatorError
-from taskcounts.emulator.model import EVERYTHING, Counts, NewTask, TaskState
-from taskcounts.emulator.state import timeline
-from taskcounts.emulator.state.chance import Distribution
-from taskcounts.emulator.state.pool import Pool
-from taskcounts.emulator.state.store import Store
-from taskcounts.emulator.state.world import World
+from taskcounts_emulator.errors import EmulatorError
+from taskcounts_emulator.model import EVERYTHING, Counts, NewTask, TaskState
+from taskcounts_emulator.state import timeline
+from taskcounts_emulator.state.chance import Distribution
+from taskcounts_emulator.state.pool import Pool
+from taskcounts_emulator.state.store import Store
+from taskcounts_emulator.state.world import World
 from worlds import (
     START,
     a_job,

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from batch_api import Api
-from taskcounts.emulator import Emulator
+from taskcounts_emulator import Emulator
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from taskcounts.credentials import signature, string_to_sign
-from taskcounts.emulator import EmulatedAccount, Emulator, create_app
+from taskcounts_emulator import EmulatedAccount, Emulator, create_app
 
 Ask = Callable[..., httpx.Response]
 
@@ -151,7 +151,7 @@ def test_an_unknown_version_is_answered_and_warned_of_once(
     ask: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Any api-version is accepted, with one warning for each that is not the emulated one."""
-    with caplog.at_level(logging.WARNING, "taskcounts.emulator"):
+    with caplog.at_level(logging.WARNING, "taskcounts_emulator"):
         for version in ("2025-06-01", "2025-06-01", "odd%0Aone", "2024-07-01.20.0"):
             assert ask(f"/jobs/nightly/taskcounts?api-version={version}").status_code == 200
     assert [record.getMessage() for record in caplog.records] == [
@@ -163,7 +163,7 @@ def test_an_unknown_version_is_answered_and_warned_of_once(
 def test_warnings_of_versions_come_to_an_end(caplog: pytest.LogCaptureFixture) -> None:
     """A caller who makes up versions fills neither the log nor the memory."""
     service = EmulatedAccount()
-    with caplog.at_level(logging.WARNING, "taskcounts.emulator"):
+    with caplog.at_level(logging.WARNING, "taskcounts_emulator"):
         assert all(service.accepts(str(number)) for number in range(500))
     assert len(caplog.records) == 100
 

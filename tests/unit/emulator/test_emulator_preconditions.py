@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from batch_api import Api, refused
-from taskcounts.emulator.api.preconditions import precondition
-from taskcounts.emulator.refusals import Refusal
+from taskcounts_emulator.api.preconditions import precondition
+from taskcounts_emulator.refusals import Refusal
 
 ETAG = "0x8DC9960C02F4001"
 AT = "Mon, 01 Jul 2024 00:00:00 GMT"

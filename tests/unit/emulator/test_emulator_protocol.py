@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from taskcounts.credentials import SharedKey
-from taskcounts.emulator import Emulator
+from taskcounts_emulator import Emulator
 
 DATE = "Thu, 01 Aug 2024 12:34:56 GMT"
 VERSION = "api-version=2024-07-01.20.0"
@@ -191,7 +191,7 @@ def test_a_request_without_a_host_is_refused(
     (only,) = everything(connection)
     refused(only, 400, "HostInformationNotPresent")
     line = "400 HostInformationNotPresent, The request has no Host header."
-    assert logged(caplog) == [("taskcounts.emulator", f"refused a request and closed its connection: {line}")]
+    assert logged(caplog) == [("taskcounts_emulator", f"refused a request and closed its connection: {line}")]
 
 
 def test_an_old_client_needs_no_host(emulator: Emulator, connection: socket.socket) -> None:
@@ -275,7 +275,7 @@ def test_what_is_no_request_is_told(
     (only,) = everything(connection)
     refused(only, status, code)
     ((name, line),) = logged(caplog)
-    assert name == "taskcounts.emulator"
+    assert name == "taskcounts_emulator"
     assert line.startswith(f"refused a request and closed its connection: {status} {code}, {told}")
 
 
@@ -362,7 +362,7 @@ def test_a_failure_of_ours_is_no_error_of_the_caller(
     def fail(*_: object) -> None:
         raise LookupError("inside")
 
-    monkeypatch.setattr("taskcounts.emulator.protocol._check_head", fail)
+    monkeypatch.setattr("taskcounts_emulator.protocol._check_head", fail)
     connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b"InvalidInput" not in b"".join(iter(lambda: connection.recv(65536), b""))
     assert "inside" in caplog.text

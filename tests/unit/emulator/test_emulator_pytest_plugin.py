@@ -10,7 +10,7 @@ import httpcore
 import pytest
 import trustme
 
-from taskcounts import emulator
+import taskcounts_emulator as emulator
 
 # Every run in this process forgets what it imported, and these can't be there twice.
 IMPORTED = (emulator, httpcore, trustme)
@@ -79,7 +79,7 @@ def test_it(batch_emulator):
     assert batch_emulator.add_job("JOB-2", 0) == "JOB-2"
     assert [batch_emulator.add_job(tasks=1) for _ in range(2)] == ["job-3", "job-4"]
     assert batch_emulator.counts("job-1").tasks.active == batch_emulator.counts("JOB-2").tasks.active == 0
-    from taskcounts.emulator import EmulatorError
+    from taskcounts_emulator import EmulatorError
     for wrong in (("job-1",), (None, -1), (None, True, 3), (None, [{"state": "x"}])):
         with pytest.raises((EmulatorError, TypeError)):
             batch_emulator.add_job(*wrong)
@@ -154,7 +154,7 @@ def test_scenario(batch_emulator):
 
 @pytest.mark.batch_emulator(scripted=False)
 def test_the_clock_of_the_machine(batch_emulator):
-    from taskcounts.emulator import EmulatorError
+    from taskcounts_emulator import EmulatorError
     with pytest.raises(EmulatorError):
         batch_emulator.advance(1)
 """,
@@ -262,10 +262,10 @@ def test_a_package_that_cannot_be_imported_is_told(
 ) -> None:
     """Whatever keeps the emulator from being there, the fixture says it in one line."""
     pytester.makepyfile("def test_it(batch_emulator):\n    pass\n")
-    monkeypatch.setitem(sys.modules, "taskcounts.emulator", None)
+    monkeypatch.setitem(sys.modules, "taskcounts_emulator", None)
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["import of taskcounts.emulator halted; None in sys.modules"])
+    result.stdout.fnmatch_lines(["import of taskcounts_emulator halted; None in sys.modules"])
 
 
 def test_loading_it_loads_nothing_else() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from batch_api import Api, refused
-from taskcounts.emulator.api.routes import resolve
-from taskcounts.emulator.refusals import Refusal
+from taskcounts_emulator.api.routes import resolve
+from taskcounts_emulator.refusals import Refusal
 
 OPERATIONS = {
     "Job_Add": ("POST", "/jobs"),

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from taskcounts.emulator import EmulatedAccount
-from taskcounts.emulator.errors import EmulatorError
-from taskcounts.emulator.model import NewJob, NewTask, TaskState
-from taskcounts.emulator.state.chance import Distribution
-from taskcounts.emulator.state.lag import LagModel
-from taskcounts.emulator.state.pool import Pool
-from taskcounts.emulator.state.scenario import Scenario, parse_job, parse_scenario
+from taskcounts_emulator import EmulatedAccount
+from taskcounts_emulator.errors import EmulatorError
+from taskcounts_emulator.model import NewJob, NewTask, TaskState
+from taskcounts_emulator.state.chance import Distribution
+from taskcounts_emulator.state.lag import LagModel
+from taskcounts_emulator.state.pool import Pool
+from taskcounts_emulator.state.scenario import Scenario, parse_job, parse_scenario
 
 SCENARIO = """
 {"seed": 7, "settle": 1.5, "lag": {"delay": 3},

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcounts.emulator.api.selection import apply, parse_select, read_skiptoken, skiptoken
+from taskcounts_emulator.api.selection import apply, parse_select, read_skiptoken, skiptoken
 
 KNOWN = ("id", "state", "executionInfo", "requiredSlots")
 BOUND = "/jobs/nightly/tasks\n$filter=state eq 'active'\nmaxresults=5"

@@ -20,8 +20,8 @@ import httpx
 import pytest
 
 from taskcounts.credentials import SharedKey
-from taskcounts.emulator import EmulatedAccount, Emulator, EmulatorError, serve
-from taskcounts.emulator.faults import connection
+from taskcounts_emulator import EmulatedAccount, Emulator, EmulatorError, serve
+from taskcounts_emulator.faults import connection
 
 TARGET = "/jobs/nightly/taskcounts?api-version=2024-07-01.20.0"
 UNPROVEN = f"GET {TARGET} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token\r\n\r\n".encode()
@@ -138,7 +138,7 @@ def test_a_head_drips_too(emulator: Emulator, job: str) -> None:
 
 def test_an_empty_answer_drips_too(emulator: Emulator) -> None:
     """An answer of no byte has an end as well, whatever drips (here: the answer to an empty body)."""
-    from taskcounts.emulator import wire
+    from taskcounts_emulator import wire
 
     empty = wire.Answer(200, (("transfer-encoding", "chunked"),), b"")
     assert wire.raw(empty).endswith(b"connection: close\r\n\r\n0\r\n\r\n")

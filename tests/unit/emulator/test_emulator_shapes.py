@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from taskcounts.emulator import wire
-from taskcounts.emulator.faults.plan import OPERATIONS
-from taskcounts.emulator.faults.shapes import VARIANTS, WITH_BODY, broken
+from taskcounts_emulator import wire
+from taskcounts_emulator.faults.plan import OPERATIONS
+from taskcounts_emulator.faults.shapes import VARIANTS, WITH_BODY, broken
 
 ENDPOINT = "https://myaccount.test"
 PAGE = f"{ENDPOINT}/jobs/nightly/tasks?api-version=2024-07-01.20.0&$skiptoken=a"

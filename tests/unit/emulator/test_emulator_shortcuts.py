@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from support import TOKEN
 from taskcounts.credentials import string_to_sign
-from taskcounts.emulator import EmulatedAccount, create_app, wire
-from taskcounts.emulator.api.app import _new_id
-from taskcounts.emulator.api.auth import Call, _usual
-from taskcounts.emulator.faults.connection import Connection, InProcess
-from taskcounts.emulator.faults.delivery import deliver
-from taskcounts.emulator.journal import Journal
-from taskcounts.emulator.model import Counts, JobCounts
+from taskcounts_emulator import EmulatedAccount, create_app, wire
+from taskcounts_emulator.api.app import _new_id
+from taskcounts_emulator.api.auth import Call, _usual
+from taskcounts_emulator.faults.connection import Connection, InProcess
+from taskcounts_emulator.faults.delivery import deliver
+from taskcounts_emulator.journal import Journal
+from taskcounts_emulator.model import Counts, JobCounts
 
 NOW = datetime(2024, 8, 1, 12, 34, 56, 654321, tzinfo=UTC)
 DATE = "Thu, 01 Aug 2024 12:34:56 GMT"

@@ -16,15 +16,15 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from taskcounts.emulator import EmulatedAccount, serve
-from taskcounts.emulator.server import _stopped_by_signals
+from taskcounts_emulator import EmulatedAccount, serve
+from taskcounts_emulator.server import _stopped_by_signals
 
 TARGET = "/jobs/nightly/taskcounts?api-version=2024-07-01.20.0"
 
 
 SERVER = """
 import sys
-from taskcounts.emulator import EmulatedAccount, serve
+from taskcounts_emulator import EmulatedAccount, serve
 service = EmulatedAccount()
 service.add_job("nightly")
 service.fault("slow", seconds=3600)
@@ -112,7 +112,7 @@ def test_two_signals_end_a_busy_emulator_without_a_word() -> None:
     """The process ends by the signal, with no traceback, while it is in the middle of something long."""
     program = (
         "import threading, time, os, signal\n"
-        "from taskcounts.emulator import EmulatedAccount, serve\n"
+        "from taskcounts_emulator import EmulatedAccount, serve\n"
         "def ready(endpoint):\n"
         "    for _ in range(2): os.kill(os.getpid(), signal.SIGINT)\n"
         "    time.sleep(60)\n"

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from taskcounts.emulator.errors import EmulatorError
-from taskcounts.emulator.model import NewTask, TaskState
-from taskcounts.emulator.state.schema import TABLES
-from taskcounts.emulator.state.store import Store
+from taskcounts_emulator.errors import EmulatorError
+from taskcounts_emulator.model import NewTask, TaskState
+from taskcounts_emulator.state.schema import TABLES
+from taskcounts_emulator.state.store import Store
 from worlds import a_job, counts, named, new_world, scan, states, table
 
 # Adds collections of 25 tasks to the job "j" of the store that is named, and says so after each.
 ADDING = """
 import resource, sys
-from taskcounts.emulator.errors import EmulatorError
-from taskcounts.emulator.model import NewJob, NewTask, utc_now
-from taskcounts.emulator.state.store import Store
-from taskcounts.emulator.state.world import World
+from taskcounts_emulator.errors import EmulatorError
+from taskcounts_emulator.model import NewJob, NewTask, utc_now
+from taskcounts_emulator.state.store import Store
+from taskcounts_emulator.state.world import World
 
 if len(sys.argv) > 2:
     limit = int(sys.argv[2])

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from taskcounts.emulator.errors import EmulatorError, NoSuchJob
-from taskcounts.emulator.model import NewTask
-from taskcounts.emulator.state import timeline
-from taskcounts.emulator.state.lag import LagModel
-from taskcounts.emulator.state.store import Store
-from taskcounts.emulator.state.timeline import EPOCH, microseconds
-from taskcounts.emulator.state.world import World
+from taskcounts_emulator.errors import EmulatorError, NoSuchJob
+from taskcounts_emulator.model import NewTask
+from taskcounts_emulator.state import timeline
+from taskcounts_emulator.state.lag import LagModel
+from taskcounts_emulator.state.store import Store
+from taskcounts_emulator.state.timeline import EPOCH, microseconds
+from taskcounts_emulator.state.world import World
 from worlds import START, a_job, a_pool, anything, code, counts, new_world, reported, running, seconds, states
 
 

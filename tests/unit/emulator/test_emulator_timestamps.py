@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcounts.emulator.api.auth import parse_date
-from taskcounts.emulator.api.timestamps import etag, http_date, parse_duration, parse_timestamp, timestamp
+from taskcounts_emulator.api.auth import parse_date
+from taskcounts_emulator.api.timestamps import etag, http_date, parse_duration, parse_timestamp, timestamp
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST, LAST = -62135596800000000, 253402300799999999

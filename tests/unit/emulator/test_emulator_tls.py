@@ -17,8 +17,8 @@ import pytest
 
 from secured import TARGET, answered, plain, secured
 from taskcounts import RetryPolicy, ServiceUnreachable, SharedKey, TaskCountsClient
-from taskcounts.emulator import EmulatedAccount, Emulator, EmulatorError, serve
-from taskcounts.emulator.tls import Authority
+from taskcounts_emulator import EmulatedAccount, Emulator, EmulatorError, serve
+from taskcounts_emulator.tls import Authority
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_whoever_does_not_trust_it_is_not_answered(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without the certificate there is no call, and nothing in the log of the emulator."""
-    with Emulator(tls=True) as other, caplog.at_level(logging.INFO, "taskcounts.emulator"):
+    with Emulator(tls=True) as other, caplog.at_level(logging.INFO, "taskcounts_emulator"):
         for ca_path in (None, other.ca_path):
             client = TaskCountsClient(
                 emulator.endpoint,
@@ -90,7 +90,7 @@ def test_the_certificate_is_for_what_is_listened_on(monkeypatch: pytest.MonkeyPa
             hosts.extend(given)
             super().__init__(given)
 
-    monkeypatch.setattr("taskcounts.emulator.server.Authority", Noting)
+    monkeypatch.setattr("taskcounts_emulator.server.Authority", Noting)
     emulator = Emulator(tls=True, host="localhost")
     emulator.admin_hosts = frozenset({"batch"})
     with emulator, secured(emulator, "batch") as connection:

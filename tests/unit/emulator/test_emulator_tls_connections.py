@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from secured import REQUEST, TARGET, ByHand, answered, plain, received, secured
-from taskcounts.emulator import Emulator, tls
+from taskcounts_emulator import Emulator, tls
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_plain_http_ends_in_an_error_at_the_client(
         httpx.get(emulator.endpoint.replace("https", "http") + TARGET, trust_env=False, timeout=5)
     with secured(emulator) as connection:
         assert answered(connection)[0] == 200
-    assert not [record for record in caplog.records if record.name in ("asyncio", "taskcounts.emulator")]
+    assert not [record for record in caplog.records if record.name in ("asyncio", "taskcounts_emulator")]
 
 
 def nothing(_: socket.socket) -> None:
@@ -225,7 +225,7 @@ def test_handshakes_that_are_over_are_forgotten(monkeypatch: pytest.MonkeyPatch)
     def greeting(context: ssl.SSLContext, make: Callable[[], asyncio.Protocol], _: object) -> tls.Greeting:
         return tls.Greeting(context, make, under_way)
 
-    monkeypatch.setattr("taskcounts.emulator.server.Greeting", greeting)
+    monkeypatch.setattr("taskcounts_emulator.server.Greeting", greeting)
     with Emulator(tls=True) as emulator:
         for _ in range(3):
             with secured(emulator) as connection:

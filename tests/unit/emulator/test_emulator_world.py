@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from taskcounts.emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
-from taskcounts.emulator.model import EVERYTHING, Counts, JobCounts, NewJob, NewTask, TaskState, Where
-from taskcounts.emulator.refusals import Refusal
-from taskcounts.emulator.state.world import World
+from taskcounts_emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
+from taskcounts_emulator.model import EVERYTHING, Counts, JobCounts, NewJob, NewTask, TaskState, Where
+from taskcounts_emulator.refusals import Refusal
+from taskcounts_emulator.state.world import World
 from worlds import (
     a_job,
     a_pool,

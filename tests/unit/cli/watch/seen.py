@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from strategies import json_values
 from taskcounts import errors
-from taskcounts.cli.watch.state import Watched
 from taskcounts.errors import ServiceBusy, TaskCountsError
 from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
+from taskcounts_cli.watch.state import Watched
 
 NOON = datetime(2024, 8, 1, 12, 0, 0, tzinfo=UTC)
 GUID = "9c4d50ee-2d56-4cd3-8152-34347dc9f2b0"

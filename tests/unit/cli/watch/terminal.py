@@ -173,7 +173,7 @@ if command:
 os.setpgid(0, 0)
 os.tcsetpgrp(0, os.getpid())
 signal.signal(signal.SIGTTOU, signal.SIG_DFL)
-from taskcounts.__main__ import main
+from taskcounts_cli.__main__ import main
 sys.argv[0] = "taskcounts"
 main()
 """

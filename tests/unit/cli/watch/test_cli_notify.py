@@ -16,10 +16,10 @@ import httpx
 import pytest
 from attrs import frozen
 
-from taskcounts.cli import notify
-from taskcounts.cli.notify import Command, Notifier, Target, Url, parse_target
-from taskcounts.cli.records import record
 from taskcounts.waiting.values import Outcome
+from taskcounts_cli import notify
+from taskcounts_cli.notify import Command, Notifier, Target, Url, parse_target
+from taskcounts_cli.records import record
 
 from .seen import judged, seen
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from taskcounts.cli.outcome import CommandError
-from taskcounts.cli.output import dumps
-from taskcounts.cli.records import NoRecord, parse, read, record, write
-from taskcounts.cli.watch import played
-from taskcounts.cli.watch.outlets import Objects, PlainLines
-from taskcounts.cli.watch.recording import Problem, Recorder, items
 from taskcounts.waiting.values import Observation
+from taskcounts_cli.outcome import CommandError
+from taskcounts_cli.output import dumps
+from taskcounts_cli.records import NoRecord, parse, read, record, write
+from taskcounts_cli.watch import played
+from taskcounts_cli.watch.outlets import Objects, PlainLines
+from taskcounts_cli.watch.recording import Problem, Recorder, items
 
 from ..conftest import Ask, Command
 from .seen import judged, seen, snapshot

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from taskcounts.cli.watch.plot import Series, draw, series
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
+from taskcounts_cli.watch.plot import Series, draw, series
 
 from .seen import NOON, Numbers, failed, judged, seen, snapshot
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from taskcounts.cli.outcome import CommandError
-from taskcounts.cli.records import write
-from taskcounts.cli.watch import recording
-from taskcounts.cli.watch.recording import Problem, Recorder, events, items, survey
-from taskcounts.cli.watch.replay import PlayedClock, play, terminable
 from taskcounts.waiting.values import Observation, Outcome, Verdict
+from taskcounts_cli.outcome import CommandError
+from taskcounts_cli.records import write
+from taskcounts_cli.watch import recording
+from taskcounts_cli.watch.recording import Problem, Recorder, events, items, survey
+from taskcounts_cli.watch.replay import PlayedClock, play, terminable
 
 from .seen import NOON, judged, seen
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from taskcounts.cli.records import write
-from taskcounts.emulator import Emulator
+from taskcounts_cli.records import write
+from taskcounts_emulator import Emulator
 
 from .seen import judged, seen
 from .terminal import Terminal

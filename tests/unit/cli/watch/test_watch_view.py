@@ -11,12 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from taskcounts.cli import words
-from taskcounts.cli.watch.glyphs import ASCII, PARTS, UNICODE, Glyphs, glyphs_for, shares
-from taskcounts.cli.watch.state import NOTE_STAYS, Watched
-from taskcounts.cli.watch.view import NARROWEST, frame, render, window
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Outcome
+from taskcounts_cli import words
+from taskcounts_cli.watch.glyphs import ASCII, PARTS, UNICODE, Glyphs, glyphs_for, shares
+from taskcounts_cli.watch.state import NOTE_STAYS, Watched
+from taskcounts_cli.watch.view import NARROWEST, frame, render, window
 
 from .seen import MANY, NOON, failed, judged, known_jobs, seen, snapshot, watched
 

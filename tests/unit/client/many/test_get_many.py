@@ -23,7 +23,7 @@ from taskcounts import (
     ServiceUnreachable,
     SharedKey,
 )
-from taskcounts.emulator import Emulator
+from taskcounts_emulator import Emulator
 
 
 def handle(request: httpx.Request) -> httpx.Response:

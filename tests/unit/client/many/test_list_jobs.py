@@ -13,8 +13,8 @@ from many_jobs import Many
 from support import BUSY, ENDPOINT, KEY, FakeClock, Script, answer, error
 from taskcounts import ContractViolation, ListedJob, ServiceError, TaskCountsClient
 from taskcounts.credentials import SharedKey
-from taskcounts.emulator import Emulator
 from taskcounts.many import listing
+from taskcounts_emulator import Emulator
 
 
 def page(*jobs: tuple[str, str], link: str | None = None, **headers: Any) -> Any:

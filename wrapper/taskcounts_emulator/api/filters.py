@@ -1,0 +1,418 @@
+"""The ``$filter`` of list queries: read by its grammar, and compiled to a condition of SQL.
+
+What can be filtered, and how, is what the sections "List tasks" and "List jobs" of
+https://learn.microsoft.com/rest/api/batchservice/odata-filters-in-batch say, and nothing else.
+There, a task's ``lastModified`` is called ``lastModifiedTime``. Tasks have no such member, so both are taken.
+How times are written, and that names are case-sensitive and values are not, is from
+https://learn.microsoft.com/azure/batch/batch-efficient-list-queries. It has ``DateTime'…'`` with a timestamp
+or a date of RFC 1123; a bare timestamp, as newer OData has it, is taken as well.
+
+What is not there yet matches no comparison, not even ``ne``: ``executionInfo/result ne 'success'`` finds the
+tasks that failed and none that still runs, ``executionInfo/exitCode ne 0`` none that has no exit code.
+In OData itself ``ne`` would match them. No page says what the service does; but whoever writes such a filter
+without asking for a state looks for failures, and scripts reactivate or delete what it finds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import NamedTuple
+
+from taskcounts_emulator.api.auth import parse_date
+from taskcounts_emulator.api.timestamps import parse_timestamp
+from taskcounts_emulator.documents import show
+from taskcounts_emulator.model import STATES, TaskState, Where
+
+__all__ = ["FilterError", "job_filter", "task_filter"]
+
+# A URL is not much longer. With this, and the nesting, SQLite's parser has room enough.
+MAX_LENGTH = 2000
+MAX_DEPTH = 50
+
+_INT32 = range(-(2**31), 2**31)
+
+
+class FilterError(ValueError):
+    """The filter cannot be used. ``str(error)`` is one line that begins with the position."""
+
+    def __init__(self, at: int, reason: str) -> None:
+        super().__init__(f"character {at + 1}: {reason}")
+
+
+class Kind(Enum):
+    """What a property is compared with."""
+
+    TEXT = auto()
+    NUMBER = auto()
+    TIME = auto()
+    TASK_STATE = auto()
+    TASK_RESULT = auto()
+    JOB_STATE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """What can be filtered by: how it is stored, and what it can be asked."""
+
+    column: str
+    kind: Kind
+    operators: tuple[str, ...]
+
+
+_EQUALITY = ("eq", "ne")
+_ORDER = ("eq", "ne", "ge", "gt", "le", "lt")
+_SQL = {"eq": "=", "ne": "<>", "ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+
+_IDS = {"id": Property("id", Kind.TEXT, ("startswith", *_ORDER))}
+_TIMES = {
+    "stateTransitionTime": Property("changed", Kind.TIME, _ORDER),
+    "creationTime": Property("created", Kind.TIME, _ORDER),
+    "lastModified": Property("modified", Kind.TIME, _ORDER),
+    "executionInfo/startTime": Property("started", Kind.TIME, _ORDER),
+    "executionInfo/endTime": Property("ended", Kind.TIME, _ORDER),
+}
+_OF_TASKS = {
+    **_IDS,
+    "state": Property("state", Kind.TASK_STATE, _EQUALITY),
+    **_TIMES,
+    "lastModifiedTime": Property("modified", Kind.TIME, _ORDER),
+    "executionInfo/exitCode": Property("exit_code", Kind.NUMBER, _ORDER),
+    "executionInfo/result": Property("state", Kind.TASK_RESULT, _EQUALITY),
+}
+_OF_JOBS = {
+    **_IDS,
+    "state": Property("state", Kind.JOB_STATE, _EQUALITY),
+    **_TIMES,
+    "executionInfo/poolId": Property("pool", Kind.TEXT, ("startswith", *_ORDER)),
+}
+
+_ALL_STATES = frozenset(TaskState)
+_UNFINISHED = frozenset((TaskState.ACTIVE, TaskState.PREPARING, TaskState.RUNNING))
+_BY_STATE = {name: frozenset(state for state in TaskState if state.spelled == name) for name in STATES}
+_BY_RESULT = {
+    "success": frozenset((TaskState.SUCCEEDED,)),
+    "failure": frozenset((TaskState.FAILED,)),
+}
+_JOB_STATES = ("active", "disabling", "disabled", "enabling", "terminating", "completed", "deleting")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A column against a value; a prefix is compared by ``startswith``."""
+
+    column: str
+    operator: str
+    value: str | int
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """A task is in one of these states."""
+
+    states: frozenset[TaskState]
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """All of the parts hold."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One of the parts holds."""
+
+    parts: tuple[Node, ...]
+
+
+Node = Comparison | States | Both | Either
+
+
+def task_filter(text: str) -> Where:
+    """Return the condition for a list of tasks.
+
+    It can stand between other conditions without parentheses. Where only unfinished tasks can match it begins
+    with ``state < 3``, for which there is an index, and where none can match it is ``0``.
+
+    Raises:
+        FilterError: The service would not take this filter.
+    """
+    node = _Parser(text, _OF_TASKS, "task").parsed()
+    states = _possible(node)
+    if not states:
+        return "0", ()
+    condition, parameters = _where(node)
+    return (f"state < 3 AND {condition}" if states <= _UNFINISHED else condition), parameters
+
+
+def job_filter(text: str) -> Where:
+    """Return the condition for a list of jobs, which can stand between others without parentheses.
+
+    Raises:
+        FilterError: The service would not take this filter.
+    """
+    return _where(_Parser(text, _OF_JOBS, "job").parsed())
+
+
+class _Token(NamedTuple):
+    kind: str  # A group of _TOKEN, or "end".
+    text: str
+    at: int
+
+
+_TOKEN = re.compile(
+    r"""
+      (?P<space>[ \t\r\n]+)
+    | (?P<mark>[(),])
+    | (?P<time>(?i:datetime)'(?:[^']|'')*+')
+    | (?P<text>'(?:[^']|'')*+')
+    | (?P<stamp>[0-9]{4}-[0-9]{2}-[0-9]{2}[0-9T:.Z+-]*)
+    | (?P<number>-?[0-9]+)
+    | (?P<word>[A-Za-z][A-Za-z0-9_./]*)
+    """,
+    re.VERBOSE,
+)
+_FORBIDDEN = re.compile("[\0\ud800-\udfff]")
+
+
+def _tokens(text: str) -> list[_Token]:
+    """Return the words, values and marks of a filter, and an end."""
+    if len(text) > MAX_LENGTH:
+        raise FilterError(MAX_LENGTH, f"a filter has at most {MAX_LENGTH} characters")
+    if unfit := _FORBIDDEN.search(text):
+        raise FilterError(unfit.start(), f"{show(unfit[0])} cannot be in a filter")
+    tokens = []
+    at = 0
+    apart = True
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            open_end = text[at] == "'"
+            raise FilterError(at, "a string without its end" if open_end else f"unexpected {show(text[at])}")
+        kind = match.lastgroup or ""
+        separates = kind in ("space", "mark")
+        if not (apart or separates):
+            raise FilterError(at, f"a space is missing before {show(match[0])}")
+        if kind != "space":
+            tokens.append(_Token(kind, match[0], at))
+        at, apart = match.end(), separates
+    tokens.append(_Token("end", "", at))
+    return tokens
+
+
+class _Parser:
+    """Recursive descent: alternatives of conjunctions of comparisons and parentheses."""
+
+    def __init__(self, text: str, properties: Mapping[str, Property], noun: str) -> None:
+        self._tokens = iter(_tokens(text))
+        self._token = next(self._tokens)
+        self._properties = properties
+        self._noun = noun
+        self._depth = 0
+
+    def parsed(self) -> Node:
+        node = self._either()
+        if self._token.kind != "end":
+            raise self._expected("'and', 'or' or the end")
+        return node
+
+    def _either(self) -> Node:
+        parts = [self._both()]
+        while self._takes("or"):
+            parts.append(self._both())
+        return parts[0] if len(parts) == 1 else Either(tuple(parts))
+
+    def _both(self) -> Node:
+        parts = [self._single()]
+        while self._takes("and"):
+            parts.append(self._single())
+        return parts[0] if len(parts) == 1 else Both(tuple(parts))
+
+    def _single(self) -> Node:
+        start = self._token
+        if self._takes("("):
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
+                raise FilterError(start.at, f"parentheses are nested more than {MAX_DEPTH} deep")
+            node = self._either()
+            self._needs(")")
+            self._depth -= 1
+            return node
+        word = self._next("word", "a property")
+        if self._takes("("):
+            return self._function(word)
+        prop = self._property(word)
+        operator = self._next("word", "an operator")
+        name = operator.text.lower()
+        if name not in prop.operators or name not in _SQL:
+            raise _no_operator(operator, word, prop)
+        return self._comparison(prop, name)
+
+    def _function(self, word: _Token) -> Node:
+        if word.text.lower() != "startswith":
+            raise FilterError(word.at, f"there is no function {show(word.text)}; there is startswith")
+        named = self._next("word", "a property")
+        prop = self._property(named)
+        if "startswith" not in prop.operators:
+            raise _no_operator(word, named, prop)
+        self._needs(",")
+        node = self._comparison(prop, "startswith")
+        self._needs(")")
+        return node
+
+    def _property(self, word: _Token) -> Property:
+        if word.text in self._properties:
+            return self._properties[word.text]
+        if self._noun == "task" and word.text.startswith("nodeInfo/"):
+            raise FilterError(word.at, f"no filter by {show(word.text)}: the emulator has no nodes")
+        known = ", ".join(self._properties)
+        raise FilterError(word.at, f"no filter of {self._noun}s by {show(word.text)}, only by {known}")
+
+    def _comparison(self, prop: Property, operator: str) -> Node:
+        """Return the comparison with the value that comes next."""
+        if prop.kind is Kind.TASK_STATE:
+            states = _BY_STATE[self._name("state", _BY_STATE)]
+            return States(states if operator == "eq" else _ALL_STATES - states)
+        if prop.kind is Kind.TASK_RESULT:
+            states = _BY_RESULT[self._name("result", _BY_RESULT)]
+            # A task that has no result yet has none that differs.
+            return States(states if operator == "eq" else _ALL_STATES - _UNFINISHED - states)
+        value: str | int
+        if prop.kind is Kind.JOB_STATE:
+            value = self._name("state", _JOB_STATES)
+        elif prop.kind is Kind.TIME:
+            value = self._time()
+        elif prop.kind is Kind.NUMBER:
+            value = self._number()
+        else:
+            value = _unquoted(self._next("text", "a string in single quotation marks"))
+        return Comparison(prop.column, operator, value)
+
+    def _name(self, noun: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
+        token = self._next("text", f"a {noun} in single quotation marks")
+        given = _unquoted(token)
+        if given.lower() not in known:
+            raise FilterError(
+                token.at, f"a {self._noun} has no {noun} {show(given)}, only {', '.join(known)}"
+            )
+        return given.lower()
+
+    def _number(self) -> int:
+        token = self._next("number", "a whole number")
+        value = int(token.text)
+        if value not in _INT32:
+            raise FilterError(token.at, "the number has more than 32 bits")
+        return value
+
+    def _time(self) -> int:
+        token = self._token
+        if token.kind == "stamp":
+            value = parse_timestamp(self._next("stamp", "").text)
+        else:
+            literal = self._next("time", "a time like DateTime'2024-07-01T12:00:00Z'")
+            value = _quoted_time(_unquoted(literal))
+        if value is None:
+            raise FilterError(token.at, f"{show(token.text)} is no time like DateTime'2024-07-01T12:00:00Z'")
+        return value
+
+    def _next(self, kind: str, noun: str) -> _Token:
+        """Return the token and go on, if it is of a kind."""
+        token = self._token
+        if token.kind != kind:
+            raise self._expected(noun)
+        self._token = next(self._tokens)
+        return token
+
+    def _takes(self, text: str) -> bool:
+        """Go on if the token is this word or mark, and return whether it is."""
+        # A string that reads like one has its quotation marks.
+        if self._token.text.lower() != text:
+            return False
+        self._token = next(self._tokens)
+        return True
+
+    def _needs(self, mark: str) -> None:
+        if not self._takes(mark):
+            raise self._expected(f"'{mark}'")
+
+    def _expected(self, noun: str) -> FilterError:
+        found = show(self._token.text) if self._token.kind != "end" else "the end"
+        return FilterError(self._token.at, f"expected {noun}, found {found}")
+
+
+def _unquoted(token: _Token) -> str:
+    return token.text[token.text.index("'") + 1 : -1].replace("''", "'")
+
+
+def _quoted_time(text: str) -> int | None:
+    us = parse_timestamp(text)
+    if us is None and (date := parse_date(text)) is not None:
+        us = int(date.timestamp()) * 1_000_000
+    return us
+
+
+def _no_operator(operator: _Token, named: _Token, prop: Property) -> FilterError:
+    known = (f"startswith({named.text}, '…')" if name == "startswith" else name for name in prop.operators)
+    return FilterError(
+        operator.at, f"{named.text} cannot be asked {show(operator.text)}, only {', '.join(known)}"
+    )
+
+
+def _possible(node: Node) -> frozenset[TaskState]:
+    """Return the states that a task may be in if it matches: all where the filter says nothing about them."""
+    if isinstance(node, States):
+        return node.states
+    if isinstance(node, Both):
+        return _ALL_STATES.intersection(*map(_possible, node.parts))
+    if isinstance(node, Either):
+        return frozenset().union(*map(_possible, node.parts))
+    return _ALL_STATES
+
+
+class _Compiled(NamedTuple):
+    text: str
+    parameters: tuple[object, ...]
+    room: int  # How much of the parser's stack it takes.
+
+
+def _where(node: Node) -> Where:
+    compiled = _compiled(node)
+    if isinstance(node, Either):
+        compiled = _enclosed(compiled)
+    return compiled.text, compiled.parameters
+
+
+def _compiled(node: Node) -> _Compiled:
+    if isinstance(node, States):
+        # Numbers, not parameters, so that SQLite's planner sees them.
+        numbers = ", ".join(str(int(state)) for state in sorted(node.states))
+        return _Compiled(f"state IN ({numbers})" if len(node.states) > 1 else f"state = {numbers}", (), 0)
+    if isinstance(node, Comparison):
+        if node.operator != "startswith":
+            return _Compiled(f"{node.column} {_SQL[node.operator]} ?", (node.value,), 0)
+        # A range folds case as its column does, and an index serves it; no id has the last of all characters.
+        return _Compiled(
+            f"{node.column} >= ? AND {node.column} < ?", (node.value, f"{node.value}\U0010ffff"), 0
+        )
+    parts = [_compiled(part) for part in node.parts]
+    if isinstance(node, Both):
+        parts = [
+            _enclosed(part) if isinstance(child, Either) else part
+            for part, child in zip(parts, node.parts, strict=True)
+        ]
+    # Before SQLite 3.46 its parser had a stack of 100 places, and what stands on the left of something deep
+    # takes two of them as long as that is read. So the deepest part comes first.
+    parts.sort(key=lambda part: part.room, reverse=True)
+    return _Compiled(
+        (" AND " if isinstance(node, Both) else " OR ").join(part.text for part in parts),
+        tuple(parameter for part in parts for parameter in part.parameters),
+        max(parts[0].room, parts[1].room + 2),
+    )
+
+
+def _enclosed(part: _Compiled) -> _Compiled:
+    return _Compiled(f"({part.text})", part.parameters, part.room + 1)

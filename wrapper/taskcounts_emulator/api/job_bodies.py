@@ -1,0 +1,252 @@
+"""The bodies of adding, changing, disabling and ending jobs, made into values.
+
+Names and ranges are those of the reference of each operation, and of the models of Microsoft's clients. What
+has no effect here is kept and shown again as it came; what would mislead is refused, as with tasks.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from taskcounts_emulator import refusals
+from taskcounts_emulator.api.members import (
+    Check,
+    Members,
+    array,
+    choice,
+    duration,
+    flag,
+    invalid,
+    kept,
+    members,
+    object_of,
+    plain_id,
+    some_object,
+    text,
+    whole,
+)
+from taskcounts_emulator.api.resources import AUTO_USER, NO_LIMIT, RETENTION
+from taskcounts_emulator.api.task_bodies import (
+    CONSTRAINTS,
+    OF_ALL_TASKS,
+    OF_RUN_TASKS,
+    RETRIES,
+    SETTINGS,
+    Terms,
+    limits,
+    new_task,
+    terms_of_members,
+)
+from taskcounts_emulator.documents import show
+from taskcounts_emulator.model import JobRow, NewJob, NewTask
+
+__all__ = ["parse_changes", "parse_disable", "parse_job", "parse_terminate"]
+
+_INT32 = 2**31 - 1
+
+
+def parse_job(document: Members) -> NewJob:
+    """Return the job that is to be added.
+
+    Raises:
+        Refusal: A member is missing, wrong or not supported.
+    """
+    given = members(document, "", _JOB, ("id", "poolInfo"))
+    columns = _columns(given)
+    acts = given.get("onTaskFailure", "noaction") != "noaction"
+    terms = terms_of_members(given, Terms(acts_on_failure=acts))
+    manager, ends = None, True
+    if "jobManagerTask" in given:
+        manager, ends = _manager(given["jobManagerTask"], terms, columns.get("max_retries", 0))
+    for name, fill in (("jobPreparationTask", _preparation), ("jobReleaseTask", _release)):
+        if name in given:
+            given[name] = fill(given[name])
+    return NewJob(
+        id=given["id"],
+        pool=_pool(given["poolInfo"]),
+        uses_dependencies=given.get("usesTaskDependencies", False),
+        acts_on_failure=acts,
+        manager=manager,
+        manager_ends_job=ends,
+        kept=kept(given, _IN_COLUMNS),
+        **columns,
+    )
+
+
+def parse_changes(document: Members, job: JobRow) -> dict[str, object]:
+    """Return what is to be changed of a job, by the columns of its row.
+
+    Raises:
+        Refusal: A member is wrong, or is not one that can be changed.
+    """
+    given = members(document, "", _CHANGES)
+    shown = json.loads(job.kept)
+    if "poolInfo" in given and given["poolInfo"] != shown.get("poolInfo"):
+        # What runs would have to go from one pool to another, and there is no way for that here.
+        raise refusals.unsupported_property(
+            "poolInfo", show(given["poolInfo"]), "This emulator cannot move a job to another pool"
+        )
+    changes: dict[str, object] = _columns(given)
+    new: Members = {name: given[name] for name in ("metadata", "networkConfiguration") if name in given}
+    if new:
+        changes["kept"] = kept({**shown, **new})
+    return changes
+
+
+def parse_disable(document: Members) -> str:
+    """Return what is to become of running tasks: requeue, terminate or wait.
+
+    Raises:
+        Refusal: It does not say.
+    """
+    told: str = members(document, "", _DISABLE, ("disableTasks",))["disableTasks"]
+    return told
+
+
+def parse_terminate(document: Members) -> str | None:
+    """Return the reason for ending a job; None if none is given.
+
+    Raises:
+        Refusal: It is no text.
+    """
+    reason: str | None = members(document, "", _TERMINATE).get("terminateReason")
+    return reason
+
+
+def _columns(given: Members) -> dict[str, Any]:
+    """Return what members say of the columns of a job's row."""
+    named = (("priority", "priority"), ("maxParallelTasks", "max_parallel"))
+    columns = {column: given[name] for name, column in named if name in given}
+    if "onAllTasksComplete" in given:
+        columns["terminates_when_done"] = given["onAllTasksComplete"] == "terminatejob"
+    if "constraints" in given:
+        # All of them, also where a job is changed: what is not said goes back to what it is by itself. So it
+        # was recorded, and so says the reference of Job - Patch.
+        max_retries, columns["max_seconds"] = limits(given["constraints"])
+        columns["max_retries"] = max_retries or 0
+    return columns
+
+
+def _manager(given: Members, terms: Terms, max_retries: int) -> tuple[NewTask, bool]:
+    """Return a job manager task as a task, and whether the job ends with it; fill in what the service does.
+
+    That it wants a node for itself changes nothing here: there are slots and no nodes.
+    """
+    if terms.preparation == given["id"].lower():
+        raise refusals.task_id_same_as_preparation()
+    given["constraints"] = _constraints(max_retries) | given.get("constraints", {})
+    given.setdefault("requiredSlots", 1)
+    given.setdefault("userIdentity", AUTO_USER)
+    for name in _OF_MANAGERS:
+        given.setdefault(name, True)
+    return new_task(given, terms, _OF_MANAGERS), given["killJobOnCompletion"]
+
+
+def _preparation(given: Members) -> Members:
+    """Return a preparation task with what the service fills in.
+
+    It is not run; how long tasks are prepared is said by the pool.
+    """
+    return {
+        "id": "jobpreparation",
+        "userIdentity": AUTO_USER,
+        "waitForSuccess": True,
+        "rerunOnNodeRebootAfterSuccess": True,
+        **given,
+        "constraints": _constraints(0) | given.get("constraints", {}),
+    }
+
+
+def _release(given: Members) -> Members:
+    """Return a release task with what the service fills in; it is not run."""
+    times = {"maxWallClockTime": "PT15M", "retentionTime": RETENTION}
+    return {"id": "jobrelease", "userIdentity": AUTO_USER, **times, **given}
+
+
+def _constraints(max_retries: int) -> Members:
+    return {"maxWallClockTime": NO_LIMIT, "retentionTime": RETENTION, "maxTaskRetryCount": max_retries}
+
+
+def _pool(given: Members) -> str:
+    """Return the id of a job's pool; an automatic one is given an id, made as the service makes it."""
+    if ("poolId" in given) == ("autoPoolSpecification" in given):
+        invalid("poolInfo", given, "must have either poolId or autoPoolSpecification")
+    if "poolId" in given:
+        return str(given["poolId"])
+    prefix = given["autoPoolSpecification"].get("autoPoolIdPrefix")
+    number = str(uuid.uuid4()).upper()
+    return number if prefix is None else f"{prefix}_{number}"
+
+
+def _parallel(value: Any, path: str) -> int:
+    """Return how many tasks may run at once: -1 is any number, and none at all cannot be said."""
+    number: int = whole(-1, _INT32)(value, path)
+    if number == 0:
+        invalid(path, value, "must be -1 or greater than 0")
+    return number
+
+
+def _no_preemption(value: Any, path: str) -> bool:
+    if flag(value, path):
+        # Its running tasks would give way to jobs of a higher priority, and nothing that runs here does.
+        raise refusals.unsupported_property(
+            path, "true", "In this emulator no task that runs gives way to another"
+        )
+    return False
+
+
+def _auto_pool(value: Any, path: str) -> Members:
+    """Return the description of an automatic pool; only the beginning of its id is made use of."""
+    given = some_object(value, path)
+    prefix = given.get("autoPoolIdPrefix")
+    # The longest that the reference permits.
+    if prefix is not None and len(plain_id(prefix, f"{path}.autoPoolIdPrefix")) > 20:
+        invalid(f"{path}.autoPoolIdPrefix", prefix, "must have at most 20 characters")
+    return given
+
+
+_CHANGES: dict[str, Check] = {
+    "priority": whole(-1000, 1000),
+    "maxParallelTasks": _parallel,
+    "allowTaskPreemption": _no_preemption,
+    "onAllTasksComplete": choice("noaction", "terminatejob"),
+    "constraints": object_of({"maxWallClockTime": duration, "maxTaskRetryCount": RETRIES}),
+    "poolInfo": object_of({"poolId": plain_id, "autoPoolSpecification": _auto_pool}),
+    "metadata": array(object_of({"name": text, "value": text}, ("name", "value"))),
+    "networkConfiguration": some_object,
+}
+_OF_MANAGERS: dict[str, Check] = {
+    "runExclusive": flag,
+    "allowLowPriorityNode": flag,
+    "killJobOnCompletion": flag,
+}
+_JOB: dict[str, Check] = {
+    "id": plain_id,
+    "displayName": text,
+    **_CHANGES,
+    "usesTaskDependencies": flag,
+    "onTaskFailure": choice("noaction", "performexitoptionsjobaction"),
+    "jobManagerTask": object_of({**OF_RUN_TASKS, **_OF_MANAGERS}, ("id", "commandLine")),
+    "jobPreparationTask": object_of(
+        {
+            **OF_ALL_TASKS,
+            "constraints": CONSTRAINTS,
+            "waitForSuccess": flag,
+            "rerunOnNodeRebootAfterSuccess": flag,
+        },
+        ("commandLine",),
+    ),
+    "jobReleaseTask": object_of(
+        {**OF_ALL_TASKS, "maxWallClockTime": duration, "retentionTime": duration}, ("commandLine",)
+    ),
+    "commonEnvironmentSettings": SETTINGS,
+}
+# What stands in a job's row by itself; nothing can be preempted, so that nothing need be kept of that.
+_IN_COLUMNS = (
+    "id", "priority", "maxParallelTasks", "allowTaskPreemption", "onAllTasksComplete", "constraints",
+    "usesTaskDependencies", "onTaskFailure",
+)  # fmt: skip
+_DISABLE: dict[str, Check] = {"disableTasks": choice("requeue", "terminate", "wait")}
+_TERMINATE: dict[str, Check] = {"terminateReason": text}

@@ -1,0 +1,250 @@
+"""Bodies out: how jobs and tasks look in answers. Pure; what is shown of a row, and in which order.
+
+A member that has no value is left out, as in the service's answers. What a caller sent and the emulator has
+no use for stands in a row's ``kept``, as JSON, and is shown as it came; it is read only where somebody asks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
+from typing import Any
+
+from taskcounts_emulator.api.timestamps import etag, http_date, timestamp
+from taskcounts_emulator.model import JobRow, TaskRow, TaskState
+from taskcounts_emulator.wire import Version
+
+__all__ = [
+    "AUTO_USER",
+    "JOB_MEMBERS",
+    "NO_LIMIT",
+    "RETENTION",
+    "TASK_MEMBERS",
+    "JobView",
+    "TaskView",
+    "duration",
+    "version",
+]
+
+# How the service writes that there is no limit, and what it fills in where a caller says nothing.
+NO_LIMIT = "P10675199DT2H48M5.4775807S"
+RETENTION = "P7D"
+AUTO_USER = {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
+
+_STATES = ("active", "preparing", "running", "completed", "completed")
+_RESULTS = (None, None, None, "success", "failure")
+
+# By the code of a failure, its text for people and its details; both were seen in public threads.
+_FAILURES: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
+    "FailureExitCode": (
+        "The task exited with an exit code representing a failure",
+        (
+            ("Message", "The task process exited with an unexpected exit code"),
+            ("AdditionalErrorCode", "FailureExitCode"),
+        ),
+    ),
+    "TaskEnded": ("Task Was Ended by User Request", ()),
+}
+
+# What is told of a row itself, and what of its `kept`.
+_OF_TASKS = (
+    "id", "url", "eTag", "creationTime", "lastModified", "state", "stateTransitionTime", "previousState",
+    "previousStateTransitionTime", "requiredSlots", "executionInfo",
+)  # fmt: skip
+_KEPT_OF_TASKS = (
+    "displayName", "commandLine", "containerSettings", "exitConditions", "resourceFiles", "outputFiles",
+    "environmentSettings", "affinityInfo", "userIdentity", "multiInstanceSettings", "dependsOn",
+    "applicationPackageReferences", "authenticationTokenSettings", "constraints",
+)  # fmt: skip
+_OF_JOBS = (
+    "id", "url", "eTag", "lastModified", "creationTime", "state", "stateTransitionTime", "previousState",
+    "previousStateTransitionTime", "priority", "maxParallelTasks", "usesTaskDependencies",
+    "allowTaskPreemption", "constraints", "executionInfo", "onAllTasksComplete", "onTaskFailure",
+)  # fmt: skip
+_KEPT_OF_JOBS = (
+    "displayName", "jobManagerTask", "jobPreparationTask", "jobReleaseTask", "commonEnvironmentSettings",
+    "poolInfo", "networkConfiguration", "metadata",
+)  # fmt: skip
+
+# What can be selected: also what the service has and the emulator never does.
+TASK_MEMBERS = frozenset((*_OF_TASKS, *_KEPT_OF_TASKS, "nodeInfo", "stats"))
+JOB_MEMBERS = frozenset((*_OF_JOBS, *_KEPT_OF_JOBS, "stats"))
+
+_Members = dict[str, Any]
+_TaskMember = Callable[[TaskRow, str], object]
+_JobMember = Callable[[JobRow, str], object]
+
+
+def version(row: JobRow | TaskRow) -> Version:
+    """Return the version of a resource, for the headers of an answer about it."""
+    return Version(etag(row.modified, row.number), http_date(row.modified))
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration as the service writes it, such as ``P1DT2H0.5S``; None has no end."""
+    if seconds is None:
+        return NO_LIMIT
+    ticks = round(seconds * 10_000_000)
+    whole, fraction = divmod(ticks, 10_000_000)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    last = f"{rest}.{fraction:07}".rstrip("0").rstrip(".")
+    date = f"P{days}D" if days else "P"
+    time = "".join(f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M")) if n)
+    time += f"{last}S" if last != "0" else ""
+    return f"{date}T{time}" if time else date if days else "PT0S"
+
+
+class TaskView:
+    """How the tasks of a job look in one answer.
+
+    Args:
+        job: The job.
+        endpoint: Where the caller believes to be, without a slash at the end.
+        selection: The members that were asked for; None for all of them.
+    """
+
+    def __init__(self, job: JobRow, endpoint: str, selection: Collection[str] | None = None) -> None:
+        self._place = f"{endpoint}/jobs/{job.id}/tasks/"
+        self._constraints: _Members = {
+            "maxWallClockTime": NO_LIMIT,
+            "retentionTime": RETENTION,
+            "maxTaskRetryCount": job.max_retries,
+        }
+        # What no task is without; those of scenarios were never given any of it.
+        self._filled: _Members = {
+            "commandLine": "",
+            "userIdentity": AUTO_USER,
+            "constraints": self._constraints,
+        }
+        self._getters = [(name, _TASK[name]) for name in _OF_TASKS if selection is None or name in selection]
+        self._kept = frozenset(name for name in _KEPT_OF_TASKS if selection is None or name in selection)
+
+    def members(self, row: TaskRow) -> dict[str, object]:
+        """Return the members of a task."""
+        place = self._place
+        told = {name: value for name, get in self._getters if (value := get(row, place)) is not None}
+        if wanted := self._kept:
+            kept = {**self._filled, **json.loads(row.kept)}
+            # A caller may have given one limit of several.
+            kept["constraints"] = {**self._constraints, **kept["constraints"]}
+            told.update({name: value for name, value in kept.items() if name in wanted})
+        return told
+
+
+class JobView:
+    """How jobs look in one answer.
+
+    Args:
+        endpoint: Where the caller believes to be, without a slash at the end.
+        selection: The members that were asked for; None for all of them.
+    """
+
+    def __init__(self, endpoint: str, selection: Collection[str] | None = None) -> None:
+        self._endpoint = endpoint
+        self._getters = [(name, _JOB[name]) for name in _OF_JOBS if selection is None or name in selection]
+        self._kept = frozenset(name for name in _KEPT_OF_JOBS if selection is None or name in selection)
+
+    def members(self, row: JobRow) -> dict[str, object]:
+        """Return the members of a job."""
+        endpoint = self._endpoint
+        told = {name: value for name, get in self._getters if (value := get(row, endpoint)) is not None}
+        if wanted := self._kept:
+            told.update({name: value for name, value in json.loads(row.kept).items() if name in wanted})
+        return told
+
+
+@lru_cache(4096)
+def _second(seconds: int) -> str:
+    return timestamp(seconds * 1_000_000)[:20]
+
+
+def _time(us: int) -> str:
+    """Return what ``timestamp`` does, in half of its time where times are close together."""
+    seconds, rest = divmod(us, 1_000_000)
+    return f"{_second(seconds)}{rest:06}0Z"
+
+
+def _time_if(us: int | None) -> str | None:
+    return None if us is None else _time(us)
+
+
+def _execution(row: TaskRow) -> _Members:
+    """Return how a task fared so far."""
+    told: _Members = {}
+    if row.started is not None:
+        told["startTime"] = _time(row.started)
+    if row.ended is not None:
+        told["endTime"] = _time(row.ended)
+    if row.exit_code is not None:
+        told["exitCode"] = row.exit_code
+    if row.failure is not None:
+        told["failureInfo"] = _failure(row.failure)
+    if row.state >= TaskState.SUCCEEDED:
+        told["result"] = _RESULTS[row.state]
+    told["retryCount"] = row.retries
+    if row.last_retry is not None:
+        told["lastRetryTime"] = _time(row.last_retry)
+    told["requeueCount"] = row.requeues
+    if row.last_requeue is not None:
+        told["lastRequeueTime"] = _time(row.last_requeue)
+    return told
+
+
+def _failure(code: str) -> _Members:
+    message, details = _FAILURES.get(code, (code, ()))
+    told: _Members = {"category": "usererror", "code": code, "message": message}
+    if details:
+        told["details"] = [{"name": name, "value": value} for name, value in details]
+    return told
+
+
+def _job_execution(row: JobRow) -> _Members:
+    # "The time at which the job was created", says the reference of the start time.
+    told: _Members = {"startTime": _time(row.created)}
+    if row.ended is not None:
+        told["endTime"] = _time(row.ended)
+    if row.pool is not None:
+        told["poolId"] = row.pool
+    if row.terminate_reason is not None:
+        told["terminateReason"] = row.terminate_reason
+    return told
+
+
+_TASK: Mapping[str, _TaskMember] = {
+    "id": lambda row, _: row.id,
+    "url": lambda row, place: place + row.id,
+    "eTag": lambda row, _: etag(row.modified, row.number),
+    "creationTime": lambda row, _: _time(row.created),
+    "lastModified": lambda row, _: _time(row.modified),
+    "state": lambda row, _: _STATES[row.state],
+    "stateTransitionTime": lambda row, _: _time(row.changed),
+    "previousState": lambda row, _: None if row.previous is None else _STATES[row.previous],
+    "previousStateTransitionTime": lambda row, _: _time_if(row.previous_changed),
+    "requiredSlots": lambda row, _: row.slots,
+    "executionInfo": lambda row, _: _execution(row),
+}
+_JOB: Mapping[str, _JobMember] = {
+    "id": lambda row, _: row.id,
+    "url": lambda row, endpoint: f"{endpoint}/jobs/{row.id}",
+    "eTag": lambda row, _: etag(row.modified, row.number),
+    "lastModified": lambda row, _: _time(row.modified),
+    "creationTime": lambda row, _: _time(row.created),
+    "state": lambda row, _: row.state,
+    "stateTransitionTime": lambda row, _: _time(row.changed),
+    "previousState": lambda row, _: row.previous,
+    "previousStateTransitionTime": lambda row, _: _time_if(row.previous_changed),
+    "priority": lambda row, _: row.priority,
+    "maxParallelTasks": lambda row, _: row.max_parallel,
+    "usesTaskDependencies": lambda row, _: bool(row.uses_dependencies),
+    "allowTaskPreemption": lambda _row, _: False,
+    "constraints": lambda row, _: {
+        "maxWallClockTime": duration(row.max_seconds),
+        "maxTaskRetryCount": row.max_retries,
+    },
+    "executionInfo": lambda row, _: _job_execution(row),
+    "onAllTasksComplete": lambda row, _: "terminatejob" if row.terminates_when_done else "noaction",
+    "onTaskFailure": lambda row, _: "performexitoptionsjobaction" if row.acts_on_failure else "noaction",
+}

@@ -1,0 +1,139 @@
+"""Which operation a request is for: one table of paths and verbs.
+
+The service has more than this emulator: what it has and isn't here is told apart from what nobody has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from taskcounts_emulator import refusals
+from taskcounts_emulator.api import operations
+from taskcounts_emulator.api.operations import Handler
+
+__all__ = ["Body", "Match", "Operation", "resolve"]
+
+
+class Body(Enum):
+    """Whether an operation has a body."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation that is emulated.
+
+    Attributes:
+        name: Its name in the service's description.
+        handler: What answers it.
+        body: Whether it has a body.
+        options: The query options of OData that it has.
+    """
+
+    name: str
+    handler: Handler
+    body: Body = Body.NONE
+    options: tuple[str, ...] = ()
+
+
+class Match(NamedTuple):
+    """An operation, and the ids of its path, decoded; empty where it has none."""
+
+    operation: Operation
+    job_id: str
+    task_id: str
+
+
+_OF_LISTS = ("$filter", "$select", "$expand", "$skiptoken")
+_OF_RESOURCES = ("$select", "$expand")
+
+# Paths by their parts, an id being any part that is not empty.
+_JOB = "/jobs/{}"
+_TASK = f"{_JOB}/tasks/{{}}"
+_TABLE: Mapping[str, Mapping[str, Operation]] = {
+    "/jobs": {
+        "GET": Operation("Job_List", operations.job_list, options=_OF_LISTS),
+        "POST": Operation("Job_Add", operations.job_add, Body.REQUIRED),
+    },
+    _JOB: {
+        "GET": Operation("Job_Get", operations.job_get, options=_OF_RESOURCES),
+        "PATCH": Operation("Job_Patch", operations.job_patch, Body.REQUIRED),
+        "DELETE": Operation("Job_Delete", operations.job_delete),
+    },
+    f"{_JOB}/terminate": {"POST": Operation("Job_Terminate", operations.job_terminate, Body.OPTIONAL)},
+    f"{_JOB}/disable": {"POST": Operation("Job_Disable", operations.job_disable, Body.REQUIRED)},
+    f"{_JOB}/enable": {"POST": Operation("Job_Enable", operations.job_enable)},
+    f"{_JOB}/taskcounts": {"GET": Operation("Job_GetTaskCounts", operations.job_get_task_counts)},
+    f"{_JOB}/addtaskcollection": {
+        "POST": Operation("Task_AddCollection", operations.task_add_collection, Body.REQUIRED)
+    },
+    f"{_JOB}/tasks": {
+        "GET": Operation("Task_List", operations.task_list, options=_OF_LISTS),
+        "POST": Operation("Task_Add", operations.task_add, Body.REQUIRED),
+    },
+    _TASK: {
+        "GET": Operation("Task_Get", operations.task_get, options=_OF_RESOURCES),
+        "DELETE": Operation("Task_Delete", operations.task_delete),
+    },
+    f"{_TASK}/terminate": {"POST": Operation("Task_Terminate", operations.task_terminate)},
+    f"{_TASK}/reactivate": {"POST": Operation("Task_Reactivate", operations.task_reactivate)},
+}
+
+
+def _shape(parts: list[str]) -> tuple[int | str, ...]:
+    """Return what a path has to have in common with one of the table: how many parts, and every other one."""
+    return len(parts), *parts[1::2]
+
+
+_ROUTES = {_shape(pattern.split("/")): verbs for pattern, verbs in _TABLE.items()}
+
+# What the service replaces as a whole, and this emulator doesn't.
+_PUT = (_shape(_JOB.split("/")), _shape(_TASK.split("/")))
+
+# Paths that the service has besides.
+_ELSEWHERE = (
+    (re.compile("/jobs/[^/]+/jobpreparationandreleasetaskstatus"), "preparation and release tasks"),
+    (re.compile("/jobs/[^/]+/tasks/[^/]+/files(/.*)?"), "files of tasks"),
+    (re.compile("/jobs/[^/]+/tasks/[^/]+/subtasksinfo"), "subtasks"),
+    (
+        re.compile(
+            "/(applications|certificates|jobschedules|lifetimejobstats|lifetimepoolstats|nodecounts"
+            "|pools|poolusagemetrics|supportedimages)([/(].*)?"
+        ),
+        "pools, nodes, job schedules, certificates, applications or statistics; pools are part of a scenario",
+    ),
+)
+
+
+def resolve(method: str, path: str) -> Match:
+    """Return which operation a request is for.
+
+    Args:
+        method: The verb.
+        path: The path as it was sent, percent-encoded.
+
+    Raises:
+        Refusal: None; or one that the service has and this emulator doesn't.
+    """
+    parts = path.split("/")
+    shape, ids = _shape(parts), parts[2::2]
+    verbs = _ROUTES.get(shape)
+    if verbs is not None and not parts[0] and all(ids):
+        if method == "PUT" and shape in _PUT:
+            raise refusals.not_implemented("the replacement of jobs and tasks; a job can be patched")
+        if method not in verbs:
+            raise refusals.unsupported_verb(verbs)
+        job_id, task_id, *_ = (*(unquote(each) if "%" in each else each for each in ids), "", "")
+        return Match(verbs[method], job_id, task_id)
+    for place, what in _ELSEWHERE:
+        if place.fullmatch(path):
+            raise refusals.not_implemented(what)
+    raise refusals.invalid_uri()

@@ -1,0 +1,305 @@
+"""The bodies of adding tasks, made into values.
+
+Names and ranges are those of the reference of Task - Add, and of the models of Microsoft's clients. What has
+no effect here is kept and shown again as it came. What would change when or whether a task runs, and is not
+emulated, is refused: an emulator that took it in silence would mislead.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+from taskcounts_emulator import refusals
+from taskcounts_emulator.api.members import (
+    Check,
+    Members,
+    array,
+    choice,
+    duration,
+    invalid,
+    kept,
+    members,
+    object_of,
+    plain_id,
+    some_array,
+    some_object,
+    text,
+    whole,
+)
+from taskcounts_emulator.api.resources import NO_LIMIT
+from taskcounts_emulator.api.timestamps import parse_duration
+from taskcounts_emulator.model import MAX_SLOTS, JobRow, NewTask
+from taskcounts_emulator.state.chance import LONGEST
+
+__all__ = [
+    "CONSTRAINTS",
+    "MAX_TASKS_AT_ONCE",
+    "OF_ALL_TASKS",
+    "OF_RUN_TASKS",
+    "RETRIES",
+    "SETTINGS",
+    "Terms",
+    "limits",
+    "new_task",
+    "parse_task",
+    "parse_tasks",
+    "terms_of",
+    "terms_of_members",
+]
+
+MAX_TASKS_AT_ONCE = 100
+
+# Environment variables of a task, or of its job for all of them, that settle how emulated runs go.
+SECONDS, EXIT_CODES = "TASKCOUNTS_SECONDS", "TASKCOUNTS_EXIT_CODES"
+
+_INT32 = 2**31 - 1
+_MAX_DEPENDENCIES = 64_000  # Characters of all ids together.
+_MAX_EXIT_CODES = 1_000
+
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+_EXIT_CODE = re.compile(r" *(-?[0-9]{1,10}) *")
+
+# The last digits are beyond what a float can tell.
+_ENDLESS = float(int(parse_duration(NO_LIMIT) or 0))
+
+
+class Terms(NamedTuple):
+    """What a job says of its tasks.
+
+    Attributes:
+        uses_dependencies: Whether they may depend on each other.
+        acts_on_failure: Whether their exit conditions may act on the job.
+        preparation: The id of its preparation task, in lower case; None without one.
+        seconds: How long their runs take, where they don't say.
+        exit_codes: How their runs end, where they don't say.
+    """
+
+    uses_dependencies: bool = False
+    acts_on_failure: bool = False
+    preparation: str | None = None
+    seconds: float | None = None
+    exit_codes: tuple[int, ...] = ()
+
+
+def terms_of(job: JobRow) -> Terms:
+    """Return what a job says of its tasks."""
+    terms = Terms(bool(job.uses_dependencies), bool(job.acts_on_failure))
+    # Most jobs say nothing further, and need not be read for it.
+    if "jobPreparationTask" in job.kept or "TASKCOUNTS_" in job.kept:
+        return terms_of_members(json.loads(job.kept), terms)
+    return terms
+
+
+def terms_of_members(given: Members, terms: Terms) -> Terms:
+    """Return terms with what the members of a job add to them."""
+    preparation = None
+    if "jobPreparationTask" in given:
+        preparation = given["jobPreparationTask"].get("id", "jobpreparation").lower()
+    seconds, exit_codes = _steering(
+        given.get("commonEnvironmentSettings", ()), "commonEnvironmentSettings", None, ()
+    )
+    return terms._replace(preparation=preparation, seconds=seconds, exit_codes=exit_codes)
+
+
+def parse_tasks(document: Members) -> list[Members]:
+    """Return the tasks of a collection: objects with an id, and otherwise still to be looked at.
+
+    Raises:
+        Refusal: It is no collection, or too large a one.
+    """
+    found: list[Any] = members(document, "", {"value": some_array}, ("value",))["value"]
+    if len(found) > MAX_TASKS_AT_ONCE:
+        raise refusals.body_too_large(MAX_TASKS_AT_ONCE, "tasks")
+    for index, task in enumerate(found):
+        # A result names its task by the id: without one there is nothing that it could tell of.
+        if some_object(task, f"value[{index}]").get("id") is None:
+            raise refusals.missing_property(f"value[{index}].id")
+        text(task["id"], f"value[{index}].id")
+    return found
+
+
+def parse_task(document: Members, terms: Terms) -> NewTask:
+    """Return the task that is to be added to a job.
+
+    Raises:
+        Refusal: A member is missing, wrong or not supported.
+    """
+    given = members(document, "", _TASK, ("id", "commandLine"))
+    if terms.preparation is not None and given["id"].lower() == terms.preparation:
+        raise refusals.task_id_same_as_preparation()
+    new = new_task(given, terms)
+    if "exitConditions" in given:
+        _check_actions(given["exitConditions"], terms)
+        new = new._replace(exit_conditions=given["exitConditions"])
+    if "dependsOn" in given:
+        ids, ranges = _dependencies(given["dependsOn"])
+        new = new._replace(depends_on=ids, depends_on_ranges=ranges)
+    return new
+
+
+def new_task(given: Members, terms: Terms, left_out: Collection[str] = ()) -> NewTask:
+    """Return the task that its checked members describe.
+
+    Args:
+        given: The members.
+        terms: What its job says.
+        left_out: Names of members that are none of a task's.
+
+    Raises:
+        Refusal: Its environment doesn't say in the right form how its runs go.
+    """
+    seconds, exit_codes = terms.seconds, terms.exit_codes
+    if "environmentSettings" in given:
+        seconds, exit_codes = _steering(
+            given["environmentSettings"], "environmentSettings", seconds, exit_codes
+        )
+    max_retries, max_seconds = limits(given["constraints"]) if "constraints" in given else (None, None)
+    return NewTask(
+        given["id"],
+        slots=given.get("requiredSlots", 1),
+        max_retries=max_retries,
+        max_seconds=max_seconds,
+        seconds=seconds,
+        exit_codes=exit_codes,
+        kept=kept(given, ("id", "requiredSlots", *left_out)),
+    )
+
+
+def limits(constraints: Members) -> tuple[int | None, float | None]:
+    """Return how often a task is run again, and after how many seconds it, or a job, is ended."""
+    seconds = parse_duration(constraints.get("maxWallClockTime", NO_LIMIT))
+    endless = seconds is None or seconds >= _ENDLESS
+    return constraints.get("maxTaskRetryCount"), None if endless else seconds
+
+
+def _dependencies(given: Members) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
+    """Return the ids, and the ranges of ids, that a task depends on."""
+    ids = given.get("taskIds", ())
+    if sum(map(len, ids)) > _MAX_DEPENDENCIES:
+        raise refusals.dependency_list_too_long(_MAX_DEPENDENCIES)
+    ranges = tuple((each["start"], each["end"]) for each in given.get("taskIdRanges", ()))
+    for low, high in ranges:
+        if low > high:
+            invalid("dependsOn.taskIdRanges", f"{low} to {high}", "must begin with the smaller number")
+    return tuple(ids), ranges
+
+
+def _check_actions(conditions: Members, terms: Terms) -> None:
+    """Refuse what a task's end cannot bring about in its job (see ExitOptions in the reference)."""
+    mapped = [*conditions.get("exitCodes", ()), *conditions.get("exitCodeRanges", ())]
+    options = [each["exitOptions"] for each in mapped]
+    options += [conditions[name] for name in _OTHER_CONDITIONS if name in conditions]
+    for option in options:
+        if "jobAction" in option and not terms.acts_on_failure:
+            invalid(
+                "exitOptions.jobAction",
+                option["jobAction"],
+                "needs a job whose onTaskFailure is performexitoptionsjobaction",
+            )
+        if "dependencyAction" in option and not terms.uses_dependencies:
+            invalid(
+                "exitOptions.dependencyAction",
+                option["dependencyAction"],
+                "needs a job whose usesTaskDependencies is true",
+            )
+
+
+def _steering(
+    settings: Iterable[Members], path: str, seconds: float | None, exit_codes: tuple[int, ...]
+) -> tuple[float | None, tuple[int, ...]]:
+    """Return how emulated runs go by environment variables; where those say nothing, as was said before."""
+    for setting in settings:
+        name = setting["name"]
+        if name == SECONDS:
+            value = setting.get("value", "")
+            if not _SECONDS.fullmatch(value) or float(value) > LONGEST:
+                invalid(f"{path}.{name}", value, f"must be a number of seconds from 0 to {LONGEST:.0f}")
+            seconds = float(value)
+        elif name == EXIT_CODES:
+            exit_codes = _exit_codes(setting.get("value", ""), f"{path}.{name}")
+    return seconds, exit_codes
+
+
+def _exit_codes(value: str, path: str) -> tuple[int, ...]:
+    parts = value.split(",", _MAX_EXIT_CODES)
+    codes = [int(match[1]) for part in parts if (match := _EXIT_CODE.fullmatch(part))]
+    fit = all(-_INT32 <= code <= _INT32 for code in codes)
+    if not fit or len(codes) < len(parts) or len(codes) > _MAX_EXIT_CODES:
+        invalid(path, value, f"must be 1 to {_MAX_EXIT_CODES} exit codes with commas between them")
+    return tuple(codes)
+
+
+def _one_instance(value: Any, path: str) -> Members:
+    """Return the settings of a task that runs in several instances, if it is one instance after all."""
+    given: Members = _INSTANCES(value, path)
+    if (number := given.get("numberOfInstances", 1)) > 1:
+        # It would start when so many nodes are free at once, and the emulator has none.
+        raise refusals.unsupported_property(
+            "numberOfInstances", str(number), "This emulator runs each task in one instance"
+        )
+    return given
+
+
+_NUMBER = whole(-_INT32 - 1, _INT32)
+_FROM_ZERO = whole(0, _INT32)
+_INSTANCES = object_of(
+    {
+        "numberOfInstances": whole(1, _INT32),
+        "coordinationCommandLine": text,
+        "commonResourceFiles": some_array,
+    },
+    ("coordinationCommandLine",),
+)
+_OPTIONS = object_of(
+    {"jobAction": choice("none", "disable", "terminate"), "dependencyAction": choice("satisfy", "block")}
+)
+_RANGE = {"start": _NUMBER, "end": _NUMBER, "exitOptions": _OPTIONS}
+_OTHER_CONDITIONS = ("preProcessingError", "fileUploadError", "default")
+
+RETRIES = whole(-1, _INT32)
+SETTINGS = array(object_of({"name": text, "value": text}, ("name",)))
+CONSTRAINTS = object_of(
+    {"maxWallClockTime": duration, "retentionTime": duration, "maxTaskRetryCount": RETRIES}
+)
+# What tasks of every kind may have, those that prepare and release a job as well.
+OF_ALL_TASKS: dict[str, Check] = {
+    "id": plain_id,
+    "commandLine": text,
+    "containerSettings": some_object,
+    "resourceFiles": some_array,
+    "environmentSettings": SETTINGS,
+    "userIdentity": some_object,
+}
+# What tasks and job managers may have.
+OF_RUN_TASKS: dict[str, Check] = {
+    **OF_ALL_TASKS,
+    "displayName": text,
+    "outputFiles": some_array,
+    "constraints": CONSTRAINTS,
+    "requiredSlots": whole(1, MAX_SLOTS),
+    "applicationPackageReferences": some_array,
+    "authenticationTokenSettings": some_object,
+}
+_TASK: dict[str, Check] = {
+    **OF_RUN_TASKS,
+    "exitConditions": object_of(
+        {
+            "exitCodes": array(
+                object_of({"code": _NUMBER, "exitOptions": _OPTIONS}, ("code", "exitOptions"))
+            ),
+            "exitCodeRanges": array(object_of(_RANGE, tuple(_RANGE))),
+            **dict.fromkeys(_OTHER_CONDITIONS, _OPTIONS),
+        }
+    ),
+    "affinityInfo": some_object,
+    "multiInstanceSettings": _one_instance,
+    "dependsOn": object_of(
+        {
+            "taskIds": array(plain_id),
+            "taskIdRanges": array(object_of({"start": _FROM_ZERO, "end": _FROM_ZERO}, ("start", "end"))),
+        }
+    ),
+}

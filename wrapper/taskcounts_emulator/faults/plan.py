@@ -1,0 +1,348 @@
+"""Faults on demand: what goes wrong, for which operation and job, how often and how likely. No I/O.
+
+A fault is met where the service would do its work: by a call that is authenticated and whose parameters
+are right. Other calls are refused as ever, and use up nothing. The first fault that fits a call is its
+only one; the next one's turn comes when that is used up, or when chance passes it over.
+
+What cannot happen to an operation passes it by: most need an answer that has a body, a lag is the counts'.
+
+=============== ======================================== =================================================
+kind            options (in JSON)                        what the caller meets
+=============== ======================================== =================================================
+throttled       retryAfter: seconds or a date            429 TooManyRequests
+busy            retryAfter: seconds or a date            503 ServerBusy
+internal-error                                           500 InternalError
+bad-gateway                                              502 with the HTML of a proxy
+unknown-status                                           520 with the HTML of a proxy
+reset           applied: boolean                         the connection is reset before any answer; the call
+                                                         has taken effect if it is applied
+drip            interval: seconds; headersToo: boolean   the right answer, a byte at a time
+truncate                                                 half of the right answer, then the end
+wrong-shape     variant (see ``shapes``)                 a 200 whose body breaks the contract
+slow            seconds                                  a pause, then the right answer
+lag                                                      the counts as they stood when the fault was set
+=============== ======================================== =================================================
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from taskcounts_emulator import documents
+from taskcounts_emulator.errors import EmulatorError
+from taskcounts_emulator.faults.shapes import VARIANTS, WITH_BODY
+from taskcounts_emulator.model import JOB_ID, JobCounts
+
+__all__ = ["KINDS", "OPERATIONS", "Fault", "FaultPlan", "Taken", "make_fault", "parse_fault"]
+
+OPERATIONS = (
+    "Job_Add",
+    "Job_List",
+    "Job_Get",
+    "Job_Patch",
+    "Job_Delete",
+    "Job_Terminate",
+    "Job_Disable",
+    "Job_Enable",
+    "Job_GetTaskCounts",
+    "Task_Add",
+    "Task_AddCollection",
+    "Task_List",
+    "Task_Get",
+    "Task_Delete",
+    "Task_Terminate",
+    "Task_Reactivate",
+)
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "throttled": ("retry_after",),
+    "busy": ("retry_after",),
+    "internal-error": (),
+    "bad-gateway": (),
+    "unknown-status": (),
+    "reset": ("applied",),
+    "drip": ("interval", "headers_too"),
+    "truncate": (),
+    "wrong-shape": ("variant",),
+    "slow": ("seconds",),
+    "lag": (),
+}
+
+# What a fault of one job never meets.
+_JOBLESS = ("Job_Add", "Job_List")
+
+# What any kind may have.
+_COMMON = ("kind", "job", "times", "operation", "probability", "seed")
+
+# JSON is spelled as the service spells it, Python as Python does.
+_IN_JSON = {"retry_after": "retryAfter", "headers_too": "headersToo"}
+_IN_PYTHON = {spelling: name for name, spelling in _IN_JSON.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that goes wrong on purpose.
+
+    Attributes:
+        kind: One of ``KINDS``.
+        job: The id of the only job that it happens to, as addresses name it; None for all calls.
+        times: For how many calls (counted down as they come); None until it is cleared.
+        retry_after: What the header of that name says; None for no header.
+        interval: Seconds between two bytes of a drip.
+        headers_too: Whether the head of a dripped answer drips as well.
+        variant: Which wrong shape.
+        seconds: How long a slow answer keeps waiting.
+        operation: The only operation that it happens to; None for all that it can happen to.
+        probability: How likely a call meets it, more than 0 and at most 1; other calls are not counted.
+        seed: What its draws come from, so that they are the same again; None for other draws each time.
+        applied: Whether a call takes effect before its connection is reset.
+    """
+
+    kind: str
+    job: str | None = None
+    times: int | None = None
+    retry_after: str | None = None
+    interval: float = 0.1
+    headers_too: bool = False
+    variant: str = "missing-member"
+    seconds: float = 1.0
+    operation: str | None = None
+    probability: float = 1.0
+    seed: int | None = None
+    applied: bool = False
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The operations to which something like this can happen."""
+        match self.kind:
+            case "lag":
+                return ("Job_GetTaskCounts",)
+            case "wrong-shape":
+                return VARIANTS[self.variant]
+            case "truncate":
+                return WITH_BODY
+            case "drip" if not self.headers_too:
+                return WITH_BODY
+        return OPERATIONS
+
+    def fits(self, operation: str, job_id: str | None) -> bool:
+        """Return whether this is a fault of a call; ``job_id`` is None for a call that names no job."""
+        if self.job is not None and (job_id is None or self.job.lower() != job_id.lower()):
+            return False
+        return self.operation in (None, operation) and operation in self.operations
+
+    def as_json(self, left: int | None) -> dict[str, object]:
+        """Return the fault as ``parse_fault`` takes it, with the number of calls that are left."""
+        told: dict[str, object] = {
+            "kind": self.kind,
+            "job": self.job,
+            "times": left,
+            "operation": self.operation,
+            "probability": self.probability if self.probability < 1 else None,
+            "seed": self.seed,
+        }
+        told |= {_IN_JSON.get(name, name): getattr(self, name) for name in KINDS[self.kind]}
+        if not self.applied:
+            told.pop("applied", None)
+        return {name: value for name, value in told.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The fault of one call; with a lag, the counts of old by job id in lower case."""
+
+    fault: Fault
+    counts: Mapping[str, JobCounts] | None = None
+
+
+def parse_fault(document: object) -> Fault:
+    """Return the fault that a JSON object tells of.
+
+    Raises:
+        EmulatorError: It is none. The message names the member.
+    """
+    known = (*_COMMON, *(_IN_JSON.get(name, name) for name in _CHECKS))
+    given = documents.members(document, "fault", known)
+    return _checked({_IN_PYTHON.get(name, name): value for name, value in given.items()}, _IN_JSON)
+
+
+def make_fault(
+    kind: str,
+    *,
+    job: str | None = None,
+    times: int | None = None,
+    operation: str | None = None,
+    probability: float = 1,
+    seed: int | None = None,
+    **options: object,
+) -> Fault:
+    """Return a fault, its options spelled as those of ``Fault``.
+
+    Raises:
+        EmulatorError: There is no such kind or option, or a value is wrong.
+    """
+    common = {"kind": kind, "job": job, "times": times, "operation": operation}
+    return _checked({**common, "probability": probability, "seed": seed, **options}, {})
+
+
+class FaultPlan:
+    """The faults that are set, the oldest first; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: list[_Entry] = []
+        self._seeds = random.Random()  # noqa: S311 - Tests are to be repeated, not kept secret.
+
+    def set_seed(self, seed: int | None) -> None:
+        """Let faults to come without a seed of their own draw the same after the same seed; None: never."""
+        with self._lock:
+            self._seeds.seed(seed)
+
+    def add(self, fault: Fault, counts: Mapping[str, JobCounts] | None = None) -> None:
+        """Set a fault; a lag comes with the counts that it tells from now on."""
+        with self._lock:
+            seed = self._seeds.getrandbits(64) if fault.seed is None else fault.seed
+            self._entries.append(_Entry(fault, fault.times, counts, random.Random(seed)))  # noqa: S311 - as above.
+
+    def take(self, operation: str, job_id: str | None) -> Taken | None:
+        """Return the fault of a call, and count that call; None if nothing is to go wrong.
+
+        Args:
+            operation: The operation's name.
+            job_id: The job that is named; None where none is.
+        """
+        with self._lock:
+            for entry in self._entries:
+                # A draw for each call that the fault fits, certain or not: so one seed gives one sequence.
+                if (
+                    not entry.fault.fits(operation, job_id)
+                    or entry.chance.random() >= entry.fault.probability
+                ):
+                    continue
+                if entry.left is not None:
+                    entry.left -= 1
+                    if entry.left == 0:
+                        self._entries.remove(entry)
+                return Taken(entry.fault, entry.counts)
+        return None
+
+    def clear(self) -> int:
+        """Remove all faults, and return how many they were."""
+        with self._lock:
+            count = len(self._entries)
+            self._entries.clear()
+        return count
+
+    def as_json(self) -> list[dict[str, object]]:
+        """Return the faults with the calls that each has left."""
+        with self._lock:
+            return [entry.fault.as_json(entry.left) for entry in self._entries]
+
+
+# Compared by identity: two faults may be set alike, and the used up one is to go.
+@dataclass(slots=True, eq=False)
+class _Entry:
+    fault: Fault
+    left: int | None
+    counts: Mapping[str, JobCounts] | None
+    chance: random.Random
+
+
+def _checked(given: Mapping[str, object], spelling: Mapping[str, str]) -> Fault:
+    kind = given.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise EmulatorError(f"fault.kind: must be one of {', '.join(KINDS)}, not {documents.show(kind)}")
+    times = given.get("times")
+    if times is not None:
+        times = documents.whole_number(times, "fault.times", 1, 1_000_000)
+    job = given.get("job")
+    if job is not None:
+        job = documents.text(job, "fault.job")
+        if not JOB_ID.fullmatch(job):
+            raise EmulatorError(f"fault.job: {documents.show(job)} is no job id")
+    operation = given.get("operation")
+    if operation is not None:
+        operation = documents.one_of(operation, "fault.operation", OPERATIONS)
+    options = {}
+    for name, value in given.items():
+        if name in _COMMON:
+            continue
+        spelled = spelling.get(name, name)
+        if name not in KINDS[kind]:
+            hint = f"; in Python it is {_IN_PYTHON[name]}" if name in _IN_PYTHON else ""
+            raise EmulatorError(f"fault.{spelled}: {kind} has no such option{hint}")
+        options[name] = _CHECKS[name](value, f"fault.{spelled}")
+    fault = Fault(
+        kind,
+        job,
+        times,
+        operation=operation,
+        probability=_probability(given.get("probability", 1)),
+        seed=_seed(given.get("seed")),
+        # The checks have seen to it that each option has its type.
+        **options,  # type: ignore[arg-type]
+    )
+    _check_fit(fault)
+    return fault
+
+
+def _check_fit(fault: Fault) -> None:
+    """Refuse what would never happen."""
+    if fault.operation is None:
+        return
+    if fault.operation not in fault.operations:
+        what = f"{fault.kind} {fault.variant}" if fault.kind == "wrong-shape" else fault.kind
+        fitting = ", ".join(fault.operations)
+        raise EmulatorError(f"fault.operation: {what} cannot happen to {fault.operation}, only to {fitting}")
+    if fault.job is not None and fault.operation in _JOBLESS:
+        raise EmulatorError(f"fault.job: the address of {fault.operation} names no job")
+
+
+def _probability(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise EmulatorError(
+            f"fault.probability: must be a number, more than 0 and at most 1, not {documents.show(value)}"
+        )
+    return float(value)
+
+
+def _seed(value: object) -> int | None:
+    return None if value is None else documents.whole_number(value, "fault.seed", 0, 2**64 - 1)
+
+
+def _seconds(value: object, path: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 3600:
+        raise EmulatorError(
+            f"{path}: must be a number of seconds from 0 to 3600, not {documents.show(value)}"
+        )
+    return float(value)
+
+
+def _retry_after(value: object, path: str) -> str | None:
+    """Return what the header says. Any printable text will do: a service may send nonsense, too."""
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15:
+        return format(value, ".15g")
+    if isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= 100:
+        return value
+    raise EmulatorError(
+        f"{path}: must be a number of seconds or a date as printable text, not {documents.show(value)}"
+    )
+
+
+def _variant(value: object, path: str) -> str:
+    return documents.one_of(value, path, VARIANTS)
+
+
+_CHECKS: Mapping[str, Callable[[object, str], object]] = {
+    "retry_after": _retry_after,
+    "interval": _seconds,
+    "headers_too": documents.boolean,
+    "variant": _variant,
+    "seconds": _seconds,
+    "applied": documents.boolean,
+}

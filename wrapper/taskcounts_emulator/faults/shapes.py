@@ -1,0 +1,218 @@
+"""Bodies of a 200 that break the contract, each in one way: what a client must not take for an answer.
+
+Each is made from the right body, and is wrong whatever that says; where a listing has no item to be spoiled,
+one is made up.
+
+=================== =========================== ==================================================
+variant             of                          what is wrong
+=================== =========================== ==================================================
+missing-member      all but a collection added  counts lack ``failed``, a job or task its ``state``
+missing-slots       counts                      no ``taskSlotCounts``
+string-number       counts                      a number as text; so with float, negative, null, boolean,
+                                                not-a-number and beyond-int32
+flat                counts                      the form of before 2020-09-01
+contradiction       counts, tasks               one more completed than there are; completed without a result
+unknown-state       jobs, tasks                 a state that nobody knows
+missing-id          listings                    an item without its id
+repeated-item       listings                    an item twice on one page
+foreign-link        listings                    the next page is another origin's
+looping-link        listings                    the next page is this one
+missing-value       listings, collection added  no ``value``
+value-not-array     listings, collection added  ``value`` is an object
+item-not-object     listings, collection added  an item is its id alone
+array               all                         the answer inside an array
+duplicate-member    all                         a member twice
+not-json            all                         the last byte is missing
+not-utf8            all                         a byte that is no UTF-8
+empty               all                         no byte at all
+=================== =========================== ==================================================
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from taskcounts_emulator import wire
+
+__all__ = ["VARIANTS", "WITH_BODY", "broken"]
+
+_COUNTS = ("Job_GetTaskCounts",)
+_TASKS = ("Task_Get", "Task_List")
+_LISTS = ("Job_List", "Task_List")
+_VALUES = (*_LISTS, "Task_AddCollection")
+_RESOURCES = ("Job_Get", "Task_Get", *_LISTS)
+
+# The other operations answer with a head alone.
+WITH_BODY = (*_COUNTS, *_RESOURCES, "Task_AddCollection")
+
+
+@dataclass(frozen=True, slots=True)
+class _Right:
+    """The right answer, to be spoiled: the body decoded, and where it comes from."""
+
+    body: dict[str, Any]
+    operation: str
+    page: str
+
+    @property
+    def items(self) -> list[Any]:
+        """The items of a listing, at least one."""
+        items: list[Any] = self.body["value"]
+        if not items:
+            items.append({"id": f"{self.operation.partition('_')[0].lower()}-1", "state": "active"})
+        return items
+
+    @property
+    def resource(self) -> dict[str, Any]:
+        """The job or task that the answer tells of, the first one of a listing."""
+        first: dict[str, Any] = self.items[0] if self.operation in _LISTS else self.body
+        return first
+
+
+# What comes of it is bytes, or a value that is written as JSON.
+_Make = Callable[[_Right], object]
+
+
+def broken(variant: str, operation: str, body: bytes, page: str = "") -> bytes:
+    """Return a body of one of the ``VARIANTS``.
+
+    Args:
+        variant: Which; it has to fit the operation.
+        operation: The operation's name.
+        body: The right body, a JSON object.
+        page: The URL of the request, as it was sent.
+    """
+    made = _MAKERS[variant][1](_Right(json.loads(body), operation, page))
+    return made if isinstance(made, bytes) else wire.body_text(made)
+
+
+def _missing_member(right: _Right) -> object:
+    if right.operation in _COUNTS:
+        del right.body["taskCounts"]["failed"]
+        return right.body
+    resource = right.resource
+    # Where a $select has left the state out, it is the id that is missing.
+    resource.pop("state" if "state" in resource else "id", None)
+    return right.body
+
+
+def _missing_slots(right: _Right) -> object:
+    del right.body["taskSlotCounts"]
+    return right.body
+
+
+def _with_active(change: Callable[[int], object]) -> _Make:
+    """Return a maker of bodies in which the number of active tasks is something else."""
+
+    def make(right: _Right) -> object:
+        right.body["taskCounts"]["active"] = change(right.body["taskCounts"]["active"])
+        return right.body
+
+    return make
+
+
+def _flat(right: _Right) -> object:
+    # What the service itself answered up to api-version 2020-03-01.11.0.
+    metadata = right.body["odata.metadata"].replace("#taskcountsresult/", "#taskcounts/")
+    return {"odata.metadata": metadata, **right.body["taskCounts"]}
+
+
+def _contradiction(right: _Right) -> object:
+    if right.operation in _COUNTS:
+        # Each number is one, and yet they can't all be right.
+        right.body["taskCounts"]["completed"] += 1
+        return right.body
+    right.resource["state"] = "completed"
+    right.resource.setdefault("executionInfo", {}).pop("result", None)
+    return right.body
+
+
+def _unknown_state(right: _Right) -> object:
+    right.resource["state"] = "levitating"
+    return right.body
+
+
+def _missing_id(right: _Right) -> object:
+    right.resource.pop("id", None)
+    return right.body
+
+
+def _repeated_item(right: _Right) -> object:
+    right.items.append(right.items[0])
+    return right.body
+
+
+def _foreign_link(right: _Right) -> object:
+    link = urlsplit(right.body.get("odata.nextLink", right.page))
+    right.body["odata.nextLink"] = link._replace(scheme="https", netloc="attacker.example").geturl()
+    return right.body
+
+
+def _looping_link(right: _Right) -> object:
+    right.body["odata.nextLink"] = right.page
+    return right.body
+
+
+def _missing_value(right: _Right) -> object:
+    del right.body["value"]
+    return right.body
+
+
+def _value_not_array(right: _Right) -> object:
+    right.body["value"] = {}
+    return right.body
+
+
+def _item_not_object(right: _Right) -> object:
+    right.items[0] = right.items[0].get("id")
+    return right.body
+
+
+def _duplicate(right: _Right) -> object:
+    # Of counts, one of the numbers; elsewhere rather a member of the service than one of the protocol.
+    body = right.body["taskCounts"] if right.operation in _COUNTS else right.body
+    name = min(body, key=lambda name: name.startswith("odata."))
+    once = f"{json.dumps(name)}:".encode()
+    return wire.body_text(right.body).replace(once, once + wire.body_text(body[name]) + b"," + once, 1)
+
+
+def _not_json(right: _Right) -> object:
+    return wire.body_text(right.body)[:-1]
+
+
+def _not_utf8(right: _Right) -> object:
+    return wire.body_text(right.body).replace(b'"', b'"\xff', 1)
+
+
+_MAKERS: dict[str, tuple[tuple[str, ...], _Make]] = {
+    "missing-member": ((*_COUNTS, *_RESOURCES), _missing_member),
+    "missing-slots": (_COUNTS, _missing_slots),
+    "string-number": (_COUNTS, _with_active(str)),
+    "float": (_COUNTS, _with_active(lambda number: number + 0.5)),
+    "negative": (_COUNTS, _with_active(lambda number: -1 - number)),
+    "null": (_COUNTS, _with_active(lambda _: None)),
+    "boolean": (_COUNTS, _with_active(lambda _: True)),
+    "not-a-number": (_COUNTS, _with_active(lambda _: float("nan"))),
+    "beyond-int32": (_COUNTS, _with_active(lambda number: number + 2**31)),
+    "flat": (_COUNTS, _flat),
+    "contradiction": ((*_COUNTS, *_TASKS), _contradiction),
+    "unknown-state": (_RESOURCES, _unknown_state),
+    "missing-id": (_LISTS, _missing_id),
+    "repeated-item": (_LISTS, _repeated_item),
+    "foreign-link": (_LISTS, _foreign_link),
+    "looping-link": (_LISTS, _looping_link),
+    "missing-value": (_VALUES, _missing_value),
+    "value-not-array": (_VALUES, _value_not_array),
+    "item-not-object": (_VALUES, _item_not_object),
+    "array": (WITH_BODY, lambda right: [right.body]),
+    "duplicate-member": (WITH_BODY, _duplicate),
+    "not-json": (WITH_BODY, _not_json),
+    "not-utf8": (WITH_BODY, _not_utf8),
+    "empty": (WITH_BODY, lambda _: b""),
+}
+
+VARIANTS: Mapping[str, tuple[str, ...]] = {name: fits for name, (fits, _) in _MAKERS.items()}

@@ -1,0 +1,218 @@
+"""HTTP as the emulator's own server speaks it: uvicorn's protocol, and what the service needs beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections import deque
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from taskcounts_emulator import refusals, wire
+from taskcounts_emulator.account import EmulatedAccount
+from taskcounts_emulator.api.app import stamp
+from taskcounts_emulator.faults.connection import EXTENSION, Connection
+from taskcounts_emulator.refusals import Refusal
+
+__all__ = ["Protocol"]
+
+# Of a request's head, in bytes. What comes with it in one piece counts, too.
+_MAX_HEAD = 2**20
+
+# RFC 9110, 7.2 and RFC 3986, 3.2.2: a name or address, with or without a port. The name may be empty.
+_HOST = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]*|\[[A-Za-z0-9._~:%-]+\])(:[0-9]*)?")
+
+# How clients begin that were given the wrong address, which they tell only in words of their own.
+_OTHERS = {
+    b"\x16\x03": "a client speaks TLS where http is served",
+    b"PRI * HTTP/2": "a client speaks HTTP/2, and only HTTP/1.1 is served",
+}
+
+logger = logging.getLogger("taskcounts_emulator")
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, which tells the application of the connection that a request came on.
+
+    An offer to go on in another protocol, such as the h2c of Java's client, is ignored (RFC 9110, 7.8).
+    What is no request gets an error of the service's shape and a line in the log; its connection is closed.
+
+    Args:
+        service: The account, for the time that errors tell.
+        config: uvicorn's settings, with the application.
+        state: The open connections of the server.
+    """
+
+    def __init__(self, service: EmulatedAccount, config: Config, state: ServerState) -> None:
+        super().__init__(config, state, {})
+        self.logger = logger
+        # Told here, since uvicorn's setting of that name changes the logger of the whole process.
+        self.access_log = False
+        self._service = service
+        self._cycles: list[RequestResponseCycle] = []
+        self._head = 0
+        self._offers: list[tuple[bytes, bytes]] = []
+        # Whether the newest request has come to its end.
+        self._whole = True
+        # The last bytes of the connection, as soon as nothing more is read from it.
+        self._refusal: bytes | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to serve a connection."""
+        super().connection_made(transport)
+        self._connection = Connection(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the requests whose answers nobody waits for any more."""
+        super().connection_lost(exc)
+        # uvicorn tells the newest request alone, and logs an error for those before it.
+        for cycle in self._cycles:
+            cycle.disconnected = True
+        self._connection.gone.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Read what has come, unless something before it was no request."""
+        if self._refusal is not None:
+            return
+        self._unset_keepalive_if_required()
+        # httptools keeps a head that never ends for as long as it comes.
+        self._head += len(data)
+        try:
+            self._read(data)
+        except httptools.HttpParserError as error:
+            self._refuse(_refusal_of(error), data)
+        else:
+            if self._head > _MAX_HEAD:
+                self._refuse(refusals.invalid_input(f"The head is longer than {_MAX_HEAD} bytes"), data)
+
+    def on_message_begin(self) -> None:
+        """Begin to read a request."""
+        super().on_message_begin()
+        extensions: dict[str, Any] = {EXTENSION: self._connection}
+        self.scope["extensions"] = extensions
+
+    def on_headers_complete(self) -> None:
+        """Have a request answered, its body still to come."""
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise httptools.HttpParserInvalidMethodError("CONNECT is for proxies")
+            # The parser stops here, and takes the body for the other protocol: the head is read again.
+            return
+        _check_head(self.parser.get_http_version(), self.headers)
+        # A copy: what follows a chunked body comes into the same list, and is no part of what was signed.
+        self.scope["headers"] = [*self.headers, *self._offers]
+        self._offers = []
+        super().on_headers_complete()
+        self._head = 0
+        self._whole = False
+        # It has what an answer needs of a transport, and puts an answer together.
+        self.cycle.transport = self._connection  # type: ignore[assignment]
+        self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
+        self._cycles.append(self.cycle)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        super().on_body(body)
+        self._head = 0
+
+    def on_message_complete(self) -> None:
+        """Note the end of a request."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+            self._whole = True
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or end the connection behind the last answer."""
+        super().on_response_complete()
+        self._end_if_refused()
+
+    def _read(self, data: bytes | memoryview) -> None:
+        """Feed the parser, which stops behind each head that offers another protocol."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                data = memoryview(data)[offer.args[0] :]
+            self._ignore_offer()
+
+    def _ignore_offer(self) -> None:
+        """Read a head again without its offer, with a new parser, which reads what follows as HTTP/1.1."""
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self._offers = [header for header in self.headers if header[0] == b"upgrade"]
+        self._renew_parser()
+        self.parser.feed_data(b"\r\n".join(lines) + b"\r\n\r\n")
+
+    def _refuse(self, refusal: Refusal, data: bytes) -> None:
+        """Answer what is no request, behind the answers that are still to come, and close the connection."""
+        reason = dict(refusal.details).get("Reason", refusal.message)
+        told = next((said for begins, said in _OTHERS.items() if data.startswith(begins)), reason)
+        logger.warning("refused a request and closed its connection: %s, %s", refusal, told)
+        scope = {"scheme": self.scheme, "server": self.server}
+        self._refusal = wire.raw(wire.refusal_answer(stamp(self._service, scope, {}), refusal))
+        if not self._whole:
+            self._give_up_newest()
+        self._end_if_refused()
+
+    def _give_up_newest(self) -> None:
+        """End a request whose body will never be whole."""
+        cycle = self.cycle
+        self.pipeline = deque(waiting for waiting in self.pipeline if waiting[0] is not cycle)
+        if cycle.response_started:
+            # It has an answer already, and no request has two.
+            self._refusal = b""
+        else:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _end_if_refused(self) -> None:
+        if self._refusal is not None and all(
+            cycle.response_complete or cycle.disconnected for cycle in self._cycles
+        ):
+            self._connection.write(self._refusal)
+            self._connection.close()
+
+    def _renew_parser(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        # What a client sends behind its last request is passed over.
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+
+def _check_head(version: str, headers: list[tuple[bytes, bytes]]) -> None:
+    """Refuse what RFC 9112, 2.3 and 3.2, refuses of a head that can be read."""
+    if version not in ("1.1", "1.0"):
+        raise refusals.unsupported_http_version()
+    hosts = [value for name, value in headers if name == b"host"]
+    if not hosts and version == "1.1":
+        raise refusals.host_missing()
+    host = b", ".join(hosts)
+    if len(hosts) > 1:
+        raise refusals.invalid_header("host", host.decode("latin-1"), "The Host header stands twice")
+    if not _HOST.fullmatch(host):
+        raise refusals.invalid_header("host", host.decode("latin-1"), "The Host header names no host")
+
+
+def _refusal_of(error: httptools.HttpParserError) -> Refusal:
+    """Return what to answer where the parser, or what it called, gave up.
+
+    Raises:
+        HttpParserError: What it called has failed in another way.
+    """
+    cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else error
+    match cause:
+        case Refusal():
+            return cause
+        case httptools.HttpParserInvalidMethodError():
+            return refusals.invalid_verb()
+        case httptools.HttpParserInvalidURLError():
+            return refusals.unreadable_target()
+        case httptools.HttpParserError():
+            return refusals.invalid_input(str(cause))
+    raise error

@@ -1,0 +1,100 @@
+"""What looks like chance, and is the same every time: draws from a seed, and distributions of durations.
+
+A draw depends on the seed and on what is drawn for, never on what was drawn before. So a task's fate is the
+same however many calls come in between, and in whatever order its neighbours end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from taskcounts_emulator import documents
+from taskcounts_emulator.errors import EmulatorError
+
+__all__ = ["Distribution", "draw", "parse_distribution"]
+
+# Nothing takes longer, so that every time stays one that can be written down.
+LONGEST = 10 * 365 * 86_400.0
+
+# How many numbers each kind has, and what they are called in errors.
+_KINDS = {
+    "uniform": ("low", "high"),
+    "exponential": ("mean",),
+    "lognormal": ("median", "sigma"),
+}
+
+
+def draw(seed: int, *purpose: object) -> float:
+    """Return a number from [0, 1) that looks random, and is the same for one seed and purpose."""
+    text = "\0".join(map(str, (seed, *purpose)))
+    digest = hashlib.blake2b(text.encode(), digest_size=7).digest()
+    # 53 bits are what a float keeps: with more, the largest ones would be rounded to 1.
+    return (int.from_bytes(digest, "big") >> 3) / 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """How long something takes, in seconds.
+
+    Attributes:
+        kind: ``constant``, ``uniform``, ``exponential`` or ``lognormal``.
+        numbers: The value; low and high; the mean; the median and sigma of the logarithm.
+    """
+
+    kind: str
+    numbers: tuple[float, ...]
+
+    def at(self, chance: float) -> float:
+        """Return the seconds that stand at a point, from [0, 1), of the distribution."""
+        if self.kind == "constant":
+            seconds = self.numbers[0]
+        elif self.kind == "uniform":
+            low, high = self.numbers
+            seconds = low + (high - low) * chance
+        elif self.kind == "exponential":
+            seconds = -self.numbers[0] * math.log1p(-chance)
+        else:
+            median, sigma = self.numbers
+            # The inverse has no value at 0 itself, and far out the power would overflow.
+            exponent = sigma * NormalDist().inv_cdf(max(chance, 2**-53))
+            seconds = median * math.exp(min(exponent, 50.0))
+        return min(seconds, LONGEST)
+
+    def as_json(self) -> object:
+        """Return what ``parse_distribution`` takes."""
+        if self.kind in ("constant", "exponential"):
+            return self.numbers[0] if self.kind == "constant" else {self.kind: self.numbers[0]}
+        return {self.kind: list(self.numbers)}
+
+
+def parse_distribution(value: object, path: str) -> Distribution:
+    """Return a distribution from JSON.
+
+    Args:
+        value: A number of seconds, or an object with one member: ``{"uniform": [low, high]}``,
+            ``{"exponential": mean}`` or ``{"lognormal": [median, sigma]}``.
+        path: What errors call it.
+
+    Raises:
+        EmulatorError: It is none of these. The message names the place.
+    """
+    if not isinstance(value, dict):
+        return Distribution("constant", (documents.number(value, path, 0, LONGEST),))
+    given = documents.members(value, path, tuple(_KINDS))
+    if len(given) != 1:
+        raise EmulatorError(f"{path}: must have one member of {', '.join(_KINDS)}")
+    ((kind, told),) = given.items()
+    numbers = told if isinstance(told, list | tuple) else [told]
+    names = _KINDS[kind]
+    if len(numbers) != len(names):
+        raise EmulatorError(f"{path}.{kind}: must be {' and '.join(names)}")
+    known = tuple(
+        documents.number(number, f"{path}.{kind}", 0, 20 if name == "sigma" else LONGEST)
+        for name, number in zip(names, numbers, strict=True)
+    )
+    if kind == "uniform" and known[0] > known[1]:
+        raise EmulatorError(f"{path}.uniform: the low end is above the high end")
+    return Distribution(kind, known)

@@ -1,0 +1,271 @@
+"""What the service reports as counts, and how that trails the truth: the lag model.
+
+The real service counts in the background: a state change shows after a while, and one that was missed
+shows with the next validation pass. What went wrong there is known from public threads, and each of these
+is a switch of its own (spelled as in JSON):
+
+==================== ============================================== =======================================
+switch               what is reported                               as seen in
+==================== ============================================== =======================================
+delay                the counts of that many seconds ago; zeros     the operation's own reference; a shell
+                     for a job that is younger                      script that deletes "empty" fresh jobs
+miss                 each change is missed with this probability    Azure/BatchExplorer#2628: 42 tasks running
+                                                                    on 24 slots
+validation           every so many seconds a pass over each job     the published `validationStatus`, before
+                     corrects what was missed; not for jobs of      api-version 2018-08-01.7.0
+                     more than 200,000 tasks
+swapActiveRunning    active tasks as running, and the other way     Azure/azure-sdk-for-js#5496: active 1,
+                     round                                          running 0 while a job manager task ran
+staleFailures        a failure that was reactivated or deleted is   Azure/BatchExplorer#2628, #2081: failures
+                     counted until the next pass                    that were not there, and later vanished
+zeroSlots            every number of slots as 0                     recorded: 0/0/5/2/3 tasks with all slots 0
+freezeAbove          while a job has more tasks than this, its      the same description: above 200,000 tasks
+                     reported counts stand still                    nothing is validated
+==================== ============================================== =======================================
+
+List queries always tell the truth.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from taskcounts_emulator import documents
+from taskcounts_emulator.model import Counts, JobCounts, TaskState
+from taskcounts_emulator.state.chance import LONGEST, draw
+
+__all__ = ["IN_JSON", "Lag", "LagModel", "parse_lag", "tallied"]
+
+# Jobs with more tasks are not validated, says the published description.
+VALIDATED_UP_TO = 200_000
+
+_STATES = tuple(TaskState)
+
+
+@dataclass(frozen=True, slots=True)
+class LagModel:
+    """How far the reported counts trail the truth; as it comes, they don't.
+
+    Attributes:
+        delay: By how many seconds.
+        miss: The probability, from 0 to 1, that a change is missed.
+        validation: Seconds between two validation passes; None: there are none.
+        swap_active_running: Whether active and running tasks are confused.
+        stale_failures: Whether failures that are gone are still counted.
+        zero_slots: Whether no slots are counted at all.
+        freeze_above: Above this number of tasks a job's reported counts stand still; None: never.
+    """
+
+    delay: float = 0.0
+    miss: float = 0.0
+    validation: float | None = None
+    swap_active_running: bool = False
+    stale_failures: bool = False
+    zero_slots: bool = False
+    freeze_above: int | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the switches that are on, as ``parse_lag`` takes them."""
+        return {
+            IN_JSON.get(field.name, field.name): getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }
+
+
+# Where JSON spells a switch otherwise.
+IN_JSON = {
+    "swap_active_running": "swapActiveRunning",
+    "stale_failures": "staleFailures",
+    "zero_slots": "zeroSlots",
+    "freeze_above": "freezeAbove",
+}
+NO_LAG = LagModel()
+
+
+def parse_lag(document: object, path: str = "lag") -> LagModel:
+    """Return the model that a JSON object tells of.
+
+    Raises:
+        EmulatorError: It is none. The message names the member.
+    """
+    known = [IN_JSON.get(field.name, field.name) for field in fields(LagModel)]
+    given = documents.members(document, path, known)
+
+    def flag(name: str) -> bool:
+        return documents.boolean(given.get(name, False), f"{path}.{name}")
+
+    validation, freeze = given.get("validation"), given.get("freezeAbove")
+    if validation is not None:
+        validation = documents.number(validation, f"{path}.validation", 0.001, LONGEST)
+    if freeze is not None:
+        freeze = documents.whole_number(freeze, f"{path}.freezeAbove", 0, 2**31)
+    return LagModel(
+        delay=documents.number(given.get("delay", 0), f"{path}.delay", 0, LONGEST),
+        miss=documents.number(given.get("miss", 0), f"{path}.miss", 0, 1),
+        validation=validation,
+        swap_active_running=flag("swapActiveRunning"),
+        stale_failures=flag("staleFailures"),
+        zero_slots=flag("zeroSlots"),
+        freeze_above=freeze,
+    )
+
+
+def tallied(rows: Iterable[tuple[Any, ...]]) -> JobCounts:
+    """Return the counts of tallies: rows that begin with a state, a number of tasks and one of slots."""
+    tasks, slots = [0] * len(_STATES), [0] * len(_STATES)
+    for state, of_tasks, of_slots, *_ in rows:
+        tasks[state] += of_tasks
+        slots[state] += of_slots
+    return JobCounts(_counts(tasks), _counts(slots))
+
+
+def _counts(numbers: list[int]) -> Counts:
+    active, preparing, running, succeeded, failed = numbers
+    return Counts(active, preparing + running, succeeded, failed)
+
+
+class Lag:
+    """Follows every change of a task, and keeps what is reported of each job.
+
+    All of it is state of the store, and each method belongs into a transaction of the caller's.
+    """
+
+    def __init__(self, db: sqlite3.Connection, model: LagModel, seed: int) -> None:
+        self.model = model
+        self._db = db
+        self._seed = seed
+        # The switches that only change how a number is shown need no history.
+        self.follows = (
+            bool(model.delay or model.miss or model.stale_failures) or model.freeze_above is not None
+        )
+
+    def begin(self, at: int) -> None:
+        """Forget what was reported before, and report the truth of this moment."""
+        for table in ("reports", "unseen", "adjustments"):
+            self._db.execute(f"DELETE FROM {table}")
+        if self.follows:
+            # It has been the truth for as long as anybody can ask for.
+            delay = round(self.model.delay * 1e6)
+            for number, created in self._db.execute("SELECT number, created FROM jobs").fetchall():
+                self.record((number,), max(created, at - delay))
+
+    def moved(  # noqa: PLR0917 - all of it is one change.
+        self, job: int, task: int, run: int, slots: int, old: TaskState | None, new: TaskState | None
+    ) -> None:
+        """Take note of a change: a task that was added has no old state, one that was deleted no new one."""
+        row = None
+        if self.model.miss:
+            row = self._db.execute("SELECT state FROM unseen WHERE task = ?", (task,)).fetchone()
+        reported = old if row is None else None if row[0] < 0 else TaskState(row[0])
+        # What an earlier miss has left of this task, taken back; then what this change leaves.
+        if reported is not old:
+            self._adjust(job, reported, -1, slots)
+            self._adjust(job, old, 1, slots)
+        if self._stays(reported, new):
+            self._adjust(job, TaskState.FAILED, 1, slots)
+        elif self.model.miss and draw(self._seed, "miss", job, task, run, old, new) < self.model.miss:
+            self._adjust(job, reported, 1, slots)
+            self._adjust(job, new, -1, slots)
+            state = -1 if reported is None else reported
+            self._db.execute("INSERT OR REPLACE INTO unseen VALUES (?, ?, ?)", (task, job, state))
+            return
+        if row is not None:
+            self._db.execute("DELETE FROM unseen WHERE task = ?", (task,))
+
+    def _stays(self, reported: TaskState | None, new: TaskState | None) -> bool:
+        """Return whether a failure that was reported is kept although it is none any more."""
+        return self.model.stale_failures and reported is TaskState.FAILED and new is not TaskState.FAILED
+
+    def record(self, jobs: Iterable[int], at: int) -> None:
+        """Keep what is to be reported of some jobs from this moment on, once the delay is over."""
+        frozen, delay = self.model.freeze_above, round(self.model.delay * 1e6)
+        for job in jobs:
+            tallies = self._db.execute(
+                "SELECT state, tasks, slots FROM tallies WHERE job = ?", (job,)
+            ).fetchall()
+            size = sum(tasks for _, tasks, _ in tallies)
+            # One that is deleted has no tallies any more.
+            if not tallies or (frozen is not None and size > frozen and self._latest(job, at)):
+                continue
+            adjusted = self._db.execute(
+                "SELECT state, tasks, slots FROM adjustments WHERE job = ?", (job,)
+            ).fetchall()
+            counts = tallied([*tallies, *adjusted])
+            numbers = [counts.tasks.active, counts.tasks.running, counts.tasks.succeeded, counts.tasks.failed]
+            numbers += [
+                counts.slots.active,
+                counts.slots.running,
+                counts.slots.succeeded,
+                counts.slots.failed,
+            ]
+            self._db.execute(
+                "INSERT OR REPLACE INTO reports VALUES (?, ?, ?)", (job, at, json.dumps(numbers))
+            )
+            # Of what is older than the delay, the newest alone is ever asked for.
+            self._db.execute(
+                "DELETE FROM reports WHERE job = :job AND at < "
+                "(SELECT MAX(at) FROM reports WHERE job = :job AND at <= :shown)",
+                {"job": job, "shown": at - delay},
+            )
+
+    def next_pass(self, at: int) -> int | None:
+        """Return when the next validation pass is; None as long as it would correct nothing."""
+        if self.model.validation is None or not self._to_correct():
+            return None
+        interval = max(1, round(self.model.validation * 1e6))
+        return (at // interval + 1) * interval
+
+    def validate(self, at: int) -> None:
+        """Correct what was missed."""
+        jobs = self._to_correct()
+        for job in jobs:
+            self._db.execute("DELETE FROM adjustments WHERE job = ?", (job,))
+            self._db.execute("DELETE FROM unseen WHERE job = ?", (job,))
+        self.record(jobs, at)
+
+    def reported(self, job: int, truth: JobCounts, now: int) -> JobCounts:
+        """Return what the service says of a job."""
+        counts = truth
+        if self.follows:
+            row = self._latest(job, now - round(self.model.delay * 1e6))
+            numbers = json.loads(row[0]) if row else [0] * 8
+            counts = JobCounts(Counts(*numbers[:4]), Counts(*numbers[4:]))
+        if self.model.swap_active_running:
+            counts = JobCounts(_swapped(counts.tasks), _swapped(counts.slots))
+        return JobCounts(counts.tasks) if self.model.zero_slots else counts
+
+    def _latest(self, job: int, at: int) -> tuple[str] | None:
+        row: tuple[str] | None = self._db.execute(
+            "SELECT numbers FROM reports WHERE job = ? AND at <= ? ORDER BY at DESC LIMIT 1", (job, at)
+        ).fetchone()
+        return row
+
+    def _to_correct(self) -> list[int]:
+        rows = self._db.execute(
+            "SELECT DISTINCT job FROM adjustments WHERE "
+            "(SELECT SUM(tasks) FROM tallies WHERE tallies.job = adjustments.job) <= ?",
+            (VALIDATED_UP_TO,),
+        ).fetchall()
+        return [job for (job,) in rows]
+
+    def _adjust(self, job: int, state: TaskState | None, tasks: int, slots: int) -> None:
+        if state is not None:
+            self._db.execute(
+                "INSERT INTO adjustments VALUES (?, ?, ?, ?) ON CONFLICT (job, state) DO UPDATE "
+                "SET tasks = tasks + excluded.tasks, slots = slots + excluded.slots",
+                (job, state, tasks, tasks * slots),
+            )
+
+
+def _swapped(counts: Counts) -> Counts:
+    return Counts(counts.running, counts.active, counts.succeeded, counts.failed)
+
+
+def stored_model(value: object) -> LagModel:
+    """Return the model that a store kept."""
+    return parse_lag(value) if isinstance(value, Mapping) else NO_LAG

@@ -1,0 +1,186 @@
+"""How tasks change: each function of ``Moves`` is one step of a task's life, written to the store.
+
+Everything that starts, ends, returns, adds or deletes a task goes through here, so that its neighbours hear
+of it: those that depend on it, the lag model, and the job (``touched``). Each belongs into a transaction of
+the caller's. Times are microseconds since 1970.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from taskcounts_emulator.model import JobRow, NewTask, TaskRow, TaskState
+from taskcounts_emulator.state import dependencies
+from taskcounts_emulator.state.lag import Lag
+
+__all__ = ["ENDED_BY_REQUEST", "EXIT_CODE", "Moves", "Task"]
+
+# Why a task failed, in the service's words.
+EXIT_CODE = "FailureExitCode"
+ENDED_BY_REQUEST = "TaskEnded"
+
+
+class Task(NamedTuple):
+    """What a move has to know of a task."""
+
+    number: int
+    job: int
+    id: str
+    state: int
+    slots: int
+    runs: int
+    retries: int
+    requeues: int
+    numeral: int | None
+    satisfies: int
+    max_retries: int | None
+    max_seconds: float | None
+    seconds: float | None
+    exit_codes: str | None
+    exit_conditions: str | None
+
+
+COLUMNS = ", ".join(Task._fields)
+ROW = ", ".join(TaskRow._fields)
+
+_ADD = """
+    INSERT OR IGNORE INTO tasks (job, id, state, slots, created, modified, changed, started, ended, exit_code,
+        failure, kept, runs, satisfies, numeral, max_retries, max_seconds, seconds, exit_codes,
+        exit_conditions)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+# The time of a change, and an ETag that is new even where the clock stands still.
+_CHANGED = "previous = state, previous_changed = changed, changed = :at, modified = MAX(modified + 1, :at)"
+_START = f"""
+    UPDATE tasks SET {_CHANGED}, state = :state, due = :due, started = :at, runs = runs + 1,
+        ended = NULL, exit_code = NULL, failure = NULL
+    WHERE number = :number
+"""
+_RUN = f"UPDATE tasks SET {_CHANGED}, state = 2, due = :due, started = :at WHERE number = :number"
+_END = f"""
+    UPDATE tasks SET {_CHANGED}, state = :state, due = NULL, ended = :at, exit_code = :exit_code,
+        failure = :failure, satisfies = MAX(satisfies, :satisfies)
+    WHERE number = :number
+"""
+_RETRY = f"""
+    UPDATE tasks SET {_CHANGED}, state = 0, due = NULL, retries = retries + 1, last_retry = :at
+    WHERE number = :number
+"""
+_REQUEUE = f"""
+    UPDATE tasks SET {_CHANGED}, state = 0, due = NULL, requeues = requeues + 1, last_requeue = :at
+    WHERE number = :number
+"""
+_REACTIVATE = f"""
+    UPDATE tasks SET {_CHANGED}, state = 0, satisfies = 0, retries = 0, last_retry = NULL,
+        ended = NULL, exit_code = NULL,
+        failure = NULL
+    WHERE number = :number
+"""
+
+
+class Moves:
+    """The steps of tasks' lives, within one transaction.
+
+    Attributes:
+        touched: The numbers of the jobs whose tasks changed.
+    """
+
+    def __init__(self, db: sqlite3.Connection, lag: Lag) -> None:
+        self.touched: set[int] = set()
+        self._db = db
+        self._lag = lag
+
+    def add(self, job: JobRow, new: NewTask, at: int) -> TaskRow | None:
+        """Add a task; None if its job has one of that id."""
+        state, ended = new.state, new.state >= TaskState.SUCCEEDED
+        exit_code = None if not ended else 1 if state is TaskState.FAILED else 0
+        failure = EXIT_CODE if exit_code else None
+        started = None if state is TaskState.ACTIVE else at
+        done = self._db.execute(
+            _ADD,
+            (
+                job.number, new.id, state, new.slots, at, at, at, started, at if ended else None, exit_code,
+                failure, new.kept, state is not TaskState.ACTIVE, exit_code == 0,
+                dependencies.numeral(new.id) if job.uses_dependencies else None,
+                new.max_retries, new.max_seconds, new.seconds,
+                json.dumps(new.exit_codes) if new.exit_codes else None,
+                json.dumps(new.exit_conditions) if new.exit_conditions else None,
+            ),
+        )  # fmt: skip
+        if not done.rowcount:
+            return None
+        number = done.lastrowid or 0
+        if new.depends_on or new.depends_on_ranges:
+            dependencies.wait_for(self._db, job.number, number, new.depends_on, new.depends_on_ranges)
+        if exit_code == 0 and job.uses_dependencies:
+            dependencies.satisfied(self._db, job.number, new.id, dependencies.numeral(new.id))
+        self._moved(job.number, number, 0, new.slots, None, state)
+        return TaskRow(
+            number, new.id, state, new.slots, at, at, at, None, None, started, at if ended else None,
+            exit_code, failure, 0, None, 0, None, new.kept,
+        )  # fmt: skip
+
+    def start(self, task: Task, at: int, running: bool, due: int | None) -> None:
+        """Let an active task be prepared, or run at once."""
+        state = TaskState.RUNNING if running else TaskState.PREPARING
+        self._write(_START, task, state, at, due=due)
+
+    def run(self, task: Task, at: int, due: int | None) -> None:
+        """Let a prepared task run."""
+        self._write(_RUN, task, TaskState.RUNNING, at, due=due)
+
+    def end(self, task: Task, at: int, exit_code: int | None, failure: str | None, satisfies: bool) -> None:
+        """Complete a task, whatever state it is in.
+
+        Args:
+            task: The task.
+            at: When.
+            exit_code: How its command ended; None if it never did.
+            failure: Why it failed; None for a success.
+            satisfies: Whether those that depend on it may run now.
+        """
+        state = TaskState.SUCCEEDED if failure is None else TaskState.FAILED
+        self._write(_END, task, state, at, exit_code=exit_code, failure=failure, satisfies=satisfies)
+        if satisfies and not task.satisfies:
+            dependencies.satisfied(self._db, task.job, task.id, task.numeral)
+
+    def retry(self, task: Task, at: int) -> None:
+        """Let a task that failed wait for its next run."""
+        self._write(_RETRY, task, TaskState.ACTIVE, at)
+
+    def requeue(self, task: Task, at: int) -> None:
+        """Let a task that lost its node, or was told to make room, wait for its next run."""
+        self._write(_REQUEUE, task, TaskState.ACTIVE, at)
+
+    def reactivate(self, task: Task, at: int) -> None:
+        """Let a completed task wait for a new run, with all its retries."""
+        self._write(_REACTIVATE, task, TaskState.ACTIVE, at)
+        if task.satisfies:
+            dependencies.unsatisfied(self._db, task.job, task.numeral)
+
+    def delete(self, task: Task) -> None:
+        """Delete a task: it leaves every count."""
+        dependencies.forget(self._db, task.number)
+        self._db.execute("DELETE FROM tasks WHERE number = ?", (task.number,))
+        if task.satisfies:
+            dependencies.unsatisfied(self._db, task.job, task.numeral)
+        self._moved(task.job, task.number, task.runs, task.slots, TaskState(task.state), None)
+
+    def select(self, condition: str, parameters: Sequence[object]) -> list[Task]:
+        """Return the tasks that a condition holds for."""
+        rows = self._db.execute(f"SELECT {COLUMNS} FROM tasks WHERE {condition}", parameters)
+        return [Task(*row) for row in rows.fetchall()]
+
+    def _write(self, statement: str, task: Task, new: TaskState, at: int, **columns: object) -> None:
+        self._db.execute(statement, {"number": task.number, "state": new, "at": at, **columns})
+        self._moved(task.job, task.number, task.runs, task.slots, TaskState(task.state), new)
+
+    def _moved(  # noqa: PLR0917 - all of it is one change.
+        self, job: int, task: int, run: int, slots: int, old: TaskState | None, new: TaskState | None
+    ) -> None:
+        self.touched.add(job)
+        if self._lag.follows:
+            self._lag.moved(job, task, run, slots, old, new)

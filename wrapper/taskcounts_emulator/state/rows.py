@@ -1,0 +1,222 @@
+"""Finding and adding jobs, tasks and pools, inside a transaction of the caller's."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from taskcounts_emulator import refusals
+from taskcounts_emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
+from taskcounts_emulator.model import JOB_ID, TASK_ID, Check, JobCounts, JobRow, NewJob, NewTask, TaskRow
+from taskcounts_emulator.refusals import Refusal
+from taskcounts_emulator.state.lag import tallied
+from taskcounts_emulator.state.lifecycle import JOB_ROW
+from taskcounts_emulator.state.moves import COLUMNS, ROW, Task
+from taskcounts_emulator.state.pool import ANY, Pool
+from taskcounts_emulator.state.timeline import Turn
+
+__all__ = [
+    "add_job",
+    "add_task",
+    "changeable",
+    "counted",
+    "expiry",
+    "job_of",
+    "movable",
+    "oldest",
+    "set_pool",
+    "task_of",
+]
+
+_ADD_JOB = """
+    INSERT INTO jobs (id, state, pool, created, modified, changed, started, priority, max_parallel,
+        max_retries, max_seconds, uses_dependencies, terminates_when_done, acts_on_failure, manager,
+        manager_ends_job, kept, expires)
+    VALUES (?, 'active', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_COUNTED = """
+    SELECT tallies.state, tasks, slots, number, jobs.state
+    FROM jobs JOIN tallies ON tallies.job = jobs.number WHERE jobs.id = ?
+"""
+
+
+def job_of(db: sqlite3.Connection, job_id: str) -> JobRow:
+    """Return a job.
+
+    Raises:
+        NoSuchJob: There is none of that id.
+    """
+    row = None
+    # What cannot be an id may hold what SQLite does not take, such as half a surrogate pair.
+    if JOB_ID.fullmatch(job_id):
+        row = db.execute(f"SELECT {JOB_ROW} FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    if row is None:
+        raise NoSuchJob(job_id)
+    return JobRow(*row)
+
+
+def task_of(db: sqlite3.Connection, job: JobRow, task_id: str) -> TaskRow:
+    """Return a task of a job.
+
+    Raises:
+        NoSuchTask: There is none of that id.
+    """
+    return TaskRow(*_task(db, job, task_id, ROW))
+
+
+def changeable(db: sqlite3.Connection, job_id: str, check: Check, *refused: str) -> JobRow:
+    """Return a job that may be changed.
+
+    Args:
+        db: The store's connection.
+        job_id: The job.
+        check: What the caller demands of it.
+        refused: States in which it may not.
+
+    Raises:
+        NoSuchJob: There is none of that id.
+        Refusal: Its state, or the check, says no.
+    """
+    job = job_of(db, job_id)
+    check(job)
+    if job.state == "deleting":
+        raise refusals.job_being_deleted()
+    if job.state in refused:
+        raise refusals.job_completed() if job.state == "completed" else refusals.job_being_terminated()
+    return job
+
+
+def movable(turn: Turn, job: JobRow, task_id: str, check: Check) -> Task:
+    """Return a task that is about to change.
+
+    Raises:
+        NoSuchTask: There is none of that id.
+        Refusal: The check says no.
+    """
+    check(task_of(turn.db, job, task_id))
+    return Task(*_task(turn.db, job, task_id, COLUMNS))
+
+
+def oldest(  # noqa: PLR0917 - what is wanted, and how its lack is told.
+    turn: Turn, job: JobRow, verb: str, condition: str, wanted: int, state: str
+) -> list[Task]:
+    """Return the oldest tasks that a condition holds for, those that go furthest first.
+
+    Raises:
+        EmulatorError: There are fewer.
+    """
+    found = turn.life.moves.select(
+        f"job = ? AND {condition} ORDER BY state DESC, number LIMIT ?", (job.number, wanted)
+    )
+    if len(found) < wanted:
+        raise EmulatorError(f"job {job.id!r}: {wanted} tasks are to {verb}, and {len(found)} are {state}")
+    return found
+
+
+def counted(db: sqlite3.Connection, job_id: str) -> tuple[int, str, JobCounts]:
+    """Return a job's number, its state, and what its tasks come to.
+
+    Raises:
+        NoSuchJob: There is none of that id.
+    """
+    # As in `job_of`. In one query, as nothing is asked for more often.
+    rows = db.execute(_COUNTED, (job_id,)).fetchall() if JOB_ID.fullmatch(job_id) else []
+    if not rows:
+        raise NoSuchJob(job_id)
+    return rows[0][3], rows[0][4], tallied(rows)
+
+
+def add_job(turn: Turn, new: NewJob) -> None:
+    """Add a job with its tasks.
+
+    Raises:
+        Refusal: There is a job of that id, or two of its tasks have the same.
+    """
+    db, life, at = turn
+    if new.pool is not None:
+        _know_pool(db, new.pool)
+    try:
+        number = db.execute(
+            _ADD_JOB,
+            (
+                new.id, new.pool, at, at, at, at, new.priority, new.max_parallel, new.max_retries,
+                new.max_seconds, new.uses_dependencies, new.terminates_when_done, new.acts_on_failure,
+                new.manager and new.manager.id, new.manager_ends_job, new.kept, expiry(at, new.max_seconds),
+            ),
+        ).lastrowid  # fmt: skip
+    except sqlite3.IntegrityError:
+        if job_of(db, new.id).state == "deleting":
+            raise refusals.job_being_deleted() from None
+        raise refusals.job_exists() from None
+    life.moves.touched.add(number or 0)
+    job = job_of(db, new.id)
+    for tasks in (() if new.manager is None else (new.manager,), new.tasks):
+        for task in tasks:
+            if isinstance(added := add_task(turn, job, task), Refusal):
+                raise added
+    life.resume(job, at)
+
+
+def add_task(turn: Turn, job: JobRow, new: NewTask) -> TaskRow | Refusal:
+    """Add a task to a job, or return why not."""
+    if (new.depends_on or new.depends_on_ranges) and not job.uses_dependencies:
+        return refusals.task_dependencies_not_specified()
+    return turn.life.moves.add(job, new, turn.at) or refusals.task_exists()
+
+
+def expiry(created: int, seconds: float | None) -> int | None:
+    """Return when a job is over at the latest."""
+    return None if seconds is None else created + round(seconds * 1e6)
+
+
+def set_pool(turn: Turn, pool: Pool) -> None:
+    """Describe a pool; ``*`` stands for all that nobody described."""
+    db = turn.db
+    row = db.execute("SELECT behaviour FROM pools WHERE id = ?", (pool.id,)).fetchone()
+    behaviour = pool.as_text()
+    if row is None:
+        db.execute(
+            "INSERT INTO pools (id, slots, behaviour) VALUES (?, ?, ?)", (pool.id, pool.slots, behaviour)
+        )
+        _count_used(db, pool.id)
+    else:
+        # Those that are like `*` have its text, id and all.
+        column, same = ("behaviour", row[0]) if pool.id == ANY else ("id", pool.id)
+        db.execute(
+            f"UPDATE pools SET slots = ?, behaviour = ? WHERE {column} = ?", (pool.slots, behaviour, same)
+        )
+    if pool.id == ANY:
+        for (pool_id,) in db.execute("SELECT DISTINCT pool FROM jobs WHERE pool IS NOT NULL").fetchall():
+            _know_pool(db, pool_id)
+    turn.life.moves.touched.update(number for (number,) in db.execute("SELECT number FROM jobs").fetchall())
+
+
+def _know_pool(db: sqlite3.Connection, pool_id: str) -> None:
+    """Let there be a pool: one that nobody described is like ``*``, or has no nodes yet."""
+    if db.execute("SELECT 1 FROM pools WHERE id = ?", (pool_id,)).fetchone() is None:
+        row = db.execute("SELECT slots, behaviour FROM pools WHERE id = ?", (ANY,)).fetchone()
+        if row is not None:
+            db.execute("INSERT INTO pools (id, slots, behaviour) VALUES (?, ?, ?)", (pool_id, *row))
+            _count_used(db, pool_id)
+
+
+def _count_used(db: sqlite3.Connection, pool_id: str) -> None:
+    """Count the slots that tasks held before the pool was described; from here on the triggers do."""
+    db.execute(
+        "UPDATE pools SET used = (SELECT COALESCE(SUM(tallies.slots), 0) FROM jobs JOIN tallies "
+        "ON tallies.job = jobs.number WHERE jobs.pool = :pool AND tallies.state IN (1, 2)) WHERE id = :pool",
+        {"pool": pool_id},
+    )
+
+
+def _task(db: sqlite3.Connection, job: JobRow, task_id: str, columns: str) -> tuple[Any, ...]:
+    row = None
+    if TASK_ID.fullmatch(task_id):
+        row = db.execute(
+            f"SELECT {columns} FROM tasks WHERE job = ? AND id = ?",
+            (job.number, task_id),
+        ).fetchone()
+    if row is None:
+        raise NoSuchTask(task_id)
+    found: tuple[Any, ...] = row
+    return found

@@ -1,0 +1,255 @@
+"""Time, and transactions that begin at now: the ground that emulated jobs and tasks stand on."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from taskcounts_emulator.errors import EmulatorError
+from taskcounts_emulator.state.lag import Lag, LagModel, stored_model
+from taskcounts_emulator.state.lifecycle import Lifecycle
+from taskcounts_emulator.state.store import Store
+
+__all__ = ["EPOCH", "Timeline", "Turn", "microseconds"]
+
+# Where a scripted clock begins.
+EPOCH = datetime(2024, 7, 1, tzinfo=UTC)
+
+# Nothing is emulated after this, and every time before it can be written as a date.
+_LAST = datetime(9000, 1, 1, tzinfo=UTC)
+
+# How many tasks may end or start in one transaction, by a machine's clock and by a scripted one.
+_MOST = {False: 20_000, True: 2_000_000}
+
+# Of a job that was deleted, each later change removes so many tasks, and keeps nobody waiting long.
+_SWEPT = 2_000
+
+logger = logging.getLogger("taskcounts_emulator")
+
+
+class _Settings(NamedTuple):
+    seed: int
+    settle: float
+    lag: LagModel
+
+
+class Turn(NamedTuple):
+    """A transaction at a moment, before which all is over that should be.
+
+    Attributes:
+        db: The store's connection.
+        life: What happens to jobs and tasks.
+        at: The moment, in microseconds since 1970.
+    """
+
+    db: sqlite3.Connection
+    life: Lifecycle
+    at: int
+
+
+class Timeline:
+    """A store, a clock, and the settings that decide what happens as time passes.
+
+    Args:
+        store: Where all of it is kept.
+        now: The machine's clock.
+        scripted: Whether time passes only when ``advance`` says so. It then begins at ``EPOCH``, and the time
+            is part of the store.
+
+    Raises:
+        EmulatorError: So far the other clock told the time of what is in the store.
+    """
+
+    def __init__(self, store: Store, now: Callable[[], datetime], *, scripted: bool = False) -> None:
+        self.scripted = scripted
+        self._store = store
+        self._machine = now
+        self._clock = 0
+        # When something happens next, if anything does, and up to when everything has happened.
+        self._next: int | None = 0
+        self._since = 0
+        # By how much emulated time is ahead of a machine's clock that was put back.
+        self._skew = 0
+        kept = store.get("scripted")
+        if kept is not None and kept != scripted:
+            whose = "a scripted clock" if kept else "the machine's clock"
+            raise EmulatorError(f"{store.path}: its tasks live by {whose}; start it with that one")
+        with store.change():
+            store.put("scripted", scripted)
+        self._recall()
+
+    def now(self) -> int:
+        """Return the emulated time, in microseconds since 1970."""
+        return self._clock if self.scripted else microseconds(self._machine()) + self._skew
+
+    def advance(self, seconds: float) -> int:
+        """Let time pass, and return the new time.
+
+        Raises:
+            EmulatorError: The clock is the machine's.
+        """
+        if not self.scripted:
+            raise EmulatorError(
+                "the clock is the machine's; only an emulator with a scripted clock is advanced"
+            )
+        with self._store.reading():
+            until = self._clock + round(seconds * 1e6)
+            if until > microseconds(_LAST):
+                raise EmulatorError(f"the clock ends with the year {_LAST.year - 1}")
+            before = self._clock
+            self._clock = until
+            try:
+                with self._turn():
+                    self._store.put("clock", until)
+            except BaseException:
+                self._clock = before
+                raise
+            return until
+
+    @property
+    def seed(self) -> int:
+        """What all chance comes from."""
+        return self._settings.seed
+
+    @property
+    def lag(self) -> LagModel:
+        """How reported counts trail the truth."""
+        return self._settings.lag
+
+    def set(
+        self, *, seed: int | None = None, settle: float | None = None, lag: LagModel | None = None
+    ) -> None:
+        """Change settings; None leaves one as it is."""
+        with self._resetting(), self._turn() as turn:
+            self._set(turn, seed, settle, lag)
+
+    def clear(self) -> None:
+        """Forget everything; a scripted clock begins again."""
+        with self._resetting(), self._store.change() as db:
+            self._store.empty(db)
+            self._store.put("scripted", self.scripted)
+
+    def snapshot(self, name: str) -> None:
+        """Keep a copy of everything under a name.
+
+        Raises:
+            EmulatorError: There are too many already.
+        """
+        self._store.snapshot(name)
+
+    def restore(self, name: str) -> None:
+        """Put everything back as it was.
+
+        Raises:
+            EmulatorError: There is no such snapshot.
+        """
+        with self._resetting():
+            self._store.restore(name)
+
+    def _set(self, turn: Turn, seed: int | None, settle: float | None, lag: LagModel | None) -> Turn:
+        """Change settings, and return the turn with the new ones."""
+        seed = self.seed if seed is None else seed
+        settle = self._settings.settle if settle is None else settle
+        life = Lifecycle(turn.db, self.lag if lag is None else lag, seed, settle)
+        self._store.put("seed", seed)
+        self._store.put("settle", settle)
+        if lag is not None:
+            self._store.put("lag", lag.as_json())
+            life.lag.begin(turn.at)
+        return turn._replace(life=life)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[Turn]:
+        """Hold a transaction at now."""
+        with self._store.reading() as db:
+            settings = self._settings
+            life = Lifecycle(db, settings.lag, settings.seed, settings.settle)
+            at = self._ahead()
+            # Unless this ends well, what is due next has to be looked up again.
+            self._next = 0
+            with self._store.change():
+                at = self._reached(life.advance(self._since, at, _MOST[self.scripted]), at)
+                _sweep(db)
+                yield Turn(db, life, at)
+                following = life.next_event(at)
+            self._next, self._since = following, at
+
+    def _seen(self) -> int:
+        """Return the time, by which all is over that should be, to those who hold the connection and read."""
+        at = self._ahead()
+        if self._next is None or at < self._next:
+            return at
+        with self._turn():
+            pass
+        return self._since
+
+    def _ahead(self) -> int:
+        """Return the time; where a machine's clock was put back, it goes on from where it was."""
+        now = self.now()
+        if now < self._since:
+            logger.warning("the clock was put back; emulated time goes on from where it was")
+            self._skew += self._since - now
+            now = self._since
+        return now
+
+    def _reached(self, reached: int, at: int) -> int:
+        """Return the moment of a transaction that was to be at one, and before which too much happens.
+
+        Raises:
+            EmulatorError: It is a scripted clock's, and whoever moved it can move it by less.
+        """
+        if reached < at and self.scripted:
+            raise EmulatorError(f"more than {_MOST[True]} tasks would end or start by then; advance by less")
+        # By the machine's clock nobody is kept waiting: emulated time trails, and later calls catch up.
+        return reached
+
+    @contextlib.contextmanager
+    def _resetting(self) -> Iterator[None]:
+        """Let nobody in before what is kept in memory is read from the store again."""
+        with self._store.reading():
+            yield
+            self._recall()
+
+    def _recall(self) -> None:
+        """Read from the store what is kept in memory as well."""
+        get = self._store.get
+        self._settings = _Settings(
+            int(str(get("seed", 0))), float(str(get("settle", 0.0))), stored_model(get("lag"))
+        )
+        with self._store.reading() as db:
+            self._reporting = Lag(db, self._settings.lag, self._settings.seed)
+        self._clock = int(str(get("clock", microseconds(EPOCH))))
+        self._next = 0
+        if self.scripted:
+            self._since = self._clock
+        elif not self._since:
+            # What was due while nobody was there may be more than one transaction's: time begins with that,
+            # and from then on it never jumps over what is still due.
+            self._since = min(self.now(), self._overdue())
+
+    def _overdue(self) -> int:
+        """Return when the first thing is due that hasn't happened; now or later if nothing is overdue."""
+        now, settings = self.now(), self._settings
+        with self._store.reading() as db:
+            due = Lifecycle(db, settings.lag, settings.seed, settings.settle).next_event(now)
+        return now if due is None else due
+
+
+def microseconds(time: datetime) -> int:
+    """Return a time in microseconds since 1970."""
+    return round(time.timestamp() * 1e6)
+
+
+def _sweep(db: sqlite3.Connection) -> None:
+    """Remove some of the tasks whose job was deleted."""
+    for (job,) in db.execute("SELECT job FROM graves LIMIT 1").fetchall():
+        swept = db.execute(
+            "DELETE FROM tasks WHERE number IN (SELECT number FROM tasks WHERE job = ? LIMIT ?)",
+            (job, _SWEPT),
+        ).rowcount
+        if swept < _SWEPT:
+            db.execute("DELETE FROM graves WHERE job = ?", (job,))

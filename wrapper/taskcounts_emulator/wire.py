@@ -1,0 +1,272 @@
+"""How the service's answers look, byte for byte, as they were recorded.
+
+An answer is a value: a status, headers and a body. Nothing in here does I/O or decides what to answer.
+"""
+
+from __future__ import annotations
+
+import http
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
+from typing import NamedTuple
+
+from taskcounts_emulator.model import Counts, JobCounts
+from taskcounts_emulator.refusals import Refusal
+
+__all__ = [
+    "Answer",
+    "Stamp",
+    "Version",
+    "body_text",
+    "collection_answer",
+    "counts_answer",
+    "done_answer",
+    "encoded",
+    "error_of",
+    "html_answer",
+    "raw",
+    "refusal_answer",
+    "resource_answer",
+    "with_length",
+]
+
+JSON = "application/json;odata=minimalmetadata"
+
+_COMPACT = json.JSONEncoder(separators=(",", ":")).encode
+
+# A GUID "with no decoration such as curly braces", says the reference of the operation.
+GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+Headers = tuple[tuple[str, str], ...]
+
+# These say by themselves that there is no body (RFC 9110, 6.4.1), and nothing else may.
+_BODYLESS = (204, 304)
+
+
+class Stamp(NamedTuple):
+    """What belongs to one request and is written into its answer.
+
+    Attributes:
+        endpoint: Scheme and host as the caller knows them, without a slash at the end.
+        request_id: The service's name of the request, a GUID.
+        now: The service's time, in UTC.
+        client_request_id: The caller's name of the request, where it asked to have it back.
+    """
+
+    endpoint: str
+    request_id: str
+    now: datetime
+    client_request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Which version of a resource an answer tells of, or has made.
+
+    Attributes:
+        etag: Its ETag, without quotation marks, as the service writes it.
+        modified: When it was last changed, as headers have it.
+    """
+
+    etag: str
+    modified: str
+
+    def headers(self) -> Headers:
+        """Return the two headers."""
+        return (("etag", self.etag), ("last-modified", self.modified))
+
+
+class Answer(NamedTuple):
+    """An answer that is ready to be sent."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def counts_answer(stamp: Stamp, counts: JobCounts) -> Answer:
+    """Return the 200 that tells a job's counts."""
+    kind = encode_basestring_ascii(metadata(stamp, "taskcountsresult"))
+    return ok(stamp, (_COUNTS % (kind, *_numbers(counts.tasks), *_numbers(counts.slots))).encode())
+
+
+def resource_answer(stamp: Stamp, kind: str, members: Mapping[str, object], version: Version) -> Answer:
+    """Return the 200 that tells of one resource."""
+    return ok(stamp, body_text({"odata.metadata": metadata(stamp, kind), **members}), version.headers())
+
+
+def collection_answer(
+    stamp: Stamp, kind: str, items: Sequence[Mapping[str, object]], next_link: str | None = None
+) -> Answer:
+    """Return the 200 that lists resources, or results; a link leads to what follows them.
+
+    Not in the service's layout: it would take several times as long, and there may be a thousand items.
+    """
+    told: dict[str, object] = {"odata.metadata": f"{stamp.endpoint}/$metadata#{kind}", "value": items}
+    if next_link is not None:
+        told["odata.nextLink"] = next_link
+    return ok(stamp, _COMPACT(told).encode())
+
+
+def done_answer(stamp: Stamp, status: int, further: Headers = ()) -> Answer:
+    """Return an answer that says no more than its status and headers do."""
+    length = () if status in _BODYLESS else (("content-length", "0"),)
+    kept = tuple(header for header in _headers(stamp, (*further, *length)) if header[0] != "content-type")
+    return Answer(status, kept, b"")
+
+
+def ok(stamp: Stamp, body: bytes, further: Headers = ()) -> Answer:
+    """Return a 200 with any body; how it is delimited is left to the sender, who knows the connection."""
+    return Answer(200, _headers(stamp, (*further, ("transfer-encoding", "chunked"))), body)
+
+
+def refusal_answer(stamp: Stamp, refusal: Refusal) -> Answer:
+    """Return the answer that tells of a refusal."""
+    if refusal.status in _BODYLESS:
+        return done_answer(stamp, refusal.status, refusal.headers)
+    kind = "Microsoft.Azure.Batch.Protocol.Entities.Container.errors"
+    body = body_text({"odata.metadata": metadata(stamp, kind), **error_of(stamp, refusal)})
+    headers = _headers(stamp, (*refusal.headers, ("content-length", str(len(body)))))
+    return Answer(refusal.status, headers, body)
+
+
+def error_of(stamp: Stamp, refusal: Refusal) -> dict[str, object]:
+    """Return the members that tell of a refusal: of a whole request, or of one of its items."""
+    time = f"{stamp.now:%Y-%m-%dT%H:%M:%S.%f}0Z"
+    told: dict[str, object] = {
+        "code": refusal.code,
+        "message": {
+            "lang": "en-US",
+            "value": f"{refusal.message}\nRequestId:{stamp.request_id}\nTime:{time}",
+        },
+    }
+    if refusal.details:
+        told["values"] = [{"key": key, "value": value} for key, value in refusal.details]
+    return told
+
+
+def html_answer(stamp: Stamp, status: int) -> Answer:
+    """Return what a proxy in front of the service answers: HTML, and none of the service's headers."""
+    title = f"{status} {_phrase(status)}".strip()
+    body = (
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
+        f"<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
+    ).encode()
+    headers = (
+        ("content-type", "text/html"),
+        ("content-length", str(len(body))),
+        ("date", _date(stamp.now.replace(microsecond=0))),
+    )
+    return Answer(status, headers, body)
+
+
+def with_length(answer: Answer) -> Answer:
+    """Return the answer with the length of its body, for callers who don't know chunks."""
+    if answer.status in _BODYLESS:
+        return answer
+    kept = (header for header in answer.headers if header[0] not in ("content-length", "transfer-encoding"))
+    return answer._replace(headers=(*kept, ("content-length", str(len(answer.body)))))
+
+
+def raw(answer: Answer) -> bytes:
+    """Return an answer as the bytes of HTTP/1.1, for a connection that is closed after it."""
+    chunked = ("transfer-encoding", "chunked") in answer.headers
+    lines = [f"HTTP/1.1 {answer.status} {_phrase(answer.status)}"]
+    lines += [f"{name}: {value}" for name, value in (*answer.headers, ("connection", "close"))]
+    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+    if not chunked:
+        return head + answer.body
+    chunk = b"%x\r\n%b\r\n" % (len(answer.body), answer.body) if answer.body else b""
+    return head + chunk + b"0\r\n\r\n"
+
+
+def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Return headers as ASGI has them."""
+    return [_ENCODED.get(header) or _pair(header) for header in headers]
+
+
+def metadata(stamp: Stamp, kind: str) -> str:
+    """Return the address that says of which kind a body is."""
+    return f"{stamp.endpoint}/$metadata#{kind}/@Element"
+
+
+def body_text(value: object) -> bytes:
+    """Return JSON in the service's own layout: containers open and close on lines of their own, with CRLF."""
+    return _text(value, "\r\n").encode()
+
+
+def echo(headers: Mapping[str, str]) -> str | None:
+    """Return the client request id if the caller asked to have it back, in its own spelling.
+
+    One that is no GUID is not sent back: the request is refused, and anything could be in it.
+    """
+    given = headers.get("client-request-id", "")
+    wanted = headers.get("return-client-request-id", "").lower() == "true"
+    return given if wanted and GUID.fullmatch(given) else None
+
+
+def _headers(stamp: Stamp, further: Iterable[tuple[str, str]]) -> Headers:
+    """Return the service's headers by name, as recorded answers have them."""
+    headers = [
+        *_CONSTANT,
+        ("date", _date(stamp.now.replace(microsecond=0))),
+        ("request-id", stamp.request_id),
+        *further,
+    ]
+    if stamp.client_request_id is not None:
+        headers.append(("client-request-id", stamp.client_request_id))
+    return tuple(sorted(headers))
+
+
+def _pair(header: tuple[str, str]) -> tuple[bytes, bytes]:
+    return header[0].encode("latin-1"), header[1].encode("latin-1")
+
+
+@lru_cache(maxsize=16)
+def _date(second: datetime) -> str:
+    """Return a time as headers have it; many answers are of the same second."""
+    return format_datetime(second, usegmt=True)
+
+
+def _numbers(counts: Counts) -> tuple[int, ...]:
+    return counts.active, counts.running, counts.completed, counts.succeeded, counts.failed
+
+
+def _phrase(status: int) -> str:
+    """Return the reason phrase; proxies also answer with statuses that have none."""
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _text(value: object, newline: str) -> str:
+    if type(value) is int:
+        return str(value)
+    if type(value) is str:
+        return encode_basestring_ascii(value)
+    inner = newline + "  "
+    if isinstance(value, dict):
+        parts = [f"{encode_basestring_ascii(name)}:{_text(part, inner)}" for name, part in value.items()]
+        return "{" + inner + ",".join(parts) + newline + "}"
+    if isinstance(value, list):
+        return "[" + inner + ",".join(_text(part, inner) for part in value) + newline + "]"
+    return json.dumps(value)
+
+
+# What doesn't change from answer to answer is written once: most calls ask for counts.
+_COUNTS = _text({"odata.metadata": 0, **JobCounts().as_json()}, "\r\n").replace(":0", ":%s")
+_CONSTANT: Headers = (
+    ("content-type", JSON),
+    ("dataserviceversion", "3.0"),
+    ("server", "Microsoft-HTTPAPI/2.0"),
+    ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+    ("x-content-type-options", "nosniff"),
+)
+_ENCODED = {header: _pair(header) for header in (*_CONSTANT, ("transfer-encoding", "chunked"))}
