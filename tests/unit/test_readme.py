@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from taskcounts import __version__, errors
-from taskcounts_cli.outcome import Exit
+from taskcounts_cli.exits import Exit
 from taskcounts_emulator import Emulator, admin
 from taskcounts_emulator.faults.plan import KINDS
 from taskcounts_emulator.faults.shapes import VARIANTS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from taskcounts._version import __version__
-from taskcounts_cli.outcome import Exit, complain, explain
+from taskcounts_cli.exits import Exit, complain, explain
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 # The commands, in the order in which people need them: the module of each, which is loaded when somebody
 # names it, and what it does. A call of one doesn't wait for what another one needs.
 COMMANDS = {
-    "get": ("counting", "Show the task counts of jobs."),
-    "wait": ("waiting", "Wait until jobs are done, and say how they ended."),
-    "watch": ("watch.command", "Show jobs as they move, until each has its verdict."),
-    "replay": ("watch.played", "Show a recording of watch again."),
-    "plot": ("watch.played", "Draw a recording of watch."),
-    "completion": ("completing", "Print a shell's completion script."),
+    "get": ("get", "Show the task counts of jobs."),
+    "wait": ("wait", "Wait until jobs are done, and say how they ended."),
+    "watch": ("watch", "Show jobs as they move, until each has its verdict."),
+    "replay": ("replay", "Show a recording of watch again."),
+    "plot": ("replay", "Draw a recording of watch."),
+    "completion": ("completion", "Print a shell's completion script."),
     "demo": ("offline", "Show what needs no account: the emulator, and jobs whose tasks move."),
     "emulate": ("offline", "Emulate the service, until Ctrl-C."),
 }
@@ -82,7 +82,7 @@ class Commands(click.Group):
         """Return a command, None if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"taskcounts_cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        command = getattr(import_module(f"taskcounts_cli.commands.{COMMANDS[cmd_name][0]}"), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - a module has the commands that it is named for.
         return command
 

@@ -26,8 +26,8 @@ import click
 
 from taskcounts.errors import one_line
 from taskcounts.waiting.values import Observation, Verdict
-from taskcounts_cli.outcome import complain, say
-from taskcounts_cli.records import write
+from taskcounts_cli.exits import complain, say
+from taskcounts_cli.output.records import write
 
 if TYPE_CHECKING:
     import httpx

@@ -18,9 +18,9 @@ from taskcounts._client import DEFAULT_CONCURRENCY, DEFAULT_MIN_INTERVAL, AnyClo
 from taskcounts._clock import SYSTEM_CLOCK
 from taskcounts.client import AsyncTaskCountsClient
 from taskcounts.waiting.values import Observation, Verdict
-from taskcounts_cli.options import Account
-from taskcounts_cli.viewers import TICK, SessionResult, Viewer
-from taskcounts_cli.wait_options import WaitOptions
+from taskcounts_cli.input.options import Account
+from taskcounts_cli.input.wait_options import WaitOptions
+from taskcounts_cli.viewer import TICK, SessionResult, Viewer
 
 # Over all jobs together. No rate is published, and others ask the same account.
 POLLS_PER_SECOND = 10

@@ -20,7 +20,7 @@ from taskcounts_emulator.faults.plan import Fault
 from taskcounts_emulator.model import Counts, JobCounts
 
 try:
-    from taskcounts_emulator.api.app import create_app
+    from taskcounts_emulator.app import create_app
     from taskcounts_emulator.server import Emulator, serve
 except ModuleNotFoundError as error:
     # A module of our own that is missing is a broken installation, and this advice would not mend it.

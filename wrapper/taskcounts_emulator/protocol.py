@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 
 from taskcounts_emulator import refusals, wire
 from taskcounts_emulator.account import EmulatedAccount
-from taskcounts_emulator.api.app import stamp
+from taskcounts_emulator.app import stamp
 from taskcounts_emulator.faults.connection import EXTENSION, Connection
 from taskcounts_emulator.refusals import Refusal
 

@@ -21,8 +21,8 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from taskcounts_emulator.account import EmulatedAccount, Settings
-from taskcounts_emulator.api.app import create_app
 from taskcounts_emulator.api.asgi import Application
+from taskcounts_emulator.app import create_app
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.protocol import Protocol
 from taskcounts_emulator.sockets import endpoint_of, listen

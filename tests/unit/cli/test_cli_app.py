@@ -20,8 +20,8 @@ import pytest
 
 from taskcounts import TaskCountsError, __version__
 from taskcounts_cli import __main__, app
-from taskcounts_cli.options import Account
-from taskcounts_cli.outcome import Exit
+from taskcounts_cli.exits import Exit
+from taskcounts_cli.input.options import Account
 from taskcounts_emulator import Emulator
 
 from .conftest import Command, Ended
@@ -328,7 +328,7 @@ def test_without_its_packages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 def test_a_missing_module_of_ours_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
     """That advice isn't given for a broken installation."""
-    monkeypatch.setitem(sys.modules, "taskcounts_cli.outcome", None)
+    monkeypatch.setitem(sys.modules, "taskcounts_cli.exits", None)
     monkeypatch.delitem(sys.modules, "taskcounts_cli.app")
     with pytest.raises(ModuleNotFoundError):
         __main__.main()
@@ -346,7 +346,7 @@ def test_main_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_demo_as_a_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """`taskcounts demo` shows it; what goes wrong in it is one line, Ctrl-C too."""
-    monkeypatch.setattr("taskcounts_cli.demo.show", lambda say: say("shown"))
+    monkeypatch.setattr("taskcounts_cli.commands.demo.show", lambda say: say("shown"))
     assert command("demo").out == "shown\n"
     for error, code in (
         (TaskCountsError("it\nbroke"), 5),
@@ -357,7 +357,7 @@ def test_demo_as_a_command(command: Command, monkeypatch: pytest.MonkeyPatch) ->
         def broken(say: object, error: BaseException = error) -> None:
             raise error
 
-        monkeypatch.setattr("taskcounts_cli.demo.show", broken)
+        monkeypatch.setattr("taskcounts_cli.commands.demo.show", broken)
         ended = command("demo")
         assert ended.code == code
         assert ended.err.strip().splitlines()[0].startswith("error: ")
@@ -365,7 +365,7 @@ def test_demo_as_a_command(command: Command, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_demo_without_its_packages(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the emulator's packages the demonstration says what to install."""
-    monkeypatch.setitem(sys.modules, "taskcounts_cli.demo", None)
+    monkeypatch.setitem(sys.modules, "taskcounts_cli.commands.demo", None)
     ended = command("demo")
     assert ended.code == 2
     assert "extra 'emulator'" in ended.err

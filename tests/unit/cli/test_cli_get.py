@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from taskcounts_cli import options
+from taskcounts_cli.input import options
 from taskcounts_emulator import Emulator
 
 from .conftest import Ask, Command

@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 
 from taskcounts import TaskCountsClient
 from taskcounts.many.values import JobResult
-from taskcounts_cli import counting, jobs
-from taskcounts_cli.counting import Numbered, Ticker
-from taskcounts_cli.jobs import read_ids
-from taskcounts_cli.outcome import Exit
-from taskcounts_cli.output import InOrder, NdjsonWriter, Result
+from taskcounts_cli.commands import get
+from taskcounts_cli.commands.get import Numbered, Ticker
+from taskcounts_cli.exits import Exit
+from taskcounts_cli.input import jobs
+from taskcounts_cli.input.jobs import read_ids
+from taskcounts_cli.output.snapshots import InOrder, NdjsonWriter, Result
 from taskcounts_emulator import Emulator
 
 from .conftest import Ask, Command
@@ -342,7 +343,7 @@ def test_an_interruption_keeps_what_was_counted(
     options: tuple[str, ...],
 ) -> None:
     """What was counted before Ctrl-C is still written."""
-    tell = counting.tell
+    tell = get.tell
     answers = 0
 
     def interrupted(job: str, result: Result) -> Exit:
@@ -352,7 +353,7 @@ def test_an_interruption_keeps_what_was_counted(
             raise KeyboardInterrupt
         return tell(job, result)
 
-    monkeypatch.setattr(counting, "tell", interrupted)
+    monkeypatch.setattr(get, "tell", interrupted)
     ended = command("get", "empty", "empty", "empty", "-o", output, *options)
     assert ended.code == 130
     assert ended.out.count("empty") == 2
@@ -368,7 +369,7 @@ def test_many_jobs_from_a_pipe_are_not_kept(
             yield JobResult(job_id=job, error=ValueError("x"))
 
     monkeypatch.setattr(TaskCountsClient, "get_many", get_many)
-    monkeypatch.setattr(counting, "complain", lambda *_: None)
+    monkeypatch.setattr(get, "complain", lambda *_: None)
     monkeypatch.setattr(NdjsonWriter, "add", lambda *_: None)
     (tmp_path / "jobs").write_text("\n".join(f"job-{number}" for number in range(20_000)), encoding="utf-8")
     with (tmp_path / "jobs").open(encoding="utf-8") as stdin:

@@ -20,18 +20,17 @@ from taskcounts import TaskCountsClient
 from taskcounts.many.values import ListedJob
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Verdict
-from taskcounts_cli import waiting
-from taskcounts_cli.jobs import JobSource, read_ids
+from taskcounts_cli.commands import wait, watch
+from taskcounts_cli.exits import Exit, complain
+from taskcounts_cli.input.jobs import JobSource, read_ids
+from taskcounts_cli.input.options import tell_attempts
 from taskcounts_cli.notify import HURRIED_LIMIT, SECRETS, Notifier, environment, parse_target
-from taskcounts_cli.options import tell_attempts
-from taskcounts_cli.outcome import Exit, complain
-from taskcounts_cli.output import dumps
-from taskcounts_cli.progress import Lines, standing
-from taskcounts_cli.records import record
+from taskcounts_cli.output.progress import Lines, standing
+from taskcounts_cli.output.records import record
+from taskcounts_cli.output.snapshots import dumps
+from taskcounts_cli.output.verdicts import outcome_text, verdict_line, writable, written
 from taskcounts_cli.session import _Signals
-from taskcounts_cli.verdicts import outcome_text, verdict_line, writable, written
-from taskcounts_cli.viewers import SessionResult
-from taskcounts_cli.watch import command as watching
+from taskcounts_cli.viewer import SessionResult
 
 from .conftest import Ask, Command
 from .watch.seen import NOON, judged, seen, snapshot
@@ -77,10 +76,10 @@ def test_no_verdict_is_lost_with_its_counts(output: str, capsys: pytest.CaptureF
     """A verdict whose counts JSON can't hold comes all the same, and so do the others."""
     verdicts = unwritable("one"), judged("two")
     if output == "json":
-        waiting.write(ended(*verdicts), output)
+        wait.write(ended(*verdicts), output)
         values = json.loads(capsys.readouterr().out)
     else:
-        lines = waiting._NdjsonLines()
+        lines = wait._NdjsonLines()
         lines.begin(["one", "two"])
         for verdict in verdicts:
             lines.judge(verdict)
@@ -302,5 +301,5 @@ def test_a_session_without_standard_error(
     """A watch that is interrupted where there is no stderr ends with its line all the same."""
     result = evolve(ended(judged("a")), verdicts={}, interrupted=2)
     monkeypatch.setattr("sys.stderr", None)
-    assert watching._conclude(result, "view") is Exit.INTERRUPTED
+    assert watch._conclude(result, "view") is Exit.INTERRUPTED
     assert capfd.readouterr().out == "job 'a': interrupted; nothing is known yet\n"

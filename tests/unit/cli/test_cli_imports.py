@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import taskcounts_cli
 from taskcounts_emulator import Emulator
-
-CLI = Path(taskcounts_cli.__file__).parent
 
 # What one call of `get` doesn't need: it would take longer to load than the call takes.
 HEAVY = ["asyncio", "httpx", "importlib.metadata", "matplotlib", "rich", "subprocess"]
@@ -21,11 +16,11 @@ LATER = [
     "taskcounts.waiting",
     "taskcounts_cli.notify",
     "taskcounts_cli.session",
-    "taskcounts_cli.watch",
+    "taskcounts_cli.screen",
     "taskcounts_emulator",
 ]
 # What is loaded to ask, and by which of our modules.
-ASKING = ["taskcounts.net.engine", "taskcounts.net.transport_engine", "taskcounts_cli.counting"]
+ASKING = ["taskcounts.net.engine", "taskcounts.net.transport_engine", "taskcounts_cli.commands.get"]
 
 
 def loaded(*arguments: str) -> list[str]:
@@ -42,7 +37,7 @@ def loaded(*arguments: str) -> list[str]:
 
 def test_what_is_not_needed_is_not_loaded(emulator: Emulator) -> None:
     """Nobody who asks once waits for what waiting, watching, plotting or many jobs need."""
-    asking = ["taskcounts_cli.counting", "taskcounts.net.engine"]
+    asking = ["taskcounts_cli.commands.get", "taskcounts.net.engine"]
     assert loaded("get", "empty") == asking
     assert loaded("get", "empty", "-o", "json") == asking
     assert loaded("get", "-h") == asking[:1]
@@ -52,20 +47,10 @@ def test_waiting_loads_no_other_client(emulator: Emulator) -> None:
     """Who waits, and notifies nobody, waits neither for httpx nor for what only a view is drawn with."""
     emulator.add_job("done", [{"state": "completed", "result": "success"}])
     names = set(loaded("wait", "done"))
-    assert not names & {"httpx", "rich", "matplotlib", "taskcounts_cli.watch", "taskcounts_emulator"}
+    assert not names & {"httpx", "rich", "matplotlib", "taskcounts_cli.screen", "taskcounts_emulator"}
 
 
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_loads_nothing(argument: str) -> None:
     """The help of all commands loads none of them."""
     assert loaded(argument) == []
-
-
-def test_watching_builds_on_the_rest() -> None:
-    """What all commands share knows nothing of the watch, nor of other commands."""
-    commands = {"waiting", "counting", "offline", "completing", "watch"}
-    for path in set(CLI.glob("*.py")) - {CLI / "demo.py"}:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("taskcounts_cli"):
-                names = {*(node.module or "").split(".")[1:2], *(alias.name for alias in node.names)}
-                assert not names & commands, (path.name, node.module)

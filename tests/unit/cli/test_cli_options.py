@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcounts_cli.app import COMMANDS, cli
-from taskcounts_cli.jobs import JobSource, job_options
-from taskcounts_cli.options import Account, Duration, account_options
-from taskcounts_cli.wait_options import WaitOptions, wait_options
+from taskcounts_cli.input.jobs import JobSource, job_options
+from taskcounts_cli.input.options import Account, Duration, account_options
+from taskcounts_cli.input.wait_options import WaitOptions, wait_options
 from taskcounts_emulator import Emulator
 from taskcounts_emulator.state.pool import MAX_POOL_SLOTS
 

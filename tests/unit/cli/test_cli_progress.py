@@ -11,7 +11,7 @@ from attrs import evolve
 from support import FakeClock
 from taskcounts import ServiceUnreachable, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.values import Kind, Observation, Outcome
-from taskcounts_cli.progress import HEARTBEAT, Lines, counted, standing
+from taskcounts_cli.output.progress import HEARTBEAT, Lines, counted, standing
 
 from .test_cli_session import NOW, verdict
 

@@ -18,11 +18,11 @@ from taskcounts._steps import Exchange, Pause, Question, Settings
 from taskcounts.waiting import flow
 from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict
-from taskcounts_cli.options import Account
-from taskcounts_cli.outcome import CommandError
+from taskcounts_cli.exits import CommandError
+from taskcounts_cli.input.options import Account
+from taskcounts_cli.input.wait_options import WaitOptions
 from taskcounts_cli.session import run_session
-from taskcounts_cli.viewers import SessionResult, Together
-from taskcounts_cli.wait_options import WaitOptions
+from taskcounts_cli.viewer import SessionResult, Together
 
 NOW = datetime(2024, 8, 1, 12, 0, tzinfo=UTC)
 ACCOUNT = Account(

@@ -21,8 +21,9 @@ from taskcounts import (
     TaskCountsError,
 )
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli.outcome import Exit
-from taskcounts_cli.verdicts import (
+from taskcounts_cli.commands.wait import conclude, write
+from taskcounts_cli.exits import Exit
+from taskcounts_cli.output.verdicts import (
     outcome_record,
     outcome_text,
     session_code,
@@ -30,8 +31,7 @@ from taskcounts_cli.verdicts import (
     verdict_code,
     verdict_line,
 )
-from taskcounts_cli.viewers import SessionResult
-from taskcounts_cli.waiting import conclude, write
+from taskcounts_cli.viewer import SessionResult
 
 from .test_cli_get_many import Tty
 from .test_cli_progress import seen, snapshot

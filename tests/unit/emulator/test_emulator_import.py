@@ -57,7 +57,7 @@ def test_the_advice_is_for_libraries_alone(monkeypatch: pytest.MonkeyPatch, name
     assert spec is not None
     assert spec.loader is not None
     monkeypatch.setitem(sys.modules, name, None)
-    for ours in ("taskcounts_emulator.api.app", "taskcounts_emulator.server"):
+    for ours in ("taskcounts_emulator.app", "taskcounts_emulator.server"):
         monkeypatch.delitem(sys.modules, ours)
     with pytest.raises(ImportError, match=message):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from support import TOKEN
 from taskcounts.credentials import string_to_sign
 from taskcounts_emulator import EmulatedAccount, create_app, wire
-from taskcounts_emulator.api.app import _new_id
 from taskcounts_emulator.api.auth import Call, _usual
+from taskcounts_emulator.app import _new_id
 from taskcounts_emulator.faults.connection import Connection, InProcess
 from taskcounts_emulator.faults.delivery import deliver
 from taskcounts_emulator.journal import Journal

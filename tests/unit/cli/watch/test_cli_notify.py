@@ -19,7 +19,7 @@ from attrs import frozen
 from taskcounts.waiting.values import Outcome
 from taskcounts_cli import notify
 from taskcounts_cli.notify import Command, Notifier, Target, Url, parse_target
-from taskcounts_cli.records import record
+from taskcounts_cli.output.records import record
 
 from .seen import judged, seen
 

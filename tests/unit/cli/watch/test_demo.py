@@ -11,11 +11,11 @@ import pytest
 from attrs import evolve
 
 from taskcounts.waiting.values import Outcome
-from taskcounts_cli import demo
-from taskcounts_cli.demo import LATE_JOB, LATE_TASKS, Trouble, show
+from taskcounts_cli.commands import demo
+from taskcounts_cli.commands.demo import LATE_JOB, LATE_TASKS, Trouble, show
+from taskcounts_cli.screen.screen import Screen
 from taskcounts_cli.session import run_session
-from taskcounts_cli.viewers import SessionResult
-from taskcounts_cli.watch.screen import Screen
+from taskcounts_cli.viewer import SessionResult
 from taskcounts_emulator import Emulator
 
 from .seen import judged
@@ -84,7 +84,7 @@ def test_it_notices_what_is_wrong(monkeypatch: pytest.MonkeyPatch, wrong: str) -
             verdict = evolve(verdict, snapshot=None)
         return evolve(result, verdicts={**result.verdicts, "reindex": verdict})
 
-    monkeypatch.setattr("taskcounts_cli.demo.run_session", lie)
+    monkeypatch.setattr("taskcounts_cli.commands.demo.run_session", lie)
     with pytest.raises(RuntimeError, match="wrong: job 'reindex'"):
         show(print, pace=PACE)
 
@@ -95,7 +95,7 @@ def test_it_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*given: Any) -> SessionResult:
         return evolve(run_session(*given), interrupted=int(signal.SIGINT))
 
-    monkeypatch.setattr("taskcounts_cli.demo.run_session", interrupted)
+    monkeypatch.setattr("taskcounts_cli.commands.demo.run_session", interrupted)
     with pytest.raises(KeyboardInterrupt):
         show(print, pace=PACE)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli.records import read, write
-from taskcounts_cli.viewers import SessionResult
-from taskcounts_cli.watch.outlets import Objects
-from taskcounts_cli.watch.screen import animates
+from taskcounts_cli.output.records import read, write
+from taskcounts_cli.output.viewers import Objects
+from taskcounts_cli.screen.screen import animates
+from taskcounts_cli.viewer import SessionResult
 from taskcounts_emulator import Emulator
 
 from ..conftest import Ask, Command
@@ -156,7 +156,7 @@ def test_a_broken_recording(ask: Ask, tmp_path: Path) -> None:
 
 def test_a_replay_at_once_on_a_terminal(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once a terminal has the last state alone, without the other screen, and the verdict once."""
-    monkeypatch.setattr("taskcounts_cli.watch.screen.animates", lambda _: True)
+    monkeypatch.setattr("taskcounts_cli.screen.screen.animates", lambda _: True)
     events = (seen("j", (1, 1, 2, 0), number=1), seen("j", (0, 0, 4, 0), at=2), judged("j", at=3))
     (tmp_path / "r").write_text("".join(f"{write(event)}\n" for event in events))
     ended = ask.command("replay", str(tmp_path / "r"), "--speed", "0")
@@ -187,7 +187,7 @@ def test_a_drawing_of_a_job_that_is_not_there(ask: Ask, tmp_path: Path) -> None:
 def test_drawing_without_its_packages(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without matplotlib it is said what to install."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "taskcounts_cli.watch.plot", raising=False)
+    monkeypatch.delitem(sys.modules, "taskcounts_cli.recording.plot", raising=False)
     ended = ask.command("plot", "/dev/null", "-o", "x.svg")
     assert ended.code == 2
     assert "extra 'plot'" in ended.err
@@ -254,7 +254,7 @@ def test_an_interruption(
         interrupted=signal.SIGINT,
         ended_at=NOON,
     )
-    monkeypatch.setattr("taskcounts_cli.watch.command.run_session", lambda *_: result)
+    monkeypatch.setattr("taskcounts_cli.commands.watch.run_session", lambda *_: result)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     ended = ask.command("watch", "done", "still", "-o", output)
     assert ended.code == 130

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from taskcounts.waiting.values import Observation
-from taskcounts_cli.outcome import CommandError
-from taskcounts_cli.output import dumps
-from taskcounts_cli.records import NoRecord, parse, read, record, write
-from taskcounts_cli.watch import played
-from taskcounts_cli.watch.outlets import Objects, PlainLines
-from taskcounts_cli.watch.recording import Problem, Recorder, items
+from taskcounts_cli.commands import replay
+from taskcounts_cli.exits import CommandError
+from taskcounts_cli.output.records import NoRecord, parse, read, record, write
+from taskcounts_cli.output.snapshots import dumps
+from taskcounts_cli.output.viewers import Objects, PlainLines
+from taskcounts_cli.recording.recording import Problem, Recorder, items
 
 from ..conftest import Ask, Command
 from .seen import judged, seen, snapshot
@@ -128,7 +128,7 @@ def test_a_drawing_is_not_lost_to_a_full_disk(
 
 def test_a_device_is_not_replaced() -> None:
     """What is no file is written to as it is."""
-    played._replace(Path("/dev/null"), b"drawing")
+    replay._replace(Path("/dev/null"), b"drawing")
     assert not Path("/dev/null").is_file()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
-from taskcounts_cli.watch.plot import Series, draw, series
+from taskcounts_cli.recording.plot import Series, draw, series
 
 from .seen import NOON, Numbers, failed, judged, seen, snapshot
 

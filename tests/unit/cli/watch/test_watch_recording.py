@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli.outcome import CommandError
-from taskcounts_cli.records import write
-from taskcounts_cli.watch import recording
-from taskcounts_cli.watch.recording import Problem, Recorder, events, items, survey
-from taskcounts_cli.watch.replay import PlayedClock, play, terminable
+from taskcounts_cli.exits import CommandError
+from taskcounts_cli.output.records import write
+from taskcounts_cli.recording import recording
+from taskcounts_cli.recording.player import PlayedClock, play, terminable
+from taskcounts_cli.recording.recording import Problem, Recorder, events, items, survey
 
 from .seen import NOON, judged, seen
 

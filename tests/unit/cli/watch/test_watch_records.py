@@ -16,7 +16,7 @@ from strategies import json_values
 from taskcounts.errors import JobNotFound, TaskCountsError
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Observation, Verdict
-from taskcounts_cli.records import NoRecord, parse, read, record, write
+from taskcounts_cli.output.records import NoRecord, parse, read, record, write
 
 from .seen import BUSY, NOON, failed, judged, observations, seen, snapshot, verdicts
 

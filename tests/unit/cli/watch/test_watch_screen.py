@@ -14,7 +14,7 @@ import threading
 import pytest
 
 from support import FakeClock
-from taskcounts_cli.watch.screen import KEPT, SHOWN_FOR, Kept, Screen, animates
+from taskcounts_cli.screen.screen import KEPT, SHOWN_FOR, Kept, Screen, animates
 
 from .seen import judged, seen
 
@@ -209,7 +209,7 @@ def test_a_still_view_shows_the_end_alone() -> None:
 def test_a_tick_stops_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """However it came to be asked for, one tick stops, and only one."""
     stopped: list[int] = []
-    monkeypatch.setattr("taskcounts_cli.watch.screen.os.kill", lambda _, number: stopped.append(number))
+    monkeypatch.setattr("taskcounts_cli.screen.screen.os.kill", lambda _, number: stopped.append(number))
     view = Screen(Tty())
     view.begin(["j"])
     view._suspend = True
@@ -224,7 +224,7 @@ def test_ctrl_z_is_answered_by_the_next_tick(monkeypatch: pytest.MonkeyPatch) ->
     stream = Tty()
     stopped: list[tuple[int, int]] = []
     monkeypatch.setattr(
-        "taskcounts_cli.watch.screen.os.kill", lambda pid, number: stopped.append((pid, number))
+        "taskcounts_cli.screen.screen.os.kill", lambda pid, number: stopped.append((pid, number))
     )
     view = Screen(stream)
     view.begin(["j"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from taskcounts_cli.records import write
+from taskcounts_cli.output.records import write
 from taskcounts_emulator import Emulator
 
 from .seen import judged, seen

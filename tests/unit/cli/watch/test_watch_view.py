@@ -13,10 +13,10 @@ from rich.console import Console
 
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Outcome
-from taskcounts_cli import words
-from taskcounts_cli.watch.glyphs import ASCII, PARTS, UNICODE, Glyphs, glyphs_for, shares
-from taskcounts_cli.watch.state import NOTE_STAYS, Watched
-from taskcounts_cli.watch.view import NARROWEST, frame, render, window
+from taskcounts_cli.output import words
+from taskcounts_cli.screen.glyphs import ASCII, PARTS, UNICODE, Glyphs, glyphs_for, shares
+from taskcounts_cli.screen.state import NOTE_STAYS, Watched
+from taskcounts_cli.screen.view import NARROWEST, frame, render, window
 
 from .seen import MANY, NOON, failed, judged, known_jobs, seen, snapshot, watched
 

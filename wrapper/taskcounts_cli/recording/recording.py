@@ -18,8 +18,8 @@ from typing import IO
 from attrs import frozen
 
 from taskcounts.waiting.values import Observation, Verdict
-from taskcounts_cli.outcome import CommandError, complain
-from taskcounts_cli.records import NoRecord, read, write
+from taskcounts_cli.exits import CommandError, complain
+from taskcounts_cli.output.records import NoRecord, read, write
 
 # No record is longer; a file without ends of lines must not fill the memory.
 LONGEST_LINE = 1 << 22

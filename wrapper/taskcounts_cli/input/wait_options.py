@@ -10,7 +10,13 @@ from attrs import frozen
 
 from taskcounts._client import DEFAULT_MAX_FAILURES
 from taskcounts.waiting.goals import COUNTERS, parse_goal
-from taskcounts_cli.options import Command, Duration, attempt_timeout_option, bundled, service_timeout_option
+from taskcounts_cli.input.options import (
+    Command,
+    Duration,
+    attempt_timeout_option,
+    bundled,
+    service_timeout_option,
+)
 
 
 @frozen(kw_only=True)

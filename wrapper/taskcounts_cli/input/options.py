@@ -21,7 +21,7 @@ from attrs import field, frozen
 from taskcounts._arguments import check_endpoint
 from taskcounts._client import DEFAULT_TIMEOUT
 from taskcounts.credentials import SharedKey
-from taskcounts_cli.outcome import CommandError
+from taskcounts_cli.exits import CommandError
 
 if TYPE_CHECKING:
     from taskcounts.credentials import TokenCredential

@@ -26,9 +26,9 @@ from rich.live import Live
 from taskcounts._clock import SYSTEM_CLOCK
 from taskcounts._steps import Clock
 from taskcounts.waiting.values import Observation, Verdict
-from taskcounts_cli.watch.glyphs import glyphs_for
-from taskcounts_cli.watch.state import Watched
-from taskcounts_cli.watch.view import frame, window
+from taskcounts_cli.screen.glyphs import glyphs_for
+from taskcounts_cli.screen.state import Watched
+from taskcounts_cli.screen.view import frame, window
 
 if TYPE_CHECKING:
     from types import FrameType

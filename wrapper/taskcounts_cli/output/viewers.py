@@ -9,9 +9,9 @@ import click
 
 from taskcounts.errors import one_line
 from taskcounts.waiting.values import Observation, Verdict
-from taskcounts_cli.progress import Lines
-from taskcounts_cli.records import record
-from taskcounts_cli.verdicts import written
+from taskcounts_cli.output.progress import Lines
+from taskcounts_cli.output.records import record
+from taskcounts_cli.output.verdicts import written
 
 
 class PlainLines(Lines):

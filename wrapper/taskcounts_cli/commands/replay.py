@@ -11,13 +11,13 @@ from pathlib import Path
 
 import click
 
-from taskcounts_cli.options import FilePath
-from taskcounts_cli.outcome import CommandError, Exit
-from taskcounts_cli.verdicts import verdict_line
-from taskcounts_cli.viewers import Viewer
-from taskcounts_cli.watch.outlets import PlainLines
-from taskcounts_cli.watch.recording import events, survey
-from taskcounts_cli.words import some
+from taskcounts_cli.exits import CommandError, Exit
+from taskcounts_cli.input.options import FilePath
+from taskcounts_cli.output.verdicts import verdict_line
+from taskcounts_cli.output.viewers import PlainLines
+from taskcounts_cli.output.words import some
+from taskcounts_cli.recording.recording import events, survey
+from taskcounts_cli.viewer import Viewer
 
 
 def _finite(_: click.Context, parameter: click.Parameter, value: float) -> float:
@@ -43,8 +43,8 @@ def replay(file: Path, speed: float) -> Exit:
     A last line that was torn off is left out with a warning; so is a broken one in the middle, and then the
     exit code is 74. Otherwise it is 0, whatever came of the jobs.
     """
-    from taskcounts_cli.watch.replay import PlayedClock, play, terminable  # noqa: PLC0415
-    from taskcounts_cli.watch.screen import Screen, animates  # noqa: PLC0415
+    from taskcounts_cli.recording.player import PlayedClock, play, terminable  # noqa: PLC0415
+    from taskcounts_cli.screen.screen import Screen, animates  # noqa: PLC0415
 
     found = survey(file)
     clock = PlayedClock()
@@ -85,7 +85,7 @@ def plot(file: Path, output: Path, job: str | None) -> Exit:
             f"{output.name} ends in neither .svg nor .png", param_hint="'-o' / '--output'"
         )
     try:
-        from taskcounts_cli.watch.plot import MOST_JOBS, draw, series  # noqa: PLC0415 - an extra.
+        from taskcounts_cli.recording.plot import MOST_JOBS, draw, series  # noqa: PLC0415 - an extra.
     except ModuleNotFoundError as error:
         raise CommandError(
             f"drawing needs {error.name}", "install taskcounts with its extra 'plot'"

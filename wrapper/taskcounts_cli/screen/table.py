@@ -8,11 +8,11 @@ from datetime import datetime
 from attrs import frozen
 from rich.text import Text
 
-from taskcounts_cli import words
-from taskcounts_cli.watch.glyphs import PARTS, STYLES, Glyphs
-from taskcounts_cli.watch.layout import chop, flow, joined
-from taskcounts_cli.watch.pieces import bar, legend, mark
-from taskcounts_cli.watch.state import Watched
+from taskcounts_cli.output import words
+from taskcounts_cli.screen.glyphs import PARTS, STYLES, Glyphs
+from taskcounts_cli.screen.layout import chop, flow, joined
+from taskcounts_cli.screen.parts import bar, legend, mark
+from taskcounts_cli.screen.state import Watched
 
 GAP = 2
 SHORTEST_BAR = 10

@@ -16,12 +16,12 @@ from rich.text import Text
 
 from taskcounts.errors import one_line
 from taskcounts.waiting.values import Outcome
-from taskcounts_cli import words
-from taskcounts_cli.watch.glyphs import PARTS, STYLES, UNICODE, Glyphs
-from taskcounts_cli.watch.layout import apart, chop, flow, joined
-from taskcounts_cli.watch.pieces import SUMMARY, bar, facts, mark, summary_word
-from taskcounts_cli.watch.state import Watched
-from taskcounts_cli.watch.table import table
+from taskcounts_cli.output import words
+from taskcounts_cli.screen.glyphs import PARTS, STYLES, UNICODE, Glyphs
+from taskcounts_cli.screen.layout import apart, chop, flow, joined
+from taskcounts_cli.screen.parts import SUMMARY, bar, facts, mark, summary_word
+from taskcounts_cli.screen.state import Watched
+from taskcounts_cli.screen.table import table
 
 # Every count up to 2 ** 63 is shown whole in as many cells.
 NARROWEST = 30

@@ -18,8 +18,9 @@ from taskcounts.client import TaskCountsClient
 from taskcounts.errors import TaskCountsError
 from taskcounts.net import MAX_CONNECTIONS
 from taskcounts.snapshot import Snapshot
-from taskcounts_cli.jobs import JobSource, job_options
-from taskcounts_cli.options import (
+from taskcounts_cli.exits import Exit, code_and_hint, complain, say
+from taskcounts_cli.input.jobs import JobSource, job_options
+from taskcounts_cli.input.options import (
     Account,
     Duration,
     account_options,
@@ -28,8 +29,7 @@ from taskcounts_cli.options import (
     tell_attempts,
     verbose_option,
 )
-from taskcounts_cli.outcome import Exit, code_and_hint, complain, say
-from taskcounts_cli.output import WRITERS, AsTheyCome, InOrder, Result
+from taskcounts_cli.output.snapshots import WRITERS, AsTheyCome, InOrder, Result
 
 
 @click.command

@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 
 from taskcounts.errors import one_line
 from taskcounts.waiting.values import Kind, Observation, Verdict
-from taskcounts_cli.watch.glyphs import PARTS
+from taskcounts_cli.screen.glyphs import PARTS
 
 FORMATS = ("svg", "png")
 

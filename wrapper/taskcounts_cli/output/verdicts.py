@@ -6,12 +6,12 @@ from typing import Any
 
 from taskcounts.errors import AuthenticationFailed, CredentialFailed, JobNotFound, one_line
 from taskcounts.waiting.values import Outcome, Verdict
-from taskcounts_cli.outcome import Exit, advise, code_and_hint, complain
-from taskcounts_cli.output import dumps
-from taskcounts_cli.progress import standing
-from taskcounts_cli.records import record
-from taskcounts_cli.viewers import SessionResult
-from taskcounts_cli.words import outcome, some
+from taskcounts_cli.exits import Exit, advise, code_and_hint, complain
+from taskcounts_cli.output.progress import standing
+from taskcounts_cli.output.records import record
+from taskcounts_cli.output.snapshots import dumps
+from taskcounts_cli.output.words import outcome, some
+from taskcounts_cli.viewer import SessionResult
 
 _CODES = {
     Outcome.MET: Exit.OK,

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import FrameType
 
 from taskcounts.waiting.values import Observation, Verdict
-from taskcounts_cli.viewers import TICK, SessionResult, Viewer
-from taskcounts_cli.watch.recording import Survey, events
+from taskcounts_cli.recording.recording import Survey, events
+from taskcounts_cli.viewer import TICK, SessionResult, Viewer
 
 
 class PlayedClock:

@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 
 from taskcounts._clock import SYSTEM_CLOCK
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli.options import Account, tell_attempts
+from taskcounts_cli.input.options import Account, tell_attempts
+from taskcounts_cli.input.wait_options import WaitOptions
+from taskcounts_cli.output.verdicts import verdict_line
+from taskcounts_cli.output.viewers import PlainLines
+from taskcounts_cli.screen.screen import Screen, animates
 from taskcounts_cli.session import run_session
-from taskcounts_cli.verdicts import verdict_line
-from taskcounts_cli.viewers import SessionResult, Together, Viewer
-from taskcounts_cli.wait_options import WaitOptions
-from taskcounts_cli.watch.outlets import PlainLines
-from taskcounts_cli.watch.screen import Screen, animates
+from taskcounts_cli.viewer import SessionResult, Together, Viewer
 from taskcounts_emulator import Emulator
 from taskcounts_emulator.model import NewTask
 

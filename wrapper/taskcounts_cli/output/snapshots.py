@@ -11,7 +11,7 @@ import click
 
 from taskcounts.errors import TaskCountsError, one_line
 from taskcounts.snapshot import Snapshot
-from taskcounts_cli import words
+from taskcounts_cli.output import words
 
 COUNTERS = ("active", "running", "completed", "succeeded", "failed")
 TSV_COLUMNS = (

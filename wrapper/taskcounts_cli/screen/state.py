@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from taskcounts.errors import one_line
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli import words
+from taskcounts_cli.output import words
 
 # A note is shown at least this long, so that a person sees it.
 NOTE_STAYS = timedelta(seconds=10)

@@ -17,8 +17,8 @@ from taskcounts import errors
 from taskcounts.errors import TaskCountsError, one_line
 from taskcounts.snapshot import FrozenMapping, Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
-from taskcounts_cli.output import COUNTERS, FACTS, dumps, error_record
-from taskcounts_cli.output import record as record_result
+from taskcounts_cli.output.snapshots import COUNTERS, FACTS, dumps, error_record
+from taskcounts_cli.output.snapshots import record as record_result
 
 _ERRORS: dict[str, type[TaskCountsError]] = {name: getattr(errors, name) for name in errors.__all__}
 

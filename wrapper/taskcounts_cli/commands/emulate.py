@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from taskcounts._connection import is_loopback
-from taskcounts_cli.options import shared_key
-from taskcounts_cli.outcome import CommandError, complain
+from taskcounts_cli.exits import CommandError, complain
+from taskcounts_cli.input.options import shared_key
 from taskcounts_emulator import EmulatedAccount, EmulatorError, serve
 from taskcounts_emulator.tls import Authority
 

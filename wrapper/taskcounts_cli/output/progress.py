@@ -11,8 +11,8 @@ from taskcounts._steps import Clock
 from taskcounts.errors import one_line
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.values import Kind, Observation, Verdict
-from taskcounts_cli.outcome import complain, say
-from taskcounts_cli.words import age, span
+from taskcounts_cli.exits import complain, say
+from taskcounts_cli.output.words import age, span
 
 # Seconds without a line, after which one says that the wait goes on.
 HEARTBEAT = 60.0

@@ -7,9 +7,9 @@ from datetime import datetime
 from rich.text import Text
 
 from taskcounts.waiting.values import Outcome
-from taskcounts_cli import words
-from taskcounts_cli.watch.glyphs import PARTS, STYLES, Glyphs, shares
-from taskcounts_cli.watch.state import Watched
+from taskcounts_cli.output import words
+from taskcounts_cli.screen.glyphs import PARTS, STYLES, Glyphs, shares
+from taskcounts_cli.screen.state import Watched
 
 SUMMARY = {"in trouble": "yellow", "waiting": "cyan", "not met": "bold red", "met": "green"}
 

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import click
 
 from taskcounts.waiting.values import Verdict
-from taskcounts_cli.jobs import JobSource, all_jobs, job_options
+from taskcounts_cli.exits import Exit, say
+from taskcounts_cli.input.jobs import JobSource, all_jobs, job_options
+from taskcounts_cli.input.options import Account, account_options, tell_attempts, verbose_option
+from taskcounts_cli.input.wait_options import WaitOptions, wait_options
 from taskcounts_cli.notify import Notifier, Target, notify_option
-from taskcounts_cli.options import Account, account_options, tell_attempts, verbose_option
-from taskcounts_cli.outcome import Exit, say
-from taskcounts_cli.output import dumps
-from taskcounts_cli.progress import Lines
-from taskcounts_cli.records import record
-from taskcounts_cli.session import run_session
-from taskcounts_cli.verdicts import (
+from taskcounts_cli.output.progress import Lines
+from taskcounts_cli.output.records import record
+from taskcounts_cli.output.snapshots import dumps
+from taskcounts_cli.output.verdicts import (
     outcome_record,
     session_code,
     tell_hints,
@@ -24,8 +24,8 @@ from taskcounts_cli.verdicts import (
     writable,
     written,
 )
-from taskcounts_cli.viewers import SessionResult, Together
-from taskcounts_cli.wait_options import WaitOptions, wait_options
+from taskcounts_cli.session import run_session
+from taskcounts_cli.viewer import SessionResult, Together
 
 
 @click.command

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import click
 
-from taskcounts_cli.jobs import JobSource, all_jobs, job_options
+from taskcounts_cli.exits import Exit, say
+from taskcounts_cli.input.jobs import JobSource, all_jobs, job_options
+from taskcounts_cli.input.options import Account, FilePath, account_options, tell_attempts, verbose_option
+from taskcounts_cli.input.wait_options import WaitOptions, wait_options
 from taskcounts_cli.notify import Notifier, Target, notify_option
-from taskcounts_cli.options import Account, FilePath, account_options, tell_attempts, verbose_option
-from taskcounts_cli.outcome import Exit, say
+from taskcounts_cli.output.verdicts import outcome_record, session_code, tell_hints, verdict_line, written
+from taskcounts_cli.output.viewers import Objects, PlainLines
+from taskcounts_cli.recording.recording import Recorder
 from taskcounts_cli.session import run_session
-from taskcounts_cli.verdicts import outcome_record, session_code, tell_hints, verdict_line, written
-from taskcounts_cli.viewers import SessionResult, Together, Viewer
-from taskcounts_cli.wait_options import WaitOptions, wait_options
-from taskcounts_cli.watch.outlets import Objects, PlainLines
-from taskcounts_cli.watch.recording import Recorder
+from taskcounts_cli.viewer import SessionResult, Together, Viewer
 
 
 @click.command
@@ -109,6 +109,6 @@ def _view(output: str, footer: str) -> Viewer:
     if output == "ndjson":
         return Objects()
     # Rich takes longer to load than a small wait takes.
-    from taskcounts_cli.watch.screen import Screen, animates  # noqa: PLC0415
+    from taskcounts_cli.screen.screen import Screen, animates  # noqa: PLC0415
 
     return Screen(sys.stdout, footer) if animates(sys.stdout) else PlainLines()

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from taskcounts_cli.options import FilePath
-from taskcounts_cli.outcome import CommandError
+from taskcounts_cli.exits import CommandError
+from taskcounts_cli.input.options import FilePath
 
 # What the emulator allows a pool; it isn't loaded before it is run.
 MOST_SLOTS = 2_560_000
@@ -55,7 +55,7 @@ def emulate(**options: Any) -> None:
     Prints the endpoint, account and key on stdout, ready to export.
     """
     try:
-        from taskcounts_cli.emulate import serve_emulator  # noqa: PLC0415 - an extra.
+        from taskcounts_cli.commands.emulate import serve_emulator  # noqa: PLC0415 - an extra.
     except ImportError as error:
         raise CommandError(EMULATOR_MISSING, EMULATOR_HINT) from error
     serve_emulator(**options)
@@ -65,7 +65,7 @@ def emulate(**options: Any) -> None:
 def demo() -> None:
     """Start the emulator with jobs whose tasks move, and ask for their counts until all are done."""
     try:
-        from taskcounts_cli.demo import show  # noqa: PLC0415 - needs the emulator, which is an extra.
+        from taskcounts_cli.commands.demo import show  # noqa: PLC0415 - needs the emulator, which is an extra.
     except ImportError as error:
         raise CommandError(EMULATOR_MISSING, EMULATOR_HINT) from error
     show(click.echo)

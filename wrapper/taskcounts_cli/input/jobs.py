@@ -14,8 +14,8 @@ from attrs import frozen
 
 from taskcounts._arguments import check_job_id
 from taskcounts.client import TaskCountsClient
-from taskcounts_cli.options import Account, Command, bundled
-from taskcounts_cli.outcome import CommandError, Exit, complain
+from taskcounts_cli.exits import CommandError, Exit, complain
+from taskcounts_cli.input.options import Account, Command, bundled
 
 STDIN = "-"
 

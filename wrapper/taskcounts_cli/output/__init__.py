@@ -1,0 +1,1 @@
+"""Snapshots, observations and verdicts as text for people and as records for programs."""

@@ -1,0 +1,1 @@
+"""The live view of watched jobs on a terminal."""
