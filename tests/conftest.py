@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
 
 from support import Authority, Behave, Call, FakeClock, Server
-from taskcounts._clock import SystemClock
+from taskcounts.clock import SystemClock
 
 # The processes among which the tests are divided are measured; those that tests start are not.
 if "PYTEST_XDIST_WORKER" in os.environ:

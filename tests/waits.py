@@ -13,9 +13,9 @@ from support import FakeClock, Reply, answer
 from taskcounts.errors import ServiceBusy, ServiceUnreachable, TaskCountsError
 from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.goals import parse_goal
-from taskcounts.waiting.looks import FILTERS, Task
 from taskcounts.waiting.machine import begin, hear, wake
 from taskcounts.waiting.plan import WaitPlan
+from taskcounts.waiting.queries import FILTERS, Task
 from taskcounts.waiting.state import (
     AskCounts,
     AskExact,

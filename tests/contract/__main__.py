@@ -18,8 +18,8 @@ from contract.emulated import make_emulator, make_target, socket_engine
 from contract.run import EXAMPLES, Report, run
 from contract.target import Target
 from taskcounts import BearerToken, SharedKey
-from taskcounts._arguments import check_endpoint, check_job_id, check_token_channel
-from taskcounts._connection import Reach
+from taskcounts.arguments import check_endpoint, check_job_id, check_token_channel
+from taskcounts.net.route import Reach
 
 
 @click.command()

@@ -12,7 +12,7 @@ from typing import Any
 from contract import items
 from contract.items import Check, Complaints
 from contract.target import COUNTS, Answered, Counts
-from taskcounts._answers import (
+from taskcounts.protocol.answers import (
     Violation,
     compile_invariants,
     compile_schema,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from contract.checks import new_guid
 from contract.target import Answered, Target
-from taskcounts._answers import read_error
 from taskcounts.credentials import SharedKey
+from taskcounts.protocol.answers import read_error
 from taskcounts_rest import contract
 
 Judged = Iterator[tuple[Answered, str | None]]

@@ -14,11 +14,11 @@ from histories.drawing import History, draw_history
 from histories.run import Report, play
 from taskcounts.errors import ServiceError
 from taskcounts.snapshot import Snapshot
-from taskcounts.waiting import flow, looks, machine, rules, trial
-from taskcounts.waiting.looks import Task
+from taskcounts.waiting import flow, machine, proof, queries, rules
 from taskcounts.waiting.plan import WaitPlan
+from taskcounts.waiting.proof import Claim, Finding, Result, Stage, Trial
+from taskcounts.waiting.queries import Task
 from taskcounts.waiting.state import End, Event, Failed, JobSeen, Looked, Move, Reason, State, Why
-from taskcounts.waiting.trial import Claim, Finding, Result, Stage, Trial
 
 __all__ = ["MUTANTS", "Mutant", "find_out"]
 
@@ -141,11 +141,11 @@ def _leaves_checks_out(state: State, now: float, notes: tuple[str, ...]) -> Move
 
 
 _TRY, _FAIL, _HEAR, _SEE_JOB = machine._try, machine._fail, machine.hear, machine._see_job
-_WEIGH, _BEGIN, _CLAIMS = trial.weigh, trial.begin_trial, rules.claims
+_WEIGH, _BEGIN, _CLAIMS = proof.weigh, proof.begin_trial, rules.claims
 
 _HASTY: Mapping[str, str | None] = {
     name: filter_ and filter_.replace("state eq 'preparing' or ", "")
-    for name, filter_ in looks.FILTERS.items()
+    for name, filter_ in queries.FILTERS.items()
 }
 
 

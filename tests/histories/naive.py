@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from taskcounts._counts import COUNTS
-from taskcounts._exchange import exchange
-from taskcounts._steps import Exchange, Pause, Question, Settings
 from taskcounts.errors import JobNotFound, TaskCountsError
+from taskcounts.flow.exchange import exchange
+from taskcounts.flow.steps import Exchange, Pause, Question, Settings
+from taskcounts.protocol.counts import COUNTS
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict

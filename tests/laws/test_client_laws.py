@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 import strategies
 from support import ACCESS_KEY, BUSY, Call, FakeClock, Reply, Script, answer, error, wire
 from taskcounts import ContractViolation, RetryPolicy, ServiceError, Snapshot, TaskCountsError
-from taskcounts._answers import Violation, compile_schema
 from taskcounts.credentials import signature, string_to_sign
 from taskcounts.errors import one_line
+from taskcounts.protocol.answers import Violation, compile_schema
 from taskcounts.retry import RETRYABLE_STATUSES, retry_after_seconds
 from taskcounts_rest import contract
 from taskcounts_rest.models import (

@@ -12,7 +12,7 @@ from paged import Lister, page, task
 from strategies import answers, near_misses
 from support import Script, answer
 from taskcounts import ContractViolation
-from taskcounts._listing import MEMBERS
+from taskcounts.exact import MEMBERS
 
 exact = Lister(awaits=False)
 

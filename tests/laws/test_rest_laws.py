@@ -14,11 +14,11 @@ import strategies
 from generated_calls import OF_A_JOB, OPERATIONS, RestCall, arguments, serve_operations
 from support import ENDPOINT, GUID, KEY, FakeClock, Script, Server, answer, wire
 from taskcounts import AsyncTaskCountsClient, ContractViolation, TaskCountsClient
-from taskcounts._answers import Violation, compile_schema
-from taskcounts._exchange import exchange
-from taskcounts._lists import ask_job, ask_jobs, ask_tasks
-from taskcounts._running import run, run_async
-from taskcounts._steps import Ask, Exchange, Parts
+from taskcounts.flow.drive import run, run_async
+from taskcounts.flow.exchange import exchange
+from taskcounts.flow.steps import Ask, Exchange, Parts
+from taskcounts.protocol.answers import Violation, compile_schema
+from taskcounts.protocol.lists import ask_job, ask_jobs, ask_tasks
 from taskcounts_rest import contract
 from taskcounts_rest.models import CloudJob, CloudJobListResult, CloudTaskListResult, TaskCountsResult
 from taskcounts_rest.types import UNSET

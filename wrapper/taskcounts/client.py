@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, 
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from taskcounts._client import DEFAULT_CONCURRENCY, DEFAULT_MAX_FAILURES, DEFAULT_MIN_INTERVAL, Client
-from taskcounts._running import run, run_async
+from taskcounts.base_client import DEFAULT_CONCURRENCY, DEFAULT_MAX_FAILURES, DEFAULT_MIN_INTERVAL, Client
+from taskcounts.flow.drive import run, run_async
 from taskcounts.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
 
         Source: https://learn.microsoft.com/rest/api/batchservice/tasks/list
         """
-        from taskcounts._listing import exact_counts  # noqa: PLC0415 - most callers never list.
+        from taskcounts.exact import exact_counts  # noqa: PLC0415 - most callers never list.
 
         question = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
         return run(exact_counts(self._settings, question, progress), self._engine, self._clock)
@@ -206,7 +206,7 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
             ValueError: An argument is out of its range. Nothing was sent.
             TypeError: An argument is of the wrong type. Nothing was sent.
         """
-        from taskcounts.many.asking import check_ids  # noqa: PLC0415 - most callers ask for one job.
+        from taskcounts.many.plan import check_ids  # noqa: PLC0415 - most callers ask for one job.
         from taskcounts.many.threads import count_many  # noqa: PLC0415
 
         plan = self._many(
@@ -241,7 +241,7 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
 
         Source: https://learn.microsoft.com/rest/api/batchservice/jobs/list
         """
-        from taskcounts.many.listing import list_jobs  # noqa: PLC0415 - most callers list nothing.
+        from taskcounts.many.job_list import list_jobs  # noqa: PLC0415 - most callers list nothing.
 
         listing = self._listing(filter, service_timeout, timeout, deadline)
         return list_jobs(listing, self._engine, self._clock)
@@ -293,7 +293,7 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         client_request_id: str | uuid.UUID | None = None,
     ) -> Snapshot:
         """Return exactly where a job stands; see TaskCountsClient.get_exact_job_task_counts."""
-        from taskcounts._listing import exact_counts  # noqa: PLC0415 - most callers never list.
+        from taskcounts.exact import exact_counts  # noqa: PLC0415 - most callers never list.
 
         question = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
         return await run_async(exact_counts(self._settings, question, progress), self._engine, self._clock)
@@ -352,7 +352,7 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         ``job_ids`` may be an asynchronous iterator as well; it is read in a task of its own. Whoever leaves
         the loop early closes the iterator, best by ``contextlib.aclosing``; asyncio does it later otherwise.
         """
-        from taskcounts.many.asking import check_ids  # noqa: PLC0415 - most callers ask for one job.
+        from taskcounts.many.plan import check_ids  # noqa: PLC0415 - most callers ask for one job.
         from taskcounts.many.tasks import count_many_async  # noqa: PLC0415
 
         plan = self._many(
@@ -369,7 +369,7 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         deadline: float | None = None,
     ) -> AsyncGenerator[ListedJob, None]:
         """Yield the account's jobs with their states; see TaskCountsClient.list_jobs."""
-        from taskcounts.many.listing import list_jobs_async  # noqa: PLC0415 - most callers list nothing.
+        from taskcounts.many.job_list import list_jobs_async  # noqa: PLC0415 - most callers list nothing.
 
         listing = self._listing(filter, service_timeout, timeout, deadline)
         return list_jobs_async(listing, self._engine, self._clock)

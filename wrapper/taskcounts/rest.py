@@ -16,14 +16,14 @@ from urllib.parse import parse_qsl, unquote
 
 import httpx
 
-from taskcounts import _answers
-from taskcounts._arguments import check_job_id
-from taskcounts._counts import COUNTS
-from taskcounts._exchange import exchange
-from taskcounts._lists import ask_job, ask_jobs, ask_tasks
-from taskcounts._running import run, run_async
-from taskcounts._steps import Ask, Exchange, Parts, Question, Reply, Settings
+from taskcounts.arguments import check_job_id
 from taskcounts.errors import one_line
+from taskcounts.flow.drive import run, run_async
+from taskcounts.flow.exchange import exchange
+from taskcounts.flow.steps import Ask, Exchange, Parts, Question, Reply, Settings
+from taskcounts.protocol import answers
+from taskcounts.protocol.counts import COUNTS
+from taskcounts.protocol.lists import ask_job, ask_jobs, ask_tasks
 from taskcounts.snapshot import FrozenMapping
 from taskcounts_rest.client import Client
 from taskcounts_rest.contract import OPERATIONS
@@ -208,7 +208,7 @@ def _response(build: Callable[[Reply], Any], reply: Reply) -> httpx.Response:
     try:
         FrozenMapping(reply.body)
     except ValueError as error:
-        raise _answers.Violation("$", str(error)) from None
+        raise answers.Violation("$", str(error)) from None
     # Not the bytes that came: they may spell a secret in ways that show only once they are read.
     body = json.dumps(reply.body).encode()
     headers = [(name.encode(), text.encode()) for name, text in reply.headers.items() if name not in _DROPPED]

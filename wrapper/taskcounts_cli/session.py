@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from taskcounts._client import DEFAULT_CONCURRENCY, DEFAULT_MIN_INTERVAL, AnyClock
-from taskcounts._clock import SYSTEM_CLOCK
+from taskcounts.base_client import DEFAULT_CONCURRENCY, DEFAULT_MIN_INTERVAL, AnyClock
 from taskcounts.client import AsyncTaskCountsClient
+from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.input.options import Account
 from taskcounts_cli.input.wait_options import WaitOptions

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 
 from benchmarks.clients.measure import Setting, memory, setting
-from taskcounts import SharedKey, _answers, _prepared
-from taskcounts._counts import COUNTS
-from taskcounts._steps import Question, Reply
+from taskcounts import SharedKey
+from taskcounts.flow.steps import Question, Reply
+from taskcounts.protocol import answers, requests
+from taskcounts.protocol.counts import COUNTS
 
 SIZE = 1024
 REPEATS = 15
@@ -52,12 +53,12 @@ def parts(given: Setting) -> dict[str, Callable[[], object]]:
     question = Question("nightly", None, 35.0, 120.0, identity)
     observed = datetime.datetime.now(datetime.UTC)
     key = SharedKey(given.account, given.key)
-    form = _prepared.prepare(COUNTS.parts, None)
-    path, date = form.path("nightly"), _prepared.http_date(observed)
+    form = requests.prepare(COUNTS.parts, None)
+    path, date = form.path("nightly"), requests.http_date(observed)
     secret = base64.b64decode(given.key)
 
     def snapshot() -> object:
-        result = _answers.read_result(HEADERS, body, COUNTS.check)
+        result = answers.read_result(HEADERS, body, COUNTS.check)
         return COUNTS.build(Reply(question, 1, result, HEADERS, observed, True))
 
     def text() -> str:

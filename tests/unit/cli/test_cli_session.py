@@ -14,7 +14,7 @@ import pytest
 from attrs import evolve
 
 from support import ACCESS_KEY, FakeClock
-from taskcounts._steps import Exchange, Pause, Question, Settings
+from taskcounts.flow.steps import Exchange, Pause, Question, Settings
 from taskcounts.waiting import flow
 from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict

@@ -13,7 +13,7 @@ import pytest
 
 from support import ACCESS_KEY, ENDPOINT, GUID, KEY, TOKEN, Call, Script, answer
 from taskcounts import BearerToken, SharedKey
-from taskcounts._connection import Reach, connection
+from taskcounts.net.route import Reach, connection
 
 VARIABLES = {
     "AZURE_BATCH_ACCOUNT": "myaccount",

@@ -21,9 +21,9 @@ from taskcounts import (
     ServiceBusy,
     TaskCountsClient,
 )
-from taskcounts._answers import read_claims
-from taskcounts._steps import FetchToken
-from taskcounts._tokens import TokenSource
+from taskcounts.flow.steps import FetchToken
+from taskcounts.protocol.answers import read_claims
+from taskcounts.tokens import TokenSource
 
 CLAIMS = '{"access_token":{"nbf":{"essential":true, "value":"1604106651"}}}'
 ENCODED = base64.b64encode(CLAIMS.encode()).decode()

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from taskcounts._clock import SystemClock
+from taskcounts.clock import SystemClock
 
 
 def test_clock_of_the_machine() -> None:

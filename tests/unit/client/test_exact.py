@@ -23,7 +23,7 @@ from taskcounts import (
     Snapshot,
     TaskCountsClient,
 )
-from taskcounts._listing import MEMBERS
+from taskcounts.exact import MEMBERS
 
 
 @pytest.fixture(params=["sync", "async"])

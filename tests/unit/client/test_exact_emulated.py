@@ -19,8 +19,8 @@ from taskcounts import (
     ServiceUnreachable,
     SharedKey,
 )
-from taskcounts._clock import SystemClock
-from taskcounts._listing import MEMBERS
+from taskcounts.clock import SystemClock
+from taskcounts.exact import MEMBERS
 from taskcounts_emulator import Emulator
 
 SCENARIO = {

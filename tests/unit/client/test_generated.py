@@ -17,7 +17,7 @@ SLOW = {"httpx", "httpcore", "h11", "anyio", "asyncio", "taskcounts_rest.client"
     [
         "import taskcounts",
         "from taskcounts_rest import contract, models; models.TaskCounts",
-        "import taskcounts._listing, taskcounts.waiting.flow, taskcounts.many.listing",
+        "import taskcounts.exact, taskcounts.waiting.flow, taskcounts.many.job_list",
     ],
 )
 def test_what_is_loaded(program: str) -> None:

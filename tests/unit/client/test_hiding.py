@@ -20,11 +20,11 @@ from taskcounts import (
     RetryPolicy,
     ServiceBusy,
     TaskCountsError,
-    _answers,
-    _steps,
 )
-from taskcounts._hiding import Secrets, hide, hide_in_answer, mark, secrets_of, spellings
-from taskcounts._steps import Answer, Question, Request
+from taskcounts.flow import steps
+from taskcounts.flow.steps import Answer, Question, Request
+from taskcounts.protocol import answers
+from taskcounts.protocol.redact import Secrets, hide, hide_in_answer, mark, secrets_of, spellings
 
 
 def told(sent: str) -> Reply:
@@ -84,7 +84,7 @@ def test_an_interruption_shows_no_token(call: Call, monkeypatch: pytest.MonkeyPa
     def interrupted(*_: object) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_answers, "read_result", interrupted)
+    monkeypatch.setattr(answers, "read_result", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         call(Script(answer()), credential=BearerToken(TOKEN))
     frames = TracebackException.from_exception(caught.value, capture_locals=True).stack
@@ -204,5 +204,5 @@ def test_an_answer_without_secrets_is_not_copied() -> None:
 def test_a_reply_on_its_way() -> None:
     """What is on its way to becoming a value is shown as its job alone: a body may repeat a secret."""
     question = Question("job-1", None, 35.0, 120.0, GUID)
-    reply = _steps.Reply(question, 1, {"repeated": "secretword"}, {}, datetime.now(UTC), strict=False)
+    reply = steps.Reply(question, 1, {"repeated": "secretword"}, {}, datetime.now(UTC), strict=False)
     assert repr(reply) == "Reply('job-1')"

@@ -15,17 +15,6 @@ WRAPPER = Path(taskcounts.__file__).parent
 GENERATED = Path(taskcounts_rest.__file__).parent
 # What only the command line, the emulator or tests may need.
 EXTRAS = {"click", "rich", "starlette", "uvicorn", "azure", "sqlite3"}
-# The parts of the wrapper, from the bottom to the top: each may import what stands before it.
-LAYERS = [
-    "_version errors snapshot retry _clock credentials _connection",
-    "_answers _steps _tokens _arguments _hiding _prepared",
-    "_exchange _running _counts _lists",
-    "_listing rest",
-    "_client",
-    "client",
-    "__init__",
-]
-PLACES = {name: place for place, names in enumerate(LAYERS) for name in names.split()}
 
 
 def imports(path: Path) -> set[str]:
@@ -74,45 +63,6 @@ def test_generated_code_knows_nothing_of_us() -> None:
     """Imports run one way: nothing in generated/ imports the wrapper."""
     for path in GENERATED.rglob("*.py"):
         assert not any(name.partition(".")[0] == "taskcounts" for name in imports(path)), path
-
-
-def test_wrapper_needs_no_extras() -> None:
-    """No module of the client imports what only the command line or the emulator need."""
-    for path in (*WRAPPER.glob("_*.py"), *WRAPPER.glob("many/*.py"), *WRAPPER.glob("waiting/*.py")):
-        assert not {name.partition(".")[0] for name in imports(path)} & EXTRAS, path
-    for name in ("client", "credentials", "errors", "retry", "snapshot"):
-        assert not {each.partition(".")[0] for each in imports(WRAPPER / f"{name}.py")} & EXTRAS, name
-
-
-def test_imports_run_downwards() -> None:
-    """Within the client, too, imports run one way: from the clients through the flow to the values."""
-    for name, place in PLACES.items():
-        path = WRAPPER / f"{name}.py"
-        for imported in imports(path):
-            parts = imported.split(".")
-            if parts[0] == "taskcounts" and len(parts) > 1 and parts[1] in PLACES:
-                assert PLACES[parts[1]] <= place, f"{name} imports {parts[1]}"
-
-
-def test_the_network_side_knows_nothing_of_what_is_asked() -> None:
-    """It builds on plain values, whatever is sent, and loads a library for its transports alone."""
-    below = {"_forks", "_steps", "_connection", "errors", "net", "retry"}
-    for path in (WRAPPER / "net").glob("*.py"):
-        for imported in imports(path):
-            parts = imported.split(".")
-            assert parts[0] != "taskcounts" or parts[1:2] == [] or parts[1] in below, (path, imported)
-        assert path.name == "transport_engine.py" or not {"httpx", "httpx2"} & imports(path)
-
-
-@pytest.mark.parametrize("room", ["many", "waiting"])
-def test_rooms_know_nothing_of_those_above(room: str) -> None:
-    """Waiting and asking for many jobs build on the flow: neither on the clients nor on the command line."""
-    for path in (WRAPPER / room).glob("*.py"):
-        for imported in imports(path):
-            parts = imported.split(".")
-            above = {"client", "_client", *({"many", "waiting"} - {room})}
-            assert parts[0] not in {"taskcounts_cli", "taskcounts_emulator"}, (path, imported)
-            assert parts[0] != "taskcounts" or parts[1:2] == [] or parts[1] not in above, (path, imported)
 
 
 def test_import_alone_loads_no_extras() -> None:

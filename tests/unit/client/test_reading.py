@@ -12,7 +12,9 @@ from hypothesis import given
 import strategies
 from support import ACCESS_KEY, COUNTS, GUID, KEY, REQUEST_ID, Call, FakeClock, Reply, Script, answer, wire
 from taskcounts import ContractViolation, SharedKey
-from taskcounts._answers import (
+from taskcounts.flow.steps import Question
+from taskcounts.flow.steps import Reply as Checked
+from taskcounts.protocol.answers import (
     USUAL_TYPES,
     Violation,
     check_type,
@@ -21,9 +23,7 @@ from taskcounts._answers import (
     find_inconsistencies,
     read_json,
 )
-from taskcounts._counts import COUNTS as COUNTS_ASK
-from taskcounts._steps import Question
-from taskcounts._steps import Reply as Checked
+from taskcounts.protocol.counts import COUNTS as COUNTS_ASK
 from taskcounts_rest import contract
 from taskcounts_rest.models import TaskCountsResult
 

@@ -410,7 +410,7 @@ def test_frames_of_a_bug(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
         sent.append(_only(request.headers["authorization"]))
         return answer(x_echo=sent[-1])
 
-    monkeypatch.setattr("taskcounts._answers.find_inconsistencies", lambda *_: 1 / 0)
+    monkeypatch.setattr("taskcounts.protocol.answers.find_inconsistencies", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError) as caught:
         call(Script(repeat))
     frames = frames_of(caught.value)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from paged import Lister, link_to, page, task
 from support import Handler
-from taskcounts import _listing
-from taskcounts._listing import Seen
+from taskcounts import exact
+from taskcounts.exact import Seen
 
 
 @given(st.lists(st.text(max_size=3), max_size=200))
@@ -67,7 +67,7 @@ def test_a_hash_that_looks_like_an_empty_place(monkeypatch: pytest.MonkeyPatch) 
         def digest(self) -> bytes:
             return bytes(8)
 
-    monkeypatch.setattr(_listing, "blake2b", lambda *_, **__: Zero())
+    monkeypatch.setattr(exact, "blake2b", lambda *_, **__: Zero())
     seen = Seen(size=8, limit=6)
     assert [seen.add("a"), seen.add("a")] == [False, True]
 

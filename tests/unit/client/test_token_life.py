@@ -29,13 +29,13 @@ from taskcounts import (
     JobResult,
     TaskCountsClient,
     WaitFailed,
-    _tokens,
+    tokens,
 )
-from taskcounts._clock import SYSTEM_CLOCK
-from taskcounts._steps import FetchToken, NoToken, Request
-from taskcounts._tokens import TokenSource
+from taskcounts.clock import SYSTEM_CLOCK
+from taskcounts.flow.steps import FetchToken, NoToken, Request
+from taskcounts.tokens import TokenSource
 
-PACKAGE = os.path.dirname(_tokens.__file__)
+PACKAGE = os.path.dirname(tokens.__file__)
 
 HOUR = 3600
 

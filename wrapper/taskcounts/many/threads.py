@@ -15,13 +15,13 @@ from collections.abc import Generator, Iterator
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, cast
 
-from taskcounts._clock import SystemClock
-from taskcounts._forks import renew_after_fork
-from taskcounts._running import SyncClock, run
-from taskcounts._steps import Answer, Failure, NoPlace, Place, Request
+from taskcounts.clock import SystemClock
 from taskcounts.errors import TaskCountsError
-from taskcounts.many.asking import AHEAD, Plan, Tally, counting, failed, refusal
-from taskcounts.many.gate import Stop, Stopped, ThreadGate
+from taskcounts.flow.drive import SyncClock, run
+from taskcounts.flow.steps import Answer, Failure, NoPlace, Place, Request
+from taskcounts.forks import renew_after_fork
+from taskcounts.many.limiter import Stop, Stopped, ThreadGate
+from taskcounts.many.plan import AHEAD, Plan, Tally, counting, failed, refusal
 from taskcounts.many.values import JobResult
 
 if TYPE_CHECKING:

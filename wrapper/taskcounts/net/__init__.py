@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from taskcounts._connection import Connection
+from taskcounts.net.route import Connection
 
 # How many requests of a client can be under way at once.
 MAX_CONNECTIONS = 256

@@ -13,13 +13,13 @@ import ssl
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from taskcounts._steps import Answer, Failure, Request
 from taskcounts.errors import causes_of, cut_context
+from taskcounts.flow.steps import Answer, Failure, Request
 
 if TYPE_CHECKING:
     import asyncio
 
-    from taskcounts._connection import Connection
+    from taskcounts.net.route import Connection
 
 T = TypeVar("T")
 

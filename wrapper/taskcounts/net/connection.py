@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from taskcounts._connection import Connection as Route
 from taskcounts.net.base import BrokenAnswer, Reading, T, Talk
 from taskcounts.net.http import Answers
+from taskcounts.net.route import Connection as Route
 from taskcounts.net.tls import Tls
 from taskcounts.net.tunnel import open_tunnel
 

@@ -9,13 +9,13 @@ from weakref import WeakSet
 
 import httptools
 
-from taskcounts._connection import Connection as Route
-from taskcounts._forks import renew_after_fork
-from taskcounts._steps import Answer, Failure, Request
+from taskcounts.flow.steps import Answer, Failure, Request
+from taskcounts.forks import renew_after_fork
 from taskcounts.net import MAX_CONNECTIONS
 from taskcounts.net.base import READ_SIZE, Reading, closed, failure, running_loop, without_frames
 from taskcounts.net.http import Requests
 from taskcounts.net.pool import C, Permit, Permits, Pool
+from taskcounts.net.route import Connection as Route
 from taskcounts.net.sync_sockets import SyncConnection
 
 if TYPE_CHECKING:

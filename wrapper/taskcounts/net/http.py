@@ -13,9 +13,9 @@ from types import SimpleNamespace
 
 import httptools
 
-from taskcounts._connection import Connection
-from taskcounts._steps import Request
+from taskcounts.flow.steps import Request
 from taskcounts.net.base import BrokenAnswer, Reading, Talk, join_headers
+from taskcounts.net.route import Connection
 
 # Found by the parser, as every piece of a body is.
 _BEGIN, _END = True, None

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-from taskcounts._connection import Connection as Route
 from taskcounts.net.base import LONGEST_TIMEOUT, NEXT_ADDRESS, READ_SIZE, AttemptTimedOut, Talk, first_hop
 from taskcounts.net.connection import HttpConnection
+from taskcounts.net.route import Connection as Route
 
 
 class SyncConnection(HttpConnection):

@@ -7,9 +7,8 @@ import time
 from types import ModuleType
 from typing import Any
 
-from taskcounts._connection import Connection
-from taskcounts._forks import renew_after_fork
-from taskcounts._steps import Answer, Failure, Request
+from taskcounts.flow.steps import Answer, Failure, Request
+from taskcounts.forks import renew_after_fork
 from taskcounts.net import IDLE, MAX_CONNECTIONS
 from taskcounts.net.base import (
     LONGEST_TIMEOUT,
@@ -21,6 +20,7 @@ from taskcounts.net.base import (
     running_loop,
     without_frames,
 )
+from taskcounts.net.route import Connection
 
 
 class _OverTransport:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 
-from taskcounts._connection import Connection, Proxy, bracketed
 from taskcounts.net.base import BrokenAnswer, NeverWorks, Reading, Talk
 from taskcounts.net.http import Answers, proxy_authorization
+from taskcounts.net.route import Connection, Proxy, bracketed
 from taskcounts.retry import RETRYABLE_STATUSES
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar
 
-from taskcounts._answers import Violation, find_doubts
-from taskcounts._clock import new_guid
-from taskcounts._counts import COUNTS
-from taskcounts._exchange import exchange
-from taskcounts._listing import exact_counts
-from taskcounts._lists import Page, Trail, ask_job, ask_tasks
-from taskcounts._steps import Ask, Clock, Exchange, Pause, Question, Reply, Settings
+from taskcounts.clock import new_guid
 from taskcounts.errors import DeadlineExceeded, ServiceError, TaskCountsError, WaitFailed, one_line
+from taskcounts.exact import exact_counts
+from taskcounts.flow.exchange import exchange
+from taskcounts.flow.steps import Ask, Clock, Exchange, Pause, Question, Reply, Settings
+from taskcounts.protocol.answers import Violation, find_doubts
+from taskcounts.protocol.counts import COUNTS
+from taskcounts.protocol.lists import Page, Trail, ask_job, ask_tasks
 from taskcounts.retry import RETRYABLE_STATUSES
-from taskcounts.waiting.looks import FILTERS, SELECT, Task, found_task
 from taskcounts.waiting.machine import begin, hear, wake
 from taskcounts.waiting.plan import WaitPlan
+from taskcounts.waiting.queries import FILTERS, SELECT, Task, found_task
+from taskcounts.waiting.report import verdict_text
 from taskcounts.waiting.rules import outcome_of
 from taskcounts.waiting.state import (
     AskCounts,
@@ -35,7 +36,6 @@ from taskcounts.waiting.state import (
     Rest,
     State,
 )
-from taskcounts.waiting.texts import verdict_text
 from taskcounts.waiting.values import Kind, Observation, Observer, Verdict
 
 T = TypeVar("T")

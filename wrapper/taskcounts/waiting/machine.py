@@ -1,7 +1,7 @@
 """Decides what a wait asks next, and when it ends. Pure: no clock, no I/O, no chance.
 
 A wait is a row of ticks, with a rest after each. A tick asks one cheap question, mostly for the counts.
-Only where they claim what would end the wait are there further questions at once: a `trial`, made of
+Only where they claim what would end the wait are there further questions at once: a `proof`, made of
 list queries, which are never behind. Since counts may also stand still although the job is at its end,
 other questions take their place now and then: every second tick once nothing has changed for two
 answers in a row, else after eight.
@@ -29,6 +29,7 @@ from taskcounts.waiting import rules
 from taskcounts.waiting.notes import about_counts, about_exact, about_finding, about_job
 from taskcounts.waiting.pace import interval_seconds, observe_rate
 from taskcounts.waiting.plan import WaitPlan
+from taskcounts.waiting.proof import Claim, Finding, Result, Trial, begin_trial, weigh
 from taskcounts.waiting.state import (
     AskCounts,
     AskExact,
@@ -48,7 +49,6 @@ from taskcounts.waiting.state import (
     State,
     Why,
 )
-from taskcounts.waiting.trial import Claim, Finding, Result, Trial, begin_trial, weigh
 
 # Nothing changed for so many answers in a row: every second tick asks something else than the counts.
 STANDSTILL = 2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from taskcounts.errors import one_line
 from taskcounts.snapshot import Snapshot
+from taskcounts.waiting.proof import Claim, Finding, Result
 from taskcounts.waiting.state import State, Why
-from taskcounts.waiting.trial import Claim, Finding, Result
 
 _JOB_STATES = {
     "active": "the job is active again",

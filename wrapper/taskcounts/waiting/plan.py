@@ -6,7 +6,7 @@ import math
 
 from attrs import frozen
 
-from taskcounts._arguments import check_seconds
+from taskcounts.arguments import check_seconds
 from taskcounts.waiting.goals import Goal, parse_goal
 from taskcounts.waiting.pace import MIN_INTERVAL
 

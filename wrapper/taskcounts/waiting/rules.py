@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.goals import COUNTERS, Goal
-from taskcounts.waiting.looks import Task
 from taskcounts.waiting.plan import WaitPlan
+from taskcounts.waiting.proof import Claim
+from taskcounts.waiting.queries import Task
 from taskcounts.waiting.state import Reason
-from taskcounts.waiting.trial import Claim
 from taskcounts.waiting.values import Outcome
 
 _OUTCOMES = {

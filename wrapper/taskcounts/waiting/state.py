@@ -10,10 +10,10 @@ from attrs import evolve, frozen
 
 from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
-from taskcounts.waiting.looks import Task
 from taskcounts.waiting.pace import Rate, last_seconds, seconds_left
 from taskcounts.waiting.plan import WaitPlan
-from taskcounts.waiting.trial import Claim, Trial
+from taskcounts.waiting.proof import Claim, Trial
+from taskcounts.waiting.queries import Task
 
 
 class Reason(StrEnum):

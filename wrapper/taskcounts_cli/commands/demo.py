@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from taskcounts._clock import SYSTEM_CLOCK
+from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.waiting.values import Observation, Outcome, Verdict
 from taskcounts_cli.input.options import Account, tell_attempts
 from taskcounts_cli.input.wait_options import WaitOptions

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from taskcounts._arguments import check_job_id
-from taskcounts._client import DEFAULT_CONCURRENCY, DEFAULT_DEADLINE
+from taskcounts.arguments import check_job_id
+from taskcounts.base_client import DEFAULT_CONCURRENCY, DEFAULT_DEADLINE
 from taskcounts.client import TaskCountsClient
 from taskcounts.errors import TaskCountsError
 from taskcounts.net import MAX_CONNECTIONS

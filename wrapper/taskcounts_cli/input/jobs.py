@@ -12,7 +12,7 @@ from typing import TextIO
 import click
 from attrs import frozen
 
-from taskcounts._arguments import check_job_id
+from taskcounts.arguments import check_job_id
 from taskcounts.client import TaskCountsClient
 from taskcounts_cli.exits import CommandError, Exit, complain
 from taskcounts_cli.input.options import Account, Command, bundled

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from attrs import field, frozen
 
-from taskcounts._arguments import check_endpoint
-from taskcounts._client import DEFAULT_TIMEOUT
+from taskcounts.arguments import check_endpoint
+from taskcounts.base_client import DEFAULT_TIMEOUT
 from taskcounts.credentials import SharedKey
 from taskcounts_cli.exits import CommandError
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from attrs import frozen
 
-from taskcounts._client import DEFAULT_MAX_FAILURES
+from taskcounts.base_client import DEFAULT_MAX_FAILURES
 from taskcounts.waiting.goals import COUNTERS, parse_goal
 from taskcounts_cli.input.options import (
     Command,

@@ -13,7 +13,7 @@ from many_jobs import Many
 from support import BUSY, ENDPOINT, KEY, FakeClock, Script, answer, error
 from taskcounts import ContractViolation, ListedJob, ServiceError, TaskCountsClient
 from taskcounts.credentials import SharedKey
-from taskcounts.many import listing
+from taskcounts.many import job_list
 from taskcounts_emulator import Emulator
 
 
@@ -117,7 +117,7 @@ def test_loop(many: Many) -> None:
 
 def test_empty_pages_without_end(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that goes on and on with ever new pages, none of which holds a job, ends with an error."""
-    monkeypatch.setattr(listing, "MAX_EMPTY", 3)
+    monkeypatch.setattr(job_list, "MAX_EMPTY", 3)
     empty = [page(link=f"x={n}") for n in range(20)]
     # What holds jobs begins the count anew, and the last page may be empty as well.
     assert len(many.jobs(Script(*empty[:2], page(("a", "active"), link="y"), *empty[5:7], page()))) == 1

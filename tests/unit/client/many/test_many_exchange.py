@@ -18,11 +18,11 @@ from taskcounts import (
     ServiceUnreachable,
     TaskCountsError,
 )
-from taskcounts._counts import COUNTS
-from taskcounts._exchange import exchange
-from taskcounts._running import run, run_async
-from taskcounts._steps import Answer, Failure, NoPlace, Question, Settings
-from taskcounts._tokens import TokenSource
+from taskcounts.flow.drive import run, run_async
+from taskcounts.flow.exchange import exchange
+from taskcounts.flow.steps import Answer, Failure, NoPlace, Question, Settings
+from taskcounts.protocol.counts import COUNTS
+from taskcounts.tokens import TokenSource
 
 GOOD = Answer(200, {**answer().headers, "client-request-id": GUID}, answer().body)
 NONE = Failure("refused", ConnectionRefusedError("refused"))

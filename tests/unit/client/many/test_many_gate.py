@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from support import FakeClock
-from taskcounts._clock import SYSTEM_CLOCK
-from taskcounts._steps import NoPlace
-from taskcounts.many.gate import Stop, Stopped, TaskGate, ThreadGate
+from taskcounts.clock import SYSTEM_CLOCK
+from taskcounts.flow.steps import NoPlace
+from taskcounts.many.limiter import Stop, Stopped, TaskGate, ThreadGate
 
 NEVER = float("inf")
 

@@ -13,9 +13,9 @@ import httpx
 
 from support import ENDPOINT, KEY, answer
 from taskcounts import TaskCountsClient
-from taskcounts._clock import SYSTEM_CLOCK
-from taskcounts._steps import NoPlace
-from taskcounts.many.gate import ThreadGate
+from taskcounts.clock import SYSTEM_CLOCK
+from taskcounts.flow.steps import NoPlace
+from taskcounts.many.limiter import ThreadGate
 
 NEVER = float("inf")
 

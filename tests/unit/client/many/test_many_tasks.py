@@ -13,7 +13,7 @@ import pytest
 from many_jobs import by_id, ids
 from support import ENDPOINT, KEY, answer, error
 from taskcounts import AsyncTaskCountsClient, JobResult
-from taskcounts.many.asking import AHEAD
+from taskcounts.many.plan import AHEAD
 from taskcounts.net import MAX_CONNECTIONS
 
 

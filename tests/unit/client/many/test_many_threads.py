@@ -17,10 +17,10 @@ import pytest
 from many_jobs import by_id, ids
 from support import ENDPOINT, KEY, TOKEN, FakeClock, NoPauses, Peer, Server, always, answer, error
 from taskcounts import TaskCountsClient
-from taskcounts._clock import SYSTEM_CLOCK
+from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.many import threads as many_threads
-from taskcounts.many.asking import AHEAD
-from taskcounts.many.gate import Stop, Stopped
+from taskcounts.many.limiter import Stop, Stopped
+from taskcounts.many.plan import AHEAD
 from taskcounts.net import MAX_CONNECTIONS
 
 

@@ -12,14 +12,14 @@ import httpx
 import pytest
 
 from support import ENDPOINT, KEY, Call, Peer, Script, Server, answer, get, way
-from taskcounts import AsyncTaskCountsClient, RetryPolicy, ServiceUnreachable, TaskCountsClient, _forks
-from taskcounts._connection import Proxy
-from taskcounts._steps import Request
+from taskcounts import AsyncTaskCountsClient, RetryPolicy, ServiceUnreachable, TaskCountsClient, forks
+from taskcounts.flow.steps import Request
 from taskcounts.net import async_sockets, engine, sync_sockets
 from taskcounts.net.async_sockets import AsyncConnection
 from taskcounts.net.base import AttemptTimedOut
 from taskcounts.net.http import Requests
 from taskcounts.net.pool import Pool
+from taskcounts.net.route import Proxy
 from taskcounts.net.sync_sockets import SyncConnection
 
 KEPT = answer(connection="keep-alive")
@@ -35,7 +35,7 @@ def test_after_a_fork(serve: Callable[..., Server]) -> None:
         assert len(held) == 1
         gate: Any = client._settings.gate
         place = gate.admit(float("inf"))
-        _forks._renew_all()
+        forks._renew_all()
         assert client.get_job_task_counts("job-1").attempts == 1
         # A place of the process before changes nothing here.
         other = gate.admit(float("inf"))
@@ -47,12 +47,12 @@ def test_after_a_fork(serve: Callable[..., Server]) -> None:
     async def ask() -> None:
         async with AsyncTaskCountsClient(server.url, KEY) as other:
             await other.get_job_task_counts("job-1")
-            _forks._renew_all()
+            forks._renew_all()
             await other.get_job_task_counts("job-1")
 
     asyncio.run(ask())
     with TaskCountsClient(ENDPOINT, KEY, transport=httpx.MockTransport(Script(answer()))) as over:
-        _forks._renew_all()
+        forks._renew_all()
         with pytest.raises(RuntimeError, match="not shared with a forked process"):
             over.get_job_task_counts("job-1")
 
@@ -63,7 +63,7 @@ def test_results_after_a_fork(serve: Callable[..., Server]) -> None:
     with TaskCountsClient(server.url, KEY) as client:
         results = client.get_many(["job-1"] * 20, concurrency=1)
         next(results)
-        _forks._renew_all()
+        forks._renew_all()
         with pytest.raises(RuntimeError, match="goes on in the process that began it"):
             list(results)
 

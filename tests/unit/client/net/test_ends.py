@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from support import Peer, Server, answer, get, way
-from taskcounts._steps import Failure
+from taskcounts.flow.steps import Failure
 from taskcounts.net import MAX_CONNECTIONS
 from taskcounts.net import engine as net
 
@@ -155,8 +155,8 @@ def test_no_connection_is_left_open(serve: Callable[..., Server]) -> None:
 
 PROGRAM = """
 import os, signal, sys, threading, time
-from taskcounts._connection import Connection
-from taskcounts._steps import Request
+from taskcounts.net.route import Connection
+from taskcounts.flow.steps import Request
 from taskcounts.net.engine import AsyncSocketEngine, SocketEngine
 port = {port}
 engine = SocketEngine(Connection("http", "127.0.0.1", port, None, None))

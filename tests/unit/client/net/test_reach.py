@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from support import Authority, Peer, Server, always, answer, header
-from taskcounts._connection import Connection, Proxy
-from taskcounts._steps import Failure
+from taskcounts.flow.steps import Failure
 from taskcounts.net import make_engine
+from taskcounts.net.route import Connection, Proxy
 
 Ask = Callable[..., Any]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from taskcounts._connection import Connection, Proxy
 from taskcounts.net.base import BrokenAnswer, NeverWorks
+from taskcounts.net.route import Connection, Proxy
 from taskcounts.net.tunnel import open_tunnel
 
 ROUTE = Connection("https", "batch.example", 443, None)

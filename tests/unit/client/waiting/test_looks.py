@@ -9,8 +9,8 @@ import pytest
 
 from support import ENDPOINT, FakeClock, Reply, answer, error
 from taskcounts import ContractViolation, JobNotFound, Kind, Observation, Outcome, RetryPolicy, Verdict
-from taskcounts._answers import Violation
-from taskcounts.waiting.looks import Task, found_task
+from taskcounts.protocol.answers import Violation
+from taskcounts.waiting.queries import Task, found_task
 from waits import Job, Service
 
 DONE = Job([(0, "add", "a"), (0, "succeed", "a")])

@@ -11,14 +11,14 @@ from taskcounts import Outcome
 from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.goals import Goal, parse_goal
-from taskcounts.waiting.looks import FILTERS, Task
 from taskcounts.waiting.notes import about_counts, about_job, shown
 from taskcounts.waiting.pace import Rate, interval_seconds, observe_rate, seconds_left
 from taskcounts.waiting.plan import WaitPlan, plan_wait
+from taskcounts.waiting.proof import Claim, Finding, Result, Stage, Trial, begin_trial, weigh
+from taskcounts.waiting.queries import FILTERS, Task
+from taskcounts.waiting.report import seconds, verdict_text
 from taskcounts.waiting.rules import borne_out, contradicts, is_reached, outcome_of
 from taskcounts.waiting.state import End, Reason, State
-from taskcounts.waiting.texts import seconds, verdict_text
-from taskcounts.waiting.trial import Claim, Finding, Result, Stage, Trial, begin_trial, weigh
 from taskcounts.waiting.values import Verdict
 from waits import ODD, START, Numbers, busy, snapshot
 

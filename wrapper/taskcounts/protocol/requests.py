@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
-from taskcounts._steps import Parts
 from taskcounts.credentials import head_to_sign, query_to_sign
+from taskcounts.flow.steps import Parts
 from taskcounts_rest import contract
 
 _EPOCH, _SECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(seconds=1)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
-from taskcounts import _answers
-from taskcounts._steps import Ask, Parts, Question, Reply
+from taskcounts.flow.steps import Ask, Parts, Question, Reply
+from taskcounts.protocol import answers
 from taskcounts.snapshot import Inconsistency
 from taskcounts_rest import contract
 
@@ -22,7 +22,7 @@ MAX_PAGE = 32 << 20
 MAX_LINK = 16 << 10
 
 _CHECKS = {
-    name: _answers.compile_schema(contract.OPERATIONS[name].result)
+    name: answers.compile_schema(contract.OPERATIONS[name].result)
     for name in ("Task_List", "Job_Get", "Job_List")
 }
 _NAMES = {"filter_": "$filter", "select": "$select", "maxresults": "maxresults"}
@@ -71,7 +71,7 @@ class Trail:
         if link is None:
             return None
         if link == self._kept:
-            raise _answers.Violation("odata.nextLink", "it leads to a page before: the list has no end")
+            raise answers.Violation("odata.nextLink", "it leads to a page before: the list has no end")
         self._since += 1
         if self._since == self._room:
             self._kept, self._since, self._room = link, 0, 2 * self._room
@@ -111,7 +111,7 @@ def ask_job() -> Ask[dict[str, Any]]:
     def build(reply: Reply) -> dict[str, Any]:
         _doubts(reply)
         if reply.body["id"].lower() != reply.question.job_id.lower():
-            raise _answers.Violation("id", "it is another job's")
+            raise answers.Violation("id", "it is another job's")
         return reply.body
 
     return Ask(Parts("Job_Get", _named({"select": "id,state"})), _CHECKS["Job_Get"], build)
@@ -137,9 +137,9 @@ def _page(endpoint: str, path: Callable[[Question], str], trail: Trail | None) -
 
 def _doubts(reply: Reply) -> tuple[Inconsistency, ...]:
     """Return what speaks against an answer; raise Violation if there is anything and that isn't allowed."""
-    doubts = _answers.find_doubts(reply.headers)
+    doubts = answers.find_doubts(reply.headers)
     if doubts and reply.strict:
-        raise _answers.Violation(doubts[0].path, "; ".join(doubt.text for doubt in doubts))
+        raise answers.Violation(doubts[0].path, "; ".join(doubt.text for doubt in doubts))
     return doubts
 
 
@@ -161,13 +161,13 @@ def _checked_link(link: str, endpoint: str, path: str) -> str:
     except ValueError:
         same = False
     if not same:
-        raise _answers.Violation(
+        raise answers.Violation(
             "odata.nextLink", "it is no URL of the same server; no other one gets anything from us"
         )
     if len(link) > MAX_LINK:
-        raise _answers.Violation("odata.nextLink", f"it is longer than {MAX_LINK:,} characters")
+        raise answers.Violation("odata.nextLink", f"it is longer than {MAX_LINK:,} characters")
     if _segments(theirs.path) != _segments(path):
-        raise _answers.Violation("odata.nextLink", "it leads to another list")
+        raise answers.Violation("odata.nextLink", "it leads to another list")
     return f"{theirs.path}?{theirs.query}" if theirs.query else theirs.path
 
 

@@ -6,8 +6,8 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from taskcounts._steps import Answer, Request
 from taskcounts.errors import TaskCountsError, causes_of
+from taskcounts.flow.steps import Answer, Request
 
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 

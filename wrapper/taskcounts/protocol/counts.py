@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from taskcounts import _answers
-from taskcounts._steps import Ask, Parts, Reply
+from taskcounts.flow.steps import Ask, Parts, Reply
+from taskcounts.protocol import answers
 from taskcounts.snapshot import Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts_rest import contract
 
 _NAME = "Job_GetTaskCounts"
 _OPERATION = contract.OPERATIONS[_NAME]
-_INVARIANTS = _answers.compile_invariants(_OPERATION.invariants)
+_INVARIANTS = answers.compile_invariants(_OPERATION.invariants)
 
 
 def _build(reply: Reply) -> Snapshot:
     """Return the snapshot of an answer; raise Violation if it contradicts itself and that isn't allowed."""
     body, headers = reply.body, reply.headers
-    inconsistencies = _answers.find_inconsistencies(_INVARIANTS, body) + _answers.find_doubts(headers)
+    inconsistencies = answers.find_inconsistencies(_INVARIANTS, body) + answers.find_doubts(headers)
     if inconsistencies and reply.strict:
-        raise _answers.Violation(inconsistencies[0].path, "; ".join(each.text for each in inconsistencies))
+        raise answers.Violation(inconsistencies[0].path, "; ".join(each.text for each in inconsistencies))
     others = body.copy()
     try:
         return Snapshot(
@@ -32,7 +32,7 @@ def _build(reply: Reply) -> Snapshot:
             additional_properties=others,
         )
     except ValueError as error:
-        raise _answers.Violation("$", str(error)) from None
+        raise answers.Violation("$", str(error)) from None
 
 
-COUNTS = Ask(Parts(_NAME), _answers.compile_schema(_OPERATION.result), _build)
+COUNTS = Ask(Parts(_NAME), answers.compile_schema(_OPERATION.result), _build)

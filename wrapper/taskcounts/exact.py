@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 from attrs import evolve
 
-from taskcounts._answers import Violation
-from taskcounts._arguments import check_callback
-from taskcounts._clock import new_guid
-from taskcounts._counts import COUNTS
-from taskcounts._exchange import exchange
-from taskcounts._lists import Page, Trail, ask_tasks
-from taskcounts._steps import Ask, Exchange, Question, Reply, Settings
+from taskcounts.arguments import check_callback
+from taskcounts.clock import new_guid
 from taskcounts.errors import ContractViolation, DeadlineExceeded, TaskCountsError, one_line
+from taskcounts.flow.exchange import exchange
+from taskcounts.flow.steps import Ask, Exchange, Question, Reply, Settings
+from taskcounts.protocol.answers import Violation
+from taskcounts.protocol.counts import COUNTS
+from taskcounts.protocol.lists import Page, Trail, ask_tasks
 from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 
 SELECT = "id,state,executionInfo,requiredSlots"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, Self, TypeVar
 
-from taskcounts._arguments import (
+from taskcounts.arguments import (
     check_callback,
     check_credential,
     check_endpoint,
@@ -15,13 +15,7 @@ from taskcounts._arguments import (
     check_service_timeout,
     check_token_channel,
 )
-from taskcounts._clock import SYSTEM_CLOCK
-from taskcounts._connection import Reach, connection
-from taskcounts._counts import COUNTS
-from taskcounts._exchange import exchange
-from taskcounts._running import AsyncClock, SyncClock
-from taskcounts._steps import Exchange, Gate, Question, Settings
-from taskcounts._tokens import TokenSource
+from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.credentials import (
     AsyncTokenCredential,
     BearerToken,
@@ -29,9 +23,15 @@ from taskcounts.credentials import (
     SharedKey,
     scope_for,
 )
+from taskcounts.flow.drive import AsyncClock, SyncClock
+from taskcounts.flow.exchange import exchange
+from taskcounts.flow.steps import Exchange, Gate, Question, Settings
 from taskcounts.net import engine_over, make_engine
+from taskcounts.net.route import Reach, connection
+from taskcounts.protocol.counts import COUNTS
 from taskcounts.retry import RetryPolicy
 from taskcounts.snapshot import Snapshot
+from taskcounts.tokens import TokenSource
 
 if TYPE_CHECKING:
     import ssl
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from taskcounts.many.asking import Plan as ManyPlan
-    from taskcounts.many.listing import Listing
+    from taskcounts.many.job_list import Listing
+    from taskcounts.many.plan import Plan as ManyPlan
     from taskcounts.net.base import AsyncEngine, Engine
     from taskcounts.rest import RestClient
     from taskcounts.waiting.plan import WaitPlan
@@ -226,7 +226,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
     def _counting(self, question: Question, verify: bool) -> Exchange[Snapshot]:
         if not verify:
             return exchange(self._settings, COUNTS, question)
-        from taskcounts._listing import verified_counts  # noqa: PLC0415 - most callers never list.
+        from taskcounts.exact import verified_counts  # noqa: PLC0415 - most callers never list.
 
         return verified_counts(self._settings, question)
 
@@ -247,7 +247,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
 
     @classmethod
     def _gate(cls, concurrency: int, clock: Any) -> Gate:
-        from taskcounts.many.gate import TaskGate, ThreadGate  # noqa: PLC0415 - most clients have none.
+        from taskcounts.many.limiter import TaskGate, ThreadGate  # noqa: PLC0415 - most clients have none.
         from taskcounts.many.window import check_concurrency  # noqa: PLC0415
 
         return (TaskGate if cls._awaits else ThreadGate)(check_concurrency(concurrency), clock)
@@ -258,13 +258,13 @@ class Client(Generic[SomeTransport, SomeEngine]):
         timeout: float | None,
         **options: Any,
     ) -> ManyPlan:
-        from taskcounts.many.asking import make_plan  # noqa: PLC0415 - most callers ask for one job.
+        from taskcounts.many.plan import make_plan  # noqa: PLC0415 - most callers ask for one job.
 
         question = self._asked("", service_timeout, timeout, None)
         return make_plan(self._settings, question, make_gate=self._gate, **options)
 
     def _listing(self, filter_: str | None, *limits: Any) -> Listing:
-        from taskcounts.many.listing import Listing, check_filter  # noqa: PLC0415 - most callers list nothing.
+        from taskcounts.many.job_list import Listing, check_filter  # noqa: PLC0415 - most callers list nothing.
 
         return Listing(self._settings, self._asked("", *limits), check_filter(filter_))
 

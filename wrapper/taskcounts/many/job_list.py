@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
-from taskcounts import _answers
-from taskcounts._arguments import JOB_ID
-from taskcounts._clock import new_guid
-from taskcounts._exchange import exchange
-from taskcounts._lists import Page, Trail, ask_jobs
-from taskcounts._running import AsyncClock, SyncClock, run, run_async
-from taskcounts._steps import Ask, Exchange, Question, Reply, Settings
+from taskcounts.arguments import JOB_ID
+from taskcounts.clock import new_guid
+from taskcounts.flow.drive import AsyncClock, SyncClock, run, run_async
+from taskcounts.flow.exchange import exchange
+from taskcounts.flow.steps import Ask, Exchange, Question, Reply, Settings
 from taskcounts.many.values import ListedJob
+from taskcounts.protocol import answers
+from taskcounts.protocol.lists import Page, Trail, ask_jobs
 from taskcounts.snapshot import Inconsistency
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ class Listing:
         page = ask.build(reply)
         if not page.items and page.link is not None and self._empty + 1 == MAX_EMPTY:
             text = f"{MAX_EMPTY:,} pages in a row hold no job, and there are more: the list has no end"
-            raise _answers.Violation("odata.nextLink", text)
+            raise answers.Violation("odata.nextLink", text)
         for index, item in enumerate(page.items):
             if not JOB_ID.fullmatch(item["id"]):
-                raise _answers.Violation(f"value[{index}].id", "it is no job id")
+                raise answers.Violation(f"value[{index}].id", "it is no job id")
         return page
 
 

@@ -15,7 +15,7 @@ from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from taskcounts._tokens import TokenSource
+    from taskcounts.tokens import TokenSource
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 `exchange` is a generator: it says what to do next (wait for leave, fetch a token, send, pause),
 is sent what came of it, and returns what the operation makes of the answer. It does no I/O,
-never sleeps, and reads the clock only through `Settings`. `_running` runs it.
+never sleeps, and reads the clock only through `Settings`. `drive` runs it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,21 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
-from taskcounts import _answers
-from taskcounts._hiding import Secrets, clean, hide, hide_in, hide_in_answer, secrets_of, shown
-from taskcounts._prepared import http_date, prepare
-from taskcounts._steps import (
+from taskcounts._version import __version__
+from taskcounts.credentials import BearerToken, SharedKey
+from taskcounts.errors import (
+    AuthenticationFailed,
+    ContractViolation,
+    CredentialFailed,
+    DeadlineExceeded,
+    JobNotFound,
+    ServiceBusy,
+    ServiceError,
+    ServiceUnreachable,
+    TaskCountsError,
+    one_line,
+)
+from taskcounts.flow.steps import (
     Admit,
     Answer,
     Ask,
@@ -41,20 +52,9 @@ from taskcounts._steps import (
     Settings,
     Step,
 )
-from taskcounts._version import __version__
-from taskcounts.credentials import BearerToken, SharedKey
-from taskcounts.errors import (
-    AuthenticationFailed,
-    ContractViolation,
-    CredentialFailed,
-    DeadlineExceeded,
-    JobNotFound,
-    ServiceBusy,
-    ServiceError,
-    ServiceUnreachable,
-    TaskCountsError,
-    one_line,
-)
+from taskcounts.protocol import answers
+from taskcounts.protocol.redact import Secrets, clean, hide, hide_in, hide_in_answer, secrets_of, shown
+from taskcounts.protocol.requests import http_date, prepare
 from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, RetryPolicy, retry_after_seconds
 from taskcounts.retry import http_date as parse_http_date
 
@@ -223,7 +223,7 @@ def _claims_wanted(
     if not isinstance(error, AuthenticationFailed) or outcome.status != 401:
         return None
     source.forget(request)
-    claims = _answers.read_claims(outcome.headers.get("www-authenticate", ""))
+    claims = answers.read_claims(outcome.headers.get("www-authenticate", ""))
     return claims if claims is not None and source.takes_claims() else None
 
 
@@ -254,13 +254,13 @@ def _judge(
             if outcome.status == 200:
                 return accept(settings, ask, question, attempt=attempt, answer=outcome, secrets=secrets)
             error = _service_error(settings, question, attempt, outcome)
-        except _answers.Violation as violation:
+        except answers.Violation as violation:
             error = _violation(question, attempt, outcome, violation, secrets)
     return clean(error, secrets)
 
 
 def _violation(
-    question: Question, attempt: int, answer: Answer, violation: _answers.Violation, secrets: Secrets
+    question: Question, attempt: int, answer: Answer, violation: answers.Violation, secrets: Secrets
 ) -> ContractViolation:
     """Return the error that an answer amounts to which is not what the fragment says."""
     request_id = answer.headers.get("request-id")
@@ -283,7 +283,7 @@ def _check_echo(question: Question, answer: Answer) -> None:
     echo, ours = answer.headers.get("client-request-id"), question.client_request_id
     # A header that is there twice, as two layers may write it, has its values joined.
     if echo not in (None, ours) and any(each.strip().lower() != ours for each in str(echo).split(",")):
-        raise _answers.Violation("$", "it answers another request: its client-request-id isn't ours")
+        raise answers.Violation("$", "it answers another request: its client-request-id isn't ours")
 
 
 def accept(
@@ -291,14 +291,14 @@ def accept(
 ) -> T:
     """Return the value of a 200; raise Violation if it isn't what the fragment says."""
     if answer.oversize:
-        raise _answers.Violation("$", f"it is larger than {ask.limit:,} bytes")
+        raise answers.Violation("$", f"it is larger than {ask.limit:,} bytes")
     try:
-        body = _answers.read_result(answer.headers, answer.body, ask.check)
+        body = answers.read_result(answer.headers, answer.body, ask.check)
         if b"\\" in answer.body:
             # JSON can spell a secret in ways that show only now.
             body = hide_in(body, secrets)
     except RecursionError:
-        raise _answers.Violation("$", "it is nested too deep") from None
+        raise answers.Violation("$", "it is nested too deep") from None
     reply = Reply(question, attempt, body, answer.headers, settings.clock.now(), settings.strict)
     return ask.build(reply)
 
@@ -306,7 +306,7 @@ def accept(
 def _service_error(settings: Settings, question: Question, attempt: int, answer: Answer) -> ServiceError:
     """Return the error that an answer other than 200 amounts to."""
     whole = answer.broken is None and not answer.oversize
-    code, message, details = _answers.read_error(answer.headers, answer.body if whole else b"")
+    code, message, details = answers.read_error(answer.headers, answer.body if whole else b"")
     kind: type[ServiceError] = ServiceError
     if answer.status in (401, 403):
         kind = AuthenticationFailed

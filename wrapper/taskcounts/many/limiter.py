@@ -16,10 +16,10 @@ from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from taskcounts._clock import SystemClock
-from taskcounts._forks import renew_after_fork
-from taskcounts._running import AsyncClock, SyncClock
-from taskcounts._steps import Clock, NoPlace
+from taskcounts.clock import SystemClock
+from taskcounts.flow.drive import AsyncClock, SyncClock
+from taskcounts.flow.steps import Clock, NoPlace
+from taskcounts.forks import renew_after_fork
 from taskcounts.many.window import open_window
 
 
@@ -61,7 +61,7 @@ class _Place:
         self.round = of_round
 
     def give_back(self, status: int | None, rest: float) -> None:
-        """Say what came of the request; see `taskcounts._steps.Place`."""
+        """Say what came of the request; see `taskcounts.flow.steps.Place`."""
         self._gate.take_back(self, status, rest)
 
 

@@ -14,11 +14,11 @@ import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from taskcounts._forks import renew_after_fork
-from taskcounts._hiding import HiddenText
-from taskcounts._steps import Clock, FetchToken, NoToken, Request
 from taskcounts.credentials import BearerToken, token_method
 from taskcounts.errors import cut_context, one_line
+from taskcounts.flow.steps import Clock, FetchToken, NoToken, Request
+from taskcounts.forks import renew_after_fork
+from taskcounts.protocol.redact import HiddenText
 
 if TYPE_CHECKING:
     import asyncio

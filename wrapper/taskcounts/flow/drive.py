@@ -1,4 +1,4 @@
-"""Runs the flow of `_exchange`, sync and async: sends, waits, has tokens fetched; decides nothing."""
+"""Runs the flow of `exchange`, sync and async: sends, waits, has tokens fetched; decides nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
-from taskcounts._steps import Admit, Clock, Exchange, Outcome, Pause, Send
+from taskcounts.flow.steps import Admit, Clock, Exchange, Outcome, Pause, Send
 
 if TYPE_CHECKING:
     from taskcounts.net.base import AsyncEngine, Sender

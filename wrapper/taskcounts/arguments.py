@@ -8,10 +8,10 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from taskcounts._clock import new_guid
-from taskcounts._connection import PORTS, Reach, bracketed, is_loopback, split_url
+from taskcounts.clock import new_guid
 from taskcounts.credentials import BearerToken, SharedKey, token_method
 from taskcounts.errors import one_line
+from taskcounts.net.route import PORTS, Reach, bracketed, is_loopback, split_url
 from taskcounts_rest import contract
 
 if TYPE_CHECKING:

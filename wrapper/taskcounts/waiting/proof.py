@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from taskcounts.waiting.looks import Task
+from taskcounts.waiting.queries import Task
 
 # Lists have no documented order: if another task comes each time, so many rounds are enough.
 ROUNDS = 3

@@ -1,0 +1,1 @@
+"""The service's protocol: requests as they are sent, answers as they are checked; pure functions."""
