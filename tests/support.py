@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 
 from taskcounts import AsyncTaskCountsClient, SharedKey, Snapshot, TaskCountsClient
-from taskcounts.flow.steps import Request
 from taskcounts.net.route import Connection
+from taskcounts.protocol.messages import Request
 
 ENDPOINT = "https://myaccount.westeurope.batch.azure.com"
 GUID = "9c4d50ee-2d56-4cd3-8152-34347dc9f2b0"

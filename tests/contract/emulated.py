@@ -7,8 +7,8 @@ from typing import Any
 
 from contract.target import Counts, InProcess, Target
 from taskcounts import SharedKey
-from taskcounts.net import engine_over
 from taskcounts.net.base import Engine
+from taskcounts.net.factory import engine_over
 from taskcounts.net.route import Reach, connection
 from taskcounts.net.transport_engine import over_httpx
 from taskcounts_emulator import Emulator

@@ -16,9 +16,9 @@ from urllib.parse import unquote
 import httpx
 
 from taskcounts.credentials import BearerToken, SharedKey
-from taskcounts.flow.steps import MAX_BODY, Failure, Request
 from taskcounts.net.base import Engine
 from taskcounts.protocol.answers import Violation, compile_schema, read_json
+from taskcounts.protocol.messages import MAX_BODY, Failure, Request
 from taskcounts.retry import retry_after_seconds
 from taskcounts_rest import contract
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from taskcounts.errors import JobNotFound, TaskCountsError
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Pause, Question, Settings
+from taskcounts.flow.steps import Exchange, Pause, Settings
 from taskcounts.protocol.counts import COUNTS
+from taskcounts.protocol.messages import Question
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict

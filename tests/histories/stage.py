@@ -18,10 +18,10 @@ from histories.acts import perform
 from histories.drawing import Act, History
 from histories.truth import Truth, Witness
 from taskcounts import AsyncTaskCountsClient, SharedKey, TaskCountsClient
-from taskcounts.flow.steps import Answer, Failure, Request
-from taskcounts.net import make_engine
 from taskcounts.net.base import AsyncEngine, Engine
+from taskcounts.net.factory import make_engine
 from taskcounts.net.route import Reach, connection
+from taskcounts.protocol.messages import Answer, Failure, Request
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_emulator import Emulator
 from taskcounts_emulator.errors import EmulatorError, NoSuchJob, NoSuchTask

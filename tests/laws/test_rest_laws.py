@@ -16,9 +16,10 @@ from support import ENDPOINT, GUID, KEY, FakeClock, Script, Server, answer, wire
 from taskcounts import AsyncTaskCountsClient, ContractViolation, TaskCountsClient
 from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Ask, Exchange, Parts
+from taskcounts.flow.steps import Exchange
 from taskcounts.protocol.answers import Violation, compile_schema
 from taskcounts.protocol.lists import ask_job, ask_jobs, ask_tasks
+from taskcounts.protocol.messages import Ask, Parts
 from taskcounts_rest import contract
 from taskcounts_rest.models import CloudJob, CloudJobListResult, CloudTaskListResult, TaskCountsResult
 from taskcounts_rest.types import UNSET

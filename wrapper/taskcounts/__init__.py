@@ -27,14 +27,13 @@ from taskcounts.errors import (
     ServiceError,
     ServiceUnreachable,
     TaskCountsError,
-    WaitFailed,
 )
 from taskcounts.retry import RetryPolicy
 from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 
 if TYPE_CHECKING:
     from taskcounts.many.values import JobResult, ListedJob
-    from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict
+    from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict, WaitFailed
 
 __all__ = [
     "AsyncTaskCountsClient",
@@ -72,7 +71,7 @@ __all__ = [
 # Most callers neither wait nor ask for many jobs: these are loaded when somebody names them.
 _LATER = {
     "taskcounts.many.values": ("JobResult", "ListedJob"),
-    "taskcounts.waiting.values": ("Kind", "Observation", "Observer", "Outcome", "Verdict"),
+    "taskcounts.waiting.values": ("Kind", "Observation", "Observer", "Outcome", "Verdict", "WaitFailed"),
 }
 
 

@@ -15,7 +15,7 @@ from taskcounts.arguments import (
     check_service_timeout,
     check_token_channel,
 )
-from taskcounts.clock import SYSTEM_CLOCK
+from taskcounts.clock import SYSTEM_CLOCK, AsyncClock, SyncClock
 from taskcounts.credentials import (
     AsyncTokenCredential,
     BearerToken,
@@ -23,15 +23,15 @@ from taskcounts.credentials import (
     SharedKey,
     scope_for,
 )
-from taskcounts.flow.drive import AsyncClock, SyncClock
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Gate, Question, Settings
-from taskcounts.net import engine_over, make_engine
+from taskcounts.flow.steps import Exchange, Gate, Settings
+from taskcounts.net.factory import engine_over, make_engine
 from taskcounts.net.route import Reach, connection
 from taskcounts.protocol.counts import COUNTS
+from taskcounts.protocol.messages import Question
 from taskcounts.retry import RetryPolicy
 from taskcounts.snapshot import Snapshot
-from taskcounts.tokens import TokenSource
+from taskcounts.tokens import TokenCache
 
 if TYPE_CHECKING:
     import ssl
@@ -152,7 +152,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
             check_token_channel(self._endpoint, allow_token_over_http, reach)
         scope = scope_for(self._endpoint) if scope is None else scope
         gate = None if concurrency is None else self._gate(concurrency, clock)
-        source = credential if isinstance(credential, SharedKey | BearerToken) else TokenSource(credential)
+        source = credential if isinstance(credential, SharedKey | BearerToken) else TokenCache(credential)
         self._settings = Settings(self._endpoint, source, scope, retry, strict, clock, gate)
         self._clock = clock
         self._closed = False

@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where time and chance come from; tests bring their own."""
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never jumps."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware, in UTC."""
+
+    def draw(self) -> float:
+        """Return a number drawn evenly from [0, 1)."""
+
+
+class SyncClock(Clock, Protocol):
+    """A clock on which one can also wait."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class AsyncClock(Clock, Protocol):
+    """A clock on which a coroutine can also wait."""
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Wait."""
 
 
 class SystemClock:
@@ -39,10 +66,3 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
-
-
-def new_guid() -> str:
-    """Return a new random GUID, version 4, as the module uuid makes them in twice the time."""
-    digits = os.urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

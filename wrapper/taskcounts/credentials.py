@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, NoReturn, Protocol, Self
 from urllib.parse import unquote_plus
 
-from taskcounts.net.route import split_url
+from taskcounts.urls import split_url
 
 __all__ = ["AsyncTokenCredential", "BearerToken", "Credential", "SharedKey", "TokenCredential", "scope_for"]
 

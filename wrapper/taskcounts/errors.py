@@ -11,7 +11,7 @@
     │   ├── JobNotFound            404 with that code
     │   └── ServiceBusy            429 and 503
     ├── ContractViolation     an answer that is not what the service promises; .path .answer
-    └── WaitFailed            a wait ended otherwise than it was meant to; .verdict
+    └── WaitFailed            a wait ended otherwise than it was meant to; .verdict (of `waiting.values`)
 
 A wrong argument is a ValueError or TypeError, raised before anything is sent.
 ``str()`` of every error is one line. All of them can be pickled, and none holds a secret.
@@ -19,12 +19,10 @@ A wrong argument is a ValueError or TypeError, raised before anything is sent.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from taskcounts.waiting.values import Verdict
+from taskcounts.text import one_line
 
 __all__ = [
     "AuthenticationFailed",
@@ -36,12 +34,7 @@ __all__ = [
     "ServiceError",
     "ServiceUnreachable",
     "TaskCountsError",
-    "WaitFailed",
 ]
-
-
-# What colours a terminal, moves its cursor or names a link in it: CSI, OSC and the escapes of two characters.
-_ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]")
 
 
 class TaskCountsError(Exception):
@@ -123,25 +116,6 @@ class ContractViolation(TaskCountsError):
     answer: str
     status: int
     request_id: str | None
-
-
-class WaitFailed(TaskCountsError):
-    """A wait ended, and not with what it waited for: its verdict says how the job stands.
-
-    Its ``attempts`` are the questions that were asked, its ``client_request_id`` is that of the last one.
-
-    Attributes:
-        verdict: What came of the wait.
-    """
-
-    verdict: Verdict
-
-
-def one_line(text: str, limit: int = 300) -> str:
-    """Return a text as one line for a terminal: without escapes and control characters, of bounded length."""
-    text = _ESCAPES.sub("", text[: 4 * limit])
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def cut_context(error: BaseException, handled: BaseException | None) -> None:

@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 
 from attrs import evolve
 
-from taskcounts.arguments import check_callback
-from taskcounts.clock import new_guid
-from taskcounts.errors import ContractViolation, DeadlineExceeded, TaskCountsError, one_line
+from taskcounts.arguments import check_callback, new_guid
+from taskcounts.errors import ContractViolation, DeadlineExceeded, TaskCountsError
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Ask, Exchange, Question, Reply, Settings
+from taskcounts.flow.steps import Exchange, Settings
 from taskcounts.protocol.answers import Violation
 from taskcounts.protocol.counts import COUNTS
 from taskcounts.protocol.lists import Page, Trail, ask_tasks
+from taskcounts.protocol.messages import Ask, Question, Reply
 from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
+from taskcounts.text import one_line
 
 SELECT = "id,state,executionInfo,requiredSlots"
 

@@ -17,14 +17,15 @@ from urllib.parse import parse_qsl, unquote
 import httpx
 
 from taskcounts.arguments import check_job_id
-from taskcounts.errors import one_line
 from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Ask, Exchange, Parts, Question, Reply, Settings
+from taskcounts.flow.steps import Exchange, Settings
 from taskcounts.protocol import answers
 from taskcounts.protocol.counts import COUNTS
 from taskcounts.protocol.lists import ask_job, ask_jobs, ask_tasks
+from taskcounts.protocol.messages import Ask, Parts, Question, Reply
 from taskcounts.snapshot import FrozenMapping
+from taskcounts.text import one_line
 from taskcounts_rest.client import Client
 from taskcounts_rest.contract import OPERATIONS
 

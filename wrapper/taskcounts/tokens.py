@@ -14,11 +14,13 @@ import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from taskcounts.clock import Clock
 from taskcounts.credentials import BearerToken, token_method
-from taskcounts.errors import cut_context, one_line
-from taskcounts.flow.steps import Clock, FetchToken, NoToken, Request
+from taskcounts.errors import cut_context
+from taskcounts.flow.steps import FetchToken, NoToken
 from taskcounts.forks import renew_after_fork
-from taskcounts.protocol.redact import HiddenText
+from taskcounts.protocol.messages import Request
+from taskcounts.text import HiddenText, one_line
 
 if TYPE_CHECKING:
     import asyncio
@@ -65,7 +67,7 @@ class _Given:
     value: Any
 
 
-class TokenSource:
+class TokenCache:
     """A client's credential, with the token that it gave last. Threads, or the tasks of a loop, share it."""
 
     __slots__ = ("__weakref__", "_credential", "_last", "_lock", "_loop", "_method", "_turn")

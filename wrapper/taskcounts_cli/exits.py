@@ -15,8 +15,8 @@ from taskcounts.errors import (
     JobNotFound,
     ServiceUnreachable,
     TaskCountsError,
-    one_line,
 )
+from taskcounts.text import one_line
 
 
 class Exit(IntEnum):

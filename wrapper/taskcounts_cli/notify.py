@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
-from taskcounts.errors import one_line
+from taskcounts.text import one_line
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.exits import complain, say
 from taskcounts_cli.output.records import write

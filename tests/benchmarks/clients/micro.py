@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from benchmarks.clients.measure import Setting, memory, setting
 from taskcounts import SharedKey
-from taskcounts.flow.steps import Question, Reply
 from taskcounts.protocol import answers, requests
 from taskcounts.protocol.counts import COUNTS
+from taskcounts.protocol.messages import Question, Reply
 
 SIZE = 1024
 REPEATS = 15

@@ -14,7 +14,8 @@ import pytest
 from attrs import evolve
 
 from support import ACCESS_KEY, FakeClock
-from taskcounts.flow.steps import Exchange, Pause, Question, Settings
+from taskcounts.flow.steps import Exchange, Pause, Settings
+from taskcounts.protocol.messages import Question
 from taskcounts.waiting import flow
 from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict

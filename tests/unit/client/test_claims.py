@@ -23,7 +23,7 @@ from taskcounts import (
 )
 from taskcounts.flow.steps import FetchToken
 from taskcounts.protocol.answers import read_claims
-from taskcounts.tokens import TokenSource
+from taskcounts.tokens import TokenCache
 
 CLAIMS = '{"access_token":{"nbf":{"essential":true, "value":"1604106651"}}}'
 ENCODED = base64.b64encode(CLAIMS.encode()).decode()
@@ -289,7 +289,7 @@ def test_a_long_challenge(piece: str) -> None:
 def test_a_source_knows_what_its_token_is_for() -> None:
     """A token without the claims doesn't answer a challenge; one with them does for everything."""
     clock = FakeClock()
-    source = TokenSource(Credential())
+    source = TokenCache(Credential())
     plain = source.fetch(FetchToken(source, "scope", None, 2000.0), clock)
     assert source.known(clock.now(), CLAIMS) is None
     claimed = source.fetch(FetchToken(source, "scope", CLAIMS, 2000.0), clock)

@@ -29,7 +29,8 @@ from support import (
     tunnel,
 )
 from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable
-from taskcounts.net.route import Reach, connection, is_loopback
+from taskcounts.net.route import Reach, connection
+from taskcounts.urls import is_loopback
 
 FAR = "http://batch.example"
 ONCE = {"retry": RetryPolicy(max_attempts=1), "timeout": 2.0}

@@ -21,9 +21,8 @@ from taskcounts import (
     ServiceBusy,
     TaskCountsError,
 )
-from taskcounts.flow import steps
-from taskcounts.flow.steps import Answer, Question, Request
-from taskcounts.protocol import answers
+from taskcounts.protocol import answers, messages
+from taskcounts.protocol.messages import Answer, Question, Request
 from taskcounts.protocol.redact import Secrets, hide, hide_in_answer, mark, secrets_of, spellings
 
 
@@ -204,5 +203,5 @@ def test_an_answer_without_secrets_is_not_copied() -> None:
 def test_a_reply_on_its_way() -> None:
     """What is on its way to becoming a value is shown as its job alone: a body may repeat a secret."""
     question = Question("job-1", None, 35.0, 120.0, GUID)
-    reply = steps.Reply(question, 1, {"repeated": "secretword"}, {}, datetime.now(UTC), strict=False)
+    reply = messages.Reply(question, 1, {"repeated": "secretword"}, {}, datetime.now(UTC), strict=False)
     assert repr(reply) == "Reply('job-1')"

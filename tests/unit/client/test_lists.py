@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from paged import Lister, page, task
 from support import ENDPOINT, GUID, REQUEST_ID, FakeClock, Peer, Script, Server, header
 from taskcounts import ContractViolation
-from taskcounts.flow.steps import Question, Reply
 from taskcounts.protocol.answers import Violation
 from taskcounts.protocol.lists import MAX_LINK, Trail, ask_job, ask_jobs, ask_tasks
+from taskcounts.protocol.messages import Question, Reply
 from taskcounts.protocol.requests import prepare
 
 HOST = ENDPOINT.removeprefix("https://")

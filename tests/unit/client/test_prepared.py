@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from support import ENDPOINT, GUID, KEY, FakeClock
 from taskcounts import RetryPolicy
-from taskcounts.clock import new_guid
+from taskcounts.arguments import new_guid
 from taskcounts.flow.exchange import USER_AGENT, exchange
-from taskcounts.flow.steps import Ask, Parts, Question, Request, Send, Settings
+from taskcounts.flow.steps import Send, Settings
 from taskcounts.protocol.counts import COUNTS
 from taskcounts.protocol.lists import ask_job, ask_jobs, ask_tasks
+from taskcounts.protocol.messages import Ask, Parts, Question, Request
 from taskcounts.protocol.requests import http_date, prepare
 from taskcounts_rest import Client, contract
 from taskcounts_rest.api.jobs import job_get, job_get_task_counts, job_list

@@ -12,8 +12,6 @@ from hypothesis import given
 import strategies
 from support import ACCESS_KEY, COUNTS, GUID, KEY, REQUEST_ID, Call, FakeClock, Reply, Script, answer, wire
 from taskcounts import ContractViolation, SharedKey
-from taskcounts.flow.steps import Question
-from taskcounts.flow.steps import Reply as Checked
 from taskcounts.protocol.answers import (
     USUAL_TYPES,
     Violation,
@@ -24,6 +22,8 @@ from taskcounts.protocol.answers import (
     read_json,
 )
 from taskcounts.protocol.counts import COUNTS as COUNTS_ASK
+from taskcounts.protocol.messages import Question
+from taskcounts.protocol.messages import Reply as Checked
 from taskcounts_rest import contract
 from taskcounts_rest.models import TaskCountsResult
 

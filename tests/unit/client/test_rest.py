@@ -50,7 +50,7 @@ from taskcounts import (
     TaskCountsClient,
     TaskCountsError,
 )
-from taskcounts.flow.steps import MAX_BODY
+from taskcounts.protocol.messages import MAX_BODY
 from taskcounts.snapshot import MAX_DEPTH
 from taskcounts_emulator import Emulator
 from taskcounts_rest import Client

@@ -32,8 +32,9 @@ from taskcounts import (
     tokens,
 )
 from taskcounts.clock import SYSTEM_CLOCK
-from taskcounts.flow.steps import FetchToken, NoToken, Request
-from taskcounts.tokens import TokenSource
+from taskcounts.flow.steps import FetchToken, NoToken
+from taskcounts.protocol.messages import Request
+from taskcounts.tokens import TokenCache
 
 PACKAGE = os.path.dirname(tokens.__file__)
 
@@ -230,14 +231,14 @@ def test_a_refused_token_is_forgotten(call: Call, kind: Any, refusal: Any, after
 
 
 def step(
-    source: TokenSource, seconds: float = 10, claims: str | None = None, clock: Any = SYSTEM_CLOCK
+    source: TokenCache, seconds: float = 10, claims: str | None = None, clock: Any = SYSTEM_CLOCK
 ) -> FetchToken:
     return FetchToken(source, "scope", claims, clock.monotonic() + seconds)
 
 
 def test_another_token_is_not_forgotten() -> None:
     """A 401 to a token that was replaced meanwhile says nothing about the new one."""
-    source = TokenSource(Credential())
+    source = TokenCache(Credential())
     fetched = source.fetch(step(source), SYSTEM_CLOCK)
     for token, known in (("token-0", True), ("token-1", False), ("token-1", False)):
         source.forget(Request("GET", ENDPOINT, {"authorization": f"Bearer {token}"}))
@@ -288,7 +289,7 @@ def end(threads: list[threading.Thread]) -> None:
 def test_threads_fetch_once(fails: Exception | None) -> None:
     """Of threads that want a token, one fetches it; the others wait for that, or for its failure."""
     credential = Gated(fails=fails)
-    source = TokenSource(credential)
+    source = TokenCache(credential)
     threads, results = in_threads(8, lambda: source.fetch(step(source), SYSTEM_CLOCK))
     assert credential.entered.acquire(timeout=10)
     # All of them wait by now, or nearly so; who comes later fetches after a failure once more.
@@ -307,7 +308,7 @@ def test_threads_whose_tokens_are_used_once() -> None:
     """A token that doesn't say when it expires belongs to one request; they are fetched one at a time."""
     credential = Gated(lives=None)
     credential.leave.release(8)
-    source = TokenSource(credential)
+    source = TokenCache(credential)
     threads, results = in_threads(8, lambda: source.fetch(step(source), SYSTEM_CLOCK))
     end(threads)
     assert (credential.inner.fetches, credential.most) == (8, 1)
@@ -385,7 +386,7 @@ def test_interrupted_fetches(fails: Exception | None) -> None:
                 raise fails
             return given
 
-    source, at = TokenSource(Once(lives=None)), 1
+    source, at = TokenCache(Once(lives=None)), 1
     while interrupted(lambda: source.fetch(step(source), SYSTEM_CLOCK), at):
         threads, results = in_threads(1, lambda: source.fetch(step(source, 5), SYSTEM_CLOCK))
         end(threads)
@@ -398,7 +399,7 @@ def test_interrupted_fetches(fails: Exception | None) -> None:
 def test_an_interrupted_wait() -> None:
     """An exception out of a signal handler ends the wait for another thread, and leaves its lock alone."""
     credential = Gated()
-    source = TokenSource(credential)
+    source = TokenCache(credential)
     threads, results = in_threads(1, lambda: source.fetch(step(source), SYSTEM_CLOCK))
     assert credential.entered.acquire(timeout=10)
 
@@ -420,7 +421,7 @@ def test_an_interrupted_wait() -> None:
 def test_a_fork_during_a_fetch() -> None:
     """A child doesn't wait for a thread that it doesn't have."""
     credential = Gated()
-    source = TokenSource(credential)
+    source = TokenCache(credential)
     threads, _ = in_threads(1, lambda: source.fetch(step(source), SYSTEM_CLOCK))
     assert credential.entered.acquire(timeout=10)
     with warnings.catch_warnings():
@@ -486,7 +487,7 @@ def test_tasks_fetch_once(kind: Any) -> None:
 def test_a_cancelled_fetch(kind: Any) -> None:
     """If the task that fetches is cancelled, another one goes on; no two fetches are under way at once."""
     credential = kind()
-    source = TokenSource(credential)
+    source = TokenCache(credential)
 
     async def ask() -> None:
         tasks = [asyncio.create_task(source.fetch_async(step(source), SYSTEM_CLOCK)) for _ in range(4)]
@@ -507,7 +508,7 @@ def test_a_cancelled_fetch(kind: Any) -> None:
 @both
 def test_waiting_for_another_task_ends_in_time(kind: Any) -> None:
     """Whoever waits for another task's fetch waits no longer than the own deadline."""
-    source = TokenSource(kind())
+    source = TokenCache(kind())
 
     async def ask() -> tuple[Any, Any]:
         return await asyncio.gather(
@@ -531,7 +532,7 @@ def test_a_failure_is_shared_by_tasks(kind: Any) -> None:
             raise OSError("no")
 
     credential = Failing()
-    source = TokenSource(credential)
+    source = TokenCache(credential)
 
     async def ask() -> list[Any]:
         return await asyncio.gather(*(source.fetch_async(step(source), SYSTEM_CLOCK) for _ in range(5)))
@@ -543,7 +544,7 @@ def test_a_failure_is_shared_by_tasks(kind: Any) -> None:
 
 def test_one_loop_after_the_other() -> None:
     """A source isn't bound to a loop that has ended."""
-    source = TokenSource(Slow(lives=None))
+    source = TokenCache(Slow(lives=None))
 
     async def ask() -> list[Any]:
         return await asyncio.gather(*(source.fetch_async(step(source), SYSTEM_CLOCK) for _ in range(2)))
@@ -559,7 +560,7 @@ def test_a_clock_that_times_out() -> None:
         def now(self) -> Any:
             raise TimeoutError("the clock's own")
 
-    source, clock = TokenSource(Slow()), Clock()
+    source, clock = TokenCache(Slow()), Clock()
     with pytest.raises(TimeoutError, match="the clock's own"):
         asyncio.run(source.fetch_async(step(source, clock=clock), clock))
 
@@ -568,7 +569,7 @@ def test_bugs_are_not_shared() -> None:
     """A bug of the credential's belongs to the call that meets it."""
     credential = Gated(fails=KeyError("bug"))
     credential.leave.release(4)
-    source = TokenSource(credential)
+    source = TokenCache(credential)
 
     def fetch() -> Any:
         with pytest.raises(KeyError):
@@ -612,7 +613,7 @@ def test_a_kept_token_is_secret(call: Call, kind: Any) -> None:
 
     ask_each_time(call, 2, Script(look), kind())
     assert shown
-    source = TokenSource(kind())
+    source = TokenCache(kind())
     asyncio.run(source.fetch_async(step(source), SYSTEM_CLOCK))
     # Without the texts, which may be long: pytest compares what differs.
     leaks = [TOKEN in text for text in (*shown, repr(source), repr(step(source)), repr(source._last))]

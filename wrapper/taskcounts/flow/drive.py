@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from taskcounts.flow.steps import Admit, Clock, Exchange, Outcome, Pause, Send
+from taskcounts.clock import AsyncClock, SyncClock
+from taskcounts.flow.steps import Admit, Exchange, Outcome, Pause, Send
 
 if TYPE_CHECKING:
     from taskcounts.net.base import AsyncEngine, Sender
@@ -16,22 +17,6 @@ T = TypeVar("T")
 
 # Seconds; the clock goes on between the decision to send and the sending.
 LEAST = 0.001
-
-
-class SyncClock(Clock, Protocol):
-    """A clock on which one can also wait."""
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        ...
-
-
-class AsyncClock(Clock, Protocol):
-    """A clock on which a coroutine can also wait."""
-
-    async def sleep_async(self, seconds: float) -> None:
-        """Wait."""
-        ...
 
 
 def run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:

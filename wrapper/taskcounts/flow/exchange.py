@@ -29,34 +29,28 @@ from taskcounts.errors import (
     ServiceError,
     ServiceUnreachable,
     TaskCountsError,
-    one_line,
 )
 from taskcounts.flow.steps import (
     Admit,
-    Answer,
-    Ask,
     Exchange,
-    Failure,
     FetchToken,
     Gate,
     NoPlace,
     NoToken,
     Outcome,
-    Parts,
     Pause,
     Place,
-    Question,
-    Reply,
-    Request,
     Send,
     Settings,
     Step,
 )
 from taskcounts.protocol import answers
+from taskcounts.protocol.messages import Answer, Ask, Failure, Parts, Question, Reply, Request
 from taskcounts.protocol.redact import Secrets, clean, hide, hide_in, hide_in_answer, secrets_of, shown
 from taskcounts.protocol.requests import http_date, prepare
 from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, RetryPolicy, retry_after_seconds
 from taskcounts.retry import http_date as parse_http_date
+from taskcounts.text import one_line
 
 if TYPE_CHECKING:
     import logging

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
-from taskcounts.arguments import JOB_ID
-from taskcounts.clock import new_guid
-from taskcounts.flow.drive import AsyncClock, SyncClock, run, run_async
+from taskcounts.arguments import JOB_ID, new_guid
+from taskcounts.clock import AsyncClock, SyncClock
+from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Ask, Exchange, Question, Reply, Settings
+from taskcounts.flow.steps import Exchange, Settings
 from taskcounts.many.values import ListedJob
 from taskcounts.protocol import answers
 from taskcounts.protocol.lists import Page, Trail, ask_jobs
+from taskcounts.protocol.messages import Ask, Question, Reply
 from taskcounts.snapshot import Inconsistency
 
 if TYPE_CHECKING:

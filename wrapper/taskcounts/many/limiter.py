@@ -16,9 +16,8 @@ from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from taskcounts.clock import SystemClock
-from taskcounts.flow.drive import AsyncClock, SyncClock
-from taskcounts.flow.steps import Clock, NoPlace
+from taskcounts.clock import AsyncClock, Clock, SyncClock, SystemClock
+from taskcounts.flow.steps import NoPlace
 from taskcounts.forks import renew_after_fork
 from taskcounts.many.window import open_window
 

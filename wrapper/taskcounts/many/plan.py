@@ -6,14 +6,14 @@ import math
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any, NamedTuple, TypeVar, cast
 
-from taskcounts.arguments import check_callback, check_job_id, check_seconds
-from taskcounts.clock import new_guid
+from taskcounts.arguments import check_callback, check_job_id, check_seconds, new_guid
 from taskcounts.errors import DeadlineExceeded, TaskCountsError
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Gate, NoPlace, Place, Question, Settings
+from taskcounts.flow.steps import Exchange, Gate, NoPlace, Place, Settings
 from taskcounts.many.values import JobResult
 from taskcounts.many.window import check_concurrency
 from taskcounts.protocol.counts import COUNTS
+from taskcounts.protocol.messages import Question
 from taskcounts.snapshot import Snapshot
 
 # How many ids are read beyond those that are asked for, so that nobody who asks waits for the next one.

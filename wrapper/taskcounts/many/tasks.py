@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
+from taskcounts.clock import AsyncClock
 from taskcounts.errors import TaskCountsError
-from taskcounts.flow.drive import AsyncClock, run_async
+from taskcounts.flow.drive import run_async
 from taskcounts.many.plan import AHEAD, Plan, Tally, counting, failed, refusal
 from taskcounts.many.values import JobResult
 from taskcounts.net.base import running_loop

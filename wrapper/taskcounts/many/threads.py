@@ -15,14 +15,15 @@ from collections.abc import Generator, Iterator
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, cast
 
-from taskcounts.clock import SystemClock
+from taskcounts.clock import SyncClock, SystemClock
 from taskcounts.errors import TaskCountsError
-from taskcounts.flow.drive import SyncClock, run
-from taskcounts.flow.steps import Answer, Failure, NoPlace, Place, Request
+from taskcounts.flow.drive import run
+from taskcounts.flow.steps import NoPlace, Place
 from taskcounts.forks import renew_after_fork
 from taskcounts.many.limiter import Stop, Stopped, ThreadGate
 from taskcounts.many.plan import AHEAD, Plan, Tally, counting, failed, refusal
 from taskcounts.many.values import JobResult
+from taskcounts.protocol.messages import Answer, Failure, Request
 
 if TYPE_CHECKING:
     from taskcounts.net.base import Engine

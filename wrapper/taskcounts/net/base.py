@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from taskcounts.errors import causes_of, cut_context
-from taskcounts.flow.steps import Answer, Failure, Request
+from taskcounts.protocol.messages import Answer, Failure, Request
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from taskcounts.net.route import Connection
 
 T = TypeVar("T")
+
+# How many requests of a client can be under way at once.
+MAX_CONNECTIONS = 256
+
+# Seconds. An idle connection is kept for a minute, so that a poll every ten seconds or so doesn't open a new
+# one each time.
+IDLE = 60.0
 
 # A conversation with a server, without I/O: it yields bytes to write, is sent what came in answer, b"" at the
 # end of the stream, and returns a result.

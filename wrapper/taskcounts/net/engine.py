@@ -9,14 +9,21 @@ from weakref import WeakSet
 
 import httptools
 
-from taskcounts.flow.steps import Answer, Failure, Request
 from taskcounts.forks import renew_after_fork
-from taskcounts.net import MAX_CONNECTIONS
-from taskcounts.net.base import READ_SIZE, Reading, closed, failure, running_loop, without_frames
+from taskcounts.net.base import (
+    MAX_CONNECTIONS,
+    READ_SIZE,
+    Reading,
+    closed,
+    failure,
+    running_loop,
+    without_frames,
+)
 from taskcounts.net.http import Requests
 from taskcounts.net.pool import C, Permit, Permits, Pool
 from taskcounts.net.route import Connection as Route
 from taskcounts.net.sync_sockets import SyncConnection
+from taskcounts.protocol.messages import Answer, Failure, Request
 
 if TYPE_CHECKING:
     import asyncio

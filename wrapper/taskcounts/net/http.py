@@ -13,9 +13,9 @@ from types import SimpleNamespace
 
 import httptools
 
-from taskcounts.flow.steps import Request
 from taskcounts.net.base import BrokenAnswer, Reading, Talk, join_headers
 from taskcounts.net.route import Connection
+from taskcounts.protocol.messages import Request
 
 # Found by the parser, as every piece of a body is.
 _BEGIN, _END = True, None

@@ -14,8 +14,7 @@ from collections import deque
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from taskcounts.net import IDLE
-from taskcounts.net.base import AttemptTimedOut
+from taskcounts.net.base import IDLE, AttemptTimedOut
 from taskcounts.net.connection import HttpConnection
 
 C = TypeVar("C", bound=HttpConnection)

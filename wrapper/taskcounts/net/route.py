@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote
+
+from taskcounts.urls import _PLACE, _UNFIT, PORTS, bracketed, check_host, is_loopback, split_url
 
 if TYPE_CHECKING:
     import ssl
-
-# Where a URL leads to: a name or an address, that of IPv6 in brackets, and perhaps a port.
-_PLACE = re.compile(r"(?P<host>\[[^\[\]]*:[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[0-9]{0,5}))?")
-# Control characters, some of which urlsplit drops, and halves of characters, which have no bytes.
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-
-# The dots of IDNA, and a label in ASCII; an underscore is no host's, but many networks have one.
-_DOTS = re.compile("[.\u3002\uff0e\uff61]")
-_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-# Whatever ends in a number is looked up as an address of IPv4, even 127.1 and 0x7f000001.
-_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
-
-# The ports that schemes imply.
-PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 class Reach(NamedTuple):
@@ -137,59 +124,6 @@ def connection(endpoint: str, reach: Reach) -> Connection:
             "percent-encode the special characters of a user name or password"
         )
     return _trusting(Connection(url.scheme, host, port, proxy), reach)
-
-
-def split_url(text: str) -> tuple[SplitResult, str, int | None]:
-    """Return the parts of a URL, its host in canonical form, and its port, None where it names none.
-
-    Raises:
-        ValueError: Its host is neither a name nor an address, or its port is none; the message may hold
-            parts of the URL.
-    """
-    url = urlsplit(text)
-    place = _PLACE.fullmatch(url.netloc.rpartition("@")[2])
-    if _UNFIT.search(text) or place is None or not 0 < int(place["port"] or 1) < 65536:
-        raise ValueError("the URL leads nowhere")
-    return url, check_host(place["host"].strip("[]")), int(place["port"]) if place["port"] else None
-
-
-def check_host(host: str) -> str:
-    """Return the canonical form of a host, which is looked up, checked, sent and compared.
-
-    It has lower case, no dot at its end, and ASCII alone: a label in an alphabet of its own has such a form.
-    An address is that of IPv4 in four decimal numbers, or that of IPv6 in its shortest form.
-
-    Raises:
-        ValueError: It is neither a name nor an address, or an address with a scope, such as ``fe80::1%eth0``.
-    """
-    if ":" in host:
-        address = ipaddress.IPv6Address(host)
-        if address.scope_id is not None:
-            raise ValueError("a scope has no place in a Host header or in a certificate")
-        return address.compressed
-    labels = _DOTS.split(host.lower())
-    if not labels[-1] and len(labels) > 1:
-        del labels[-1]
-    name = ".".join(map(_ascii, labels))
-    if _NUMBER.fullmatch(name):
-        return str(ipaddress.IPv4Address(name))
-    if len(name) > 253 or not all(map(_LABEL.fullmatch, name.split("."))):
-        raise ValueError("a label is empty, too long, or holds what a name can't")
-    return name
-
-
-def _ascii(label: str) -> str:
-    """Return a label of a host's name in ASCII, as httpx looks it up."""
-    if label.isascii() and not label.startswith("xn--"):
-        return label
-    import idna  # noqa: PLC0415 - needed for such names alone.
-
-    return idna.alabel(idna.ulabel(label)).decode("ascii")
-
-
-def bracketed(host: str) -> str:
-    """Return a host as it stands in a URL."""
-    return f"[{host}]" if ":" in host else host
 
 
 def _trusting(found: Connection, reach: Reach) -> Connection:
@@ -318,11 +252,3 @@ def _excepts(entry: str, host: str, port: int) -> bool:
     with suppress(ValueError):
         return f".{host}".endswith("." + check_host(name.removeprefix("*.").lstrip(".")))
     return False
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine's loopback interface, by name or by address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -7,11 +7,11 @@ import time
 from types import ModuleType
 from typing import Any
 
-from taskcounts.flow.steps import Answer, Failure, Request
 from taskcounts.forks import renew_after_fork
-from taskcounts.net import IDLE, MAX_CONNECTIONS
 from taskcounts.net.base import (
+    IDLE,
     LONGEST_TIMEOUT,
+    MAX_CONNECTIONS,
     AttemptTimedOut,
     Reading,
     closed,
@@ -21,6 +21,7 @@ from taskcounts.net.base import (
     without_frames,
 )
 from taskcounts.net.route import Connection
+from taskcounts.protocol.messages import Answer, Failure, Request
 
 
 class _OverTransport:

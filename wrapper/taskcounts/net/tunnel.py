@@ -6,8 +6,9 @@ import ipaddress
 
 from taskcounts.net.base import BrokenAnswer, NeverWorks, Reading, Talk
 from taskcounts.net.http import Answers, proxy_authorization
-from taskcounts.net.route import Connection, Proxy, bracketed
+from taskcounts.net.route import Connection, Proxy
 from taskcounts.retry import RETRYABLE_STATUSES
+from taskcounts.urls import bracketed
 
 
 def open_tunnel(route: Connection, proxy: Proxy) -> Talk[None]:

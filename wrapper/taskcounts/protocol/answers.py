@@ -16,8 +16,8 @@ from functools import reduce
 from operator import getitem
 from typing import Any, NamedTuple, NoReturn
 
-from taskcounts.errors import one_line
 from taskcounts.snapshot import Inconsistency
+from taskcounts.text import one_line
 from taskcounts_rest.contract import MEDIA_TYPE
 
 Check = Callable[[Any, str], None]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from taskcounts.flow.steps import Ask, Parts, Reply
 from taskcounts.protocol import answers
+from taskcounts.protocol.messages import Ask, Parts, Reply
 from taskcounts.snapshot import Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts_rest import contract
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
-from taskcounts.flow.steps import Ask, Parts, Question, Reply
 from taskcounts.protocol import answers
+from taskcounts.protocol.messages import Ask, Parts, Question, Reply
 from taskcounts.snapshot import Inconsistency
 from taskcounts_rest import contract
 

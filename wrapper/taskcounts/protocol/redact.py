@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from taskcounts.errors import TaskCountsError, causes_of
-from taskcounts.flow.steps import Answer, Request
+from taskcounts.protocol.messages import Answer, Request
+from taskcounts.text import HiddenText
 
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
@@ -16,15 +17,6 @@ _SAME = re.compile(r"[A-Za-z0-9_.~-]{8}|\Z")
 
 # Of how many attempts the secrets are kept: an answer may repeat what an earlier one was asked with.
 _ATTEMPTS = 4
-
-
-class HiddenText(str):
-    """A text that isn't shown: an interruption may come anywhere, and reporters print local variables."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "<hidden>"
 
 
 # What nobody may see, of the last attempts.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from taskcounts.credentials import head_to_sign, query_to_sign
-from taskcounts.flow.steps import Parts
+from taskcounts.protocol.messages import Parts
 from taskcounts_rest import contract
 
 _EPOCH, _SECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(seconds=1)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar
 
-from taskcounts.clock import new_guid
-from taskcounts.errors import DeadlineExceeded, ServiceError, TaskCountsError, WaitFailed, one_line
+from taskcounts.arguments import new_guid
+from taskcounts.clock import Clock
+from taskcounts.errors import DeadlineExceeded, ServiceError, TaskCountsError
 from taskcounts.exact import exact_counts
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Ask, Clock, Exchange, Pause, Question, Reply, Settings
+from taskcounts.flow.steps import Exchange, Pause, Settings
 from taskcounts.protocol.answers import Violation, find_doubts
 from taskcounts.protocol.counts import COUNTS
 from taskcounts.protocol.lists import Page, Trail, ask_job, ask_tasks
+from taskcounts.protocol.messages import Ask, Question, Reply
 from taskcounts.retry import RETRYABLE_STATUSES
+from taskcounts.text import one_line
 from taskcounts.waiting.machine import begin, hear, wake
 from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.queries import FILTERS, SELECT, Task, found_task
@@ -36,7 +39,7 @@ from taskcounts.waiting.state import (
     Rest,
     State,
 )
-from taskcounts.waiting.values import Kind, Observation, Observer, Verdict
+from taskcounts.waiting.values import Kind, Observation, Observer, Verdict, WaitFailed
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import re
 
 from attrs import frozen
 
-from taskcounts.errors import one_line
+from taskcounts.text import one_line
 
 NAMES = ("done", "all-succeeded", "any-failed", "no-active")
 COUNTERS = ("active", "running", "completed", "succeeded", "failed", "total")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from taskcounts.errors import one_line
 from taskcounts.snapshot import Snapshot
+from taskcounts.text import one_line
 from taskcounts.waiting.proof import Claim, Finding, Result
 from taskcounts.waiting.state import State, Why
 

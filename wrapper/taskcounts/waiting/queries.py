@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from taskcounts.errors import one_line
 from taskcounts.protocol.answers import Violation
+from taskcounts.text import one_line
 
 _UNFINISHED = "state eq 'active' or state eq 'preparing' or state eq 'running'"
 

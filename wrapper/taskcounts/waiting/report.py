@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from taskcounts.errors import one_line
 from taskcounts.snapshot import Snapshot
+from taskcounts.text import one_line
 from taskcounts.waiting import rules
 from taskcounts.waiting.notes import shown
 from taskcounts.waiting.state import End, Reason, State

@@ -11,7 +11,7 @@ from attrs import frozen
 from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
 
-__all__ = ["Kind", "Observation", "Observer", "Outcome", "Verdict"]
+__all__ = ["Kind", "Observation", "Observer", "Outcome", "Verdict", "WaitFailed"]
 
 
 class Outcome(StrEnum):
@@ -137,3 +137,15 @@ class Verdict:
 
     def __str__(self) -> str:
         return self.text
+
+
+class WaitFailed(TaskCountsError):
+    """A wait ended, and not with what it waited for: its verdict says how the job stands.
+
+    Its ``attempts`` are the questions that were asked, its ``client_request_id`` is that of the last one.
+
+    Attributes:
+        verdict: What came of the wait.
+    """
+
+    verdict: Verdict

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from taskcounts.net.route import is_loopback
+from taskcounts.urls import is_loopback
 from taskcounts_cli.exits import CommandError, complain
 from taskcounts_cli.input.options import shared_key
 from taskcounts_emulator import EmulatedAccount, EmulatorError, serve

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from taskcounts.clock import SYSTEM_CLOCK
-from taskcounts.errors import one_line
-from taskcounts.flow.steps import Clock
+from taskcounts.clock import SYSTEM_CLOCK, Clock
 from taskcounts.snapshot import Snapshot
+from taskcounts.text import one_line
 from taskcounts.waiting.values import Kind, Observation, Verdict
 from taskcounts_cli.exits import complain, say
 from taskcounts_cli.output.words import age, span

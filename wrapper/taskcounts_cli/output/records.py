@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from taskcounts import errors
-from taskcounts.errors import TaskCountsError, one_line
+from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import FrozenMapping, Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
+from taskcounts.text import one_line
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
 from taskcounts_cli.output.snapshots import COUNTERS, FACTS, dumps, error_record
 from taskcounts_cli.output.snapshots import record as record_result

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 import click
 
-from taskcounts.errors import TaskCountsError, one_line
+from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
+from taskcounts.text import one_line
 from taskcounts_cli.output import words
 
 COUNTERS = ("active", "running", "completed", "succeeded", "failed")

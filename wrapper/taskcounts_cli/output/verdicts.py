@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from taskcounts.errors import AuthenticationFailed, CredentialFailed, JobNotFound, one_line
+from taskcounts.errors import AuthenticationFailed, CredentialFailed, JobNotFound
+from taskcounts.text import one_line
 from taskcounts.waiting.values import Outcome, Verdict
 from taskcounts_cli.exits import Exit, advise, code_and_hint, complain
 from taskcounts_cli.output.progress import standing

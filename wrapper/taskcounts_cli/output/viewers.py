@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from taskcounts.errors import one_line
+from taskcounts.text import one_line
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.output.progress import Lines
 from taskcounts_cli.output.records import record

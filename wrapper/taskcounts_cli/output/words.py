@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from taskcounts.errors import one_line
+from taskcounts.text import one_line
 
 if TYPE_CHECKING:
     from taskcounts.snapshot import Snapshot

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from taskcounts.errors import one_line
+from taskcounts.text import one_line
 from taskcounts.waiting.values import Kind, Observation, Verdict
 from taskcounts_cli.screen.glyphs import PARTS
 

@@ -23,8 +23,7 @@ from attrs import evolve
 from rich.console import Console, Group
 from rich.live import Live
 
-from taskcounts.clock import SYSTEM_CLOCK
-from taskcounts.flow.steps import Clock
+from taskcounts.clock import SYSTEM_CLOCK, Clock
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.screen.glyphs import glyphs_for
 from taskcounts_cli.screen.state import Watched

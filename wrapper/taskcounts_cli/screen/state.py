@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from attrs import evolve, frozen
 
-from taskcounts.errors import one_line
 from taskcounts.snapshot import Snapshot
+from taskcounts.text import one_line
 from taskcounts.waiting.values import Observation, Outcome, Verdict
 from taskcounts_cli.output import words
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from rich.console import Group
 from rich.text import Text
 
-from taskcounts.errors import one_line
+from taskcounts.text import one_line
 from taskcounts.waiting.values import Outcome
 from taskcounts_cli.output import words
 from taskcounts_cli.screen.glyphs import PARTS, STYLES, UNICODE, Glyphs

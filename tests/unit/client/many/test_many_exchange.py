@@ -20,9 +20,10 @@ from taskcounts import (
 )
 from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Answer, Failure, NoPlace, Question, Settings
+from taskcounts.flow.steps import NoPlace, Settings
 from taskcounts.protocol.counts import COUNTS
-from taskcounts.tokens import TokenSource
+from taskcounts.protocol.messages import Answer, Failure, Question
+from taskcounts.tokens import TokenCache
 
 GOOD = Answer(200, {**answer().headers, "client-request-id": GUID}, answer().body)
 NONE = Failure("refused", ConnectionRefusedError("refused"))
@@ -156,7 +157,7 @@ def test_credential_fails(clock: FakeClock) -> None:
     """A credential that fails gives the place back as well."""
     gate = Gate()
     with pytest.raises(CredentialFailed):
-        ask(gate, clock=clock, credential=TokenSource(Broken()))
+        ask(gate, clock=clock, credential=TokenCache(Broken()))
     assert gate.back == [(None, 0)]
 
 
@@ -170,7 +171,7 @@ def test_slow_credential(clock: FakeClock) -> None:
 
     gate = Gate()
     with pytest.raises(DeadlineExceeded):
-        ask(gate, clock=clock, credential=TokenSource(Slow()))
+        ask(gate, clock=clock, credential=TokenCache(Slow()))
     assert gate.back == [(None, 0)]
 
 

@@ -14,7 +14,7 @@ from many_jobs import by_id, ids
 from support import ENDPOINT, KEY, answer, error
 from taskcounts import AsyncTaskCountsClient, JobResult
 from taskcounts.many.plan import AHEAD
-from taskcounts.net import MAX_CONNECTIONS
+from taskcounts.net.base import MAX_CONNECTIONS
 
 
 async def good(request: httpx.Request) -> httpx.Response:

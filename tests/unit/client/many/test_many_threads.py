@@ -21,7 +21,7 @@ from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.many import threads as many_threads
 from taskcounts.many.limiter import Stop, Stopped
 from taskcounts.many.plan import AHEAD
-from taskcounts.net import MAX_CONNECTIONS
+from taskcounts.net.base import MAX_CONNECTIONS
 
 
 def ours() -> list[threading.Thread]:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from support import Authority, Server, always, answer
-from taskcounts.flow.steps import Request
-from taskcounts.net import make_engine
+from taskcounts.net.factory import make_engine
 from taskcounts.net.route import Connection, Proxy
+from taskcounts.protocol.messages import Request
 
 GET = {"accept": "application/json", "authorization": "SharedKey abc:secretword"}
 

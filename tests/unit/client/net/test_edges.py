@@ -13,7 +13,6 @@ import pytest
 
 from support import ENDPOINT, KEY, Call, Peer, Script, Server, answer, get, way
 from taskcounts import AsyncTaskCountsClient, RetryPolicy, ServiceUnreachable, TaskCountsClient, forks
-from taskcounts.flow.steps import Request
 from taskcounts.net import async_sockets, engine, sync_sockets
 from taskcounts.net.async_sockets import AsyncConnection
 from taskcounts.net.base import AttemptTimedOut
@@ -21,6 +20,7 @@ from taskcounts.net.http import Requests
 from taskcounts.net.pool import Pool
 from taskcounts.net.route import Proxy
 from taskcounts.net.sync_sockets import SyncConnection
+from taskcounts.protocol.messages import Request
 
 KEPT = answer(connection="keep-alive")
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from support import Peer, Server, answer, get, way
-from taskcounts.flow.steps import Failure
-from taskcounts.net import MAX_CONNECTIONS
 from taskcounts.net import engine as net
+from taskcounts.net.base import MAX_CONNECTIONS
+from taskcounts.protocol.messages import Failure
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SECONDS = 0.3

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from support import Authority, Peer, Server, always, answer, header
-from taskcounts.flow.steps import Failure
-from taskcounts.net import make_engine
+from taskcounts.net.factory import make_engine
 from taskcounts.net.route import Connection, Proxy
+from taskcounts.protocol.messages import Failure
 
 Ask = Callable[..., Any]
 
