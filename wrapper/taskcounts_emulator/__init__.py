@@ -14,22 +14,29 @@ goes wrong on demand; nothing is executed. The README beside this file begins wi
 
 from __future__ import annotations
 
-from taskcounts_emulator.account import EmulatedAccount
-from taskcounts_emulator.errors import EmulatorError, NoSuchJob
-from taskcounts_emulator.faults.plan import Fault
-from taskcounts_emulator.model import Counts, JobCounts
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-try:
+if TYPE_CHECKING:
+    from taskcounts_emulator.account import EmulatedAccount
     from taskcounts_emulator.app import create_app
+    from taskcounts_emulator.errors import EmulatorError, NoSuchJob
+    from taskcounts_emulator.faults.plan import Fault
+    from taskcounts_emulator.model import Counts, JobCounts
     from taskcounts_emulator.server import Emulator, serve
-except ModuleNotFoundError as error:
-    # A module of our own that is missing is a broken installation, and this advice would not mend it.
-    missing = (error.name or "taskcounts").partition(".")[0]
-    if missing == "taskcounts":
-        raise
-    raise ImportError(
-        f"the emulator needs {missing}: install taskcounts with its extra 'emulator'", name=missing
-    ) from error
+
+# pytest loads the plugin in here wherever taskcounts is installed: a module is loaded once somebody names it.
+_MODULES = {
+    "Counts": "model",
+    "EmulatedAccount": "account",
+    "Emulator": "server",
+    "EmulatorError": "errors",
+    "Fault": "faults.plan",
+    "JobCounts": "model",
+    "NoSuchJob": "errors",
+    "create_app": "app",
+    "serve": "server",
+}
 
 __all__ = [
     "Counts",
@@ -42,3 +49,23 @@ __all__ = [
     "create_app",
     "serve",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "taskcounts").partition(".")[0]
+        if missing.startswith("taskcounts"):
+            # A module of our own that is missing is a broken installation, which no extra mends.
+            raise
+        text = f"the emulator needs {missing}: install taskcounts with its extra 'emulator'"
+        raise ImportError(text, name=missing) from error
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

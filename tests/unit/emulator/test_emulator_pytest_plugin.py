@@ -184,7 +184,7 @@ def test_it(batch_emulator):
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f"*{said}"])
     result.stdout.no_fnmatch_line("*Traceback*")
-    result.stdout.no_fnmatch_line("*taskcounts_pytest.py*")
+    result.stdout.no_fnmatch_line("*pytest_plugin.py*")
 
 
 def test_the_environment_names_the_emulator(
@@ -262,24 +262,28 @@ def test_a_package_that_cannot_be_imported_is_told(
 ) -> None:
     """Whatever keeps the emulator from being there, the fixture says it in one line."""
     pytester.makepyfile("def test_it(batch_emulator):\n    pass\n")
-    monkeypatch.setitem(sys.modules, "taskcounts_emulator", None)
+    monkeypatch.setitem(sys.modules, "taskcounts_emulator.server", None)
+    monkeypatch.delattr(emulator, "Emulator", raising=False)
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["import of taskcounts_emulator halted; None in sys.modules"])
+    result.stdout.fnmatch_lines(["import of taskcounts_emulator.server halted; None in sys.modules"])
 
 
 def test_loading_it_loads_nothing_else() -> None:
     """pytest loads it in every run, so that it must not bring anything along."""
-    code = (
-        "import sys, pytest; old = set(sys.modules); import taskcounts_pytest; print(*set(sys.modules) - old)"
-    )
+    code = """
+import sys, importlib, typing, pytest
+old = set(sys.modules)
+import taskcounts_emulator.pytest_plugin
+print(*sorted(set(sys.modules) - old))
+"""
     done = subprocess.run(  # noqa: S603 - Our own program, in the Python that runs the tests.
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["taskcounts_pytest"]
+    assert done.stdout.split() == ["taskcounts_emulator", "taskcounts_emulator.pytest_plugin"]
 
 
 def test_it_is_this_module_that_pytest_loads() -> None:
-    """A module inside of the package would load all of it, and fail where an extra is missing."""
+    """The entry point names the module that the test above looks at."""
     (found,) = entry_points(group="pytest11", name="taskcounts")
-    assert found.value == "taskcounts_pytest"
+    assert found.value == "taskcounts_emulator.pytest_plugin"

@@ -6,8 +6,8 @@
         my_code(batch_emulator.endpoint, batch_emulator.account, batch_emulator.key, job_id)
         assert batch_emulator.counts(job_id).tasks.active == 5
 
-pytest loads it wherever taskcounts is installed, used or not. So it imports nothing but pytest, which is why
-it stands outside of the package: to import a module of that would be to import all of it.
+pytest loads it wherever taskcounts is installed, used or not, so it imports nothing but pytest: the fixture
+loads the emulator.
 """
 
 from __future__ import annotations
