@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from taskcounts._version import __version__
+from taskcounts import __version__
 from taskcounts_cli.exits import Exit, complain, explain
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
-from taskcounts._version import __version__
+from taskcounts import __version__
 from taskcounts_emulator import documents
 from taskcounts_emulator.account import API_VERSION, EmulatedAccount
 from taskcounts_emulator.api.asgi import Receive, Scope, Send, path_of
