@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
 
-from support import Authority, Behave, Call, FakeClock, Server
+from support.client import Authority, Behave, Call, FakeClock, Server
 from taskcounts.clock import SystemClock
 
 # The processes among which the tests are divided are measured; those that tests start are not.

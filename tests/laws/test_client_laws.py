@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import strategies
-from support import ACCESS_KEY, BUSY, Call, FakeClock, Reply, Script, answer, error, wire
+from support import strategies
+from support.client import ACCESS_KEY, BUSY, Call, FakeClock, Reply, Script, answer, error, wire
 from taskcounts import ContractViolation, RetryPolicy, ServiceError, Snapshot, TaskCountsError
 from taskcounts.credentials import signature, string_to_sign
 from taskcounts.protocol.answers import Violation, compile_schema

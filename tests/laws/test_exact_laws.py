@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paged import Lister, page, task
-from strategies import answers, near_misses
-from support import Script, answer
+from support.client import Script, answer
+from support.lists import Lister, page, task
+from support.strategies import answers, near_misses
 from taskcounts import ContractViolation
 from taskcounts.exact import MEMBERS
 

@@ -11,7 +11,7 @@ import httpx
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support import ENDPOINT, KEY, FakeClock, answer, error
+from support.client import ENDPOINT, KEY, FakeClock, answer, error
 from taskcounts import AsyncTaskCountsClient, JobResult, RetryPolicy, TaskCountsClient
 from taskcounts.many.window import BUSY_STATUSES, Window, open_window
 

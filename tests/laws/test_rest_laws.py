@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import strategies
-from generated_calls import OF_A_JOB, OPERATIONS, RestCall, arguments, serve_operations
-from support import ENDPOINT, GUID, KEY, FakeClock, Script, Server, answer, wire
+from support import strategies
+from support.client import ENDPOINT, GUID, KEY, FakeClock, Script, Server, answer, wire
+from support.rest_calls import OF_A_JOB, OPERATIONS, RestCall, arguments, serve_operations
 from taskcounts import AsyncTaskCountsClient, ContractViolation, TaskCountsClient
 from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange

@@ -13,7 +13,8 @@ from hypothesis import event as classify
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from support import BUSY, ENDPOINT, KEY, FakeClock
+from support.client import BUSY, ENDPOINT, KEY, FakeClock
+from support.waits import ODD, Course, Job, Numbers, Service, busy, go, snapshot, unreachable
 from taskcounts import AsyncTaskCountsClient, Observation, TaskCountsClient, Verdict
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting import rules
@@ -31,7 +32,6 @@ from taskcounts.waiting.pace import (
 from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.state import AskTasks, Counted, Failed, Reason
 from taskcounts.waiting.values import Outcome
-from waits import ODD, Course, Job, Numbers, Service, busy, go, snapshot, unreachable
 
 TASKS = ("a", "b", "c", "d")
 GOALS = (

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.world_strategies import collections, delayed, lags, random_pools, task_ids
+from support.worlds import a_pool, anything, code, new_world, not_negative, seconds, table
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.model import Counts, NewJob, NewTask
 from taskcounts_emulator.state.lag import LagModel
 from taskcounts_emulator.state.pool import Pool
 from taskcounts_emulator.state.world import World
-from world_strategies import collections, delayed, lags, random_pools, task_ids
-from worlds import a_pool, anything, code, new_world, not_negative, seconds, table
 
 Operation = Callable[[World], object]
 

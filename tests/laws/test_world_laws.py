@@ -10,14 +10,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from support.world_model import BUSY, ENDED, ModelJob, ModelTask, ModelWorld, No
+from support.world_strategies import collections, delayed, jobs, lags, new_task, pauses, which
+from support.worlds import a_pool, anything, code, new_world, not_negative, scan, seconds, used
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.model import EVERYTHING, JobCounts, NewJob, NewTask, TaskRow, TaskState
 from taskcounts_emulator.state.chance import Distribution
 from taskcounts_emulator.state.lag import LagModel
 from taskcounts_emulator.state.world import World
-from world_model import BUSY, ENDED, ModelJob, ModelTask, ModelWorld, No
-from world_strategies import collections, delayed, jobs, lags, new_task, pauses, which
-from worlds import a_pool, anything, code, new_world, not_negative, scan, seconds, used
 
 POOLS = {"p": (3, 0), "q": (2, 2)}
 

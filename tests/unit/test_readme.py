@@ -21,7 +21,7 @@ from taskcounts_emulator.state.lag import IN_JSON, LagModel
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-PAGE = (PROJECT / "wrapper" / "taskcounts" / "emulator" / "README.md").read_text(encoding="utf-8")
+PAGE = (PROJECT / "wrapper" / "taskcounts_emulator" / "README.md").read_text(encoding="utf-8")
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 

@@ -14,7 +14,7 @@ from enum import Enum
 from itertools import pairwise
 from typing import Any
 
-from support import Peer, Server
+from support.client import Peer, Server
 from taskcounts import ServiceUnreachable, Snapshot, TaskCountsError
 from wire.ways import Session, Way, answering, number, one_line
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support import Server
+from support.client import Server
 from wire.ways import OWN, WAYS, Session, Way
 
 # Transports of the caller's leave sockets behind when an attempt fails.

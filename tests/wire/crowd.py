@@ -3,7 +3,7 @@
 import contextlib
 import threading
 
-from support import Behave, Peer
+from support.client import Behave, Peer
 from wire.ways import PLACES, Session, answering
 
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 from typing import Any
 
-from support import Peer, Server
+from support.client import Peer, Server
 
 # Yes, and the address that it connects from.
 SOCKS_YES = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support import Server, header
+from support.client import Server, header
 from taskcounts import ServiceUnreachable, Snapshot
 from wire.conftest import Open
 from wire.test_limits import full

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support import Authority, Peer, Server
+from support.client import Authority, Peer, Server
 from taskcounts import Snapshot
 from wire.cases import FIN, play
 from wire.conftest import Jump, Open, each_way

@@ -16,7 +16,7 @@ import httpx
 import httpx2
 import pytest
 
-from support import ACCESS_KEY, ENDPOINT, KEY, Authority, Peer, Server, always, answer, header
+from support.client import ACCESS_KEY, ENDPOINT, KEY, Authority, Peer, Server, always, answer, header
 from taskcounts import (
     AsyncTaskCountsClient,
     ContractViolation,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support import Authority, Peer, Server
+from support.client import Authority, Peer, Server
 from taskcounts import RetryPolicy, ServiceUnreachable, Snapshot, TaskCountsError
 from wire.cases import FIN, RST, End, Write, end, play
 from wire.conftest import Open

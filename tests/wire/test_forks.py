@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from support import ACCESS_KEY, Peer, Server
+from support.client import ACCESS_KEY, Peer, Server
 from wire.ways import answering, number
 
 Serve = Callable[..., Server]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from support import Authority, Peer, Server
+from support.client import Authority, Peer, Server
 from taskcounts import ContractViolation, RetryPolicy, ServiceError, ServiceUnreachable
 from wire.cases import play
 from wire.conftest import Open, over_own

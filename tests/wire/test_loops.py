@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from support import KEY, Server
+from support.client import KEY, Server
 from taskcounts import AsyncTaskCountsClient
 from wire.ways import WAYS, Session, answering, descriptors, eventually
 

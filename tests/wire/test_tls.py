@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support import Authority, Peer, Server
+from support.client import Authority, Peer, Server
 from taskcounts import ServiceUnreachable, Snapshot
 from wire.cases import BYE, ENDS, FIN, KEPT, LEAKS, LEAVE, RST, Case, case, check, refused
 from wire.conftest import Open, over_own

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from support import Authority, Server, header
+from support.client import Authority, Server, header
 from taskcounts import ServiceUnreachable
 from wire.conftest import Open, over_own
 from wire.ways import answering, one_line

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
-from support import KEY, Peer, wire
+from support.client import KEY, Peer, wire
 from taskcounts import AsyncTaskCountsClient, RetryPolicy, Snapshot, TaskCountsClient, TaskCountsError
 
 T = TypeVar("T")

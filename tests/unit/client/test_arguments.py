@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from support import ACCESS_KEY, ENDPOINT, GUID, KEY, TOKEN, Call, Script, answer
+from support.client import ACCESS_KEY, ENDPOINT, GUID, KEY, TOKEN, Call, Script, answer
 from taskcounts import BearerToken, SharedKey
 from taskcounts.net.route import Reach, connection
 

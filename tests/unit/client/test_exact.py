@@ -9,8 +9,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from paged import Lister, link_to, page, task
-from support import BUSY, ENDPOINT, GUID, KEY, REQUEST_ID, FakeClock, Script, answer, error
+from support.client import BUSY, ENDPOINT, GUID, KEY, REQUEST_ID, FakeClock, Script, answer, error
+from support.lists import Lister, link_to, page, task
 from taskcounts import (
     AuthenticationFailed,
     BearerToken,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from paged import Lister, page, task
-from support import KEY, Peer, Server, header
+from support.client import KEY, Peer, Server, header
+from support.lists import Lister, page, task
 from taskcounts import (
     AsyncTaskCountsClient,
     ContractViolation,

@@ -18,8 +18,7 @@ import httpx
 import pytest
 
 import taskcounts
-from generated_calls import BODIES, OF_A_JOB, OPERATIONS, RestCall, serve_operations
-from support import (
+from support.client import (
     ACCESS_KEY,
     BUSY,
     COUNTS,
@@ -35,6 +34,7 @@ from support import (
     error,
     header,
 )
+from support.rest_calls import BODIES, OF_A_JOB, OPERATIONS, RestCall, serve_operations
 from taskcounts import (
     AsyncTaskCountsClient,
     AuthenticationFailed,

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 import taskcounts
-from support import (
+from support.client import (
     ACCESS_KEY,
     COUNTS,
     ENDPOINT,

@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 import taskcounts
-from support import BUSY, COUNTS, GUID, KEY, REQUEST_ID, Call, FakeClock, Reply, Script, answer, error
+from support.client import BUSY, COUNTS, GUID, KEY, REQUEST_ID, Call, FakeClock, Reply, Script, answer, error
 from taskcounts import (
     BearerToken,
     ContractViolation,

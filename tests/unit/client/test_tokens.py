@@ -18,7 +18,7 @@ import requests
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CredentialUnavailableError, ManagedIdentityCredential, aio
 
-from support import BUSY, ENDPOINT, TOKEN, Call, FakeClock, Script, Server, always, answer, header
+from support.client import BUSY, ENDPOINT, TOKEN, Call, FakeClock, Script, Server, always, answer, header
 from taskcounts import BearerToken, CredentialFailed, DeadlineExceeded, TaskCountsClient
 from taskcounts.credentials import PUBLIC_SCOPE, scope_for
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import pytest
 
-from batch_api import Api
+from support.batch_api import Api
 from taskcounts.credentials import SharedKey
 from taskcounts_emulator import Emulator
 

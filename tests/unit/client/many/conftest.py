@@ -2,7 +2,7 @@
 
 import pytest
 
-from many_jobs import Many
+from support.many import Many
 
 
 @pytest.fixture(params=["sync", "async"], scope="session")

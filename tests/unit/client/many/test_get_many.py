@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from many_jobs import Many, by_id, ids
-from support import BUSY, COUNTS, ENDPOINT, KEY, FakeClock, Script, Server, always, answer, error
+from support.client import BUSY, COUNTS, ENDPOINT, KEY, FakeClock, Script, Server, always, answer, error
+from support.many import Many, by_id, ids
 from taskcounts import (
     ContractViolation,
     DeadlineExceeded,
@@ -336,7 +336,7 @@ def test_unreachable(many: Many, serve: Callable[..., Server]) -> None:
 KEPT = """
 import asyncio, gc, sys
 import httpx
-from support import ENDPOINT, KEY, answer
+from support.client import ENDPOINT, KEY, answer
 from taskcounts import AsyncTaskCountsClient, TaskCountsClient
 
 def look(done, _):

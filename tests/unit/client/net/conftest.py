@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support import Authority, Server, always, answer
+from support.client import Authority, Server, always, answer
 from taskcounts.net.factory import make_engine
 from taskcounts.net.route import Connection, Proxy
 from taskcounts.protocol.messages import Request

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support import ENDPOINT, KEY, Authority, Call, Peer, Script, Server, always, answer
+from support.client import ENDPOINT, KEY, Authority, Call, Peer, Script, Server, always, answer
 from taskcounts import (
     AsyncTaskCountsClient,
     ContractViolation,

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support import ENDPOINT, KEY, Call, Peer, Script, Server, answer, get, way
+from support.client import ENDPOINT, KEY, Call, Peer, Script, Server, answer, get, way
 from taskcounts import AsyncTaskCountsClient, RetryPolicy, ServiceUnreachable, TaskCountsClient, forks
 from taskcounts.net import async_sockets, engine, sync_sockets
 from taskcounts.net.async_sockets import AsyncConnection

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support import Peer, Server, answer, get, way
+from support.client import Peer, Server, answer, get, way
 from taskcounts.net import engine as net
 from taskcounts.net.base import MAX_CONNECTIONS
 from taskcounts.protocol.messages import Failure

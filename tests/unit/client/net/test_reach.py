@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from support import Authority, Peer, Server, always, answer, header
+from support.client import Authority, Peer, Server, always, answer, header
 from taskcounts.net.factory import make_engine
 from taskcounts.net.route import Connection, Proxy
 from taskcounts.protocol.messages import Failure

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support import ENDPOINT, KEY, Handler
+from support.client import ENDPOINT, KEY, Handler
 from taskcounts import AsyncTaskCountsClient, TaskCountsClient, Verdict
 
 

@@ -7,10 +7,10 @@ import asyncio
 import httpx
 import pytest
 
-from support import ENDPOINT, KEY, Call, Script, answer
+from support.client import ENDPOINT, KEY, Call, Script, answer
+from support.waits import RUNS, STUCK, Happening, Numbers, busy, failing, kinds, notes, told, waited
 from taskcounts import TaskCountsClient
 from taskcounts.waiting.state import AskCounts, Reason
-from waits import RUNS, STUCK, Happening, Numbers, busy, failing, kinds, notes, told, waited
 
 
 @pytest.mark.parametrize("later", range(120, 200, 5))

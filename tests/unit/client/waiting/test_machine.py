@@ -7,16 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskcounts.snapshot import Snapshot
-from taskcounts.waiting.rules import outcome_of
-from taskcounts.waiting.state import (
-    AskExact,
-    AskTasks,
-    End,
-    Reason,
-)
-from taskcounts.waiting.values import Outcome
-from waits import (
+from support.waits import (
     DONE,
     EMPTY,
     FAILS,
@@ -33,6 +24,15 @@ from waits import (
     unreachable,
     waited,
 )
+from taskcounts.snapshot import Snapshot
+from taskcounts.waiting.rules import outcome_of
+from taskcounts.waiting.state import (
+    AskExact,
+    AskTasks,
+    End,
+    Reason,
+)
+from taskcounts.waiting.values import Outcome
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_a_proven_end_waits_for_the_next_list() -> None:
 
 def test_a_list_with_doubts_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list in which a task stood twice is no proof."""
-    import waits
+    from support import waits
 
     sound = waits.snapshot
     times = [0]

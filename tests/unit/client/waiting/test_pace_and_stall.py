@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskcounts.waiting.machine import wake
-from taskcounts.waiting.state import AskCounts, AskJob, AskTasks, End, Failed, Reason, Rest
-from waits import (
+from support.waits import (
     LEFT,
     RUNS,
     STUCK,
@@ -23,6 +21,8 @@ from waits import (
     unreachable,
     waited,
 )
+from taskcounts.waiting.machine import wake
+from taskcounts.waiting.state import AskCounts, AskJob, AskTasks, End, Failed, Reason, Rest
 
 
 def test_a_stall_is_told_from_slow() -> None:

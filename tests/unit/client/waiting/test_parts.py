@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from support.waits import ODD, START, Numbers, busy, snapshot
 from taskcounts import Outcome
 from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
@@ -20,7 +21,6 @@ from taskcounts.waiting.report import seconds, verdict_text
 from taskcounts.waiting.rules import borne_out, contradicts, is_reached, outcome_of
 from taskcounts.waiting.state import End, Reason, State
 from taskcounts.waiting.values import Verdict
-from waits import ODD, START, Numbers, busy, snapshot
 
 ENDS = math.inf
 DONE = Task("a", "completed", failed=False, created="then")

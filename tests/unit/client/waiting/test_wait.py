@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from support import ACCESS_KEY, BUSY, KEY, FakeClock, Reply, answer, error
+from support.client import ACCESS_KEY, BUSY, KEY, FakeClock, Reply, answer, error
+from support.waits import Job, Service
 from taskcounts import (
     AsyncTaskCountsClient,
     AuthenticationFailed,
@@ -26,7 +27,6 @@ from taskcounts import (
     WaitFailed,
 )
 from taskcounts.waiting import pace
-from waits import Job, Service
 
 ONCE = {"retry": RetryPolicy(max_attempts=1)}
 DONE = Job([(0, "add", "a"), (0, "add", "b"), (1, "running", "a"), (5, "succeed", "a"), (6, "succeed", "b")])

@@ -1,0 +1,449 @@
+"""`taskcounts get` for many jobs: from arguments, standard input or the account's list, exact or verified."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskcounts import TaskCountsClient
+from taskcounts.many.values import JobResult
+from taskcounts_cli.commands import get
+from taskcounts_cli.commands.get import Numbered, Ticker
+from taskcounts_cli.exits import Exit
+from taskcounts_cli.input import jobs
+from taskcounts_cli.input.jobs import read_ids
+from taskcounts_cli.output.snapshots import InOrder, NdjsonWriter, Result
+from taskcounts_emulator import Emulator
+
+from ..conftest import Ask, Command
+from ..test_app import start
+
+JOBS = [f"job-{number:02}" for number in range(40)]
+
+
+@pytest.fixture
+def many(emulator: Emulator) -> Emulator:
+    """An emulator whose jobs have as many tasks as their numbers say."""
+    for number, job in enumerate(JOBS):
+        emulator.add_job(job, number)
+    return emulator
+
+
+def rows(tsv: str) -> list[dict[str, str]]:
+    """Return the lines of a TSV output by the names of its columns."""
+    header, *lines = [line.split("\t") for line in tsv.splitlines()]
+    return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+@pytest.mark.parametrize("output", ["json", "tsv", "table"])
+def test_arguments_come_in_their_order(many: Emulator, command: Command, output: str) -> None:
+    """A table, an array and TSV lines are in the order of the arguments, whichever answer came first."""
+    many.fault("slow", seconds=0.5, job=JOBS[7], times=1)
+    ended = command("get", *reversed(JOBS), "-o", output)
+    assert (ended.code, ended.err) == (0, "")
+    if output == "json":
+        found = [(each["jobId"], each["total"]) for each in json.loads(ended.out)]
+    elif output == "tsv":
+        found = [(row["jobId"], int(row["total"])) for row in rows(ended.out)]
+    else:
+        lines = [line.split() for line in ended.out.splitlines()]
+        found = [(line[0], int(line[7])) for line in lines if line[1] == "tasks"]
+    assert found == [(job, int(job[-2:])) for job in reversed(JOBS)]
+
+
+def test_ndjson_comes_as_the_answers_do(many: Emulator, command: Command) -> None:
+    """A slow job holds up no other one's line, and none is missing."""
+    many.fault("slow", seconds=1, job=JOBS[0], times=1)
+    ended = command("get", *JOBS, "-o", "ndjson")
+    found = [json.loads(line) for line in ended.out.splitlines()]
+    assert sorted((each["jobId"], each["total"]) for each in found) == [(job, int(job[-2:])) for job in JOBS]
+    assert found[-1]["jobId"] == JOBS[0]
+
+
+def test_jobs_from_standard_input(many: Emulator, command: Command) -> None:
+    """Lines are ids, whatever their ends; blank ones, comments and a byte order mark are passed over."""
+    text = f"\ufeff{JOBS[1]}\r\n\r\n# a comment\n  {JOBS[2]}  \n\t\n{JOBS[3]}"
+    ended = command("get", "empty", "-", JOBS[4], "-o", "json", stdin=text)
+    assert ended.code == 0
+    assert [(each["jobId"], each["total"]) for each in json.loads(ended.out)] == [
+        ("empty", 0), (JOBS[1], 1), (JOBS[2], 2), (JOBS[3], 3), (JOBS[4], 4),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [(), ("--exact",)])
+def test_a_line_that_is_no_job_id(many: Emulator, command: Command, options: tuple[str, ...]) -> None:
+    """It is told, has an error in the output, and costs the others nothing; so does an endless line."""
+    text = f"../jobs\n{JOBS[1]}\nno-such-job\n{'x' * 9000}\n"
+    ended = command("get", "-", "-o", "tsv", *options, stdin=text)
+    assert ended.code == 2
+    found = {row["jobId"]: row for row in rows(ended.out)}
+    assert found[JOBS[1]]["total"] == "1"
+    assert "is not a job id" in found["../jobs"]["error"]
+    assert found["../jobs"]["active"] == ""
+    assert "JobNotFound" in found["no-such-job"]["error"]
+    assert len(rows(ended.out)) == 4
+    assert "error: '../jobs' is not a job id" in ended.err
+    [record] = json.loads(command("get", "-", "-o", "json", stdin="a\tb").out)
+    assert record == {"jobId": "a\tb", "error": {"type": "ValueError", "text": record["error"]["text"]}}
+
+
+def test_standard_input_that_is_no_text(many: Emulator, command: Command, tmp_path: Path) -> None:
+    """Bytes that are no text are no job ids, and cost the lines that are nothing."""
+    (tmp_path / "jobs").write_bytes(b"\xff\xfe\0\n" + JOBS[1].encode() + b"\n\x1b[2J\n")
+    with (tmp_path / "jobs").open(encoding="utf-8") as stdin, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", stdin)
+        ended = command("get", "-", "-o", "tsv")
+    assert ended.code == 2
+    assert sorted(row["total"] for row in rows(ended.out)) == ["", "", "1"]
+    assert "\0" not in ended.out
+    assert "\x1b" not in ended.out + ended.err
+
+
+def test_a_closed_standard_input(
+    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no standard input, that is said."""
+    monkeypatch.setattr(sys, "stdin", None)
+    ended = command("get", "-")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == "error: there is no standard input to read jobs from\n"
+
+
+@pytest.mark.parametrize("options", [(), ("--exact",)])
+def test_who_types_slowly_gets_answers(many: Emulator, options: tuple[str, ...]) -> None:
+    """A job that came through a pipe is answered before the next one comes, and none is lost."""
+    process = start("get", "-", "-o", "ndjson", *options, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for text, job in (
+        (f"{JOBS[3]}\n{JOBS[4]}", JOBS[3]),
+        ("\n# what else?\n", JOBS[4]),
+        ("empty\n", "empty"),
+    ):
+        process.stdin.write(text)
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["jobId"] == job
+    process.stdin.write(JOBS[5])
+    out, err = process.communicate(timeout=20)
+    assert json.loads(out)["jobId"] == JOBS[5]
+    assert (process.returncode, err) == (0, "")
+
+
+def test_a_standard_input_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where nobody can tell whether something can be read, it is read."""
+
+    def unable(*_: object) -> None:
+        raise OSError("not a socket")
+
+    (tmp_path / "jobs").write_text("a\nb", encoding="utf-8")
+    monkeypatch.setattr("select.select", unable)
+    with (tmp_path / "jobs").open(encoding="utf-8") as stdin:
+        assert list(read_ids(stdin)) == ["a", "b"]
+
+
+def test_a_lull_is_told() -> None:
+    """Where nothing can be read for a moment, it is said; what comes after it is read as ever."""
+    ours, theirs = os.pipe()
+    with open(ours, encoding="utf-8") as stdin, open(theirs, "wb", buffering=0) as typed:
+        read = read_ids(stdin)
+        assert next(read) is None
+        typed.write(b"a\nb")
+        assert next(read) == "a"
+        assert next(read) is None
+        typed.close()
+        assert list(read) == ["b"]
+
+
+def test_a_line_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What never ends a line doesn't fill the memory, nor what is told of it."""
+    monkeypatch.setattr(jobs, "_chunks", lambda _: iter([b"x" * 65_536] * 100))
+    tracemalloc.start()
+    try:
+        assert max(len(text or "") for text in read_ids(io.StringIO())) == 4096
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+@given(
+    st.lists(st.text("ab-#: \t\r", max_size=6), max_size=12),
+    st.lists(st.integers(0, 30), max_size=8),
+    st.booleans(),
+)
+def test_lines_are_lines_however_they_come(lines: list[str], cuts: list[int], closed: bool) -> None:
+    """Law: the ids are the same, whatever pieces the lines come in."""
+    data = "\n".join(lines).encode() + (b"\n" if closed else b"")
+    places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
+    pieces: list[bytes | None] = [data[start:end] for start, end in itertools.pairwise(places)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "_chunks", lambda _: iter([*pieces, None]))
+        found = [text for text in read_ids(io.StringIO()) if text is not None]
+    assert found == [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+
+
+def test_no_jobs_at_all(command: Command) -> None:
+    """Where no job is named by the lines, or the account has none, that is said, and is no success."""
+    with Emulator() as emulator:
+        options = ("--endpoint", emulator.endpoint, "--account", emulator.account, "--key", emulator.key)
+        for arguments, says in (
+            (("-",), "error: standard input names no job\n"),
+            (("--all",), "error: the account has no jobs\n"),
+            (("--all", "--filter", "id eq 'x'"), "error: no job matches the filter\n"),
+        ):
+            ended = command("get", *arguments, "-o", "json", *options, stdin="# nothing\n")
+            assert (ended.code, ended.out, ended.err) == (3, "[]\n", says)
+
+
+def test_a_terminal_is_told_that_it_is_read(
+    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody sits in front of a terminal that waits without a word."""
+
+    class Terminal(io.StringIO):
+        """What a person types."""
+
+        def isatty(self) -> bool:
+            """Return that it is one."""
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal("empty\n"))
+    ended = command("get", "-", "-o", "tsv")
+    assert (ended.code, ended.err) == (0, "reading: one job id a line; Ctrl-D ends them\n")
+
+
+def test_all_jobs_of_the_account(many: Emulator, command: Command) -> None:
+    """--all asks for every job of the account, --filter for those that the service's filter takes."""
+    every = rows(command("get", "--all", "-o", "tsv").out)
+    assert sorted(row["jobId"] for row in every) == sorted([*JOBS, "empty", "nightly-render"])
+    some = command("get", "--all", "--filter", "startswith(id,'job-1')", "-o", "json")
+    assert [each["jobId"] for each in json.loads(some.out)] == [job for job in JOBS if job[4] == "1"]
+
+
+def test_a_filter_that_the_service_refuses(many: Emulator, command: Command) -> None:
+    """Without a list of jobs there is an error, not an empty success."""
+    ended = command("get", "--all", "--filter", "colour eq 'red'", "-o", "json")
+    assert (ended.code, ended.out) == (5, "[]\n")
+    assert ended.err.startswith("error: the list of jobs: 400 ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--all", "x"), "give either --all or jobs, not both"),
+        (("x", "--filter", "y"), "--filter goes with --all"),
+        ((), "no job is named"),
+        (("-", "-"), "standard input can be read once"),
+        (("-", "--key-file", "-"), "standard input holds either the access key or jobs"),
+        (("x", "--exact", "--verify"), "give either --exact or --verify"),
+        (("x", "--concurrency", "0"), "Invalid value for '--concurrency'"),
+    ],
+)
+def test_what_cannot_be_meant(ask: Ask, arguments: tuple[str, ...], says: str) -> None:
+    """Options that contradict each other are wrong usage, and nothing is sent."""
+    ended = ask.command("get", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert says in ended.err.splitlines()[0]
+    assert not ask.emulator.journal.entries()
+
+
+@pytest.mark.parametrize("output", ["ndjson", "tsv", "table"])
+def test_the_first_failure_in_the_order_asked_for(
+    many: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    """The exit code is that of the first job that failed, however late its answer came."""
+    get_many = TaskCountsClient.get_many
+
+    def backwards(client: TaskCountsClient, jobs: Iterator[str], **options: Any) -> Iterator[JobResult]:
+        results = {result.job_id: result for result in get_many(client, list(jobs), **options)}
+        yield from (results[job] for job in sorted(results, reverse=True))
+
+    monkeypatch.setattr(TaskCountsClient, "get_many", backwards)
+    many.fault("wrong-shape", variant="negative", job=JOBS[3])
+    assert command("get", JOBS[1], JOBS[3], "no-such-job", "-o", output).code == 6
+    assert command("get", JOBS[1], "no-such-job", JOBS[3], "-o", output).code == 3
+    text = f"{JOBS[1]}\n{JOBS[3]}\nno-such-job"
+    assert command("get", "-", "-o", output, stdin=text).code == 6
+
+
+def test_the_same_job_twice(many: Emulator, command: Command) -> None:
+    """A job that is named twice is asked for twice."""
+    found = json.loads(command("get", JOBS[2], JOBS[1], JOBS[2], "-o", "json").out)
+    assert [each["jobId"] for each in found] == [JOBS[2], JOBS[1], JOBS[2]]
+
+
+def test_exact_counts(many: Emulator, command: Command) -> None:
+    """--exact lists the tasks: the numbers are right where the service's own trail."""
+    many.set_lag({"swapActiveRunning": True})
+    [reported] = json.loads(command("get", JOBS[9], "-o", "json").out)
+    [exact] = json.loads(command("get", JOBS[9], "-o", "json", "--exact").out)
+    assert (reported["taskCounts"]["running"], reported["exact"], reported["beganAt"]) == (9, False, None)
+    assert (exact["taskCounts"]["active"], exact["exact"]) == (9, True)
+    assert exact["beganAt"] <= exact["observedAt"]
+    table = command("get", JOBS[9], "no-such-job", JOBS[2], "--exact")
+    assert table.code == 3
+    assert [line.split()[:4] for line in table.out.splitlines()[1:]] == [
+        [JOBS[9], "tasks,", "listed", "9"],
+        ["slots,", "listed", "9", "0"],
+        [JOBS[2], "tasks,", "listed", "2"],
+        ["slots,", "listed", "2", "0"],
+    ]
+
+
+def test_verified_counts(many: Emulator, command: Command) -> None:
+    """--verify shows both counts, and warns where they differ."""
+    agreed = command("get", JOBS[9], "--verify")
+    assert (agreed.code, agreed.err) == (0, "")
+    many.set_lag({"swapActiveRunning": True})
+    ended = command("get", JOBS[9], "--verify")
+    assert ended.code == 0
+    assert "warning: job 'job-09': taskCounts.active is 0, but 9 tasks" in ended.err
+    lines = [line.split() for line in ended.out.splitlines()[1:]]
+    assert lines[0][:5] == [JOBS[9], "tasks", "!", "0", "9"]
+    assert lines[2][:4] == ["tasks,", "listed", "9", "0"]
+    [record] = json.loads(command("get", JOBS[9], "--verify", "-o", "json").out)
+    assert record["listed"]["taskCounts"]["active"] == 9
+    assert {each["invariant"] for each in record["inconsistencies"]} == {"verified"}
+    strict = command("get", JOBS[9], JOBS[0], "--verify", "--strict", "-o", "json")
+    assert strict.code == 6
+    broken, right = json.loads(strict.out)
+    assert (broken["error"]["type"], broken["error"]["path"]) == ("ContractViolation", "taskCounts.active")
+    assert right["taskCounts"] == right["listed"]["taskCounts"]
+    assert "error: job 'job-09': the counts can't be trusted, a list of all tasks contradicts" in strict.err
+
+
+def test_doubts_about_the_list_that_verifies_are_told(many: Emulator, command: Command) -> None:
+    """A list that names a task twice proves nothing against the counts, and is warned of like them."""
+    many.fault("wrong-shape", variant="repeated-item")
+    ended = command("get", JOBS[9], "--verify")
+    assert ended.code == 0
+    assert "warning: job 'job-09': the list names a task again that it had named before" in ended.err
+    assert command("get", JOBS[9], "--verify", "--strict").code == 6
+
+
+@pytest.mark.parametrize("output", ["table", "json", "ndjson", "tsv"])
+@pytest.mark.parametrize("options", [(), ("--exact",)])
+def test_an_interruption_keeps_what_was_counted(
+    emulator: Emulator,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    output: str,
+    options: tuple[str, ...],
+) -> None:
+    """What was counted before Ctrl-C is still written."""
+    tell = get.tell
+    answers = 0
+
+    def interrupted(job: str, result: Result) -> Exit:
+        nonlocal answers
+        answers += 1
+        if answers == 2:
+            raise KeyboardInterrupt
+        return tell(job, result)
+
+    monkeypatch.setattr(get, "tell", interrupted)
+    ended = command("get", "empty", "empty", "empty", "-o", output, *options)
+    assert ended.code == 130
+    assert ended.out.count("empty") == 2
+
+
+def test_many_jobs_from_a_pipe_are_not_kept(
+    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The memory for ndjson doesn't grow with the number of jobs."""
+
+    def get_many(_: TaskCountsClient, jobs: Iterator[str], **__: Any) -> Iterator[JobResult]:
+        for job in jobs:
+            yield JobResult(job_id=job, error=ValueError("x"))
+
+    monkeypatch.setattr(TaskCountsClient, "get_many", get_many)
+    monkeypatch.setattr(get, "complain", lambda *_: None)
+    monkeypatch.setattr(NdjsonWriter, "add", lambda *_: None)
+    (tmp_path / "jobs").write_text("\n".join(f"job-{number}" for number in range(20_000)), encoding="utf-8")
+    with (tmp_path / "jobs").open(encoding="utf-8") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        tracemalloc.start()
+        try:
+            assert command("get", "-", "-o", "ndjson").code == 2
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_what_comes_early_waits_for_its_turn() -> None:
+    """Results are handed on in their order, and at the end even those that others are missing before."""
+    written: list[str] = []
+
+    class Writer:
+        """Notes what it gets."""
+
+        def add(self, job_id: str, _: Result) -> None:
+            """Note a job."""
+            written.append(job_id)
+
+        def end(self) -> None:
+            """Note the end."""
+            written.append("end")
+
+    sink = InOrder(Writer())
+    for number in (1, 0, 4, 3):
+        sink.add(number, str(number), ValueError())
+    assert written == ["0", "1"]
+    sink.end()
+    assert written == ["0", "1", "3", "4", "end"]
+
+
+def test_numbers_are_forgotten() -> None:
+    """Each result gets its number once, and nothing is kept of it."""
+    numbered = Numbered([None, "a", "b", None, None, "a", None])
+    assert list(numbered.until_lull()) == ["a", "b"]
+    assert list(numbered.until_lull()) == ["a"]
+    assert not numbered.ended
+    assert list(numbered) == []
+    assert [numbered.number(job) for job in ("b", "a", "a")] == [1, 0, 2]
+    assert (numbered.count, numbered.ended, numbered._open) == (3, True, {})
+
+
+class Tty(io.StringIO):
+    """A terminal that keeps what is written."""
+
+    def isatty(self) -> bool:
+        """Return that it is one."""
+        return True
+
+
+def test_progress_vanishes(many: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal a long work tells how far it is, in one line that is gone in the end."""
+    terminal = Tty()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    ticker = Ticker(shown=True)
+    ticker.say("{:,} seen", 12345)
+    ticker.say("{:,} seen", 12346)
+    ticker.clear()
+    ticker.clear()
+    assert terminal.getvalue() == "\r12,345 seen\r           \r"
+    for stream, shown in ((Tty(), False), (io.StringIO(), True), (None, True)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        silent = Ticker(shown=shown)
+        silent.say("{}", 1)
+        silent.clear()
+        assert stream is None or stream.getvalue() == ""
+    # A terminal that goes away costs no counts.
+    monkeypatch.setattr(sys, "stderr", Tty())
+    ticker = Ticker(shown=True)
+    sys.stderr.close()
+    ticker.say("{}", 1)
+    ticker.clear()

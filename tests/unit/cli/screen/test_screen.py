@@ -1,0 +1,237 @@
+"""The live view's own parts: what it keeps for later, where it draws, and what happens when it can't."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import pty
+import signal
+import sys
+import termios
+import threading
+
+import pytest
+
+from support.client import FakeClock
+from support.observations import judged, seen
+from taskcounts_cli.screen.screen import KEPT, SHOWN_FOR, Kept, Screen, animates
+
+
+class Tty(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("term", "draws"), [("xterm", True), ("DUMB", False), ("unknown", False), ("", False)]
+)
+def test_where_things_can_be_drawn(term: str, draws: bool) -> None:
+    """Things are drawn on a terminal that can do it."""
+    assert animates(Tty(), {"TERM": term}) is draws
+    assert not animates(Tty(), {})
+    assert not animates(io.StringIO(), {"TERM": term})
+
+
+def test_messages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written is kept in order, seen while it is new, and written for good at the end."""
+    stream, clock = Tty(), FakeClock()
+    kept = Kept(stream, clock)
+    assert (kept.encoding, kept.isatty(), kept.writable()) == ("utf-8", True, True)
+    assert kept.write("one\ntw") == 6
+    clock.pass_by(SHOWN_FOR)
+    kept.write("o\nthree")
+    assert kept.newest() == ["two"]
+    assert stream.getvalue() == ""
+    kept.give_back()
+    assert stream.getvalue() == "one\ntwo\nthree\n"
+    kept.give_back()
+    assert stream.getvalue() == "one\ntwo\nthree\n"
+
+
+def test_too_many_messages() -> None:
+    """Of more messages than are kept the oldest are left out, with a word."""
+    stream = Tty()
+    kept = Kept(stream, FakeClock())
+    for n in range(KEPT + 5):
+        kept.write(f"{n}\n")
+    kept.give_back()
+    lines = stream.getvalue().splitlines()
+    assert lines[:2] == ["(5 earlier messages are left out)", "5"]
+    assert len(lines) == KEPT + 1
+
+
+def test_messages_that_cannot_be_written() -> None:
+    """A standard error that is gone costs nothing but the messages."""
+
+    class Gone(Tty):
+        def write(self, _: str, /) -> int:
+            raise OSError
+
+    kept = Kept(Gone(), FakeClock())
+    kept.write("x\n")
+    kept.give_back()
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_a_whole_view(monkeypatch: pytest.MonkeyPatch, tty: bool) -> None:
+    """It enters, draws what is new, and leaves; our log goes through it, and so does what is said."""
+    stream, errors = Tty(), Tty() if tty else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", errors)
+    logger = logging.getLogger("taskcounts")
+    handlers = [logging.StreamHandler(errors), logging.StreamHandler(io.StringIO()), logging.NullHandler()]
+    monkeypatch.setattr(logger, "handlers", handlers)
+    before = signal.getsignal(signal.SIGTSTP)
+    clock = FakeClock()
+    view = Screen(stream, "footer", clock=clock)
+    view.begin(["j"])
+    assert signal.getsignal(signal.SIGTSTP) != before
+    view.observe(seen("j"))
+    view.tick()
+    size = len(stream.getvalue())
+    view.tick()
+    assert len(stream.getvalue()) == size
+    print("said", file=sys.stderr)
+    handlers[0].handle(logging.LogRecord("taskcounts", logging.INFO, "", 0, "logged", (), None))
+    view.tick()
+    assert (len(stream.getvalue()) > size) is tty
+    assert errors.getvalue() == ("" if tty else "said\nlogged\n")
+    view.observe(seen("new"))
+    view.judge(judged("j"))
+    view.end()
+    assert sys.stderr is errors
+    assert errors.getvalue() == "said\nlogged\n"
+    assert handlers[0].stream is errors  # type: ignore[attr-defined]
+    assert signal.getsignal(signal.SIGTSTP) == before
+    text = stream.getvalue()
+    assert text.count("\x1b[?1049h") == text.count("\x1b[?1049l") == 1
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+    assert "✓" in text[text.rindex("\x1b[?1049l") :]
+
+
+def test_the_terminal_knows_its_size_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable is believed; a terminal that comes to have no size keeps the one that it had."""
+    monkeypatch.setenv("COLUMNS", "33")
+    ours, theirs = pty.openpty()
+    try:
+        with open(theirs, "w", encoding="utf-8") as stream:
+            view = Screen(stream, still=True)
+            for given, known in (((70, 20), (70, 20)), ((0, 0), (70, 20)), ((40, 0), (40, 20))):
+                termios.tcsetwinsize(stream, given[::-1])
+                view._measure()
+                assert (view._size, tuple(view._console.size)) == (known, known)
+    finally:
+        os.close(ours)
+
+
+def test_a_still_view() -> None:
+    """However much time passes, it draws nothing but the last state."""
+    stream, clock = Tty(), FakeClock()
+    view = Screen(stream, clock=clock, still=True)
+    view.begin(["j"])
+    view.observe(seen("j"))
+    clock.pass_by(60)
+    view.tick()
+    assert stream.getvalue() == ""
+    view.end()
+    assert "\x1b[?1049h" not in stream.getvalue()
+    assert "slots:" in stream.getvalue()
+
+
+def test_an_end_without_a_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view whose beginning failed can be ended; so can one without a standard error."""
+    stream = Tty()
+    Screen(stream).end()
+    assert stream.getvalue() == ""
+    monkeypatch.setattr(sys, "stderr", None)
+    view = Screen(stream)
+    view.begin(["j"])
+    view.end()
+    assert "\x1b[?1049l" in stream.getvalue()
+
+
+def test_a_view_in_another_thread() -> None:
+    """Elsewhere than in the main thread, signals are left alone."""
+    stream = Tty()
+    before = signal.getsignal(signal.SIGTSTP)
+
+    def show() -> None:
+        view = Screen(stream)
+        view.begin(["j"])
+        assert signal.getsignal(signal.SIGTSTP) == before
+        view.end()
+
+    thread = threading.Thread(target=show)
+    thread.start()
+    thread.join()
+    assert stream.getvalue().count("\x1b[?1049l") == 1
+
+
+def test_signals_come_after_the_terminal_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Ctrl-C in the moment of leaving comes when all is given back."""
+    stream = Tty()
+    view = Screen(stream)
+    view.begin(["j"])
+    leave = Screen._leave
+
+    def interrupted(self: Screen) -> None:
+        signal.raise_signal(signal.SIGINT)
+        leave(self)
+
+    monkeypatch.setattr(Screen, "_leave", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            view.end()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "\x1b[?1049l" in stream.getvalue()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+
+
+def test_a_still_view_shows_the_end_alone() -> None:
+    """What isn't to move takes no other screen, and draws nothing before its end."""
+    stream = Tty()
+    view = Screen(stream, still=True)
+    view.begin(["j"])
+    view.tick()
+    assert stream.getvalue() == ""
+    view.end()
+    assert "j" in stream.getvalue()
+    assert "\x1b[?1049h" not in stream.getvalue()
+
+
+def test_a_tick_stops_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it came to be asked for, one tick stops, and only one."""
+    stopped: list[int] = []
+    monkeypatch.setattr("taskcounts_cli.screen.screen.os.kill", lambda _, number: stopped.append(number))
+    view = Screen(Tty())
+    view.begin(["j"])
+    view._suspend = True
+    view.tick()
+    view.tick()
+    view.end()
+    assert stopped == [signal.SIGTSTP]
+
+
+def test_ctrl_z_is_answered_by_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-Z is noted; the next tick gives the terminal back, stops, and takes it again."""
+    stream = Tty()
+    stopped: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        "taskcounts_cli.screen.screen.os.kill", lambda pid, number: stopped.append((pid, number))
+    )
+    view = Screen(stream)
+    view.begin(["j"])
+    signal.raise_signal(signal.SIGTSTP)
+    assert stopped == []
+    view.tick()
+    assert [number for _, number in stopped] == [signal.SIGTSTP]
+    assert stream.getvalue().count("\x1b[?1049h") == 2
+    view.tick()
+    view.end()
+    assert len(stopped) == 1

@@ -1,0 +1,322 @@
+"""Notifications: verdicts passed on to commands and URLs, and what goes wrong there."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+from attrs import frozen
+
+from support.observations import judged, seen
+from taskcounts.waiting.values import Outcome
+from taskcounts_cli import notify
+from taskcounts_cli.notify import Command, Notifier, Target, Url, parse_target
+from taskcounts_cli.output.records import record
+
+VERDICT = judged("job-1", Outcome.FAILED, text="job 'job-1': $(reboot); `x` \x1b[2J'\"")
+
+
+def python(code: str) -> str:
+    """Return a command that runs Python."""
+    return f"{sys.executable} -c '{code}'"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "the command is empty"),
+        ("  ", "the command is empty"),
+        ("'unclosed", "the command can't be taken apart: no closing quotation"),
+        ("no-such-command-anywhere --now", "there is no command 'no-such-command-anywhere'"),
+        ("ftp://example.com/x", "a URL must begin with http:// or https://"),
+        ("https://", "the URL can't be used"),
+        ("https://example.com:secret/", "the URL can't be used"),
+    ],
+)
+def test_what_cannot_be_told(text: str, says: str) -> None:
+    """What is neither a command that is there nor a URL is refused before anything is asked."""
+    with pytest.raises(ValueError, match=says) as caught:
+        parse_target(text)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_command_gets_the_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command has the verdict as JSON and in its environment, no key, and writes to our stderr."""
+    monkeypatch.setenv("AZURE_BATCH_ACCESS_KEY", "c2VjcmV0")
+    monkeypatch.setenv("AZURE_BATCH_ACCOUNT", "acct")
+    code = (
+        "import json, os, sys; v = json.load(sys.stdin); json.dump([v, dict(os.environ)], open(sys.argv[1], "
+        '"w")); print("told\\x1b[2J", v["outcome"])'
+    )
+    target = parse_target(f"{python(code)} {tmp_path / 'told'}")
+    assert target.tell(VERDICT) is None
+    value, environ = json.loads((tmp_path / "told").read_text())
+    assert value == record(VERDICT)
+    assert environ["TASKCOUNTS_JOB"] == "job-1"
+    assert environ["TASKCOUNTS_OUTCOME"] == "failed"
+    assert environ["TASKCOUNTS_TEXT"] == "job 'job-1': $(reboot); `x` '\""
+    assert environ["AZURE_BATCH_ACCOUNT"] == "acct"
+    assert "c2VjcmV0" not in str(environ)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "told failed\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("raise SystemExit(3)", "ended with exit code 3"),
+        ("import os; os.kill(os.getpid(), 9)", "was ended by signal 9"),
+    ],
+)
+def test_a_command_that_fails(code: str, says: str) -> None:
+    """How a command failed is said in one line."""
+    problem = parse_target(python(code)).tell(VERDICT)
+    assert problem == f"{os.path.basename(sys.executable)} {says}"
+
+
+def test_a_command_that_cannot_be_run(tmp_path: Path) -> None:
+    """A command that is gone by the time of the verdict is told."""
+    script = tmp_path / "script"
+    script.write_text("no program")
+    script.chmod(0o755)
+    target = parse_target(str(script))
+    assert str(target.tell(VERDICT)).startswith("script can't be run: ")
+
+
+def test_a_command_that_takes_too_long() -> None:
+    """A command is ended at its time limit, with whatever it started."""
+    code = 'import subprocess, sys; subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])'
+    command = Command((sys.executable, "-c", code), limit=0.5)
+    began = time.monotonic()
+    assert str(command.tell(VERDICT)).endswith("took longer than 0.5 s and was ended")
+    assert time.monotonic() - began < 60
+
+
+def test_what_a_command_leaves_behind_keeps_nobody() -> None:
+    """A command may leave something running that holds its output open."""
+    code = (
+        'import subprocess, sys; subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"], '
+        "start_new_session=True)"
+    )
+    began = time.monotonic()
+    assert parse_target(python(code)).tell(VERDICT) is None
+    assert time.monotonic() - began < 15
+
+
+def test_a_talkative_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of much output the beginning is shown, and that there was more."""
+    monkeypatch.setattr(notify, "OUTPUT_LIMIT", 10)
+    assert parse_target(python('print("0123456789" * 9)')).tell(VERDICT) is None
+    assert capsys.readouterr().err.startswith("0123456789\n(the rest of what python")
+
+
+@frozen
+class Hook:
+    """A server that takes POSTs: what came, and where."""
+
+    url: str
+    posts: list[tuple[str, dict[str, str], bytes]]
+
+
+Answer = Callable[[BaseHTTPRequestHandler], object]
+
+
+@pytest.fixture
+def hook() -> Iterator[Callable[[Answer], Hook]]:
+    """Start servers on loopback that answer as they are told."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(answer: Answer) -> Hook:
+        posts: list[tuple[str, dict[str, str], bytes]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                posts.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+                answer(self)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there.
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        # Closing it waits for what is being answered.
+        server.daemon_threads = False
+        # Who asked may have gone.
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return Hook(f"http://127.0.0.1:{server.server_port}", posts)
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def answering(status: int, **headers: str) -> Answer:
+    """Return what answers with a status."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.send_header("content-length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+def test_a_url_gets_the_verdict(hook: Callable[[Answer], Hook]) -> None:
+    """A URL gets a POST of the verdict, without anything that authenticates."""
+    server = hook(answering(204))
+    assert parse_target(f" {server.url}/hook?token=s3cret ").tell(VERDICT) is None
+    [(path, headers, body)] = server.posts
+    assert path == "/hook?token=s3cret"
+    assert headers["content-type"] == "application/json"
+    assert "authorization" not in headers
+    assert json.loads(body) == record(VERDICT)
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_a_url_that_refuses(hook: Callable[[Answer], Hook], status: int) -> None:
+    """Another status is told; a redirect isn't followed."""
+    elsewhere = hook(answering(200))
+    server = hook(answering(status, location=elsewhere.url))
+    problem = parse_target(f"{server.url}/s3cret").tell(VERDICT)
+    assert problem == f"http://127.0.0.1 answered {status}"
+    assert elsewhere.posts == []
+
+
+def test_a_url_where_nobody_is() -> None:
+    """What can't be reached is told without the rest of its URL, which may be a secret."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    problem = parse_target(f"http://user:pass@127.0.0.1:{port}/s3cret").tell(VERDICT)
+    assert problem == "http://127.0.0.1 could not be told: ConnectError"
+
+
+def test_a_url_that_never_answers(hook: Callable[[Answer], Hook]) -> None:
+    """An answer is waited for so long and no longer."""
+    go = threading.Event()
+    server = hook(lambda _: go.wait(30))
+    told = Url(httpx.URL(server.url), limit=0.3).tell(VERDICT)
+    go.set()
+    assert told == "http://127.0.0.1 could not be told: ReadTimeout"
+
+
+def test_a_body_without_an_end(hook: Callable[[Answer], Hook]) -> None:
+    """Of an answer nothing but the status is read."""
+    go = threading.Event()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(b"hello")
+        go.wait(30)
+
+    server = hook(answer)
+    told = parse_target(server.url).tell(VERDICT)
+    go.set()
+    assert told is None
+
+
+class Slow:
+    """A target that says when it is told, and goes on when it may."""
+
+    def __init__(self, problem: str | None = None, error: OSError | None = None) -> None:
+        self.problem, self.error = problem, error
+        self.told: list[str] = []
+        self.most = self.now = 0
+        self.go = threading.Event()
+        self.stopped = False
+        self.lock = threading.Lock()
+
+    def tell(self, verdict: object) -> str | None:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.go.wait(30)
+        with self.lock:
+            self.now -= 1
+        self.told.append(getattr(verdict, "job_id", ""))
+        if self.error is not None:
+            raise self.error
+        return self.problem
+
+    def stop(self) -> None:
+        self.stopped = True
+        self.go.set()
+
+
+def test_verdicts_are_passed_on_beside_the_watch(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody waits for a target until the end; a thousand verdicts are passed on a few at a time."""
+    fine, wrong, full = Slow(), Slow("it answered 404"), Slow(error=OSError(28, "No space left on device"))
+    targets: list[Target] = [fine, wrong, full]
+    notifier = Notifier(targets)
+    notifier.begin(["j"])
+    notifier.observe(seen("j"))
+    for n in range(20):
+        notifier.judge(judged(f"j{n}"))
+    notifier.tick()
+    notifier.end()
+    assert fine.told == []
+    for each in (fine, wrong, full):
+        each.go.set()
+    notifier.finish()
+    assert sorted(fine.told) == sorted(f"j{n}" for n in range(20))
+    assert fine.most <= notify.AT_ONCE
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 40
+    assert "warning: --notify: it answered 404 (job 'j3')" in lines
+    assert "warning: --notify: there is no room to pass it on: No space left on device (job 'j3')" in lines
+
+
+def test_who_takes_too_long_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+    """At the end what is under way is stopped, and who can't be stopped is told of."""
+    slow = Slow()
+    stubborn = Slow()
+    stubborn.stop = lambda: None  # type: ignore[method-assign]
+    notifier = Notifier([slow, stubborn])
+    notifier.judge(VERDICT)
+    notifier.finish(limit=0.05)
+    assert slow.stopped
+    assert capsys.readouterr().err == "warning: not everybody could be told in time\n"
+    stubborn.go.set()
+    notifier.finish()
+    assert stubborn.told == ["job-1"]
+
+
+def test_a_command_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+    """A command that runs is ended when we end, and none is begun any more."""
+    command = Command((sys.executable, "-c", "import time; time.sleep(600)"))
+    notifier = Notifier([command])
+    notifier.judge(VERDICT)
+    while not command._running:
+        time.sleep(0.01)
+    notifier.finish(limit=0.05)
+    notifier.finish()
+    assert str(command.tell(VERDICT)).endswith("was not run")
+    assert "was ended (job 'job-1')" in capsys.readouterr().err
+
+
+def test_without_groups_the_process_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where processes have no groups, the one that was started is ended."""
+    monkeypatch.delattr(os, "killpg")
+    command = Command((sys.executable, "-c", "import time; time.sleep(600)"), limit=0.2)
+    assert str(command.tell(VERDICT)).endswith("was ended")
+
+
+def test_nothing_to_stop_for_a_url() -> None:
+    """A request ends by itself."""
+    parse_target("http://127.0.0.1:9/").stop()

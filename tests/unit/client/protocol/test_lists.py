@@ -1,0 +1,282 @@
+"""Links to next pages: where they may lead, and that following them ends."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.client import ENDPOINT, GUID, REQUEST_ID, FakeClock, Peer, Script, Server, header
+from support.lists import Lister, page, task
+from taskcounts import ContractViolation
+from taskcounts.protocol.answers import Violation
+from taskcounts.protocol.lists import MAX_LINK, Trail, ask_job, ask_jobs, ask_tasks
+from taskcounts.protocol.messages import Question, Reply
+from taskcounts.protocol.requests import prepare
+
+HOST = ENDPOINT.removeprefix("https://")
+PATH = "/jobs/job-1/tasks"
+TOKEN = "?$skiptoken=WATV2%3A1!96%21a%2Bb%3D%3D&api-version=2024-07-01.20.0"
+
+
+@pytest.fixture(params=["sync", "async"])
+def exact(request: pytest.FixtureRequest) -> Lister:
+    return Lister(awaits=request.param == "async")
+
+
+def followed(link: str, endpoint: str = ENDPOINT, job_id: str = "job-1", **members: Any) -> str | None:
+    """Return what is made of a link; raise Violation if it isn't followed."""
+    question = Question(job_id, None, 10, 10, GUID)
+    body = {"value": [], "odata.nextLink": link}
+    headers = {"client-request-id": GUID, "request-id": REQUEST_ID}
+    reply = Reply(question, 1, body, headers, FakeClock().now(), strict=False)
+    return ask_tasks(endpoint, **members).build(reply).link
+
+
+@given(st.integers(0, 60), st.integers(1, 60))
+def test_a_loop_is_found(before: int, length: int) -> None:
+    """However long it is and wherever it begins, soon; and none is seen where there is none."""
+    trail = Trail()
+    for number in range(before + length):
+        assert trail.follow(f"/page-{number}") == f"/page-{number}"
+    most = 2 * max(before, length) + length + 1
+
+    def go_on() -> None:
+        for number in range(before + length, most):
+            trail.follow(f"/page-{before + (number - before) % length}")
+
+    with pytest.raises(Violation, match="a page before"):
+        go_on()
+
+
+def test_no_loop() -> None:
+    """A hundred thousand links that differ are followed, and the last page has none."""
+    trail = Trail()
+    for number in range(100_000):
+        trail.follow(f"/page-{number}")
+    assert trail.follow(None) is None
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        (f"{ENDPOINT}{PATH}{TOKEN}", f"{PATH}{TOKEN}"),
+        (f"HTTPS://{HOST.upper()}:443{PATH}{TOKEN}", f"{PATH}{TOKEN}"),
+        (f"https://{HOST}:{PATH}{TOKEN}", f"{PATH}{TOKEN}"),
+        (f"{ENDPOINT}/Jobs/JOB-1/Tasks{TOKEN}", f"/Jobs/JOB-1/Tasks{TOKEN}"),
+        (f"{ENDPOINT}/jobs/%6Aob%2d1/tasks{TOKEN}", f"/jobs/%6Aob%2d1/tasks{TOKEN}"),
+        (f"{ENDPOINT}{PATH}?a='b'+c&d=[1,2]|e;f@g:h/i?j", f"{PATH}?a='b'+c&d=[1,2]|e;f@g:h/i?j"),
+        (f"{ENDPOINT}{PATH}", PATH),
+        (f"{ENDPOINT}{PATH}?", PATH),
+    ],
+)
+def test_links_that_are_followed(link: str, target: str) -> None:
+    """The origin and the path may be spelled otherwise; path and query are sent as they came."""
+    assert followed(link) == target
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        f"https://attacker.example{PATH}{TOKEN}",
+        f"https://{HOST}.attacker.example{PATH}{TOKEN}",
+        f"https://{HOST}.{PATH}{TOKEN}",
+        f"https://user@{HOST}{PATH}{TOKEN}",
+        f"https://@{HOST}{PATH}{TOKEN}",
+        f"https://:password@{HOST}{PATH}{TOKEN}",
+        f"https://{HOST}@attacker.example{PATH}{TOKEN}",
+        f"https://{HOST}\\@attacker.example{PATH}{TOKEN}",
+        f"https://attacker.example\\@{HOST}{PATH}{TOKEN}",
+        f"https://attacker.example#@{HOST}{PATH}{TOKEN}",
+        f"http://{HOST}{PATH}{TOKEN}",
+        f"http://{HOST}:443{PATH}{TOKEN}",
+        f"https://{HOST}:444{PATH}{TOKEN}",
+        f"https://{HOST}:0{PATH}{TOKEN}",
+        f"https://{HOST}:port{PATH}{TOKEN}",
+        f"https://{HOST}:99999{PATH}{TOKEN}",
+        f"https://[{HOST}{PATH}{TOKEN}",
+        f"ftp://{HOST}{PATH}{TOKEN}",
+        f"//{HOST}{PATH}{TOKEN}",
+        f"{PATH}{TOKEN}",
+        TOKEN,
+        "",
+        f"{ENDPOINT}{PATH}{TOKEN}#part",
+        f"{ENDPOINT}{PATH}{TOKEN}#",
+        f"{ENDPOINT}{PATH}?$skiptoken=a\\b",
+        f" {ENDPOINT}{PATH}{TOKEN}",
+        f"{ENDPOINT}{PATH}{TOKEN} ",
+        f"{ENDPOINT}{PATH}?a b",
+        f"{ENDPOINT}{PATH}?a\r\nHost:x",
+        f"{ENDPOINT}/jo\tbs/job-1/tasks{TOKEN}",
+        f"{ENDPOINT}{PATH}?a\x00b",
+        f"{ENDPOINT}{PATH}?a\x7fb",
+        f"{ENDPOINT}{PATH}?a=ü",
+        f"{ENDPOINT}/jobs/job-1/ta\u017fks{TOKEN}",
+        f"{ENDPOINT}{PATH}?a=\ud800",
+    ],
+)
+def test_links_to_other_servers(link: str) -> None:
+    """Another origin, what could be read as one, and what isn't a whole URL: nothing is sent there."""
+    with pytest.raises(Violation, match="it is no URL of the same server") as caught:
+        followed(link)
+    assert caught.value.path == "odata.nextLink"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/jobs/job-2/tasks",
+        "/jobs/job-1/taskcounts",
+        "/jobs/job-1/tasks/",
+        "/jobs/job-1//tasks",
+        "//jobs/job-1/tasks",
+        "/jobs/job-1/tasks/../tasks",
+        "/jobs/job-2/../job-1/tasks",
+        "/jobs/job-2/%2e%2e/job-1/tasks",
+        "/jobs/./job-1/tasks",
+        "/jobs%2Fjob-1/tasks",
+        "/jobs/job-1%2ftasks",
+        "/jobs/job-1/tasks;x",
+        "/jobs/job%252D1/tasks",
+        "/jobs/job-1/tas%E2%84%AAs",
+        "/jobs",
+    ],
+)
+def test_links_to_other_lists(path: str) -> None:
+    """The tasks of another job would be counted as this one's."""
+    with pytest.raises(Violation, match="another list"):
+        followed(f"{ENDPOINT}{path}{TOKEN}")
+
+
+@pytest.mark.parametrize("written", ["nightly%3Ajob-1", "nightly%3ajob-1", "nightly:job-1", "Nightly:JOB-1"])
+def test_links_of_jobs_of_schedules(written: str) -> None:
+    """Their colon may be written in any way, and is sent as it came."""
+    assert (
+        followed(f"{ENDPOINT}/jobs/{written}/tasks{TOKEN}", job_id="nightly:job-1")
+        == f"/jobs/{written}/tasks{TOKEN}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "origin"),
+    [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("https://[::1]", "https://[::1]:443"),
+        ("https://[::1]:8443", "https://[::1]:8443"),
+    ],
+)
+def test_links_of_other_endpoints(endpoint: str, origin: str) -> None:
+    """A port may be left out if it is the scheme's own; an address may be one of IPv6."""
+    assert followed(f"{origin}{PATH}{TOKEN}", endpoint) == f"{PATH}{TOKEN}"
+
+
+def test_links_have_a_length() -> None:
+    """What no server would take isn't sent, and one that is as long as it may be is."""
+    start = f"{ENDPOINT}{PATH}?"
+    longest = start + "a" * (MAX_LINK - len(start))
+    assert followed(longest) == longest.removeprefix(ENDPOINT)
+    with pytest.raises(Violation, match="longer than 16,384 characters"):
+        followed(longest + "a")
+
+
+def test_a_link_of_the_longest_kind_is_sent(exact: Lister) -> None:
+    """The client's own library takes what is taken here."""
+    start = f"{ENDPOINT}{PATH}?"
+    longest = start + "a" * (MAX_LINK - len(start))
+    script = Script(page(link=longest), page())
+    exact(script)
+    assert str(script.requests[1].url) == longest
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='\\#"<>'), min_size=1))
+def test_a_query_is_sent_as_it_came(query: str) -> None:
+    """Nothing on the way to the wire spells it otherwise, whatever it holds."""
+    link = followed(f"{ENDPOINT}{PATH}?{query}")
+    assert httpx.Request("GET", f"{ENDPOINT}{link}").url.raw_path.decode() == f"{PATH}?{query}"
+
+
+def test_a_link_is_followed_as_it_came(exact: Lister, serve: Callable[..., Server]) -> None:
+    """The second request has the link's path and query and nothing of ours but the headers."""
+
+    def behave(peer: Peer) -> None:
+        first = b"skiptoken" not in peer.head
+        link = f"{server.url}/jobs/nightly%3ajob-1/tasks?$skiptoken=a!b%2B+c&x='y'" if first else None
+        reply = page(task("a" if first else "b"), link=link, connection="keep-alive")
+        mine = {"client-request-id": header(peer.head, "client-request-id") or ""}
+        peer.send(replace(reply, headers={**reply.headers, **mine}).raw())
+
+    server = serve(behave)
+    assert exact(server.url, "nightly:job-1").total == 2
+    lines = [head.split(b"\r\n")[0] for head in server.requests]
+    assert lines[0].startswith(b"GET /jobs/nightly%3Ajob-1/tasks?api-version=2024-07-01.20.0&%24select=")
+    assert lines[1] == b"GET /jobs/nightly%3ajob-1/tasks?$skiptoken=a!b%2B+c&x='y' HTTP/1.1"
+
+
+@pytest.mark.parametrize("link", [f"https://attacker.example{PATH}{TOKEN}", f"http://{HOST}{PATH}{TOKEN}"])
+def test_nothing_goes_elsewhere(exact: Lister, link: str) -> None:
+    """A link to another origin ends the count: no second request is made, to whomever."""
+    script = Script(page(task("a"), link=link), page(task("b")))
+    with pytest.raises(
+        ContractViolation, match=r"odata\.nextLink: it is no URL of the same server"
+    ) as caught:
+        exact(script)
+    assert caught.value.path == "odata.nextLink"
+    assert caught.value.request_id == REQUEST_ID
+    assert len(script.requests) == 1
+
+
+def test_jobs_have_pages_too() -> None:
+    """The list of jobs follows its own links and no others, and finds loops."""
+    question = Question("", None, 10, 10, GUID)
+    trail = Trail()
+
+    def build(link: str, trail: Trail | None = trail) -> str | None:
+        headers = {"client-request-id": GUID, "request-id": REQUEST_ID}
+        body = {"value": [], "odata.nextLink": link}
+        reply = Reply(question, 1, body, headers, FakeClock().now(), strict=False)
+        return ask_jobs(ENDPOINT, trail=trail).build(reply).link
+
+    assert build(f"{ENDPOINT}/jobs{TOKEN}") == f"/jobs{TOKEN}"
+    assert build(f"{ENDPOINT}/jobs{TOKEN}", None) == f"/jobs{TOKEN}"
+    with pytest.raises(Violation, match="a page before"):
+        build(f"{ENDPOINT}/jobs{TOKEN}")
+    with pytest.raises(Violation, match="another list"):
+        build(f"{ENDPOINT}/jobs/job-1/tasks{TOKEN}")
+    form = prepare(ask_jobs(ENDPOINT, link=f"/jobs{TOKEN}").parts, None)
+    assert form.path("") + form.query == f"/jobs{TOKEN}"
+
+
+def test_a_job_is_the_one_that_was_asked_for() -> None:
+    """Its id may differ in case; that of another job is no answer."""
+    question = Question("Job-1", None, 10, 10, GUID)
+
+    def build(job_id: str) -> dict[str, Any]:
+        body = {"id": job_id, "state": "active"}
+        return ask_job().build(Reply(question, 1, body, {}, FakeClock().now(), strict=False))
+
+    assert ("$select", "id,state") in ask_job().parts.options
+    assert build("jOB-1")["state"] == "active"
+    with pytest.raises(Violation, match="another job's"):
+        build("job-2")
+
+
+def test_a_doubtful_job_is_refused_where_that_is_wanted() -> None:
+    """With ``strict`` a job's own state is neither from a cache nor an answer to somebody else."""
+    question = Question("job-1", None, 10, 10, GUID)
+    ids = {"client-request-id": GUID, "request-id": REQUEST_ID}
+    body = {"id": "job-1", "state": "active"}
+
+    def build(headers: dict[str, str], *, strict: bool = True) -> dict[str, Any]:
+        return ask_job().build(Reply(question, 1, body, headers, FakeClock().now(), strict))
+
+    assert build(ids) == body
+    for headers in ({}, {**ids, "age": "3"}):
+        assert build(headers, strict=False) == body
+        with pytest.raises(Violation, match="the answer"):
+            build(headers)

@@ -1,0 +1,431 @@
+"""Jobs through the service's own interface: added, told, changed, disabled, enabled, ended and deleted."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from support.batch_api import DATE, NO_LIMIT, Api, refused, told
+
+BEGIN = "2024-07-01T00:00:00.0000000Z"
+ETAG = "0x8DC9960C02F4001"
+MODIFIED = "Mon, 01 Jul 2024 00:00:00 GMT"
+PASSED_OVER: dict[str, Any] = {
+    "odata.metadata": "#jobs/@Element",
+    "stats@odata.type": "x",
+    "jobManagerTask": None,
+}
+AUTO_USER = {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
+
+
+def test_a_job_that_is_added_is_answered_with_where_it_is(api: Api) -> None:
+    """A 201 has the headers of recorded answers and no body."""
+    answer = api("POST", "/jobs", {"id": "Nightly", "poolInfo": {"poolId": "pool"}})
+    assert answer.status_code == 201
+    assert answer.content == b""
+    place = f"{api.emulator.endpoint}/jobs/Nightly"
+    assert sorted(answer.headers.items()) == [
+        ("content-length", "0"),
+        ("dataserviceid", place),
+        ("dataserviceversion", "3.0"),
+        ("date", DATE),
+        ("etag", ETAG),
+        ("last-modified", MODIFIED),
+        ("location", place),
+        ("request-id", answer.headers["request-id"]),
+        ("server", "Microsoft-HTTPAPI/2.0"),
+        ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+        ("x-content-type-options", "nosniff"),
+    ]
+
+
+def test_a_job_is_told_with_what_the_service_fills_in(api: Api) -> None:
+    """A job that says no more than it must is shown with the defaults, in the service's layout."""
+    api.add_job("Nightly")
+    answer = api("GET", "/jobs/NIGHTLY")
+    place = api.emulator.endpoint
+    assert told(answer) == {
+        "odata.metadata": f"{place}/$metadata#jobs/@Element",
+        "id": "Nightly",
+        "url": f"{place}/jobs/Nightly",
+        "eTag": ETAG,
+        "lastModified": BEGIN,
+        "creationTime": BEGIN,
+        "state": "active",
+        "stateTransitionTime": BEGIN,
+        "priority": 0,
+        "maxParallelTasks": -1,
+        "usesTaskDependencies": False,
+        "allowTaskPreemption": False,
+        "constraints": {"maxWallClockTime": NO_LIMIT, "maxTaskRetryCount": 0},
+        "poolInfo": {"poolId": "pool"},
+        "executionInfo": {"startTime": BEGIN, "poolId": "pool"},
+        "onAllTasksComplete": "noaction",
+        "onTaskFailure": "noaction",
+    }
+    assert answer.headers["etag"] == ETAG
+    assert answer.headers["last-modified"] == MODIFIED
+    assert answer.content.startswith(b'{\r\n  "odata.metadata":"')
+
+
+def test_a_job_is_told_with_all_that_it_was_added_with(api: Api) -> None:
+    """What was sent is shown again: numbers that came as text as numbers, words in lower case."""
+    api.add_job(
+        displayName="Müller's",
+        priority="5",
+        maxParallelTasks=3,
+        usesTaskDependencies=True,
+        allowTaskPreemption=False,
+        constraints={"maxWallClockTime": "PT01H00M01.5S", "maxTaskRetryCount": "2"},
+        jobPreparationTask={"commandLine": "prepare", "environmentSettings": [{"name": "A"}]},
+        jobReleaseTask={"commandLine": "release", "id": "bye", "retentionTime": "PT1H"},
+        commonEnvironmentSettings=[{"name": "A", "value": "b"}],
+        onAllTasksComplete="noAction",
+        onTaskFailure="PerformExitOptionsJobAction",
+        metadata=[{"name": "a", "value": "b"}],
+        networkConfiguration={"subnetId": "s", "skipWithdrawFromVNet": False},
+        **PASSED_OVER,
+    )
+    job = api.job()
+    assert job["displayName"] == "Müller's"
+    assert (job["priority"], job["maxParallelTasks"]) == (5, 3)
+    assert (job["usesTaskDependencies"], job["allowTaskPreemption"]) == (True, False)
+    assert job["constraints"] == {"maxWallClockTime": "PT1H1.5S", "maxTaskRetryCount": 2}
+    assert job["jobPreparationTask"] == {
+        "id": "jobpreparation",
+        "commandLine": "prepare",
+        "environmentSettings": [{"name": "A"}],
+        "constraints": {"maxWallClockTime": NO_LIMIT, "retentionTime": "P7D", "maxTaskRetryCount": 0},
+        "userIdentity": AUTO_USER,
+        "waitForSuccess": True,
+        "rerunOnNodeRebootAfterSuccess": True,
+    }
+    assert job["jobReleaseTask"] == {
+        "id": "bye",
+        "commandLine": "release",
+        "maxWallClockTime": "PT15M",
+        "retentionTime": "PT1H",
+        "userIdentity": AUTO_USER,
+    }
+    assert job["commonEnvironmentSettings"] == [{"name": "A", "value": "b"}]
+    assert job["onAllTasksComplete"] == "noaction"
+    assert job["onTaskFailure"] == "performexitoptionsjobaction"
+    assert job["metadata"] == [{"name": "a", "value": "b"}]
+    assert job["networkConfiguration"] == {"subnetId": "s", "skipWithdrawFromVNet": False}
+    assert not [name for name in job if name == "jobManagerTask" or "@" in name]
+
+
+def test_a_job_manager_is_a_task_of_its_job(api: Api) -> None:
+    """It is shown with what the service fills in, and added as a task with its job."""
+    manager = {"id": "mgr", "commandLine": "manage", "requiredSlots": 2, "killJobOnCompletion": False}
+    api.add_job(jobManagerTask=manager, constraints={"maxTaskRetryCount": 5})
+    constraints = {"maxWallClockTime": NO_LIMIT, "retentionTime": "P7D", "maxTaskRetryCount": 5}
+    assert api.job()["jobManagerTask"] == {
+        **manager,
+        "constraints": constraints,
+        "userIdentity": AUTO_USER,
+        "runExclusive": True,
+        "allowLowPriorityNode": True,
+    }
+    task = api.task("mgr")
+    assert (task["commandLine"], task["requiredSlots"]) == ("manage", 2)
+    assert task["constraints"] == constraints
+    assert "killJobOnCompletion" not in task
+
+
+def test_a_job_manager_ends_its_job(api: Api) -> None:
+    """Unless told not to, a job ends with its manager."""
+    api.emulator.load({"pools": [{"id": "pool", "slots": 1, "duration": 5}], "jobs": []})
+    api.add_job(jobManagerTask={"id": "mgr", "commandLine": "manage"})
+    assert api.task("mgr")["state"] == "running"
+    api.emulator.advance(6)
+    assert api.job()["executionInfo"]["terminateReason"] == "JMComplete"
+
+
+def test_an_automatic_pool_gets_an_id_of_its_own(api: Api) -> None:
+    """The id of an automatic pool begins as it was asked for; the job shows what was asked for."""
+    for job_id, prefix in (("one", {"autoPoolIdPrefix": "Mine"}), ("two", {})):
+        pool = {"autoPoolSpecification": {"poolLifetimeOption": "job", **prefix}}
+        api.add_job(job_id, poolInfo=pool)
+        job = api.job(job_id)
+        assert job["poolInfo"] == pool
+        begin = "Mine_" if prefix else ""
+        guid = "[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}"
+        assert re.fullmatch(begin + guid, job["executionInfo"]["poolId"])
+
+
+def test_a_job_of_a_scenario_is_told(api: Api) -> None:
+    """One without a pool shows none; its id may be of the kind that schedules make."""
+    api.emulator.add_job("sched:job-1")
+    for spelled in ("sched:job-1", "sched%3Ajob-1", "SCHED%3ajob-1"):
+        job = told(api("GET", f"/jobs/{spelled}"))
+        assert job["url"] == f"{api.emulator.endpoint}/jobs/sched:job-1"
+        assert job["executionInfo"] == {"startTime": BEGIN}
+        assert "poolInfo" not in job
+
+
+def test_an_id_is_given_once(api: Api) -> None:
+    """A second job of an id, in whatever case, is JobExists."""
+    api.add_job("nightly")
+    answer = api("POST", "/jobs", {"id": "NIGHTLY", "poolInfo": {"poolId": "pool"}})
+    assert refused(answer, 409, "JobExists") == {}
+
+
+def test_a_job_is_changed(api: Api) -> None:
+    """What is not named stays; constraints go as a whole, as recorded."""
+    api.add_job(
+        priority=1,
+        constraints={"maxTaskRetryCount": 5},
+        metadata=[{"name": "a", "value": "b"}],
+        displayName="kept",
+    )
+    answer = api(
+        "PATCH",
+        "/jobs/job",
+        {
+            "maxParallelTasks": 4,
+            "allowTaskPreemption": False,
+            "onAllTasksComplete": "noaction",
+            "constraints": {"maxWallClockTime": "P1DT2H"},
+            "metadata": [{"name": "c", "value": "d"}],
+            "networkConfiguration": {"subnetId": "s"},
+            "poolInfo": {"poolId": "pool"},
+        },
+    )
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["dataserviceid"] == f"{api.emulator.endpoint}/jobs/job"
+    job = api.job()
+    assert job["eTag"] == answer.headers["etag"] != ETAG
+    assert (job["priority"], job["maxParallelTasks"]) == (1, 4)
+    assert job["constraints"] == {"maxWallClockTime": "P1DT2H", "maxTaskRetryCount": 0}
+    assert job["metadata"] == [{"name": "c", "value": "d"}]
+    assert job["networkConfiguration"] == {"subnetId": "s"}
+    assert job["displayName"] == "kept"
+    assert api("PATCH", "/jobs/job", {}).status_code == 200
+    assert api.job()["metadata"] == [{"name": "c", "value": "d"}]
+
+
+def test_a_job_that_is_done_ends_when_it_is_told_to(api: Api) -> None:
+    """With onAllTasksComplete changed to terminatejob, a job without unfinished tasks ends."""
+    api.add_job()
+    assert api("PATCH", "/jobs/job", {"onAllTasksComplete": "terminatejob"}).status_code == 200
+    job = api.job()
+    assert (job["state"], job["previousState"]) == ("completed", "terminating")
+    assert job["executionInfo"]["terminateReason"] == "AllTasksComplete"
+    assert job["executionInfo"]["endTime"] == job["stateTransitionTime"] == BEGIN
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "name"),
+    [
+        ({"poolInfo": {"poolId": "other"}}, "UnsupportedProperty", "poolInfo"),
+        ({"allowTaskPreemption": True}, "UnsupportedProperty", "allowTaskPreemption"),
+        ({"onTaskFailure": "noaction"}, "UnsupportedProperty", "onTaskFailure"),
+        ({"priority": 1001}, "InvalidPropertyValue", "priority"),
+    ],
+)
+def test_what_cannot_be_changed_is_refused(api: Api, change: dict[str, Any], code: str, name: str) -> None:
+    """A pool, and what only a new job can have, stay as they are, and so does everything else."""
+    api.add_job()
+    assert refused(api("PATCH", "/jobs/job", {**change, "metadata": []}), 400, code)["PropertyName"] == name
+    assert api.job()["eTag"] == ETAG
+
+
+def test_a_job_is_ended(api: Api) -> None:
+    """With a reason, without one, or without any body, as the clients do it; once."""
+    for job_id, body, reason in (
+        ("one", {"terminateReason": "enough"}, "enough"),
+        ("two", {}, "UserTerminate"),
+        ("three", b"", "UserTerminate"),
+        ("four", None, "UserTerminate"),
+    ):
+        api.add_job(job_id)
+        answer = api("POST", f"/jobs/{job_id}/terminate", body, force="true")
+        assert (answer.status_code, answer.content) == (202, b"")
+        assert answer.headers["dataserviceid"].endswith(f"/jobs/{job_id}/terminate")
+        job = api.job(job_id)
+        assert answer.headers["etag"] == job["eTag"]
+        assert (job["state"], job["executionInfo"]["terminateReason"]) == ("completed", reason)
+    refused(api("POST", "/jobs/one/terminate"), 409, "JobCompleted")
+
+
+def test_a_job_is_disabled_and_enabled(api: Api) -> None:
+    """Each is answered with 202, and each job can be enabled once."""
+    api.add_job()
+    answer = api("POST", "/jobs/job/disable", {"disableTasks": "Requeue"})
+    assert (answer.status_code, answer.content) == (202, b"")
+    assert api.job()["state"] == "disabled"
+    assert api("POST", "/jobs/job/enable").status_code == 202
+    assert api.job()["state"] == "active"
+    refused(api("POST", "/jobs/job/enable"), 409, "OperationInvalidForCurrentState")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"disableTasks": "stop"}, "InvalidPropertyValue"),
+        ({"disableTasks": None}, "MissingRequiredProperty"),
+        ({}, "MissingRequiredProperty"),
+        ({"disableTasks": "wait", "other": 1}, "UnsupportedProperty"),
+    ],
+)
+def test_disabling_says_what_becomes_of_tasks(api: Api, body: dict[str, Any], code: str) -> None:
+    """One of three words, and nothing else."""
+    api.add_job()
+    refused(api("POST", "/jobs/job/disable", body), 400, code)
+    assert api.job()["state"] == "active"
+
+
+def test_a_job_that_is_on_its_way_is_not_disturbed(api: Api) -> None:
+    """Where states take their time, each of them has its own refusal."""
+    api.emulator.load({"settle": 60, "jobs": []})
+    for job_id in ("a", "b", "c"):
+        api.add_job(job_id)
+    assert api("POST", "/jobs/a/terminate").status_code == 202
+    assert api.job("a")["state"] == "terminating"
+    refused(api("PATCH", "/jobs/a", {}), 409, "JobBeingTerminated")
+    assert api("DELETE", "/jobs/b").status_code == 202
+    assert api.job("b")["state"] == "deleting"
+    refused(api("DELETE", "/jobs/b"), 409, "JobBeingDeleted")
+    refused(api("GET", "/jobs/b/taskcounts"), 409, "JobBeingDeleted")
+    api("POST", "/jobs/c/disable", {"disableTasks": "wait"})
+    api.emulator.advance(60)
+    api("POST", "/jobs/c/enable")
+    assert api.job("c")["state"] == "enabling"
+    refused(api("POST", "/jobs/c/disable", {"disableTasks": "wait"}), 409, "JobNotActive")
+    refused(api("GET", "/jobs/b"), 404, "JobNotFound")
+
+
+def test_a_job_is_deleted(api: Api) -> None:
+    """A 202 without an ETag, and then it is gone with its tasks."""
+    api.add_job()
+    api.add_task()
+    answer = api("DELETE", "/jobs/job", force="false")
+    assert (answer.status_code, answer.content) == (202, b"")
+    assert not {"etag", "last-modified", "dataserviceid"} & answer.headers.keys()
+    for path in ("/jobs/job", "/jobs/job/tasks", "/jobs/job/tasks/task", "/jobs/job/taskcounts"):
+        refused(api("GET", path), 404, "JobNotFound")
+
+
+@pytest.mark.parametrize("path", ["/jobs/job", "/jobs/job/terminate"])
+def test_a_wish_to_force_is_true_or_false(api: Api, path: str) -> None:
+    """Nothing has to be forced here, and nonsense is refused."""
+    api.add_job()
+    method = "POST" if path.endswith("terminate") else "DELETE"
+    assert (
+        refused(api(method, path, force="yes"), 400, "InvalidQueryParameterValue")["QueryParameterName"]
+        == "force"
+    )
+    assert api.job()["state"] == "active"
+
+
+@pytest.mark.parametrize("job_id", ["none", "%2e%2e", "a%2Fb", "%00", "%0A", "%ff", "a" * 65, "%ED%A0%80"])
+@pytest.mark.parametrize(
+    ("method", "rest", "body"),
+    [
+        ("GET", "", None),
+        ("PATCH", "", {}),
+        ("DELETE", "", None),
+        ("POST", "/terminate", None),
+        ("POST", "/disable", {"disableTasks": "wait"}),
+        ("POST", "/enable", None),
+        ("GET", "/tasks", None),
+        ("POST", "/tasks", {"id": "t", "commandLine": "x"}),
+        ("POST", "/addtaskcollection", {"value": []}),
+        ("GET", "/tasks/t", None),
+        ("GET", "/tasks/%00", None),
+        ("DELETE", "/tasks/t", None),
+        ("POST", "/tasks/t/terminate", None),
+        ("POST", "/tasks/t/reactivate", None),
+    ],
+)
+def test_a_job_that_is_not_there_is_not_found(
+    api: Api, job_id: str, method: str, rest: str, body: object
+) -> None:
+    """Whatever is asked of it, and however hostile its id."""
+    refused(api(method, f"/jobs/{job_id}{rest}", body), 404, "JobNotFound")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "name"),
+    [
+        ({"id": None}, "MissingRequiredProperty", "id"),
+        ({"poolInfo": None}, "MissingRequiredProperty", "poolInfo"),
+        ({"poolInfo": {}}, "InvalidPropertyValue", "poolInfo"),
+        ({"poolInfo": {"poolId": "p", "autoPoolSpecification": {}}}, "InvalidPropertyValue", "poolInfo"),
+        ({"poolInfo": {"poolId": "a b"}}, "InvalidPropertyValue", "poolId"),
+        ({"poolInfo": {"poolId": "p", "pool": "p"}}, "UnsupportedProperty", "pool"),
+        (
+            {"poolInfo": {"autoPoolSpecification": {"autoPoolIdPrefix": "x" * 21}}},
+            "InvalidPropertyValue",
+            "autoPoolIdPrefix",
+        ),
+        (
+            {"poolInfo": {"autoPoolSpecification": {"autoPoolIdPrefix": "ü"}}},
+            "InvalidPropertyValue",
+            "autoPoolIdPrefix",
+        ),
+        ({"id": "sched:job-1"}, "InvalidPropertyValue", "id"),
+        ({"id": ""}, "InvalidPropertyValue", "id"),
+        ({"id": 5}, "InvalidPropertyValue", "id"),
+        ({"unknown": 1}, "UnsupportedProperty", "unknown"),
+        ({"Priority": 1}, "UnsupportedProperty", "Priority"),
+        ({"priority": "x"}, "InvalidPropertyValue", "priority"),
+        ({"priority": 1.0}, "InvalidPropertyValue", "priority"),
+        ({"priority": True}, "InvalidPropertyValue", "priority"),
+        ({"priority": -1001}, "InvalidPropertyValue", "priority"),
+        ({"maxParallelTasks": 0}, "InvalidPropertyValue", "maxParallelTasks"),
+        ({"maxParallelTasks": -2}, "InvalidPropertyValue", "maxParallelTasks"),
+        ({"allowTaskPreemption": True}, "UnsupportedProperty", "allowTaskPreemption"),
+        ({"allowTaskPreemption": "false"}, "InvalidPropertyValue", "allowTaskPreemption"),
+        ({"usesTaskDependencies": 1}, "InvalidPropertyValue", "usesTaskDependencies"),
+        ({"onAllTasksComplete": "explode"}, "InvalidPropertyValue", "onAllTasksComplete"),
+        ({"onTaskFailure": 1}, "InvalidPropertyValue", "onTaskFailure"),
+        ({"constraints": []}, "InvalidPropertyValue", "constraints"),
+        ({"constraints": {"maxWallClockTime": "1h"}}, "InvalidPropertyValue", "maxWallClockTime"),
+        ({"constraints": {"maxTaskRetryCount": -2}}, "InvalidPropertyValue", "maxTaskRetryCount"),
+        ({"constraints": {"retentionTime": "PT1H"}}, "UnsupportedProperty", "retentionTime"),
+        ({"metadata": {}}, "InvalidPropertyValue", "metadata"),
+        ({"metadata": [{"name": "a"}]}, "MissingRequiredProperty", "metadata[0].value"),
+        ({"jobManagerTask": {"id": "m"}}, "MissingRequiredProperty", "jobManagerTask.commandLine"),
+        ({"jobManagerTask": "m"}, "InvalidPropertyValue", "jobManagerTask"),
+        ({"jobPreparationTask": {}}, "MissingRequiredProperty", "jobPreparationTask.commandLine"),
+        ({"jobReleaseTask": {"commandLine": 1}}, "InvalidPropertyValue", "commandLine"),
+        (
+            {"commonEnvironmentSettings": [{"name": "TASKCOUNTS_SECONDS", "value": "soon"}]},
+            "InvalidPropertyValue",
+            "TASKCOUNTS_SECONDS",
+        ),
+        ({"displayName": "\ud800"}, "InvalidPropertyValue", "displayName"),
+    ],
+)
+def test_a_job_that_is_wrong_is_refused(api: Api, given: dict[str, Any], code: str, name: str) -> None:
+    """The refusal names the member, and nothing is added."""
+    body = {"id": "job", "poolInfo": {"poolId": "pool"}, **given}
+    details = refused(api("POST", "/jobs", body), 400, code)
+    assert details["PropertyName"] == name
+    if code != "MissingRequiredProperty":
+        assert set(details) == {"PropertyName", "PropertyValue", "Reason"}
+    assert told(api("GET", "/jobs"))["value"] == []
+
+
+def test_a_manager_cannot_be_the_preparation(api: Api) -> None:
+    """The two have ids of their own."""
+    body = {
+        "id": "job",
+        "poolInfo": {"poolId": "pool"},
+        "jobManagerTask": {"id": "JobPreparation", "commandLine": "x"},
+        "jobPreparationTask": {"commandLine": "x"},
+    }
+    refused(api("POST", "/jobs", body), 409, "TaskIdSameAsJobPreparationTask")
+
+
+def test_surrogates_are_refused_where_text_is_stored(api: Api) -> None:
+    """Half a character in a reason cannot be stored, and is no failure of the emulator."""
+    api.add_job()
+    body = b'{"terminateReason": "\\ud83d"}'
+    refused(api("POST", "/jobs/job/terminate", body), 400, "InvalidPropertyValue")
+    assert api("POST", "/jobs/job/terminate", b'{"terminateReason": "\\ud83d\\ude00"}').status_code == 202
+    assert api.job()["executionInfo"]["terminateReason"] == "\N{GRINNING FACE}"

@@ -1,0 +1,231 @@
+"""What the emulator does in a shorter way, as it is asked for counts so often: it comes to the same."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from support.client import TOKEN
+from taskcounts.credentials import string_to_sign
+from taskcounts_emulator import EmulatedAccount, create_app, wire
+from taskcounts_emulator.api.auth import Call, _usual
+from taskcounts_emulator.app import _new_id
+from taskcounts_emulator.faults.connection import Connection, InProcess
+from taskcounts_emulator.faults.delivery import deliver
+from taskcounts_emulator.journal import Journal
+from taskcounts_emulator.model import Counts, JobCounts
+
+NOW = datetime(2024, 8, 1, 12, 34, 56, 654321, tzinfo=UTC)
+DATE = "Thu, 01 Aug 2024 12:34:56 GMT"
+ID = "730e1b9c-034b-4162-aa94-9e4f2ce0cebd"
+
+NUMBERS = st.builds(Counts, *[st.integers(0, 2**31 - 1)] * 4)
+
+
+@given(counts=st.builds(JobCounts, NUMBERS, NUMBERS), host=st.text(st.characters(max_codepoint=255)))
+@example(counts=JobCounts(), host='%s"\\:0')
+def test_counts_are_written_as_any_body_is(counts: JobCounts, host: str) -> None:
+    """A host is the caller's to choose, quotes, percent signs and all."""
+    stamp = wire.Stamp(f"http://{host}", ID, NOW)
+    whole = {"odata.metadata": f"http://{host}/$metadata#taskcountsresult/@Element", **counts.as_json()}
+    assert wire.counts_answer(stamp, counts).body == wire.body_text(whole)
+
+
+@given(st.lists(st.tuples(st.text(st.characters(max_codepoint=255)), st.sampled_from(["GMT", "ÿ"]))))
+def test_headers_are_encoded_one_by_one(headers: list[tuple[str, str]]) -> None:
+    """Those of every answer are encoded already, and others as they come."""
+    usual = wire.counts_answer(wire.Stamp("http://x", ID, NOW, ID), JobCounts()).headers
+    both = (*usual, *headers)
+    assert wire.encoded(both) == [(name.encode("latin-1"), value.encode("latin-1")) for name, value in both]
+
+
+def test_the_date_is_that_of_the_answer() -> None:
+    """It is written once a second, and its second is the answer's."""
+    for second in (1, 2, 1):
+        stamp = wire.Stamp("http://x", ID, NOW.replace(second=second))
+        headers = dict(wire.counts_answer(stamp, JobCounts()).headers)
+        assert headers["date"] == f"Thu, 01 Aug 2024 12:34:0{second} GMT"
+
+
+HEADERS = st.dictionaries(
+    st.sampled_from(
+        [
+            "ocp-date", "date", "content-type", "content-length", "if-match", "range", "ocp-range", "ocp-",
+            "host", "user-agent", "x-ocp-date", "client-request-id",
+        ]
+    ),
+    st.sampled_from([DATE, "", "0", "text/plain"]),
+)  # fmt: skip
+QUERIES = st.text("aB&=+%20$", max_size=50)
+
+
+@given(st.sampled_from(["GET", "POST", "HEAD"]), QUERIES, HEADERS)
+@example("GET", "api-version=2024-07-01.20.0", {"ocp-date": DATE, "host": "x"})
+@example("GET", "", {"ocp-date": DATE, "ocp-range": "x"})
+@example("GET", "", {"ocp-date": DATE, "date": DATE})
+@example("GET", "", {"ocp-date": DATE, "if-match": ""})
+def test_what_is_signed_is_the_documented_string(method: str, query: str, headers: dict[str, str]) -> None:
+    """Where it is put together of prepared parts, and also where it isn't."""
+    call = Call(method, "/jobs/a%2Fb/taskcounts", query, headers)
+    usual = _usual(call, "myaccount")
+    assert usual in (None, string_to_sign(method, call.target, headers, "myaccount"))
+    # Elsewhere it takes long.
+    if headers.keys() <= {"ocp-date", "host", "user-agent", "client-request-id"} and "ocp-date" in headers:
+        assert usual is not None
+
+
+PIECES = st.sampled_from(
+    [
+        "", "a", "/jobs/nightly", "%41", "Bearer ", "SharedKey ", "myaccount:", "QUJDREVGRw==", "abc+def/",
+        "12345678", TOKEN, "eyJ", "&", "=", "?", " ", "x" * 30, "sig", "$filter=", "api-version=",
+    ]
+)  # fmt: skip
+TEXTS = st.lists(PIECES, max_size=4).map("".join)
+NAMES = st.sampled_from(["authorization", "host", "user-agent", "client-request-id", "date"])
+
+
+@given(TEXTS, TEXTS, TEXTS, st.dictionaries(NAMES, TEXTS))
+@example("GET", "/jobs/12345678", "", {"authorization": "SharedKey myaccount:12345678"})
+@example("GET", "/jobs/x", "", {"authorization": "Bearer %31%32345678", "host": "12345678"})
+@example("GET", "/jobs/x", "api-version=1", {"authorization": "Bearer abc", "host": "x" * 17_000})
+def test_a_call_is_shown_alike_in_short(method: str, path: str, query: str, headers: dict[str, str]) -> None:
+    """A header that nobody knows lets all of a call be looked through, piece by piece."""
+
+    def shown(further: dict[str, str]) -> Any:
+        journal = Journal()
+        journal.record(
+            time=NOW, operation=None, method=method, path=path, query=query, headers={**headers, **further},
+            status=200, code=None, fault=None, request_id=ID, seconds=0,
+        )  # fmt: skip
+        (entry,) = journal.entries()
+        told = {name: value for name, value in entry.headers.items() if name not in further}
+        return entry.method, entry.path, entry.query, told
+
+    unknown = {"x-more": "x"}
+    # What is too long is told with its length.
+    if sum(map(len, (method, path, query, *headers, *headers.values()))) < 16_000:
+        assert shown({}) == shown(unknown)
+    else:
+        assert shown({})[:3] == ("<hidden>",) * 3
+
+
+def test_ids_of_answers_are_random_guids() -> None:
+    """As uuid4 makes them (RFC 9562, 5.4), each another one."""
+    made = {_new_id() for _ in range(200)}
+    assert len(made) == 200
+    assert all(str(uuid.UUID(each)) == each for each in made)
+    assert {(uuid.UUID(each).version, uuid.UUID(each).variant) for each in made} == {(4, uuid.RFC_4122)}
+    assert {each[19] for each in made} == set("89ab")
+
+
+class _Transport(asyncio.Transport):
+    """Notes what is done to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[bytes | str] = []
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        self.done.append(bytes(data))
+
+    def close(self) -> None:
+        self.done.append("closed")
+
+    def is_closing(self) -> bool:
+        return "closed" in self.done
+
+
+def test_what_is_held_leaves_in_one_piece() -> None:
+    """And what isn't leaves at once; a connection that is closed has sent what it held."""
+    transport = _Transport()
+    connection = Connection(transport)
+    connection.write(b"a")
+    connection.hold()
+    connection.write(b"b")
+    connection.write(b"c")
+    assert transport.done == [b"a"]
+    connection.release()
+    connection.write(b"d")
+    connection.release()
+    connection.hold()
+    connection.write(b"e")
+    assert not connection.is_closing()
+    connection.close()
+    assert connection.is_closing()
+    assert transport.done == [b"a", b"bc", b"d", b"e", "closed"]
+
+
+def test_an_answer_that_cannot_be_sent_holds_nothing_back() -> None:
+    """What comes after it on the connection isn't kept for ever."""
+
+    async def send(_: object) -> None:
+        connection.write(b"half")
+        raise OSError("gone")
+
+    transport = _Transport()
+    connection = Connection(transport)
+    answer = wire.counts_answer(wire.Stamp("http://x", ID, NOW), JobCounts())
+    with pytest.raises(OSError, match="gone"):
+        asyncio.run(deliver(answer, None, connection, send))
+    connection.write(b"more")
+    assert transport.done == [b"half", b"more"]
+
+
+def ask(scope: dict[str, Any], *messages: dict[str, Any]) -> list[Any]:
+    """Return what an application says to these messages, in a scope."""
+    sent: list[Any] = []
+    left = list(messages)
+
+    async def receive() -> Any:
+        return left.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(create_app(EmulatedAccount())(scope, receive, send))
+    return sent
+
+
+def test_another_server_may_tell_that_it_begins_and_ends() -> None:
+    """Nothing has to be set up for that: both are acknowledged."""
+    sent = ask({"type": "lifespan"}, {"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
+    assert sent == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "found"),
+    [
+        ("/_emulator/health", "", True),
+        ("/_emulator/health", "/x", True),
+        ("/x/_emulator/health", "/x", True),
+        ("/x/_emulator/health", "", False),
+        ("/xx/_emulator/health", "/x", False),
+        ("/x/x/_emulator/health", "/x", False),
+        ("/_emulator", "", False),
+        ("/x", "/x", False),
+        ("/_emulatorhealth", "", False),
+    ],
+)
+def test_the_administration_is_found_where_it_is_mounted(path: str, root: str, found: bool) -> None:
+    """Under whatever address another application has put the emulator, and nowhere else."""
+    start, _ = ask(
+        {
+            "type": "http", "method": "GET", "path": path, "root_path": root, "query_string": b"",
+            "scheme": "http", "headers": [(b"Host", b"localhost")],
+        },
+        {"type": "http.request"},
+    )  # fmt: skip
+    assert (start["status"] == 200) == found
+
+
+def test_in_process_there_is_nothing_to_hold() -> None:
+    """How an answer leaves is another server's concern."""
+    connection = InProcess()
+    connection.hold()
+    connection.release()
