@@ -72,6 +72,10 @@ bench-reference: ## Make both forms of bench anew what CHECK=1 compares with: so
 bench-emulator: $(READY) ## Measure what a count costs the emulator, and how it fills: ARGS=1000000 tasks, or 200,000
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.emulator $(ARGS)
 
+.PHONY: pictures
+pictures: $(READY) ## Draw the README's pictures in .github/ anew
+	@PYTHONPATH=tests $(BIN)/python -m pictures
+
 lock: $(READY) ## Bring tests/requirements/ in line with pyproject.toml; UPGRADE=1 takes newer versions too
 	@$(LOCK) --extra cli --extra emulator --group build --output-file tests/requirements/run.txt
 	@$(LOCK) --all-extras --group dev --constraint tests/requirements/run.txt --output-file tests/requirements/all.txt
