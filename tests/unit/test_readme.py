@@ -259,4 +259,4 @@ def test_speed_is_what_was_measured() -> None:
 
 def test_versions_agree() -> None:
     """The newest section of the changelog is of this version."""
-    assert re.findall(r"^## (\S+)", text_of("CHANGELOG.md"), re.MULTILINE)[0] == __version__
+    assert re.findall(r"^## (\d\S+)", text_of("CHANGELOG.md"), re.MULTILINE)[0] == __version__
