@@ -41,7 +41,10 @@ EXAMPLE = PROJECT / "wrapper" / "taskcounts_emulator" / "example.json"
 
 AZURE_BATCH = Path(sys.prefix) / "interop" / "azure-batch-15"
 
-GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# Ids and times differ from run to run.
+VARYING = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00"
+)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 OUTSIDE = re.compile(r"[a-z]+:")
 
@@ -146,7 +149,7 @@ def test_tests_pass(code: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("line", "output"), commands())
 def test_commands_print_what_is_shown(line: str, output: str, environment: dict[str, str]) -> None:
-    """Each call of the command line prints, to the letter, what stands below it, except ids."""
+    """Each call of the command line prints, to the letter, what stands below it, except ids and times."""
     done = subprocess.run(  # noqa: S603
         shlex.split(line),
         env=environment,
@@ -156,7 +159,7 @@ def test_commands_print_what_is_shown(line: str, output: str, environment: dict[
         check=False,
     )
     shown, printed = (
-        [GUID.sub("…", line.rstrip()) for line in text.splitlines()] for text in (output, done.stdout)
+        [VARYING.sub("…", line.rstrip()) for line in text.splitlines()] for text in (output, done.stdout)
     )
     assert printed == shown
 
@@ -236,6 +239,25 @@ def test_the_page_of_commands_tells_all() -> None:
         int(code) for row in re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE) for code in row.split(",")
     }
     assert told == {int(code) for code in Exit}
+
+
+def test_the_page_of_commands_names_what_programs_read(environment: dict[str, str]) -> None:
+    """Every column of TSV, and every member of a verdict and of an observation, is on the page."""
+    page = text_of(COMMANDS)
+
+    def printed(*command: str) -> list[str]:
+        done = subprocess.run(  # noqa: S603
+            ["taskcounts", *command],  # noqa: S607
+            env=environment, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout.splitlines()
+
+    header = printed("get", "weekly-report:job-7", "-o", "tsv")[0].split("\t")
+    assert f"| {', '.join(f'`{column}`' for column in header)} |" in page
+    for line in printed("watch", "weekly-report:job-7", "-o", "ndjson"):
+        kind, *members = json.loads(line)
+        assert kind == "type"
+        assert f"(`{json.loads(line)[kind]}`), {', '.join(f'`{member}`' for member in members)} |" in page
 
 
 def test_the_emulators_page_tells_all() -> None:
