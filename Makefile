@@ -24,7 +24,7 @@ PEERS   := $(patsubst %,$(BENCH)/%/.ready,azure-batch-15 httpx httpx2 urllib3 ai
 OURS    := $(patsubst %,$(BENCH)/%/.installed,default cli)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format generate check-generated contract interop histories bench bench-reference bench-emulator lock clean
+.PHONY: help demo test lint format generate api check-generated contract interop histories bench bench-reference bench-emulator lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -49,6 +49,9 @@ format: $(READY) ## Format the code
 
 generate: $(READY) ## Write generated/ from spec/
 	@$(BIN)/python spec/generate.py
+
+api: $(READY) ## Write tests/data/public_api.txt, the public API as it is
+	@PYTHONPATH=tests $(BIN)/python -m support.public_api
 
 check-generated: $(READY) ## Fail if generated/ is not what spec/ gives
 	@$(BIN)/python spec/generate.py --check
