@@ -79,7 +79,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
     """An environment with the wheel, pytest, and no more than what the wheel's extras ask for."""
     folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder)
+    venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
     run(UV, "pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, wheel, cwd=folder)
     (packages,) = folder.glob("lib/python*/site-packages")
