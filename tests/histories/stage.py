@@ -20,7 +20,7 @@ from histories.truth import Truth, Witness
 from taskcounts import AsyncTaskCountsClient, SharedKey, TaskCountsClient
 from taskcounts.net.base import AsyncEngine, Engine
 from taskcounts.net.factory import make_engine
-from taskcounts.net.route import Reach, connection
+from taskcounts.net.route import RouteOptions, find_route
 from taskcounts.protocol.messages import Answer, Failure, Request
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_emulator import Emulator
@@ -201,7 +201,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         self.emulator.__enter__()
-        reach = connection(self.emulator.endpoint, Reach(None, None, trust_env=False))
+        reach = find_route(self.emulator.endpoint, RouteOptions(None, None, trust_env=False))
         network = _Network(self)
         self._engine = _Engine(make_engine(reach, awaits=False), network)
         self._async_engine = _AsyncEngine(make_engine(reach, awaits=True), network)

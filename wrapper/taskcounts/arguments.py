@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from taskcounts.credentials import BearerToken, SharedKey, token_method
-from taskcounts.net.route import Reach
+from taskcounts.net.route import RouteOptions
 from taskcounts.text import one_line
 from taskcounts.urls import PORTS, bracketed, is_loopback, split_url
 from taskcounts_rest import contract
@@ -61,7 +61,7 @@ def check_credential(credential: object, *, awaits: bool) -> None:
         )
 
 
-def check_token_channel(endpoint: str, allow_token_over_http: bool, reach: Reach) -> None:
+def check_token_channel(endpoint: str, allow_token_over_http: bool, options: RouteOptions) -> None:
     """Refuse plain http: whoever sees a bearer token can use it, while a shared key sends only signatures."""
     url = urlsplit(endpoint)
     if url.scheme == "https":
@@ -73,7 +73,7 @@ def check_token_channel(endpoint: str, allow_token_over_http: bool, reach: Reach
             "a bearer token is not sent over plain http; for an emulator on this machine "
             "pass allow_token_over_http=True"
         )
-    if reach.proxy is not None:
+    if options.proxy is not None:
         raise ValueError("a bearer token is not sent over plain http through a proxy, which could read it")
 
 

@@ -24,11 +24,11 @@ from taskcounts.credentials import (
     scope_for,
 )
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Gate, Settings
+from taskcounts.flow.steps import Flow, Gate, Settings
 from taskcounts.net.factory import engine_over, make_engine
-from taskcounts.net.route import Reach, connection
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.messages import Question
+from taskcounts.net.route import RouteOptions, find_route
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.messages import Call
 from taskcounts.retry import RetryPolicy
 from taskcounts.snapshot import Snapshot
 from taskcounts.tokens import TokenCache
@@ -139,7 +139,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
                 "credential must be a SharedKey, a BearerToken or a credential object of azure-identity, "
                 "not a str; wrap a token in BearerToken, or a key in SharedKey"
             )
-        reach = Reach(proxy, verify, trust_env)
+        options = RouteOptions(proxy, verify, trust_env)
         # An error reporter that prints local variables must not find its password here.
         del proxy
         self._endpoint = check_endpoint(endpoint)
@@ -149,7 +149,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
             raise TypeError(f"retry must be a RetryPolicy, not {type(retry).__name__}")
         check_credential(credential, awaits=self._awaits)
         if not isinstance(credential, SharedKey):
-            check_token_channel(self._endpoint, allow_token_over_http, reach)
+            check_token_channel(self._endpoint, allow_token_over_http, options)
         scope = scope_for(self._endpoint) if scope is None else scope
         gate = None if concurrency is None else self._gate(concurrency, clock)
         source = credential if isinstance(credential, SharedKey | BearerToken) else TokenCache(credential)
@@ -157,7 +157,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
         self._clock = clock
         self._closed = False
         self._engine: SomeEngine = (
-            make_engine(connection(self._endpoint, reach), awaits=self._awaits)
+            make_engine(find_route(self._endpoint, options), awaits=self._awaits)
             if transport is None
             else engine_over(transport, awaits=self._awaits)
         )
@@ -200,7 +200,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
             options.clear()
             raise
 
-    def _question(self, job_id: str, *limits: Any) -> Question:
+    def _question(self, job_id: str, *limits: Any) -> Call:
         """Return a question about a job; see _asked for its limits."""
         return self._asked(check_job_id(job_id), *limits)
 
@@ -211,11 +211,11 @@ class Client(Generic[SomeTransport, SomeEngine]):
         timeout: float | None,
         deadline: float | None,
         client_request_id: str | uuid.UUID | None = None,
-    ) -> Question:
+    ) -> Call:
         """Return a question with the client's limits where none are given; an empty job id is none."""
         if self._closed:
             raise RuntimeError("the client is closed; make a new one")
-        return Question(
+        return Call(
             job_id,
             check_service_timeout(service_timeout),
             self._timeout if timeout is None else check_seconds("timeout", timeout),
@@ -223,12 +223,12 @@ class Client(Generic[SomeTransport, SomeEngine]):
             check_guid(client_request_id),
         )
 
-    def _counting(self, question: Question, verify: bool) -> Exchange[Snapshot]:
+    def _counting(self, call: Call, verify: bool) -> Flow[Snapshot]:
         if not verify:
-            return exchange(self._settings, COUNTS, question)
+            return exchange(self._settings, TASK_COUNTS_OPERATION, call)
         from taskcounts.exact import verified_counts  # noqa: PLC0415 - most callers never list.
 
-        return verified_counts(self._settings, question)
+        return verified_counts(self._settings, call)
 
     def _waiting(
         self,
@@ -239,7 +239,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
         *,
         observer: Observer | None = None,
         **limits: Any,
-    ) -> tuple[Question, WaitPlan]:
+    ) -> tuple[Call, WaitPlan]:
         from taskcounts.waiting.plan import plan_wait  # noqa: PLC0415 - most callers never wait.
 
         check_callback("observer", observer)
@@ -260,8 +260,8 @@ class Client(Generic[SomeTransport, SomeEngine]):
     ) -> ManyPlan:
         from taskcounts.many.plan import make_plan  # noqa: PLC0415 - most callers ask for one job.
 
-        question = self._asked("", service_timeout, timeout, None)
-        return make_plan(self._settings, question, make_gate=self._gate, **options)
+        call = self._asked("", service_timeout, timeout, None)
+        return make_plan(self._settings, call, make_gate=self._gate, **options)
 
     def _listing(self, filter_: str | None, *limits: Any) -> Listing:
         from taskcounts.many.job_list import Listing, check_filter  # noqa: PLC0415 - most callers list nothing.

@@ -63,8 +63,8 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
 
         Source: https://learn.microsoft.com/rest/api/batchservice/jobs/get-task-counts
         """
-        question = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
-        return run(self._counting(question, verify), self._engine, self._clock)
+        call = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
+        return run(self._counting(call, verify), self._engine, self._clock)
 
     def get_exact_job_task_counts(
         self,
@@ -99,8 +99,8 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
         """
         from taskcounts.exact import exact_counts  # noqa: PLC0415 - most callers never list.
 
-        question = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
-        return run(exact_counts(self._settings, question, progress), self._engine, self._clock)
+        call = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
+        return run(exact_counts(self._settings, call, progress), self._engine, self._clock)
 
     def wait_for_job(
         self,
@@ -149,7 +149,7 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
             ValueError: An argument is out of its range. Nothing was sent.
             TypeError: An argument is of the wrong type. Nothing was sent.
         """
-        question, plan = self._waiting(
+        call, plan = self._waiting(
             job_id,
             until,
             service_timeout,
@@ -166,7 +166,7 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
         )
         from taskcounts.waiting.flow import wait  # noqa: PLC0415 - most callers never wait.
 
-        return run(wait(self._settings, question, plan, observer, check=check), self._engine, self._clock)
+        return run(wait(self._settings, call, plan, observer, check=check), self._engine, self._clock)
 
     def get_many(
         self,
@@ -279,8 +279,8 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         client_request_id: str | uuid.UUID | None = None,
     ) -> Snapshot:
         """Return where a job stands; see TaskCountsClient.get_job_task_counts, which does the same."""
-        question = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
-        return await run_async(self._counting(question, verify), self._engine, self._clock)
+        call = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
+        return await run_async(self._counting(call, verify), self._engine, self._clock)
 
     async def get_exact_job_task_counts(
         self,
@@ -295,8 +295,8 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         """Return exactly where a job stands; see TaskCountsClient.get_exact_job_task_counts."""
         from taskcounts.exact import exact_counts  # noqa: PLC0415 - most callers never list.
 
-        question = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
-        return await run_async(exact_counts(self._settings, question, progress), self._engine, self._clock)
+        call = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
+        return await run_async(exact_counts(self._settings, call, progress), self._engine, self._clock)
 
     async def wait_for_job(
         self,
@@ -317,7 +317,7 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         timeout: float | None = None,
     ) -> Verdict:
         """Wait until a job is as it should be; see TaskCountsClient.wait_for_job, which does the same."""
-        question, plan = self._waiting(
+        call, plan = self._waiting(
             job_id,
             until,
             service_timeout,
@@ -334,7 +334,7 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         )
         from taskcounts.waiting.flow import wait  # noqa: PLC0415 - most callers never wait.
 
-        flow = wait(self._settings, question, plan, observer, check=check)
+        flow = wait(self._settings, call, plan, observer, check=check)
         return await run_async(flow, self._engine, self._clock)
 
     def get_many(

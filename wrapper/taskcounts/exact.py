@@ -16,11 +16,11 @@ from attrs import evolve
 from taskcounts.arguments import check_callback, new_guid
 from taskcounts.errors import ContractViolation, DeadlineExceeded, TaskCountsError
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Settings
+from taskcounts.flow.steps import Flow, Settings
 from taskcounts.protocol.answers import Violation
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.lists import Page, Trail, ask_tasks
-from taskcounts.protocol.messages import Ask, Question, Reply
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.lists import LoopDetector, Page, task_list_operation
+from taskcounts.protocol.messages import Call, CheckedAnswer, Operation
 from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.text import one_line
 
@@ -37,24 +37,24 @@ _SHOWN = 3
 
 
 def exact_counts(
-    settings: Settings, question: Question, progress: Callable[[int], object] | None = None
-) -> Exchange[Snapshot]:
+    settings: Settings, call: Call, progress: Callable[[int], object] | None = None
+) -> Flow[Snapshot]:
     """List all tasks and return their counts.
 
     Args:
         settings: Whom to ask, and how.
-        question: Its deadline is for all pages together, its client request id for the first one.
+        call: Its deadline is for all pages together, its client request id for the first one.
         progress: Called after each page with the number of tasks seen so far. What it raises ends the count.
 
     Raises:
         TaskCountsError: A page has no trustworthy answer; the text says how many tasks were seen before it.
         TypeError: ``progress`` can't be called. Nothing was sent.
     """
-    ends = settings.clock.monotonic() + question.deadline
-    return (yield from _list(settings, question, ends, progress))
+    ends = settings.clock.monotonic() + call.deadline
+    return (yield from _list(settings, call, ends, progress))
 
 
-def verified_counts(settings: Settings, question: Question) -> Exchange[Snapshot]:
+def verified_counts(settings: Settings, call: Call) -> Flow[Snapshot]:
     """Return the reported counts, with what an exact count says against them.
 
     A difference may mean no more than that reported counts trail the truth, and that listing takes a while.
@@ -62,16 +62,16 @@ def verified_counts(settings: Settings, question: Question) -> Exchange[Snapshot
 
     Args:
         settings: Whom to ask, and how.
-        question: Its deadline is for the counts and the list together.
+        call: Its deadline is for the counts and the list together.
 
     Raises:
         ContractViolation: The list contradicts the counts, and the client is strict.
         TaskCountsError: There are no trustworthy counts, or no trustworthy list to compare them with.
     """
-    ends = settings.clock.monotonic() + question.deadline
-    reported = yield from exchange(settings, COUNTS, question)
+    ends = settings.clock.monotonic() + call.deadline
+    reported = yield from exchange(settings, TASK_COUNTS_OPERATION, call)
     try:
-        listed = yield from _list(settings, question._replace(client_request_id=new_guid()), ends, None)
+        listed = yield from _list(settings, call._replace(client_request_id=new_guid()), ends, None)
     except TaskCountsError as error:
         _add(error, "the counts came, but not the list to verify them")
         raise
@@ -82,13 +82,12 @@ def verified_counts(settings: Settings, question: Question) -> Exchange[Snapshot
     if differences and settings.strict:
         why = "; ".join(each.text for each in differences)
         raise ContractViolation(
-            f"job {question.job_id!r}: the counts can't be trusted, a list of all tasks contradicts them: "
-            f"{why}",
+            f"job {call.job_id!r}: the counts can't be trusted, a list of all tasks contradicts them: {why}",
             path=differences[0].path,
             answer="",
             status=200,
             request_id=reported.request_id,
-            job_id=question.job_id,
+            job_id=call.job_id,
             attempts=reported.attempts + listed.attempts,
             client_request_id=reported.client_request_id,
         )
@@ -96,32 +95,34 @@ def verified_counts(settings: Settings, question: Question) -> Exchange[Snapshot
 
 
 def _list(
-    settings: Settings, question: Question, ends: float, progress: Callable[[int], object] | None
-) -> Exchange[Snapshot]:
+    settings: Settings, call: Call, ends: float, progress: Callable[[int], object] | None
+) -> Flow[Snapshot]:
     """List all tasks until some moment and return their counts."""
     check_callback("progress", progress)
     clock = settings.clock
     began_at = clock.now()
-    tally, trail = Tally(), Trail()
-    link, client_request_id, attempts = None, question.client_request_id, 0
+    tally, loop_detector = Tally(), LoopDetector()
+    link, client_request_id, attempts = None, call.client_request_id, 0
     while True:
-        asked = question._replace(
+        asked = call._replace(
             deadline=max(ends - clock.monotonic(), 0.0), client_request_id=client_request_id
         )
         try:
-            page = yield from exchange(settings, _counted(settings.endpoint, link, trail, tally), asked)
+            page = yield from exchange(
+                settings, _counted(settings.endpoint, link, loop_detector, tally), asked
+            )
         except TaskCountsError as error:
             if link is not None:
                 _add(error, f"{_tasks(tally.listed)} seen before that: a part of a list is no count")
-            if isinstance(error, DeadlineExceeded) and asked.deadline < question.deadline - 0.1:
+            if isinstance(error, DeadlineExceeded) and asked.deadline < call.deadline - 0.1:
                 # Its text has the seconds that were left for this page.
-                _add(error, f"all requests together may take {question.deadline:g} s")
+                _add(error, f"all requests together may take {call.deadline:g} s")
             raise
         attempts += page.attempts
         if progress is not None:
             progress(tally.listed)
         if page.link is None:
-            return tally.snapshot(question, page, began_at=began_at, attempts=attempts)
+            return tally.snapshot(call, page, began_at=began_at, attempts=attempts)
         link, client_request_id = page.link, new_guid()
 
 
@@ -179,20 +180,18 @@ class Tally:
         for doubt in page.doubts:
             self._doubts.setdefault(doubt.invariant, doubt)
 
-    def snapshot(
-        self, question: Question, page: CountedPage, *, began_at: datetime, attempts: int
-    ) -> Snapshot:
+    def snapshot(self, call: Call, page: CountedPage, *, began_at: datetime, attempts: int) -> Snapshot:
         """Return what the list was counted to, after its last page."""
         inconsistencies = list(self._doubts.values())
         if self._repeats:
             inconsistencies.append(Inconsistency("listed-twice", "value", self._repeated()))
         return Snapshot(
-            job_id=question.job_id,
+            job_id=call.job_id,
             task_counts=TaskCounts.from_dict(self.tasks),
             task_slot_counts=TaskSlotCounts.from_dict(self.slots),
             observed_at=page.observed_at,
             request_id=page.request_id,
-            client_request_id=question.client_request_id,
+            client_request_id=call.client_request_id,
             attempts=attempts,
             inconsistencies=tuple(inconsistencies),
             exact=True,
@@ -266,16 +265,18 @@ class Seen:
         return place
 
 
-def _counted(endpoint: str, link: str | None, trail: Trail, tally: Tally) -> Ask[CountedPage]:
+def _counted(
+    endpoint: str, link: str | None, loop_detector: LoopDetector, tally: Tally
+) -> Operation[CountedPage]:
     """Return the question for a page, whose tasks are counted once its answer is accepted."""
-    ask = ask_tasks(endpoint, link=link, trail=trail, select=SELECT)
+    operation = task_list_operation(endpoint, link=link, loop_detector=loop_detector, select=SELECT)
 
-    def build(reply: Reply) -> CountedPage:
-        page = ask.build(reply)
-        tally.add(page, strict=reply.strict)
-        return CountedPage(page.link, page.headers.get("request-id"), page.attempts, reply.observed_at)
+    def build(answer: CheckedAnswer) -> CountedPage:
+        page = operation.build(answer)
+        tally.add(page, strict=answer.strict)
+        return CountedPage(page.link, page.headers.get("request-id"), page.attempts, answer.observed_at)
 
-    return Ask(ask.parts, ask.check, build, ask.limit)
+    return Operation(operation.parts, operation.check, build, operation.limit)
 
 
 def _members_of(task: Mapping[str, Any], path: str) -> tuple[str, ...]:

@@ -19,11 +19,11 @@ import httpx
 from taskcounts.arguments import check_job_id
 from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Settings
+from taskcounts.flow.steps import Flow, Settings
 from taskcounts.protocol import answers
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.lists import ask_job, ask_jobs, ask_tasks
-from taskcounts.protocol.messages import Ask, Parts, Question, Reply
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.lists import job_get_operation, job_list_operation, task_list_operation
+from taskcounts.protocol.messages import Call, CheckedAnswer, Operation, RequestParts
 from taskcounts.snapshot import FrozenMapping
 from taskcounts.text import one_line
 from taskcounts_rest.client import Client
@@ -67,7 +67,7 @@ class RestClient(Client):
     """
 
     def __init__(
-        self, settings: Settings, asked: Callable[..., Question], engine: Any, clock: Any, *, awaits: bool
+        self, settings: Settings, asked: Callable[..., Call], engine: Any, clock: Any, *, awaits: bool
     ) -> None:
         """Send over an engine; ``asked`` checks what a request is about, and whether the client is closed."""
         super().__init__(base_url=settings.endpoint)
@@ -129,14 +129,19 @@ class RestClient(Client):
 class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Sends the requests of the generated functions through the flow."""
 
-    def __init__(self, settings: Settings, asked: Callable[..., Question], engine: Any, clock: Any) -> None:
+    def __init__(self, settings: Settings, asked: Callable[..., Call], engine: Any, clock: Any) -> None:
         self._settings = settings
         self._asked = asked
         self._engine = engine
         self._clock = clock
-        self._operations: dict[str, Ask[Any]] = {
+        self._operations: dict[str, Operation[Any]] = {
             each.parts.operation: each
-            for each in (COUNTS, ask_tasks(settings.endpoint), ask_job(), ask_jobs(settings.endpoint))
+            for each in (
+                TASK_COUNTS_OPERATION,
+                task_list_operation(settings.endpoint),
+                job_get_operation(),
+                job_list_operation(settings.endpoint),
+            )
         }
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -145,7 +150,7 @@ class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return await run_async(self._plan(request), self._engine, self._clock)
 
-    def _plan(self, request: httpx.Request) -> Exchange[httpx.Response]:
+    def _plan(self, request: httpx.Request) -> Flow[httpx.Response]:
         """Return the exchange for a request; raise ValueError or TypeError if it can't be sent."""
         if request.url.join("/") != httpx.URL(self._settings.endpoint).join("/"):
             raise ValueError(f"client.rest sends to {self._settings.endpoint} and nowhere else")
@@ -154,10 +159,12 @@ class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         path, _, query = request.url.raw_path.decode("ascii").partition("?")
         name, job_id = _operation(request.method, path)
         options, service_timeout = _options(name, query)
-        question = self._asked(job_id, service_timeout, None, None, request.headers.get("client-request-id"))
-        ask = self._operations[name]
-        ask = ask._replace(parts=Parts(name, options), build=partial(_response, ask.build))
-        return exchange(self._settings, ask, question)
+        call = self._asked(job_id, service_timeout, None, None, request.headers.get("client-request-id"))
+        operation = self._operations[name]
+        operation = operation._replace(
+            parts=RequestParts(name, options), build=partial(_response, operation.build)
+        )
+        return exchange(self._settings, operation, call)
 
 
 def _operation(method: str, path: str) -> tuple[str, str]:
@@ -203,16 +210,18 @@ def _value(name: str, text: str, schema: dict[str, Any]) -> str | int:
     return int(text)
 
 
-def _response(build: Callable[[Reply], Any], reply: Reply) -> httpx.Response:
+def _response(build: Callable[[CheckedAnswer], Any], answer: CheckedAnswer) -> httpx.Response:
     """Return a checked answer as the generated functions read it."""
-    build(reply)
+    build(answer)
     try:
-        FrozenMapping(reply.body)
+        FrozenMapping(answer.body)
     except ValueError as error:
         raise answers.Violation("$", str(error)) from None
     # Not the bytes that came: they may spell a secret in ways that show only once they are read.
-    body = json.dumps(reply.body).encode()
-    headers = [(name.encode(), text.encode()) for name, text in reply.headers.items() if name not in _DROPPED]
+    body = json.dumps(answer.body).encode()
+    headers = [
+        (name.encode(), text.encode()) for name, text in answer.headers.items() if name not in _DROPPED
+    ]
     return httpx.Response(200, headers=headers, content=body)
 
 

@@ -104,9 +104,9 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
     for wish in _values(headers.get("retry-after", "")):
         if _NUMBER.fullmatch(wish):
             wishes.append(float(wish))
-        elif moment := http_date(wish):
+        elif moment := parse_http_date(wish):
             # Measured by the service's own clock, the wish doesn't suffer from ours being off.
-            since = http_date(headers.get("date", "")) or now
+            since = parse_http_date(headers.get("date", "")) or now
             wishes.append(max(0.0, (moment - since).total_seconds()))
     # What is told of it, JSON has to be able to say.
     return min(max(wishes), sys.float_info.max) if wishes else None
@@ -117,7 +117,7 @@ def _values(header: str) -> list[str]:
     return [value.strip() for value in _COMMA.split(header)]
 
 
-def http_date(text: str) -> datetime | None:
+def parse_http_date(text: str) -> datetime | None:
     """Return the moment that an HTTP date names, None if it names none."""
     if not text:
         return None

@@ -15,7 +15,7 @@ def one_line(text: str, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-class HiddenText(str):
+class SecretText(str):
     """A text that isn't shown: an interruption may come anywhere, and reporters print local variables."""
 
     __slots__ = ()

@@ -20,7 +20,7 @@ from taskcounts.errors import cut_context
 from taskcounts.flow.steps import FetchToken, NoToken
 from taskcounts.forks import renew_after_fork
 from taskcounts.protocol.messages import Request
-from taskcounts.text import HiddenText, one_line
+from taskcounts.text import SecretText, one_line
 
 if TYPE_CHECKING:
     import asyncio
@@ -236,7 +236,7 @@ class TokenCache:
                 "'token'; it must return an object such as azure-core's AccessToken"
             )
         hidden = isinstance(given.value.token, str)
-        token = BearerToken(HiddenText(given.value.token) if hidden else given.value.token)
+        token = BearerToken(SecretText(given.value.token) if hidden else given.value.token)
         expires, refresh = (getattr(given.value, name, None) for name in ("expires_on", "refresh_on"))
         self._last = _Fetched(token, step.claims, _kept_until(expires, refresh))
         return token

@@ -14,8 +14,8 @@ import pytest
 from attrs import evolve
 
 from support.client import ACCESS_KEY, FakeClock
-from taskcounts.flow.steps import Exchange, Pause, Settings
-from taskcounts.protocol.messages import Question
+from taskcounts.flow.steps import Flow, Pause, Settings
+from taskcounts.protocol.messages import Call
 from taskcounts.waiting import flow
 from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict
@@ -101,19 +101,19 @@ class Waits:
 
     def __init__(self) -> None:
         self.plans: dict[str, WaitPlan] = {}
-        self.questions: dict[str, Question] = {}
+        self.questions: dict[str, Call] = {}
         self.started: dict[str, float] = {}
         self.closed: list[str] = []
         self.checks: list[bool] = []
         self.gated: list[bool] = []
 
     def __call__(
-        self, settings: Settings, question: Question, plan: WaitPlan, observer: Observer, *, check: bool
-    ) -> Exchange[Verdict]:
+        self, settings: Settings, call: Call, plan: WaitPlan, observer: Observer, *, check: bool
+    ) -> Flow[Verdict]:
         """Return a flow."""
-        job = question.job_id
+        job = call.job_id
         self.plans[job], self.started[job] = plan, settings.clock.monotonic()
-        self.questions[job] = question
+        self.questions[job] = call
         self.checks.append(check)
         self.gated.append(settings.gate is not None)
         try:

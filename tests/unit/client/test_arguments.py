@@ -13,7 +13,7 @@ import pytest
 
 from support.client import ACCESS_KEY, ENDPOINT, GUID, KEY, TOKEN, Call, Script, answer
 from taskcounts import BearerToken, SharedKey
-from taskcounts.net.route import Reach, connection
+from taskcounts.net.route import RouteOptions, find_route
 
 VARIABLES = {
     "AZURE_BATCH_ACCOUNT": "myaccount",
@@ -173,7 +173,7 @@ def test_endpoints(call: Call, endpoint: str, url: str) -> None:
     assert str(script.requests[0].url).startswith(f"{url}/jobs/job-1/taskcounts?")
     assert script.requests[0].headers["host"] == url.partition("://")[2]
     text = endpoint.strip()
-    found = connection(text if "://" in text else f"https://{text}", Reach(None, None, False))
+    found = find_route(text if "://" in text else f"https://{text}", RouteOptions(None, None, False))
     assert f"{found.scheme}://{found.netloc}" == url
 
 

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from taskcounts.clock import AsyncClock, SyncClock
-from taskcounts.flow.steps import Admit, Exchange, Outcome, Pause, Send
+from taskcounts.flow.steps import Admit, Flow, Outcome, Pause, Send
 
 if TYPE_CHECKING:
     from taskcounts.net.base import AsyncEngine, Sender
@@ -19,7 +19,7 @@ T = TypeVar("T")
 LEAST = 0.001
 
 
-def run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
+def run(flow: Flow[T], engine: Sender, clock: SyncClock) -> T:
     """Run a flow to the value that it returns, or to the error that it raises."""
     try:
         return _run(flow, engine, clock)
@@ -32,7 +32,7 @@ def run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
     raise stop
 
 
-def _run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
+def _run(flow: Flow[T], engine: Sender, clock: SyncClock) -> T:
     outcome: Outcome = None
     try:
         while True:
@@ -55,7 +55,7 @@ def _run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
         flow.close()
 
 
-async def run_async(flow: Exchange[T], engine: AsyncEngine, clock: AsyncClock) -> T:
+async def run_async(flow: Flow[T], engine: AsyncEngine, clock: AsyncClock) -> T:
     """Run a flow to the value that it returns, or to the error that it raises.
 
     A StopIteration leaves no coroutine: Python raises a RuntimeError in its place, and that is its cause.

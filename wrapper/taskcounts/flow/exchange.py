@@ -32,8 +32,8 @@ from taskcounts.errors import (
 )
 from taskcounts.flow.steps import (
     Admit,
-    Exchange,
     FetchToken,
+    Flow,
     Gate,
     NoPlace,
     NoToken,
@@ -45,11 +45,26 @@ from taskcounts.flow.steps import (
     Step,
 )
 from taskcounts.protocol import answers
-from taskcounts.protocol.messages import Answer, Ask, Failure, Parts, Question, Reply, Request
-from taskcounts.protocol.redact import Secrets, clean, hide, hide_in, hide_in_answer, secrets_of, shown
-from taskcounts.protocol.requests import http_date, prepare
-from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, RetryPolicy, retry_after_seconds
-from taskcounts.retry import http_date as parse_http_date
+from taskcounts.protocol.messages import (
+    Answer,
+    Call,
+    CheckedAnswer,
+    Failure,
+    Operation,
+    Request,
+    RequestParts,
+)
+from taskcounts.protocol.redact import (
+    Secrets,
+    redact,
+    redact_answer,
+    redact_error,
+    redact_value,
+    redacted_body,
+    secrets_of,
+)
+from taskcounts.protocol.requests import format_http_date, request_template
+from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, RetryPolicy, parse_http_date, retry_after_seconds
 from taskcounts.text import one_line
 
 if TYPE_CHECKING:
@@ -69,14 +84,14 @@ _SIGNATURE = re.compile(r"(?:[A-Za-z0-9+/]|%2[BbFf]){43}(?:=|%3[Dd])")
 USER_AGENT = f"taskcounts/{__version__}"
 
 
-def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place | None = None) -> Exchange[T]:
+def exchange(settings: Settings, operation: Operation[T], call: Call, place: Place | None = None) -> Flow[T]:
     """Ask until there is a value to return or an error to raise.
 
     Where the settings have a gate, each attempt waits there for a place, and gives it back before any pause.
     ``place`` is one that the caller has got already, for the first attempt.
     """
     clock = settings.clock
-    ends = clock.monotonic() + question.deadline
+    ends = clock.monotonic() + call.deadline
     attempt = 0
     failed: TaskCountsError | None = None
     claims: str | None = None
@@ -84,30 +99,30 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
     while True:
         attempt += 1
         if settings.gate is not None and place is None:
-            place = yield from _admission(settings, settings.gate, question, failed, ends)
+            place = yield from _admission(settings, settings.gate, call, failed, ends)
         status, rest = None, 0.0
         try:
             # Date and authorization belong to this attempt alone: the service refuses old ones.
-            request = stamp(settings, ask.parts, question, claims)
+            request = stamp(settings, operation.parts, call, claims)
             if "authorization" not in request.headers:
-                yield from _fetch_token(settings, question, request, claims, attempt=attempt, ends=ends)
+                yield from _fetch_token(settings, call, request, claims, attempt=attempt, ends=ends)
             now = clock.monotonic()
             if now >= ends:
                 # A pause or a credential took longer than it should have.
-                raise _out_of_time(failed or _unsent(question), question, None)
-            outcome = yield Send(request, min(now + question.timeout, ends), ask.limit)
+                raise _out_of_time(failed or _unsent(call), call, None)
+            outcome = yield Send(request, min(now + call.timeout, ends), operation.limit)
             secrets = secrets_of(request, secrets)
             assert isinstance(outcome, (Answer, Failure))  # noqa: S101 - drivers answer Send with these alone.
             status = outcome.status if isinstance(outcome, Answer) else None
-            judged = _judge(settings, ask, question, attempt=attempt, outcome=outcome, secrets=secrets)
+            judged = _judge(settings, operation, call, attempt=attempt, outcome=outcome, secrets=secrets)
             if not isinstance(judged, TaskCountsError):
-                _log(question, attempt, None, None)
+                _log(call, attempt, None, None)
                 return judged
             failed = judged
             if (wanted := _claims_wanted(settings, request, judged, outcome)) is not None and claims is None:
                 # The answer to a challenge is no retry: it has no pause, and the policy doesn't count it.
                 claims = wanted
-                _log(question, attempt, judged, 0.0)
+                _log(call, attempt, judged, 0.0)
                 continue
             again = _worth_asking_again(judged, outcome)
             wish = judged.retry_after if isinstance(judged, ServiceError) else None
@@ -124,22 +139,22 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
         # Nobody waits for more than a year, and no clock can. Floats of different sizes round differently:
         # what is compared here is what the clock will say.
         fits = pause is not None and pause < LONGEST and now + pause < ends
-        _log(question, attempt, judged, pause if fits else None)
+        _log(call, attempt, judged, pause if fits else None)
         if not again or (pause is None and left > 0):
             raise judged
         if pause is None or not fits:
-            raise _out_of_time(judged, question, pause, left)
+            raise _out_of_time(judged, call, pause, left)
         yield Pause(pause)
 
 
 def _admission(
-    settings: Settings, gate: Gate, question: Question, failed: TaskCountsError | None, ends: float
+    settings: Settings, gate: Gate, call: Call, failed: TaskCountsError | None, ends: float
 ) -> Generator[Step, Outcome, Place]:
     """Return a place for one attempt, or raise what failed so far if there is none in time."""
     outcome = yield Admit(gate, ends, again=failed is not None)
     if isinstance(outcome, NoPlace):
         raise _out_of_time(
-            failed or _unsent(question), question, outcome.rest or None, ends - settings.clock.monotonic()
+            failed or _unsent(call), call, outcome.rest or None, ends - settings.clock.monotonic()
         )
     return cast(Place, outcome)
 
@@ -154,18 +169,16 @@ def _rest(retry: RetryPolicy, attempt: int, wish: float | None, draw: float) -> 
     return evolve(retry, max_attempts=attempt + 1).pause_after(attempt, None, draw) or 0.0
 
 
-def _unsent(question: Question) -> TaskCountsError:
+def _unsent(call: Call) -> TaskCountsError:
     """Return the error of an exchange that sent nothing."""
-    return ServiceUnreachable(
-        _text(question, "no time was left to send the request", 0), **_facts(question, 0)
-    )
+    return ServiceUnreachable(_text(call, "no time was left to send the request", 0), **_facts(call, 0))
 
 
-def stamp(settings: Settings, parts: Parts, question: Question, claims: str | None = None) -> Request:
+def stamp(settings: Settings, parts: RequestParts, call: Call, claims: str | None = None) -> Request:
     """Return the request of a new attempt, dated now; a token that has to be fetched is not in it yet."""
-    form = prepare(parts, question.service_timeout)
+    form = request_template(parts, call.service_timeout)
     now = settings.clock.now()
-    path, date = form.path(question.job_id), http_date(now)
+    path, date = form.path(call.job_id), format_http_date(now)
     request = Request(
         form.method,
         settings.endpoint + path + form.query,
@@ -174,7 +187,7 @@ def stamp(settings: Settings, parts: Parts, question: Question, claims: str | No
             # An answer is smaller than what compressing saves, and a bomb can't be sent plain.
             "accept-encoding": "identity",
             "user-agent": USER_AGENT,
-            "client-request-id": question.client_request_id,
+            "client-request-id": call.client_request_id,
             "return-client-request-id": "true",
             "ocp-date": date,
         },
@@ -191,7 +204,7 @@ def stamp(settings: Settings, parts: Parts, question: Question, claims: str | No
 
 
 def _fetch_token(
-    settings: Settings, question: Question, request: Request, claims: str | None, *, attempt: int, ends: float
+    settings: Settings, call: Call, request: Request, claims: str | None, *, attempt: int, ends: float
 ) -> Generator[Step, Outcome, None]:
     """Give the request the Authorization header of a token that its credential fetches."""
     assert not isinstance(settings.credential, (SharedKey, BearerToken))  # noqa: S101 - they wait for nothing.
@@ -199,10 +212,10 @@ def _fetch_token(
     if isinstance(outcome, NoToken):
         kind = DeadlineExceeded if outcome.timed_out else CredentialFailed
         asked = "" if claims is None else " with the claims that the service asks for"
-        text = _text(question, f"the credential gave no token{asked}: {outcome.reason}", attempt - 1)
-        error = kind(text, **_facts(question, attempt - 1))
+        text = _text(call, f"the credential gave no token{asked}: {outcome.reason}", attempt - 1)
+        error = kind(text, **_facts(call, attempt - 1))
         error.__cause__ = outcome.error
-        raise clean(error, ())
+        raise redact_error(error, ())
     assert isinstance(outcome, BearerToken)  # noqa: S101 - drivers answer FetchToken with these alone.
     request.headers["authorization"] = outcome.authorization()
 
@@ -223,8 +236,8 @@ def _claims_wanted(
 
 def _judge(
     settings: Settings,
-    ask: Ask[T],
-    question: Question,
+    operation: Operation[T],
+    call: Call,
     *,
     attempt: int,
     outcome: Answer | Failure,
@@ -233,71 +246,71 @@ def _judge(
     """Return the value that an outcome gives, or the error that it amounts to."""
     if isinstance(outcome, Answer):
         # Some servers repeat in their answer what they were asked with.
-        outcome = hide_in_answer(outcome, secrets)
+        outcome = redact_answer(outcome, secrets)
         if outcome.status == 200 and outcome.broken is not None:
             outcome = outcome.broken
     error: TaskCountsError
     if isinstance(outcome, Failure):
-        reason = one_line(hide(outcome.reason, secrets))
-        text = _text(question, f"no answer from {settings.endpoint}: {reason}", attempt)
-        error = ServiceUnreachable(text, **_facts(question, attempt))
+        reason = one_line(redact(outcome.reason, secrets))
+        text = _text(call, f"no answer from {settings.endpoint}: {reason}", attempt)
+        error = ServiceUnreachable(text, **_facts(call, attempt))
         error.__cause__ = outcome.error
     else:
         try:
-            _check_echo(question, outcome)
+            _check_echo(call, outcome)
             if outcome.status == 200:
-                return accept(settings, ask, question, attempt=attempt, answer=outcome, secrets=secrets)
-            error = _service_error(settings, question, attempt, outcome)
+                return accept(settings, operation, call, attempt=attempt, answer=outcome, secrets=secrets)
+            error = _service_error(settings, call, attempt, outcome)
         except answers.Violation as violation:
-            error = _violation(question, attempt, outcome, violation, secrets)
-    return clean(error, secrets)
+            error = _violation(call, attempt, outcome, violation, secrets)
+    return redact_error(error, secrets)
 
 
 def _violation(
-    question: Question, attempt: int, answer: Answer, violation: answers.Violation, secrets: Secrets
+    call: Call, attempt: int, answer: Answer, violation: answers.Violation, secrets: Secrets
 ) -> ContractViolation:
     """Return the error that an answer amounts to which is not what the fragment says."""
     request_id = answer.headers.get("request-id")
     text = f"the answer can't be trusted: {violation.path}: {violation.reason}"
     return ContractViolation(
-        _text(question, text, attempt, request_id),
+        _text(call, text, attempt, request_id),
         path=violation.path,
-        answer=shown(answer.body, secrets)[:2000],
+        answer=redacted_body(answer.body, secrets)[:2000],
         status=answer.status,
         request_id=request_id,
-        **_facts(question, attempt),
+        **_facts(call, attempt),
     )
 
 
-def _check_echo(question: Question, answer: Answer) -> None:
+def _check_echo(call: Call, answer: Answer) -> None:
     """Raise Violation if an answer says that it belongs to another request.
 
     A cache or a mixed-up proxy may hand us the answer to somebody else's question.
     """
-    echo, ours = answer.headers.get("client-request-id"), question.client_request_id
+    echo, ours = answer.headers.get("client-request-id"), call.client_request_id
     # A header that is there twice, as two layers may write it, has its values joined.
     if echo not in (None, ours) and any(each.strip().lower() != ours for each in str(echo).split(",")):
         raise answers.Violation("$", "it answers another request: its client-request-id isn't ours")
 
 
 def accept(
-    settings: Settings, ask: Ask[T], question: Question, *, attempt: int, answer: Answer, secrets: Secrets
+    settings: Settings, operation: Operation[T], call: Call, *, attempt: int, answer: Answer, secrets: Secrets
 ) -> T:
     """Return the value of a 200; raise Violation if it isn't what the fragment says."""
     if answer.oversize:
-        raise answers.Violation("$", f"it is larger than {ask.limit:,} bytes")
+        raise answers.Violation("$", f"it is larger than {operation.limit:,} bytes")
     try:
-        body = answers.read_result(answer.headers, answer.body, ask.check)
+        body = answers.read_result(answer.headers, answer.body, operation.check)
         if b"\\" in answer.body:
             # JSON can spell a secret in ways that show only now.
-            body = hide_in(body, secrets)
+            body = redact_value(body, secrets)
     except RecursionError:
         raise answers.Violation("$", "it is nested too deep") from None
-    reply = Reply(question, attempt, body, answer.headers, settings.clock.now(), settings.strict)
-    return ask.build(reply)
+    checked = CheckedAnswer(call, attempt, body, answer.headers, settings.clock.now(), settings.strict)
+    return operation.build(checked)
 
 
-def _service_error(settings: Settings, question: Question, attempt: int, answer: Answer) -> ServiceError:
+def _service_error(settings: Settings, call: Call, attempt: int, answer: Answer) -> ServiceError:
     """Return the error that an answer other than 200 amounts to."""
     whole = answer.broken is None and not answer.oversize
     code, message, details = answers.read_error(answer.headers, answer.body if whole else b"")
@@ -327,14 +340,14 @@ def _service_error(settings: Settings, question: Question, attempt: int, answer:
             text = f"{text.rstrip('.')}; {reason}"
     request_id = answer.headers.get("request-id")
     return kind(
-        _text(question, text, attempt, request_id),
+        _text(call, text, attempt, request_id),
         status=answer.status,
         code=code,
         message=message,
         details=details,
         request_id=request_id,
         retry_after=retry_after_seconds(answer.headers, settings.clock.now()),
-        **_facts(question, attempt),
+        **_facts(call, attempt),
     )
 
 
@@ -368,13 +381,13 @@ def _worth_asking_again(error: TaskCountsError, outcome: Answer | Failure) -> bo
 
 
 def _out_of_time(
-    error: TaskCountsError, question: Question, pause: float | None, left: float = 0.0
+    error: TaskCountsError, call: Call, pause: float | None, left: float = 0.0
 ) -> TaskCountsError:
     """Return the error of an exchange that the deadline ends.
 
     What the service last said is worth more than that time was up: its errors stay, with the reason added.
     """
-    why = f"the deadline of {_seconds(question.deadline)} is over"
+    why = f"the deadline of {_seconds(call.deadline)} is over"
     if pause is not None and left > 0:
         wish = error.retry_after if isinstance(error, ServiceError) else None
         asked = wish is not None and wish >= pause
@@ -389,23 +402,23 @@ def _out_of_time(
     return error
 
 
-def _facts(question: Question, attempts: int) -> dict[str, Any]:
+def _facts(call: Call, attempts: int) -> dict[str, Any]:
     return {
-        "job_id": question.job_id,
+        "job_id": call.job_id,
         "attempts": attempts,
-        "client_request_id": question.client_request_id,
+        "client_request_id": call.client_request_id,
     }
 
 
-def _text(question: Question, text: str, attempts: int, request_id: str | None = None) -> str:
-    trail = [f"{attempts} attempt{'' if attempts == 1 else 's'}"]
+def _text(call: Call, text: str, attempts: int, request_id: str | None = None) -> str:
+    facts = [f"{attempts} attempt{'' if attempts == 1 else 's'}"]
     if request_id:
-        trail.append(f"request id {request_id}")
-    return f"{_subject(question)}: {text} ({', '.join(trail)})"
+        facts.append(f"request id {request_id}")
+    return f"{_subject(call)}: {text} ({', '.join(facts)})"
 
 
-def _subject(question: Question) -> str:
-    return f"job {question.job_id!r}" if question.job_id else "the list of jobs"
+def _subject(call: Call) -> str:
+    return f"job {call.job_id!r}" if call.job_id else "the list of jobs"
 
 
 def _seconds(seconds: float) -> str:
@@ -425,7 +438,7 @@ def _logger() -> logging.Logger:
     return logging.getLogger("taskcounts")
 
 
-def _log(question: Question, attempt: int, error: TaskCountsError | None, pause: float | None) -> None:
+def _log(call: Call, attempt: int, error: TaskCountsError | None, pause: float | None) -> None:
     """Write the one record of an attempt, cut to one line: a part of it comes from outside."""
     if "logging" not in sys.modules:
         # Nobody can listen yet: without it, Python shows warnings at the most.
@@ -437,9 +450,9 @@ def _log(question: Question, attempt: int, error: TaskCountsError | None, pause:
     _logger().log(
         level,
         "%s, attempt %d: %s%s",
-        _subject(question),
+        _subject(call),
         attempt,
         "200" if error is None else one_line(_summary(error), 200),
         then,
-        extra={"client_request_id": question.client_request_id, "pause": pause},
+        extra={"client_request_id": call.client_request_id, "pause": pause},
     )

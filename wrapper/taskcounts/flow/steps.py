@@ -135,4 +135,4 @@ class NoToken(NamedTuple):
 
 Step = FetchToken | Send | Pause | Admit
 Outcome = BearerToken | NoToken | Answer | Failure | Place | NoPlace | None
-Exchange = Generator[Step, Outcome, T]
+Flow = Generator[Step, Outcome, T]

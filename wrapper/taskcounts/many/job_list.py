@@ -9,11 +9,11 @@ from taskcounts.arguments import JOB_ID, new_guid
 from taskcounts.clock import AsyncClock, SyncClock
 from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Settings
+from taskcounts.flow.steps import Flow, Settings
 from taskcounts.many.values import ListedJob
 from taskcounts.protocol import answers
-from taskcounts.protocol.lists import Page, Trail, ask_jobs
-from taskcounts.protocol.messages import Ask, Question, Reply
+from taskcounts.protocol.lists import LoopDetector, Page, job_list_operation
+from taskcounts.protocol.messages import Call, CheckedAnswer, Operation
 from taskcounts.snapshot import Inconsistency
 
 if TYPE_CHECKING:
@@ -27,23 +27,27 @@ MAX_EMPTY = 1000
 class Listing:
     """The pages of one list of jobs. ``ended`` is true after the last one."""
 
-    def __init__(self, settings: Settings, question: Question, filter_: str | None) -> None:
+    def __init__(self, settings: Settings, call: Call, filter_: str | None) -> None:
         self.ended = False
         self._settings = settings
-        self._question = question
+        self._question = call
         self._options: dict[str, Any] = {"select": "id,state"}
         if filter_ is not None:
             self._options["filter_"] = filter_
         self._link: str | None = None
-        self._trail = Trail()
+        self._loop_detector = LoopDetector()
         self._empty = 0
 
-    def next_page(self) -> Exchange[list[ListedJob]]:
+    def next_page(self) -> Flow[list[ListedJob]]:
         """Ask for the next page, which may have no jobs without being the last."""
-        ask = ask_jobs(self._settings.endpoint, link=self._link, trail=self._trail, **self._options)
+        operation = job_list_operation(
+            self._settings.endpoint, link=self._link, loop_detector=self._loop_detector, **self._options
+        )
         # What is checked while an answer is read gets all that is known of it into its error.
         page: Page = yield from exchange(
-            self._settings, ask._replace(build=lambda reply: self._checked(ask, reply)), self._question
+            self._settings,
+            operation._replace(build=lambda answer: self._checked(operation, answer)),
+            self._question,
         )
         if page.doubts:
             _warn(page.doubts)
@@ -56,8 +60,8 @@ class Listing:
             for item in page.items
         ]
 
-    def _checked(self, ask: Ask[Page], reply: Reply) -> Page:
-        page = ask.build(reply)
+    def _checked(self, operation: Operation[Page], answer: CheckedAnswer) -> Page:
+        page = operation.build(answer)
         if not page.items and page.link is not None and self._empty + 1 == MAX_EMPTY:
             text = f"{MAX_EMPTY:,} pages in a row hold no job, and there are more: the list has no end"
             raise answers.Violation("odata.nextLink", text)

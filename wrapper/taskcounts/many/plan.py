@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, TypeVar, cast
 from taskcounts.arguments import check_callback, check_job_id, check_seconds, new_guid
 from taskcounts.errors import DeadlineExceeded, TaskCountsError
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Gate, NoPlace, Place, Settings
+from taskcounts.flow.steps import Flow, Gate, NoPlace, Place, Settings
 from taskcounts.many.values import JobResult
 from taskcounts.many.window import check_concurrency
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.messages import Question
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.messages import Call
 from taskcounts.snapshot import Snapshot
 
 # How many ids are read beyond those that are asked for, so that nobody who asks waits for the next one.
@@ -28,14 +28,14 @@ class Plan(NamedTuple):
 
     Attributes:
         settings: The client's, with the gate that the requests wait at.
-        question: The question about each job, but for its id.
+        call: The question about each job, but for its id.
         concurrency: How many jobs may be asked for at once.
         deadline: Seconds that all may take together.
         progress: Called after each result.
     """
 
     settings: Settings
-    question: Question
+    call: Call
     concurrency: int
     deadline: float
     progress: Progress | None
@@ -43,7 +43,7 @@ class Plan(NamedTuple):
 
 def make_plan(
     settings: Settings,
-    question: Question,
+    call: Call,
     *,
     concurrency: int,
     deadline: float | None,
@@ -56,7 +56,7 @@ def make_plan(
     check_callback("progress", progress)
     if settings.gate is None:
         settings = settings._replace(gate=make_gate(concurrency, settings.clock))
-    return Plan(settings, question, concurrency, deadline, progress)
+    return Plan(settings, call, concurrency, deadline, progress)
 
 
 def check_ids(job_ids: SomeIds, *kinds: type) -> SomeIds:
@@ -78,7 +78,7 @@ def refusal(job_id: object) -> ValueError | TypeError | None:
 
 def counting(
     plan: Plan, settings: Settings, job_id: str, place: Place | NoPlace, ends: float
-) -> Exchange[Snapshot]:
+) -> Flow[Snapshot]:
     """Return the flow that asks for the counts of one job among many.
 
     Its deadline begins now that its turn has come: a service that is busy for long would otherwise use up
@@ -94,14 +94,14 @@ def counting(
     Raises:
         DeadlineExceeded: The gate gave no place in time.
     """
-    _, service_timeout, timeout, deadline, _ = plan.question
+    _, service_timeout, timeout, deadline, _ = plan.call
     if isinstance(place, NoPlace):
         raise _not_asked(plan, job_id, place.rest)
     if ends != math.inf:
         # At the very end the time may be over meanwhile; then the exchange says so.
         deadline = min(deadline, max(ends - settings.clock.monotonic(), 0.0))
-    question = Question(job_id, service_timeout, timeout, deadline, new_guid())
-    return exchange(settings, COUNTS, question, place)
+    call = Call(job_id, service_timeout, timeout, deadline, new_guid())
+    return exchange(settings, TASK_COUNTS_OPERATION, call, place)
 
 
 def _not_asked(plan: Plan, job_id: str, rest: float) -> DeadlineExceeded:

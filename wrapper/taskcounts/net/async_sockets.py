@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from taskcounts.net.base import NEXT_ADDRESS, READ_SIZE, Talk, first_hop
 from taskcounts.net.connection import HttpConnection
-from taskcounts.net.route import Connection as Route
+from taskcounts.net.route import Route
 
 # Bytes that are kept unread. A task that reads takes them at once; nobody asked for what is more than this.
 _MOST_UNREAD = 2**20

@@ -19,7 +19,7 @@ from taskcounts.protocol.messages import Answer, Failure, Request
 if TYPE_CHECKING:
     import asyncio
 
-    from taskcounts.net.route import Connection
+    from taskcounts.net.route import Route
 
 T = TypeVar("T")
 
@@ -185,7 +185,7 @@ def without_frames(error: BaseException, handled: BaseException | None) -> None:
 
 
 @contextlib.contextmanager
-def first_hop(route: Connection) -> Iterator[tuple[str, int]]:
+def first_hop(route: Route) -> Iterator[tuple[str, int]]:
     """Yield the host and port to connect to; an error that follows names the proxy, if that is one's."""
     hop = route.proxy or route
     try:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from taskcounts.net.base import BrokenAnswer, Reading, T, Talk
 from taskcounts.net.http import Answers
-from taskcounts.net.route import Connection as Route
+from taskcounts.net.route import Route
 from taskcounts.net.tls import Tls
 from taskcounts.net.tunnel import open_tunnel
 

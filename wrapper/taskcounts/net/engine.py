@@ -21,7 +21,7 @@ from taskcounts.net.base import (
 )
 from taskcounts.net.http import Requests
 from taskcounts.net.pool import C, Permit, Permits, Pool
-from taskcounts.net.route import Connection as Route
+from taskcounts.net.route import Route
 from taskcounts.net.sync_sockets import SyncConnection
 from taskcounts.protocol.messages import Answer, Failure, Request
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from taskcounts.net.route import Connection
+from taskcounts.net.route import Route
 
 
-def make_engine(route: Connection, *, awaits: bool) -> Any:
+def make_engine(route: Route, *, awaits: bool) -> Any:
     """Return an engine for an endpoint: an AsyncEngine if it is awaited, else an Engine."""
     try:
         from taskcounts.net import engine  # noqa: PLC0415 - a transport of the caller's takes its place.

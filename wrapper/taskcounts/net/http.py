@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import httptools
 
 from taskcounts.net.base import BrokenAnswer, Reading, Talk, join_headers
-from taskcounts.net.route import Connection
+from taskcounts.net.route import Route
 from taskcounts.protocol.messages import Request
 
 # Found by the parser, as every piece of a body is.
@@ -34,7 +34,7 @@ _MOST_INTERIMS = 100
 class Requests:
     """The bytes that all requests over one connection have in common."""
 
-    def __init__(self, route: Connection) -> None:
+    def __init__(self, route: Route) -> None:
         """Prepare them for a route. A proxy that isn't asked for a tunnel reads each request itself."""
         proxy = route.proxy
         forwarded = proxy is not None and route.scheme == "http" and proxy.scheme.startswith("http")

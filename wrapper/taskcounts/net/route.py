@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import ssl
 
 
-class Reach(NamedTuple):
+class RouteOptions(NamedTuple):
     """How to reach an endpoint, as callers say it; a proxy's URL may hold a password."""
 
     proxy: str | None
@@ -43,7 +43,7 @@ class Proxy(NamedTuple):
         return f"{self.scheme}://{bracketed(self.host)}:{self.port}"
 
 
-class Connection(NamedTuple):
+class Route(NamedTuple):
     """Where requests go, and how.
 
     Attributes:
@@ -102,7 +102,7 @@ def default_certificates() -> str:
     return certifi.where()
 
 
-def connection(endpoint: str, reach: Reach) -> Connection:
+def find_route(endpoint: str, options: RouteOptions) -> Route:
     """Return how to reach an endpoint, from arguments and the environment.
 
     Raises:
@@ -111,8 +111,8 @@ def connection(endpoint: str, reach: Reach) -> Connection:
     """
     url, host, port = split_url(endpoint)
     port = port or PORTS[url.scheme]
-    source, name = "", reach.proxy
-    if name is None and reach.trust_env:
+    source, name = "", options.proxy
+    if name is None and options.trust_env:
         source, name = environment_proxy(url.scheme, host, port)
     proxy = _proxy(name) if name else None
     # An error reporter that prints local variables must not find its password here.
@@ -123,12 +123,12 @@ def connection(endpoint: str, reach: Reach) -> Connection:
             f"{source}the proxy is not a URL such as http://proxy.example:8080, with nothing after the port: "
             "percent-encode the special characters of a user name or password"
         )
-    return _trusting(Connection(url.scheme, host, port, proxy), reach)
+    return _trusting(Route(url.scheme, host, port, proxy), options)
 
 
-def _trusting(found: Connection, reach: Reach) -> Connection:
+def _trusting(found: Route, options: RouteOptions) -> Route:
     """Return a connection with what certificates to trust; what somebody named must be readable."""
-    verify = reach.verify
+    verify = options.verify
     if verify is not None and not isinstance(verify, str | os.PathLike):
         import ssl  # noqa: PLC0415 - takes 10 ms, which plain http doesn't need.
 
@@ -142,7 +142,7 @@ def _trusting(found: Connection, reach: Reach) -> Connection:
     if verify is not None:
         named = found._replace(verify=os.fspath(verify))
         return named._replace(context=named.tls())
-    return found._replace(context=_environment_context()) if reach.trust_env else found
+    return found._replace(context=_environment_context()) if options.trust_env else found
 
 
 def _environment_context() -> ssl.SSLContext | None:

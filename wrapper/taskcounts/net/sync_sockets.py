@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from taskcounts.net.base import LONGEST_TIMEOUT, NEXT_ADDRESS, READ_SIZE, AttemptTimedOut, Talk, first_hop
 from taskcounts.net.connection import HttpConnection
-from taskcounts.net.route import Connection as Route
+from taskcounts.net.route import Route
 
 
 class SyncConnection(HttpConnection):

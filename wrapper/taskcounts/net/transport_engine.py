@@ -20,7 +20,7 @@ from taskcounts.net.base import (
     running_loop,
     without_frames,
 )
-from taskcounts.net.route import Connection
+from taskcounts.net.route import Route
 from taskcounts.protocol.messages import Answer, Failure, Request
 
 
@@ -155,7 +155,7 @@ class AsyncTransportEngine(_OverTransport):
         await self._transport.aclose()
 
 
-def over_httpx(route: Connection, *, awaits: bool) -> TransportEngine | AsyncTransportEngine:
+def over_httpx(route: Route, *, awaits: bool) -> TransportEngine | AsyncTransportEngine:
     """Return an engine over a transport that httpx makes for a route."""
     import httpx  # noqa: PLC0415 - most clients send over sockets.
 

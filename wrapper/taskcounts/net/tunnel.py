@@ -6,12 +6,12 @@ import ipaddress
 
 from taskcounts.net.base import BrokenAnswer, NeverWorks, Reading, Talk
 from taskcounts.net.http import Answers, proxy_authorization
-from taskcounts.net.route import Connection, Proxy
+from taskcounts.net.route import Proxy, Route
 from taskcounts.retry import RETRYABLE_STATUSES
 from taskcounts.urls import bracketed
 
 
-def open_tunnel(route: Connection, proxy: Proxy) -> Talk[None]:
+def open_tunnel(route: Route, proxy: Proxy) -> Talk[None]:
     """Have a proxy connect to the endpoint.
 
     Raises:
@@ -20,7 +20,7 @@ def open_tunnel(route: Connection, proxy: Proxy) -> Talk[None]:
     return (_socks5 if proxy.scheme.startswith("socks") else _connect)(route, proxy)
 
 
-def _connect(route: Connection, proxy: Proxy) -> Talk[None]:
+def _connect(route: Route, proxy: Proxy) -> Talk[None]:
     target = f"{bracketed(route.host)}:{route.port}"
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.auth is not None:
@@ -37,7 +37,7 @@ def _connect(route: Connection, proxy: Proxy) -> Talk[None]:
     raise kind(f"{reading.status} to CONNECT: {refusal}")
 
 
-def _socks5(route: Connection, proxy: Proxy) -> Talk[None]:
+def _socks5(route: Route, proxy: Proxy) -> Talk[None]:
     method = 0 if proxy.auth is None else 2
     if (yield from _reply(bytes([5, 1, method]), 2))[1] != method:
         raise NeverWorks("it wants another way to sign in")

@@ -227,7 +227,7 @@ def find_inconsistencies(
     return tuple(broken)
 
 
-def find_doubts(headers: Mapping[str, str]) -> tuple[Inconsistency, ...]:
+def header_inconsistencies(headers: Mapping[str, str]) -> tuple[Inconsistency, ...]:
     """Return what the headers of a 200 leave open: whether it belongs to our request, and is of now."""
     doubts = []
     if "client-request-id" not in headers:

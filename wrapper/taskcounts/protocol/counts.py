@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskcounts.protocol import answers
-from taskcounts.protocol.messages import Ask, Parts, Reply
+from taskcounts.protocol.messages import CheckedAnswer, Operation, RequestParts
 from taskcounts.snapshot import Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts_rest import contract
 
@@ -12,22 +12,24 @@ _OPERATION = contract.OPERATIONS[_NAME]
 _INVARIANTS = answers.compile_invariants(_OPERATION.invariants)
 
 
-def _build(reply: Reply) -> Snapshot:
+def _build(answer: CheckedAnswer) -> Snapshot:
     """Return the snapshot of an answer; raise Violation if it contradicts itself and that isn't allowed."""
-    body, headers = reply.body, reply.headers
-    inconsistencies = answers.find_inconsistencies(_INVARIANTS, body) + answers.find_doubts(headers)
-    if inconsistencies and reply.strict:
+    body, headers = answer.body, answer.headers
+    inconsistencies = answers.find_inconsistencies(_INVARIANTS, body) + answers.header_inconsistencies(
+        headers
+    )
+    if inconsistencies and answer.strict:
         raise answers.Violation(inconsistencies[0].path, "; ".join(each.text for each in inconsistencies))
     others = body.copy()
     try:
         return Snapshot(
-            job_id=reply.question.job_id,
+            job_id=answer.call.job_id,
             task_counts=TaskCounts.from_dict(others.pop("taskCounts")),
             task_slot_counts=TaskSlotCounts.from_dict(others.pop("taskSlotCounts")),
-            observed_at=reply.observed_at,
+            observed_at=answer.observed_at,
             request_id=headers.get("request-id"),
-            client_request_id=reply.question.client_request_id,
-            attempts=reply.attempt,
+            client_request_id=answer.call.client_request_id,
+            attempts=answer.attempt,
             inconsistencies=inconsistencies,
             additional_properties=others,
         )
@@ -35,4 +37,4 @@ def _build(reply: Reply) -> Snapshot:
         raise answers.Violation("$", str(error)) from None
 
 
-COUNTS = Ask(Parts(_NAME), answers.compile_schema(_OPERATION.result), _build)
+TASK_COUNTS_OPERATION = Operation(RequestParts(_NAME), answers.compile_schema(_OPERATION.result), _build)

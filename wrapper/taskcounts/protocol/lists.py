@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 from taskcounts.protocol import answers
-from taskcounts.protocol.messages import Ask, Parts, Question, Reply
+from taskcounts.protocol.messages import Call, CheckedAnswer, Operation, RequestParts
 from taskcounts.snapshot import Inconsistency
 from taskcounts_rest import contract
 
@@ -47,7 +47,7 @@ class Page(NamedTuple):
     attempts: int
 
 
-class Trail:
+class LoopDetector:
     """The links that were followed through one list; finds a loop of any length in constant memory.
 
     Brent's way: one link is kept and compared with those that follow. It is replaced after 1, 2, 4, 8 …
@@ -78,9 +78,9 @@ class Trail:
         return link
 
 
-def ask_tasks(
-    endpoint: str, *, link: str | None = None, trail: Trail | None = None, **options: Any
-) -> Ask[Page]:
+def task_list_operation(
+    endpoint: str, *, link: str | None = None, loop_detector: LoopDetector | None = None, **options: Any
+) -> Operation[Page]:
     """Return the question for a page of a job's tasks.
 
     Args:
@@ -90,31 +90,31 @@ def ask_tasks(
         options: ``filter_``, ``select``, and ``maxresults``, 1 to 1,000 (the default).
     """
 
-    def path(question: Question) -> str:
-        return f"/jobs/{quote(question.job_id, safe='')}/tasks"
+    def path(call: Call) -> str:
+        return f"/jobs/{quote(call.job_id, safe='')}/tasks"
 
-    parts = Parts("Task_List", _named(options), link)
-    return Ask(parts, _CHECKS["Task_List"], _page(endpoint, path, trail), MAX_PAGE)
+    parts = RequestParts("Task_List", _named(options), link)
+    return Operation(parts, _CHECKS["Task_List"], _page(endpoint, path, loop_detector), MAX_PAGE)
 
 
-def ask_jobs(
-    endpoint: str, *, link: str | None = None, trail: Trail | None = None, **options: Any
-) -> Ask[Page]:
+def job_list_operation(
+    endpoint: str, *, link: str | None = None, loop_detector: LoopDetector | None = None, **options: Any
+) -> Operation[Page]:
     """Return the question for a page of the account's jobs; see ``ask_tasks``."""
-    parts = Parts("Job_List", _named(options), link)
-    return Ask(parts, _CHECKS["Job_List"], _page(endpoint, lambda _: "/jobs", trail), MAX_PAGE)
+    parts = RequestParts("Job_List", _named(options), link)
+    return Operation(parts, _CHECKS["Job_List"], _page(endpoint, lambda _: "/jobs", loop_detector), MAX_PAGE)
 
 
-def ask_job() -> Ask[dict[str, Any]]:
+def job_get_operation() -> Operation[dict[str, Any]]:
     """Return the question for a job's own state: its ``id`` and ``state``."""
 
-    def build(reply: Reply) -> dict[str, Any]:
-        _doubts(reply)
-        if reply.body["id"].lower() != reply.question.job_id.lower():
+    def build(answer: CheckedAnswer) -> dict[str, Any]:
+        _doubts(answer)
+        if answer.body["id"].lower() != answer.call.job_id.lower():
             raise answers.Violation("id", "it is another job's")
-        return reply.body
+        return answer.body
 
-    return Ask(Parts("Job_Get", _named({"select": "id,state"})), _CHECKS["Job_Get"], build)
+    return Operation(RequestParts("Job_Get", _named({"select": "id,state"})), _CHECKS["Job_Get"], build)
 
 
 def _named(options: dict[str, Any]) -> tuple[tuple[str, str | int], ...]:
@@ -122,23 +122,25 @@ def _named(options: dict[str, Any]) -> tuple[tuple[str, str | int], ...]:
     return tuple((_NAMES[name], value) for name, value in options.items())
 
 
-def _page(endpoint: str, path: Callable[[Question], str], trail: Trail | None) -> Callable[[Reply], Page]:
-    def build(reply: Reply) -> Page:
-        doubts = _doubts(reply)
-        link = reply.body.get("odata.nextLink")
+def _page(
+    endpoint: str, path: Callable[[Call], str], loop_detector: LoopDetector | None
+) -> Callable[[CheckedAnswer], Page]:
+    def build(answer: CheckedAnswer) -> Page:
+        doubts = _doubts(answer)
+        link = answer.body.get("odata.nextLink")
         if link is not None:
-            link = _checked_link(link, endpoint, path(reply.question))
-            if trail is not None:
-                trail.follow(link)
-        return Page(reply.body["value"], link, doubts, reply.headers, reply.attempt)
+            link = _checked_link(link, endpoint, path(answer.call))
+            if loop_detector is not None:
+                loop_detector.follow(link)
+        return Page(answer.body["value"], link, doubts, answer.headers, answer.attempt)
 
     return build
 
 
-def _doubts(reply: Reply) -> tuple[Inconsistency, ...]:
+def _doubts(answer: CheckedAnswer) -> tuple[Inconsistency, ...]:
     """Return what speaks against an answer; raise Violation if there is anything and that isn't allowed."""
-    doubts = answers.find_doubts(reply.headers)
-    if doubts and reply.strict:
+    doubts = answers.header_inconsistencies(answer.headers)
+    if doubts and answer.strict:
         raise answers.Violation(doubts[0].path, "; ".join(doubt.text for doubt in doubts))
     return doubts
 

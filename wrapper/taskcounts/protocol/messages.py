@@ -12,7 +12,7 @@ T = TypeVar("T")
 MAX_BODY = 1 << 20
 
 
-class Question(NamedTuple):
+class Call(NamedTuple):
     """What one call is about, its arguments checked; ``job_id`` is empty if it is about no single job."""
 
     job_id: str
@@ -22,10 +22,10 @@ class Question(NamedTuple):
     client_request_id: str
 
 
-class Reply(NamedTuple):
+class CheckedAnswer(NamedTuple):
     """A 200 whose body is what the fragment says, on its way to becoming a value."""
 
-    question: Question
+    call: Call
     attempt: int
     body: dict[str, Any]
     headers: Mapping[str, str]
@@ -33,10 +33,10 @@ class Reply(NamedTuple):
     strict: bool
 
     def __repr__(self) -> str:
-        return f"Reply({self.question.job_id!r})"
+        return f"CheckedAnswer({self.call.job_id!r})"
 
 
-class Parts(NamedTuple):
+class RequestParts(NamedTuple):
     """What a request is made of, but for its job and what belongs to an attempt.
 
     Attributes:
@@ -50,7 +50,7 @@ class Parts(NamedTuple):
     link: str | None = None
 
 
-class Ask(NamedTuple, Generic[T]):
+class Operation(NamedTuple, Generic[T]):
     """One operation: what it sends, and what it makes of the answer.
 
     Attributes:
@@ -60,9 +60,9 @@ class Ask(NamedTuple, Generic[T]):
         limit: How many bytes of a body are read.
     """
 
-    parts: Parts
+    parts: RequestParts
     check: Callable[[Any, str], None]
-    build: Callable[[Reply], T]
+    build: Callable[[CheckedAnswer], T]
     limit: int = MAX_BODY
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from taskcounts.credentials import head_to_sign, query_to_sign
-from taskcounts.protocol.messages import Parts
+from taskcounts.protocol.messages import RequestParts
 from taskcounts_rest import contract
 
 _EPOCH, _SECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(seconds=1)
@@ -19,7 +19,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class Form(NamedTuple):
+class RequestTemplate(NamedTuple):
     """What the requests of an operation have in common.
 
     Attributes:
@@ -43,7 +43,7 @@ class Form(NamedTuple):
         return self.before if self.after is None else self.before + quote(job_id, safe="") + self.after
 
 
-def prepare(parts: Parts, service_timeout: int | None) -> Form:
+def request_template(parts: RequestParts, service_timeout: int | None) -> RequestTemplate:
     """Return what is known of a request before its job is.
 
     Raises:
@@ -54,11 +54,13 @@ def prepare(parts: Parts, service_timeout: int | None) -> Form:
         return _prepare(operation, options, service_timeout)
     method = contract.OPERATIONS[operation].method
     path, mark, query = link.partition("?")
-    return Form(method, path, None, mark + query, head_to_sign(method), query_to_sign(query))
+    return RequestTemplate(method, path, None, mark + query, head_to_sign(method), query_to_sign(query))
 
 
 @lru_cache(maxsize=64)
-def _prepare(operation: str, options: tuple[tuple[str, str | int], ...], service_timeout: int | None) -> Form:
+def _prepare(
+    operation: str, options: tuple[tuple[str, str | int], ...], service_timeout: int | None
+) -> RequestTemplate:
     described = contract.OPERATIONS[operation]
     before, braces, after = described.path.partition("{jobId}")
     given = dict(options)
@@ -74,10 +76,10 @@ def _prepare(operation: str, options: tuple[tuple[str, str | int], ...], service
         raise TypeError(f"{operation} has no parameter {', '.join(given)}")
     query = urlencode(values, quote_via=quote)
     head, tail = head_to_sign(described.method), query_to_sign(query)
-    return Form(described.method, before, after if braces else None, f"?{query}", head, tail)
+    return RequestTemplate(described.method, before, after if braces else None, f"?{query}", head, tail)
 
 
-def http_date(moment: datetime) -> str:
+def format_http_date(moment: datetime) -> str:
     """Return a moment, aware, as an HTTP date."""
     return _http_date((moment - _EPOCH) // _SECOND)
 

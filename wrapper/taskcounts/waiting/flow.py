@@ -10,11 +10,11 @@ from taskcounts.clock import Clock
 from taskcounts.errors import DeadlineExceeded, ServiceError, TaskCountsError
 from taskcounts.exact import exact_counts
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Pause, Settings
-from taskcounts.protocol.answers import Violation, find_doubts
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.lists import Page, Trail, ask_job, ask_tasks
-from taskcounts.protocol.messages import Ask, Question, Reply
+from taskcounts.flow.steps import Flow, Pause, Settings
+from taskcounts.protocol.answers import Violation, header_inconsistencies
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.lists import LoopDetector, Page, job_get_operation, task_list_operation
+from taskcounts.protocol.messages import Call, CheckedAnswer, Operation
 from taskcounts.retry import RETRYABLE_STATUSES
 from taskcounts.text import one_line
 from taskcounts.waiting.machine import begin, hear, wake
@@ -53,13 +53,13 @@ _KINDS = {
 
 
 def wait(
-    settings: Settings, question: Question, plan: WaitPlan, observer: Observer | None, *, check: bool
-) -> Exchange[Verdict]:
+    settings: Settings, call: Call, plan: WaitPlan, observer: Observer | None, *, check: bool
+) -> Flow[Verdict]:
     """Ask until there is a verdict; return it, or raise WaitFailed if it is to be checked.
 
     Args:
         settings: Whom to ask, and how.
-        question: The job, and the limits of each single poll.
+        call: The job, and the limits of each single poll.
         plan: What to wait for, and its limits.
         observer: Called after each poll. What it raises ends the wait.
         check: Whether a verdict other than met is raised.
@@ -68,7 +68,7 @@ def wait(
         WaitFailed: The wait ended with another outcome, and it is checked.
     """
     clock = settings.clock
-    began_at, asked = clock.now(), question
+    began_at, asked = clock.now(), call
     move = begin(plan, clock.monotonic())
     while not isinstance(move.next, End):
         state, step = move.state, move.next
@@ -79,7 +79,7 @@ def wait(
             move = wake(state, clock.monotonic())
             continue
         left = max(0.0, state.ends - clock.monotonic())
-        asked = _limited(question, step, left)
+        asked = _limited(call, step, left)
         event = yield from _ask(settings, asked, step, cut=asked.deadline >= left)
         move = hear(state, event, clock.monotonic())
         if observer is not None:
@@ -90,26 +90,26 @@ def wait(
     return verdict
 
 
-def _limited(question: Question, step: Asking, left: float) -> Question:
+def _limited(call: Call, step: Asking, left: float) -> Call:
     """Return a question of its own that ends with the wait at the latest.
 
     A list of all tasks may take longer than a call does otherwise: each of its pages has limits of its own.
     """
-    deadline = left if isinstance(step, AskExact) else min(question.deadline, left)
-    return question._replace(deadline=deadline, client_request_id=new_guid())
+    deadline = left if isinstance(step, AskExact) else min(call.deadline, left)
+    return call._replace(deadline=deadline, client_request_id=new_guid())
 
 
-def _ask(settings: Settings, question: Question, step: Asking, *, cut: bool) -> Exchange[Event]:
+def _ask(settings: Settings, call: Call, step: Asking, *, cut: bool) -> Flow[Event]:
     """Ask what the machine wants to know, and return what came of it."""
     began = settings.clock.monotonic()
     try:
         if isinstance(step, AskCounts):
-            return Counted((yield from exchange(settings, COUNTS, question)))
+            return Counted((yield from exchange(settings, TASK_COUNTS_OPERATION, call)))
         if isinstance(step, AskTasks):
-            return Looked(step.look, (yield from _look(settings, question, step.look)))
+            return Looked(step.look, (yield from _look(settings, call, step.look)))
         if isinstance(step, AskJob):
-            return JobSeen((yield from exchange(settings, _JOB, question)))
-        snapshot = yield from exact_counts(settings, question)
+            return JobSeen((yield from exchange(settings, _JOB, call)))
+        snapshot = yield from exact_counts(settings, call)
         return Listed(snapshot, settings.clock.monotonic() - began)
     except TaskCountsError as error:
         return Failed(error, cut_off=cut and _lacked_time(error, settings))
@@ -122,55 +122,57 @@ def _lacked_time(error: TaskCountsError, settings: Settings) -> bool:
     return isinstance(error, DeadlineExceeded)
 
 
-def _look(settings: Settings, question: Question, look: str) -> Exchange[Task | None]:
+def _look(settings: Settings, call: Call, look: str) -> Flow[Task | None]:
     """Return a task of some kind, None if there is none.
 
     The service may answer with an empty page and a link: only the last page says that there is none.
     """
-    ends = settings.clock.monotonic() + question.deadline
-    trail, link = Trail(), None
+    ends = settings.clock.monotonic() + call.deadline
+    loop_detector, link = LoopDetector(), None
     while True:
-        ask = _trusted(_tasks(settings.endpoint, look, trail, link))
-        found, link = yield from exchange(settings, ask, question)
+        operation = _trusted(_tasks(settings.endpoint, look, loop_detector, link))
+        found, link = yield from exchange(settings, operation, call)
         if found is not None or link is None:
             return found
         left = max(0.0, ends - settings.clock.monotonic())
-        question = question._replace(deadline=left, client_request_id=new_guid())
+        call = call._replace(deadline=left, client_request_id=new_guid())
 
 
-def _tasks(endpoint: str, look: str, trail: Trail, link: str | None) -> Ask[tuple[Task | None, str | None]]:
+def _tasks(
+    endpoint: str, look: str, loop_detector: LoopDetector, link: str | None
+) -> Operation[tuple[Task | None, str | None]]:
     """Return the question for one page of a look: its first task, and where the next page is."""
     options: dict[str, Any] = {"select": SELECT, "maxresults": 1}
     if (filter_ := FILTERS[look]) is not None:
         options["filter_"] = filter_
-    ask = ask_tasks(endpoint, link=link, **options)
+    operation = task_list_operation(endpoint, link=link, **options)
 
-    def build(reply: Reply) -> tuple[Task | None, str | None]:
-        page: Page = ask.build(reply)
-        return found_task(page.items, look), trail.follow(page.link)
+    def build(answer: CheckedAnswer) -> tuple[Task | None, str | None]:
+        page: Page = operation.build(answer)
+        return found_task(page.items, look), loop_detector.follow(page.link)
 
-    return Ask(ask.parts, ask.check, build, ask.limit)
+    return Operation(operation.parts, operation.check, build, operation.limit)
 
 
-def _trusted(ask: Ask[T]) -> Ask[T]:
+def _trusted(operation: Operation[T]) -> Operation[T]:
     """Return a question whose answer counts only if it is the service's, to us, and of now."""
 
-    def build(reply: Reply) -> T:
-        if doubts := find_doubts(reply.headers):
+    def build(answer: CheckedAnswer) -> T:
+        if doubts := header_inconsistencies(answer.headers):
             raise Violation(doubts[0].path, "; ".join(each.text for each in doubts))
-        return ask.build(reply)
+        return operation.build(answer)
 
-    return Ask(ask.parts, ask.check, build, ask.limit)
+    return Operation(operation.parts, operation.check, build, operation.limit)
 
 
-def _job_state() -> Ask[str]:
+def _job_state() -> Operation[str]:
     """Return the question for a job's own state, in lower case."""
-    ask = ask_job()
+    operation = job_get_operation()
 
-    def build(reply: Reply) -> str:
-        return str(ask.build(reply)["state"]).lower()
+    def build(answer: CheckedAnswer) -> str:
+        return str(operation.build(answer)["state"]).lower()
 
-    return _trusted(Ask(ask.parts, ask.check, build, ask.limit))
+    return _trusted(Operation(operation.parts, operation.check, build, operation.limit))
 
 
 _JOB = _job_state()
@@ -224,7 +226,7 @@ def _verdict(job_id: str, state: State, end: End, began_at: datetime, clock: Clo
     )
 
 
-def _failure(verdict: Verdict, asked: Question) -> WaitFailed:
+def _failure(verdict: Verdict, asked: Call) -> WaitFailed:
     return WaitFailed(
         verdict.text,
         job_id=verdict.job_id,

@@ -33,7 +33,7 @@ from taskcounts import (
     ServiceError,
     ServiceUnreachable,
 )
-from taskcounts.retry import RETRYABLE_STATUSES, http_date, retry_after_seconds
+from taskcounts.retry import RETRYABLE_STATUSES, parse_http_date, retry_after_seconds
 
 NOW = datetime(2024, 8, 1, 12, 34, 56, tzinfo=UTC)
 
@@ -204,7 +204,7 @@ def test_retry_after(wish: dict[str, str], seconds: float | None) -> None:
 @pytest.mark.parametrize("text", ["", "x", "Thu, 01 Aug", "99999999999999999999"])
 def test_dates_that_are_none(text: str) -> None:
     """What names no moment is None."""
-    assert http_date(text) is None
+    assert parse_http_date(text) is None
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from taskcounts import (
 from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange
 from taskcounts.flow.steps import NoPlace, Settings
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.messages import Answer, Failure, Question
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.messages import Answer, Call, Failure
 from taskcounts.tokens import TokenCache
 
 GOOD = Answer(200, {**answer().headers, "client-request-id": GUID}, answer().body)
@@ -72,8 +72,8 @@ def ask(
 ) -> Any:
     """Run an exchange at a gate."""
     settings = Settings(ENDPOINT, credential, "scope", retry or RetryPolicy(), False, clock, gate)
-    question = Question("job-1", None, 35.0, limits.get("deadline", 120.0), GUID)
-    return run(exchange(settings, COUNTS, question), Engine(*outcomes), clock)
+    call = Call("job-1", None, 35.0, limits.get("deadline", 120.0), GUID)
+    return run(exchange(settings, TASK_COUNTS_OPERATION, call), Engine(*outcomes), clock)
 
 
 def test_good_answer(clock: FakeClock) -> None:
@@ -87,8 +87,8 @@ def test_place_of_the_caller(clock: FakeClock) -> None:
     """A place that the caller has got is used for the first attempt alone."""
     gate, mine = Gate(), Gate()
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, gate)
-    question = Question("job-1", None, 35.0, 120.0, GUID)
-    run(exchange(settings, COUNTS, question, mine), Engine(NONE, GOOD), clock)
+    call = Call("job-1", None, 35.0, 120.0, GUID)
+    run(exchange(settings, TASK_COUNTS_OPERATION, call, mine), Engine(NONE, GOOD), clock)
     assert (mine.back, gate.asked, gate.back) == ([(None, 0.5)], [(1120, True)], [(200, 0)])
 
 
@@ -221,8 +221,8 @@ def test_cancelled_exchange(clock: FakeClock) -> None:
 
     gate = AsyncGate()
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, gate)
-    question = Question("job-1", None, 35.0, 120.0, GUID)
-    flow = exchange(settings, COUNTS, question)
+    call = Call("job-1", None, 35.0, 120.0, GUID)
+    flow = exchange(settings, TASK_COUNTS_OPERATION, call)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(run_async(flow, Cancelled(), clock))
     # The flow is still referred to, and yet it has ended.
@@ -233,8 +233,8 @@ def test_interrupted_exchange(clock: FakeClock) -> None:
     """So does a thread that is interrupted."""
     gate = Gate()
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, gate)
-    question = Question("job-1", None, 35.0, 120.0, GUID)
-    flow = exchange(settings, COUNTS, question)
+    call = Call("job-1", None, 35.0, 120.0, GUID)
+    flow = exchange(settings, TASK_COUNTS_OPERATION, call)
     with pytest.raises(KeyboardInterrupt):
         run(flow, Engine(KeyboardInterrupt()), clock)
     assert gate.back == [(None, 0)]

@@ -29,7 +29,7 @@ from support.client import (
     tunnel,
 )
 from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable
-from taskcounts.net.route import Reach, connection
+from taskcounts.net.route import RouteOptions, find_route
 from taskcounts.urls import is_loopback
 
 FAR = "http://batch.example"
@@ -66,8 +66,8 @@ def test_proxy_of_another_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy for https is none for http, and a variable that is empty names none."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "")
-    assert connection(FAR, Reach(None, None, True)).proxy is None
-    assert connection(ENDPOINT, Reach(None, None, True)).proxy == ("http", "127.0.0.1", 9, None)
+    assert find_route(FAR, RouteOptions(None, None, True)).proxy is None
+    assert find_route(ENDPOINT, RouteOptions(None, None, True)).proxy == ("http", "127.0.0.1", 9, None)
 
 
 def test_proxy_without_a_scheme(call: Call, proxy: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def excepted(monkeypatch: pytest.MonkeyPatch, endpoint: str, entries: str) -> bo
     """Return whether NO_PROXY keeps an endpoint from the environment's proxy."""
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", entries)
-    return connection(endpoint, Reach(None, None, True)).proxy is None
+    return find_route(endpoint, RouteOptions(None, None, True)).proxy is None
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_environment_is_not_trusted(call: Call, proxy: Server, monkeypatch: pyte
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
-    assert connection(FAR, Reach(None, None, False)).proxy is None
+    assert find_route(FAR, RouteOptions(None, None, False)).proxy is None
     call.client_type(ENDPOINT, KEY, trust_env=False)
 
 
@@ -300,14 +300,14 @@ def test_proxies_of_the_environment_that_are_none(
 def test_users_of_proxies(given: str, auth: tuple[str, str] | None) -> None:
     """User and password are percent-encoded UTF-8; a percent sign that encodes nothing is one."""
     for end in ("", "/"):
-        found = connection(FAR, Reach(f"HTTP://{given}Proxy.Example.:3128{end}", None, False)).proxy
+        found = find_route(FAR, RouteOptions(f"HTTP://{given}Proxy.Example.:3128{end}", None, False)).proxy
         assert found == ("http", "proxy.example", 3128, auth)
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 def test_socks(scheme: str) -> None:
     """A SOCKS proxy needs no further package, and has a port of its own."""
-    proxy = connection(ENDPOINT, Reach(f"{scheme}://me:word@127.0.0.1", None, False)).proxy
+    proxy = find_route(ENDPOINT, RouteOptions(f"{scheme}://me:word@127.0.0.1", None, False)).proxy
     assert proxy == (scheme, "127.0.0.1", 1080, ("me", "word"))
 
 
@@ -479,10 +479,10 @@ def test_contexts_of_ours_ask_for_http_1_1(
     asked = Mock()
     monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", asked)
     for number, verify in enumerate((None, authority.certificate, hashed)):
-        connection(ENDPOINT, Reach(None, verify, False)).tls()
+        find_route(ENDPOINT, RouteOptions(None, verify, False)).tls()
         assert asked.call_args_list == [((["http/1.1"],),)] * (number + 1)
     monkeypatch.setenv("SSL_CERT_DIR", str(hashed))
-    connection(ENDPOINT, Reach(None, None, True)).tls()
+    find_route(ENDPOINT, RouteOptions(None, None, True)).tls()
     assert asked.call_count == 4
 
 
@@ -493,7 +493,7 @@ def test_contexts_of_the_caller_are_not_changed(monkeypatch: pytest.MonkeyPatch)
     context.verify_mode = ssl.CERT_NONE
     for name in ("set_alpn_protocols", "load_verify_locations", "load_default_certs"):
         monkeypatch.setattr(ssl.SSLContext, name, Mock(side_effect=AssertionError))
-    found = connection(ENDPOINT, Reach(None, context, True))
+    found = find_route(ENDPOINT, RouteOptions(None, context, True))
     assert found.tls() is context
     assert (context.check_hostname, context.verify_mode) == (False, ssl.CERT_NONE)
 
@@ -501,12 +501,14 @@ def test_contexts_of_the_caller_are_not_changed(monkeypatch: pytest.MonkeyPatch)
 def test_plain_http_loads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     """For plain http no certificates are loaded: none will be checked, and it takes time."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    assert connection("http://127.0.0.1", Reach(None, None, True)).tls().verify_mode is ssl.CERT_REQUIRED
+    assert (
+        find_route("http://127.0.0.1", RouteOptions(None, None, True)).tls().verify_mode is ssl.CERT_REQUIRED
+    )
 
 
 def test_default_certificates() -> None:
     """Without any wish certificates are checked, by the list that comes with httpx."""
-    tls = connection(ENDPOINT, Reach(None, None, True)).tls()
+    tls = find_route(ENDPOINT, RouteOptions(None, None, True)).tls()
     assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert len(tls.get_ca_certs()) > 50
 

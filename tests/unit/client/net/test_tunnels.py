@@ -3,13 +3,13 @@
 import pytest
 
 from taskcounts.net.base import BrokenAnswer, NeverWorks
-from taskcounts.net.route import Connection, Proxy
+from taskcounts.net.route import Proxy, Route
 from taskcounts.net.tunnel import open_tunnel
 
-ROUTE = Connection("https", "batch.example", 443, None)
+ROUTE = Route("https", "batch.example", 443, None)
 
 
-def talk(proxy: Proxy, *answers: bytes, route: Connection = ROUTE) -> list[bytes]:
+def talk(proxy: Proxy, *answers: bytes, route: Route = ROUTE) -> list[bytes]:
     """Return what is written to a proxy that gives some answers, one to each write."""
     conversation = open_tunnel(route, proxy)
     written = [next(conversation)]

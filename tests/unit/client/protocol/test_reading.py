@@ -24,6 +24,7 @@ from support.client import (
     wire,
 )
 from taskcounts import ContractViolation, SharedKey
+from taskcounts.protocol import messages
 from taskcounts.protocol.answers import (
     USUAL_TYPES,
     Violation,
@@ -33,9 +34,7 @@ from taskcounts.protocol.answers import (
     find_inconsistencies,
     read_json,
 )
-from taskcounts.protocol.counts import COUNTS as COUNTS_ASK
-from taskcounts.protocol.messages import Question
-from taskcounts.protocol.messages import Reply as Checked
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
 from taskcounts_rest import contract
 from taskcounts_rest.models import TaskCountsResult
 
@@ -185,10 +184,10 @@ def test_nested_as_deep_as_may_be(  # noqa: PLR0917 - pytest gives them by name.
 def test_a_checked_answer_is_left_as_it_is(clock: FakeClock) -> None:
     """Making a snapshot takes nothing away from what it is made of."""
     headers = {"client-request-id": GUID, "request-id": REQUEST_ID}
-    question = Question("job-1", None, 10, 10, GUID)
-    reply = Checked(question, 1, {**COUNTS, "x": 1}, headers, clock.now(), strict=True)
-    assert COUNTS_ASK.build(reply) == COUNTS_ASK.build(reply)
-    assert reply.body == {**COUNTS, "x": 1}
+    about = messages.Call("job-1", None, 10, 10, GUID)
+    checked = messages.CheckedAnswer(about, 1, {**COUNTS, "x": 1}, headers, clock.now(), strict=True)
+    assert TASK_COUNTS_OPERATION.build(checked) == TASK_COUNTS_OPERATION.build(checked)
+    assert checked.body == {**COUNTS, "x": 1}
 
 
 def test_nobody_listens(

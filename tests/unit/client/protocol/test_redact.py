@@ -22,8 +22,15 @@ from taskcounts import (
     TaskCountsError,
 )
 from taskcounts.protocol import answers, messages
-from taskcounts.protocol.messages import Answer, Question, Request
-from taskcounts.protocol.redact import Secrets, hide, hide_in_answer, mark, secrets_of, spellings
+from taskcounts.protocol.messages import Answer, Request
+from taskcounts.protocol.redact import (
+    Secrets,
+    escaped_forms,
+    redact,
+    redact_answer,
+    secrets_of,
+    unescaped_run,
+)
 
 
 def told(sent: str) -> Reply:
@@ -73,7 +80,7 @@ def test_many_attempts_keep_few_secrets() -> None:
             Request("GET", "https://x", {"authorization": f"Bearer token-{number:04}"}), secrets
         )
     assert len(secrets) == 4
-    assert hide("token-0019 token-0000", secrets) == "<hidden> token-0000"
+    assert redact("token-0019 token-0000", secrets) == "<hidden> token-0000"
     assert "token" not in repr(secrets)
 
 
@@ -145,7 +152,7 @@ def thoroughly(text: str, secrets: Secrets) -> str:
 def test_what_is_looked_for_first(data: st.DataObject | None, texts: list[str]) -> None:
     """Looking for a part of a secret first hides as much as replacing all spellings does."""
     secrets = kept_secrets(texts)
-    pieces = [str(spelt) for secret in secrets for spelt in spellings(secret)] + [
+    pieces = [str(spelt) for secret in secrets for spelt in escaped_forms(secret)] + [
         "",
         "x",
         "/",
@@ -157,13 +164,13 @@ def test_what_is_looked_for_first(data: st.DataObject | None, texts: list[str]) 
     # Without luck: each piece by itself.
     told = [data.draw(drawn) for _ in range(3)] if data else [f"x{piece}x" for piece in pieces]
     for text in told:
-        assert hide(text, secrets) == thoroughly(text, secrets)
+        assert redact(text, secrets) == thoroughly(text, secrets)
         for given_answer in (
             Answer(200, {"a": "b", "c": text}, b"{}"),
             Answer(200, {"a": "b"}, text.encode()),
             Answer(200, {}, text.encode()),
         ):
-            hidden = hide_in_answer(given_answer, secrets)
+            hidden = redact_answer(given_answer, secrets)
             assert hidden.body.decode() == thoroughly(given_answer.body.decode(), secrets)
             assert hidden.headers == {
                 name: thoroughly(value, secrets) for name, value in given_answer.headers.items()
@@ -189,19 +196,21 @@ def test_spellings_within_spellings(call: Call) -> None:
 def test_a_part_that_all_spellings_have(text: str) -> None:
     """Each spelling of a secret has its mark, which is long enough to be rare, or empty."""
     [secret] = kept_secrets([text])
-    assert all(mark(secret) in spelt for spelt in spellings(secret))
-    assert len(mark(secret)) in (0, 8)
-    assert repr(mark(secret)) == repr(spellings(secret)[1]) == "<hidden>"
+    assert all(unescaped_run(secret) in spelt for spelt in escaped_forms(secret))
+    assert len(unescaped_run(secret)) in (0, 8)
+    assert repr(unescaped_run(secret)) == repr(escaped_forms(secret)[1]) == "<hidden>"
 
 
 def test_an_answer_without_secrets_is_not_copied() -> None:
     """The usual answer is looked through, and handed on as it is."""
     usual = Answer(200, {"content-type": "application/json"}, b"{}")
-    assert hide_in_answer(usual, kept_secrets(["secret-of-mine"])) is usual
+    assert redact_answer(usual, kept_secrets(["secret-of-mine"])) is usual
 
 
 def test_a_reply_on_its_way() -> None:
     """What is on its way to becoming a value is shown as its job alone: a body may repeat a secret."""
-    question = Question("job-1", None, 35.0, 120.0, GUID)
-    reply = messages.Reply(question, 1, {"repeated": "secretword"}, {}, datetime.now(UTC), strict=False)
-    assert repr(reply) == "Reply('job-1')"
+    about = messages.Call("job-1", None, 35.0, 120.0, GUID)
+    checked = messages.CheckedAnswer(
+        about, 1, {"repeated": "secretword"}, {}, datetime.now(UTC), strict=False
+    )
+    assert repr(checked) == "CheckedAnswer('job-1')"

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from support.client import Authority, Peer, Server, always, answer, header
 from taskcounts.net.factory import make_engine
-from taskcounts.net.route import Connection, Proxy
+from taskcounts.net.route import Proxy, Route
 from taskcounts.protocol.messages import Failure
 
 Ask = Callable[..., Any]
@@ -48,7 +48,7 @@ def test_the_list_is_loaded_once(monkeypatch: pytest.MonkeyPatch, kind: str, awa
     """Loading it takes longer than a call."""
     made = Mock(wraps=ssl.create_default_context)
     monkeypatch.setattr(ssl, "create_default_context", made)
-    make_engine(Connection("https", "127.0.0.1", 9, None), awaits=awaits)
+    make_engine(Route("https", "127.0.0.1", 9, None), awaits=awaits)
     assert made.call_count == 1
 
 
