@@ -7,11 +7,11 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 # Where a URL leads to: a name or an address, that of IPv6 in brackets, and perhaps a port.
-_PLACE = re.compile(r"(?P<host>\[[^\[\]]*:[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[0-9]{0,5}))?")
+AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*:[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[0-9]{0,5}))?")
 
 
 # Control characters, some of which urlsplit drops, and halves of characters, which have no bytes.
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UNSENDABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 # The dots of IDNA, and a label in ASCII; an underscore is no host's, but many networks have one.
@@ -37,10 +37,11 @@ def split_url(text: str) -> tuple[SplitResult, str, int | None]:
             parts of the URL.
     """
     url = urlsplit(text)
-    place = _PLACE.fullmatch(url.netloc.rpartition("@")[2])
-    if _UNFIT.search(text) or place is None or not 0 < int(place["port"] or 1) < 65536:
+    authority = AUTHORITY.fullmatch(url.netloc.rpartition("@")[2])
+    if UNSENDABLE.search(text) or authority is None or not 0 < int(authority["port"] or 1) < 65536:
         raise ValueError("the URL leads nowhere")
-    return url, check_host(place["host"].strip("[]")), int(place["port"]) if place["port"] else None
+    port = int(authority["port"]) if authority["port"] else None
+    return url, check_host(authority["host"].strip("[]")), port
 
 
 def check_host(host: str) -> str:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Self
 
-from taskcounts.net.base import NEXT_ADDRESS, READ_SIZE, Talk, first_hop
+from taskcounts.net.base import NEXT_ADDRESS, READ_SIZE, Conversation, first_hop
 from taskcounts.net.connection import HttpConnection
 from taskcounts.net.route import Route
 
@@ -55,12 +55,12 @@ class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
             raise
         return made
 
-    async def run(self, talk: Talk[None]) -> None:
+    async def run(self, conversation: Conversation[None]) -> None:
         """Have a conversation."""
         data: Any = None
         while True:
             try:
-                written = talk.send(data)
+                written = conversation.send(data)
             except StopIteration:
                 return
             if written:

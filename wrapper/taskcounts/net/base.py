@@ -32,7 +32,7 @@ IDLE = 60.0
 
 # A conversation with a server, without I/O: it yields bytes to write, is sent what came in answer, b"" at the
 # end of the stream, and returns a result.
-Talk = Generator[bytes, bytes, T]
+Conversation = Generator[bytes, bytes, T]
 
 # Bytes that are read at once: as many as a record of TLS can have, and some more.
 READ_SIZE = 2**16
@@ -88,7 +88,7 @@ class AsyncEngine(Protocol):
         ...
 
 
-class Reading:
+class PartialAnswer:
     """The part of an answer that was read so far.
 
     Attributes:
@@ -96,17 +96,17 @@ class Reading:
         status: Its status, 0 as long as there is none.
         headers: Its headers, by their names in lower case.
         body: Its body.
-        again: Whether its connection can be used for another request.
+        reusable: Whether its connection can be used for another request.
     """
 
-    __slots__ = ("again", "body", "headers", "limit", "status")
+    __slots__ = ("body", "headers", "limit", "reusable", "status")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = bytearray()
-        self.again = False
+        self.reusable = False
 
     def outcome(self, broken: Failure | None) -> Answer | Failure:
         """Return the answer, or why there is none; ``broken`` is why no more came of it."""
@@ -125,7 +125,7 @@ def join_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return headers
 
 
-def failure(
+def failure_from(
     error: BaseException,
     seconds: float,
     handled: BaseException | None,
@@ -167,7 +167,7 @@ def running_loop() -> asyncio.AbstractEventLoop:
         ) from None
 
 
-def closed() -> Failure:
+def closed_failure() -> Failure:
     """Return the failure of a call whose client is closed meanwhile."""
     return Failure("the client was closed", RuntimeError("the client was closed"), permanent=True)
 

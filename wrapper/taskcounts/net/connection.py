@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from taskcounts.net.base import BrokenAnswer, Reading, T, Talk
-from taskcounts.net.http import Answers
+from taskcounts.net.base import BrokenAnswer, Conversation, PartialAnswer, T
+from taskcounts.net.http import AnswerReader
 from taskcounts.net.route import Route
 from taskcounts.net.tls import Tls
 from taskcounts.net.tunnel import open_tunnel
@@ -21,7 +21,7 @@ class HttpConnection(ABC):
 
     def __init__(self) -> None:
         self.used = False
-        self.answers = Answers()
+        self.reader = AnswerReader()
         # From the outermost to the innermost: an https endpoint behind an https proxy has two.
         self._layers: list[Tls] = []
 
@@ -43,13 +43,13 @@ class HttpConnection(ABC):
             return False
         return data is None
 
-    def exchange(self, request: bytes, reading: Reading) -> Talk[None]:
+    def round_trip(self, request: bytes, answer: PartialAnswer) -> Conversation[None]:
         """Send a request and read its answer."""
         if not self.used and not self.is_quiet():
             raise BrokenAnswer("the server sent something before it was asked")
-        yield from self._carry(self.answers.exchange(request, reading))
+        yield from self._carry(self.reader.round_trip(request, answer))
 
-    def tunnel(self, route: Route) -> Talk[None]:
+    def tunnel(self, route: Route) -> Conversation[None]:
         """Get through the proxy, if there is one."""
         if route.proxy is None:
             return
@@ -58,17 +58,17 @@ class HttpConnection(ABC):
         if route.scheme == "https" or route.proxy.scheme.startswith("socks"):
             yield from self._carry(open_tunnel(route, route.proxy))
 
-    def secure(self, route: Route) -> Talk[None]:
+    def secure(self, route: Route) -> Conversation[None]:
         """Agree on TLS with an https endpoint."""
         if route.scheme == "https":
             yield from self._secure(route, route.host)
 
-    def _secure(self, route: Route, host: str) -> Talk[None]:
+    def _secure(self, route: Route, host: str) -> Conversation[None]:
         tls = Tls(route.tls(), host)
         yield from self._carry(tls.handshake())
         self._layers.append(tls)
 
-    def _carry(self, talk: Talk[T]) -> Talk[T]:
+    def _carry(self, conversation: Conversation[T]) -> Conversation[T]:
         for tls in reversed(self._layers):
-            talk = tls.carry(talk)
-        return talk
+            conversation = tls.carry(conversation)
+        return conversation

@@ -13,13 +13,13 @@ from taskcounts.forks import renew_after_fork
 from taskcounts.net.base import (
     MAX_CONNECTIONS,
     READ_SIZE,
-    Reading,
-    closed,
-    failure,
+    PartialAnswer,
+    closed_failure,
+    failure_from,
     running_loop,
     without_frames,
 )
-from taskcounts.net.http import Requests
+from taskcounts.net.http import RequestEncoder
 from taskcounts.net.pool import C, Permit, Permits, Pool
 from taskcounts.net.route import Route
 from taskcounts.net.sync_sockets import SyncConnection
@@ -41,7 +41,7 @@ class SocketEngine:
     def __init__(self, route: Route) -> None:
         """Take the way to the endpoint."""
         self._route = _with_context(route)
-        self._requests = Requests(route)
+        self._requests = RequestEncoder(route)
         self._pool: Pool[SyncConnection] = Pool()
         self._opened: WeakSet[SyncConnection] = WeakSet()
         self._permits = Permits(MAX_CONNECTIONS)
@@ -67,29 +67,29 @@ class SocketEngine:
         self, request: Request, seconds: float, limit: int, handled: BaseException | None
     ) -> Answer | Failure:
         ends = time.monotonic() + seconds
-        reading, broken = Reading(limit), None
+        answer, broken = PartialAnswer(limit), None
         permit: Permit | None = None
         connection: SyncConnection | None = None
         try:
             permit = self._permits.take(seconds)
-            while not reading.status:
+            while not answer.status:
                 connection = self._pool.take() or SyncConnection.open(self._route, ends, self._opened.add)
                 if self._pool.closed:
                     break
                 try:
                     # No local variable holds the bytes, which hold the signature or token.
-                    connection.run(connection.exchange(self._requests.head(request), reading), ends)
+                    connection.run(connection.round_trip(self._requests.encode(request), answer), ends)
                 except OSError as error:
                     if not _was_stale(self._pool, connection) or isinstance(error, TimeoutError):
                         raise
         except OSError as error:
-            broken = failure(error, seconds, handled)
+            broken = failure_from(error, seconds, handled)
         finally:
             if connection is not None:
-                _put_back(self._pool, connection, reading)
+                _put_back(self._pool, connection, answer)
             if permit is not None:
                 self._permits.put(permit)
-        return _outcome(self._pool, reading, broken)
+        return _outcome(self._pool, answer, broken)
 
     def close(self) -> None:
         """Close all connections, but for one that a thread uses: that is closed when it is put back."""
@@ -110,7 +110,7 @@ class AsyncSocketEngine:
         self._open, self._timeout, self._semaphore = AsyncConnection.open, asyncio.timeout, asyncio.Semaphore
         self._current_loop = asyncio._get_running_loop
         self._route = _with_context(route)
-        self._requests = Requests(route)
+        self._requests = RequestEncoder(route)
         self._pool: Pool[AsyncConnection] = Pool()
         self._opened: WeakSet[AsyncConnection] = WeakSet()
         self._permits = self._semaphore(MAX_CONNECTIONS)
@@ -142,18 +142,18 @@ class AsyncSocketEngine:
     async def _send(
         self, request: Request, seconds: float, limit: int, handled: BaseException | None
     ) -> Answer | Failure:
-        reading, broken = Reading(limit), None
+        answer, broken = PartialAnswer(limit), None
         connection: AsyncConnection | None = None
         try:
             async with self._timeout(seconds), self._permits:
-                while not reading.status:
+                while not answer.status:
                     connection = self._pool.take() or await self._open(
                         self._route, self._buffer, self._opened.add
                     )
                     if self._pool.closed:
                         break
                     try:
-                        await connection.run(connection.exchange(self._requests.head(request), reading))
+                        await connection.run(connection.round_trip(self._requests.encode(request), answer))
                     except OSError:
                         if not _was_stale(self._pool, connection):
                             raise
@@ -161,11 +161,11 @@ class AsyncSocketEngine:
             if connection is not None:
                 # Also where the time was over: the next attempt is to open a new connection.
                 _was_stale(self._pool, connection)
-            broken = failure(error, seconds, handled)
+            broken = failure_from(error, seconds, handled)
         finally:
             if connection is not None:
-                _put_back(self._pool, connection, reading)
-        return _outcome(self._pool, reading, broken)
+                _put_back(self._pool, connection, answer)
+        return _outcome(self._pool, answer, broken)
 
     async def close(self) -> None:
         """Close all connections, also those in use: their requests end.
@@ -199,15 +199,15 @@ def _was_stale(pool: Pool[C], connection: C) -> bool:
     connection.close()
     if connection.used:
         pool.close_idle()
-    return connection.used and connection.answers.silent
+    return connection.used and connection.reader.silent
 
 
-def _outcome(pool: Pool[C], reading: Reading, broken: Failure | None) -> Answer | Failure:
-    return closed() if pool.closed and not reading.status else reading.outcome(broken)
+def _outcome(pool: Pool[C], answer: PartialAnswer, broken: Failure | None) -> Answer | Failure:
+    return closed_failure() if pool.closed and not answer.status else answer.outcome(broken)
 
 
-def _put_back(pool: Pool[C], connection: C, reading: Reading) -> None:
-    if reading.again:
+def _put_back(pool: Pool[C], connection: C, answer: PartialAnswer) -> None:
+    if answer.reusable:
         connection.used = True
         pool.put(connection)
     else:

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import httptools
 
-from taskcounts.net.base import BrokenAnswer, Reading, Talk, join_headers
+from taskcounts.net.base import BrokenAnswer, Conversation, PartialAnswer, join_headers
 from taskcounts.net.route import Route
 from taskcounts.protocol.messages import Request
 
@@ -31,7 +31,7 @@ _MARKS_PER_BYTE = 10
 _MOST_INTERIMS = 100
 
 
-class Requests:
+class RequestEncoder:
     """The bytes that all requests over one connection have in common."""
 
     def __init__(self, route: Route) -> None:
@@ -44,7 +44,7 @@ class Requests:
         if forwarded and proxy is not None and proxy.auth is not None:
             self._lines.append(proxy_authorization(proxy.auth))
 
-    def head(self, request: Request) -> bytes:
+    def encode(self, request: Request) -> bytes:
         """Return the bytes of a request.
 
         Raises:
@@ -59,10 +59,11 @@ class Requests:
         return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
-class Answers:
+class AnswerReader:
     """A reader of the answers that come over one connection, one after another."""
 
     __slots__ = (
+        "_answer",
         "_came",
         "_done",
         "_events",
@@ -71,7 +72,6 @@ class Answers:
         "_messages",
         "_only_head",
         "_parser",
-        "_reading",
     )
 
     def __init__(self) -> None:
@@ -85,26 +85,28 @@ class Answers:
                 on_message_complete=partial(self._events.append, _END),
             )
         )
-        self._begin(Reading(0), only_head=False)
+        self._begin(PartialAnswer(0), only_head=False)
 
     @property
     def silent(self) -> bool:
         """Whether no byte of the answer has come."""
         return self._came == 0
 
-    def exchange(self, request: bytes, reading: Reading, *, only_head: bool = False) -> Talk[None]:
+    def round_trip(
+        self, request: bytes, answer: PartialAnswer, *, only_head: bool = False
+    ) -> Conversation[None]:
         """Send a request and read its answer, or only the head of it, as of one that opens a tunnel.
 
         Raises:
             BrokenAnswer: It is no answer, or ended too early.
         """
-        self._begin(reading, only_head=only_head)
+        self._begin(answer, only_head=only_head)
         data = yield request
         while not self._take(data):
             data = yield b""
 
-    def _begin(self, reading: Reading, *, only_head: bool) -> None:
-        self._reading, self._only_head = reading, only_head
+    def _begin(self, answer: PartialAnswer, *, only_head: bool) -> None:
+        self._answer, self._only_head = answer, only_head
         self._came, self._done, self._kept = 0, False, False
         # The bytes that came up to the end of the headers, and how many answers are still expected: interim
         # ones come before the one that counts.
@@ -113,7 +115,7 @@ class Answers:
 
     def _take(self, data: bytes) -> bool:
         """Take what came, nothing if that was the end; return whether enough of the answer has come."""
-        reading, refusal = self._reading, ""
+        answer, refusal = self._answer, ""
         if not data:
             self._end()
             return True
@@ -124,33 +126,33 @@ class Answers:
             refusal = str(error)
         except httptools.HttpParserUpgrade:
             refusal = "it changes to another protocol"
-        if not reading.status:
+        if not answer.status:
             self._head += data
             self._read_heads()
         self._read_events()
         if refusal and not self._done:
             # An answer stands, whatever follows it; that something does was taken note of.
             raise BrokenAnswer(f"what the server sent is not HTTP/1.1: {refusal}")
-        if len(reading.body) > reading.limit:
-            reading.again = False
+        if len(answer.body) > answer.limit:
+            answer.reusable = False
             return True
-        if not self._done and self._came > _HEAD_LIMIT + _MARKS_PER_BYTE * len(reading.body):
+        if not self._done and self._came > _HEAD_LIMIT + _MARKS_PER_BYTE * len(answer.body):
             raise BrokenAnswer(
-                f"the {'marks between its chunks' if reading.status else 'headers'} are too long"
+                f"the {'marks between its chunks' if answer.status else 'headers'} are too long"
             )
         return self._done
 
     def _end(self) -> None:
-        headers = self._reading.headers
-        if not self._reading.status:
+        headers = self._answer.headers
+        if not self._answer.status:
             raise BrokenAnswer("the server ended the connection without an answer")
         if "content-length" in headers or "transfer-encoding" in headers:
             raise BrokenAnswer("the server ended the connection before the end of its answer")
 
     def _read_heads(self) -> None:
         """Take status and headers once they are there, from lines that the parser finds in order."""
-        reading = self._reading
-        while not reading.status:
+        answer = self._answer
+        while not answer.status:
             head, end, rest = self._head.partition(b"\r\n\r\n")
             if not end:
                 return
@@ -172,26 +174,26 @@ class Answers:
             headers = join_headers([_header(line) for line in lines])
             if headers.get("transfer-encoding", "chunked").lower() != "chunked":
                 raise BrokenAnswer("the answer is encoded in a way that was not asked for")
-            reading.headers, reading.status = headers, status
+            answer.headers, answer.status = headers, status
             options = [each.strip() for each in headers.get("connection", "").lower().split(",")]
             self._kept = "close" not in options if found[1] == "1" else "keep-alive" in options
             if self._only_head:
-                self._done, reading.again = True, not rest
+                self._done, answer.reusable = True, not rest
 
     def _read_events(self) -> None:
         """Take the body, and take note of its end and of what follows it."""
-        reading = self._reading
+        answer = self._answer
         for event in self._events:
             if event is _BEGIN:
                 self._messages -= 1
                 if self._messages < 0:
                     # Nobody asked for this one.
-                    reading.again = False
+                    answer.reusable = False
             elif isinstance(event, bytes):
                 if not self._done:
-                    reading.body += event
-            elif reading.status and not self._done and self._messages == 0:
-                self._done, reading.again = True, self._kept
+                    answer.body += event
+            elif answer.status and not self._done and self._messages == 0:
+                self._done, answer.reusable = True, self._kept
         self._events.clear()
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from taskcounts.urls import _PLACE, _UNFIT, PORTS, bracketed, check_host, is_loopback, split_url
+from taskcounts.urls import AUTHORITY, PORTS, UNSENDABLE, bracketed, check_host, is_loopback, split_url
 
 if TYPE_CHECKING:
     import ssl
@@ -197,7 +197,7 @@ def _proxy(text: str) -> Proxy | None:
     # Behind the host nothing may stand: it may be the rest of a password, of which the user is no host.
     if url.scheme not in PORTS or url.path not in ("", "/") or set("?#") & set(text):
         return None
-    if _UNFIT.search(user + password):
+    if UNSENDABLE.search(user + password):
         return None
     auth = (user, password) if user or password else None
     return Proxy(url.scheme, host, port or PORTS[url.scheme], auth)
@@ -224,14 +224,14 @@ def environment_proxy(scheme: str, host: str, port: int) -> tuple[str, str | Non
     kind = scheme if proxies.get(scheme) else "all"
     proxy = proxies.get(kind)
     entries = urllib.request.getproxies_environment().get("no", "").replace(",", " ").split()
-    if not proxy or urllib.request.proxy_bypass(host) or any(_excepts(each, host, port) for each in entries):
+    if not proxy or urllib.request.proxy_bypass(host) or any(_bypasses(each, host, port) for each in entries):
         return "", None
     # Lower case, which comes last, goes first.
     name = max((each for each in os.environ if each.lower() == f"{kind}_proxy"), default="the system's proxy")
     return name, proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _excepts(entry: str, host: str, port: int) -> bool:
+def _bypasses(entry: str, host: str, port: int) -> bool:
     """Return whether an entry of NO_PROXY names a host in canonical form.
 
     An entry is ``*`` for every host, an address, a network such as ``10.0.0.0/8`` or ``fd00::/8``, or a name,
@@ -239,8 +239,8 @@ def _excepts(entry: str, host: str, port: int) -> bool:
     end (an address of IPv6 then has brackets) it names that port alone. curl and requests know some of these
     forms each; names in an alphabet of their own, case and final dots make no difference.
     """
-    place = _PLACE.fullmatch(entry)
-    name, number = (place["host"], place["port"]) if place else (entry, None)
+    authority = AUTHORITY.fullmatch(entry)
+    name, number = (authority["host"], authority["port"]) if authority else (entry, None)
     if number and int(number) != port:
         return False
     if name == "*":

@@ -11,7 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-from taskcounts.net.base import LONGEST_TIMEOUT, NEXT_ADDRESS, READ_SIZE, AttemptTimedOut, Talk, first_hop
+from taskcounts.net.base import (
+    LONGEST_TIMEOUT,
+    NEXT_ADDRESS,
+    READ_SIZE,
+    AttemptTimedOut,
+    Conversation,
+    first_hop,
+)
 from taskcounts.net.connection import HttpConnection
 from taskcounts.net.route import Route
 
@@ -45,12 +52,12 @@ class SyncConnection(HttpConnection):
             raise
         return connection
 
-    def run(self, talk: Talk[None], ends: float) -> None:
+    def run(self, conversation: Conversation[None], ends: float) -> None:
         """Have a conversation, until some moment on the monotonic clock."""
         data: Any = None
         while True:
             try:
-                written = talk.send(data)
+                written = conversation.send(data)
             except StopIteration:
                 return
             self._write(written, ends)

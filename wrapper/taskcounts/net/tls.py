@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from taskcounts.net.base import READ_SIZE, BrokenAnswer, NeverWorks, T, Talk
+from taskcounts.net.base import READ_SIZE, BrokenAnswer, Conversation, NeverWorks, T
 
 
 class Tls:
@@ -17,7 +17,7 @@ class Tls:
         # The beginning of a record of which more is to come; OpenSSL doesn't show what it keeps of one.
         self._part = b""
 
-    def handshake(self) -> Talk[None]:
+    def handshake(self) -> Conversation[None]:
         """Agree on keys and a protocol. The last bytes are sent along with what is written next.
 
         Raises:
@@ -37,20 +37,20 @@ class Tls:
                 "this client speaks HTTP/1.1 alone: give it a context of its own"
             )
 
-    def carry(self, talk: Talk[T]) -> Talk[T]:
+    def carry(self, conversation: Conversation[T]) -> Conversation[T]:
         """Carry a conversation inside TLS, and return its result.
 
         Raises:
             BrokenAnswer: The stream ended without TLS's goodbye: anybody may have cut it (RFC 9112, 9.8).
         """
         try:
-            written = next(talk)
+            written = next(conversation)
             while True:
                 if written:
                     self._tls.write(written)
                 while (read := self._read()) is None:
                     self._feed((yield self._outgoing.read()))
-                written = talk.send(read)
+                written = conversation.send(read)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 

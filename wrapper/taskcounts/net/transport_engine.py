@@ -13,9 +13,9 @@ from taskcounts.net.base import (
     LONGEST_TIMEOUT,
     MAX_CONNECTIONS,
     AttemptTimedOut,
-    Reading,
-    closed,
-    failure,
+    PartialAnswer,
+    closed_failure,
+    failure_from,
     join_headers,
     running_loop,
     without_frames,
@@ -65,7 +65,7 @@ class _OverTransport:
     def _failure(self, error: BaseException, seconds: float, handled: BaseException | None) -> Failure:
         late = isinstance(error, self._library.TimeoutException)
         permanent = (self._library.UnsupportedProtocol, self._library.LocalProtocolError)
-        return failure(error, seconds, handled, timed_out=late, permanent=isinstance(error, permanent))
+        return failure_from(error, seconds, handled, timed_out=late, permanent=isinstance(error, permanent))
 
 
 class TransportEngine(_OverTransport):
@@ -81,20 +81,20 @@ class TransportEngine(_OverTransport):
         self._check_process()
         handled = sys.exc_info()[1]
         if self._closed:
-            return closed()
+            return closed_failure()
         ends = time.monotonic() + seconds
-        reading, broken = Reading(limit), None
+        answer, broken = PartialAnswer(limit), None
         try:
             timeout = seconds if seconds < LONGEST_TIMEOUT else None
             response = self._transport.handle_request(self._request(request, timeout))
-            reading.status, reading.headers = (
+            answer.status, answer.headers = (
                 response.status_code,
                 join_headers(response.headers.multi_items()),
             )
             try:
                 for chunk in response.stream:
-                    reading.body += chunk
-                    if len(reading.body) > limit:
+                    answer.body += chunk
+                    if len(answer.body) > limit:
                         break
                     if time.monotonic() >= ends:
                         raise AttemptTimedOut
@@ -105,7 +105,7 @@ class TransportEngine(_OverTransport):
         except BaseException as error:
             without_frames(error, handled)
             raise
-        return reading.outcome(broken)
+        return answer.outcome(broken)
 
     def close(self) -> None:
         """Close the transport."""
@@ -126,19 +126,19 @@ class AsyncTransportEngine(_OverTransport):
         self._check_process()
         handled = sys.exc_info()[1]
         if self._closed:
-            return closed()
-        reading, broken = Reading(limit), None
+            return closed_failure()
+        answer, broken = PartialAnswer(limit), None
         try:
             async with timeout(seconds):
                 response = await self._transport.handle_async_request(self._request(request, None))
-                reading.status, reading.headers = (
+                answer.status, answer.headers = (
                     response.status_code,
                     join_headers(response.headers.multi_items()),
                 )
                 try:
                     async for chunk in response.stream:
-                        reading.body += chunk
-                        if len(reading.body) > limit:
+                        answer.body += chunk
+                        if len(answer.body) > limit:
                             break
                 finally:
                     await response.aclose()
@@ -147,7 +147,7 @@ class AsyncTransportEngine(_OverTransport):
         except BaseException as error:
             without_frames(error, handled)
             raise
-        return reading.outcome(broken)
+        return answer.outcome(broken)
 
     async def close(self) -> None:
         """Close the transport."""

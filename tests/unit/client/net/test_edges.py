@@ -16,7 +16,7 @@ from taskcounts import AsyncTaskCountsClient, RetryPolicy, ServiceUnreachable, T
 from taskcounts.net import async_sockets, engine, sync_sockets
 from taskcounts.net.async_sockets import AsyncConnection
 from taskcounts.net.base import AttemptTimedOut
-from taskcounts.net.http import Requests
+from taskcounts.net.http import RequestEncoder
 from taskcounts.net.pool import Pool
 from taskcounts.net.route import Proxy
 from taskcounts.net.sync_sockets import SyncConnection
@@ -79,7 +79,7 @@ def test_no_time_to_wait() -> None:
 def test_what_is_no_request(path: str) -> None:
     """A request that a server would take for another one is not sent."""
     with pytest.raises(ValueError, match="holds what a request can't"):
-        Requests(way(80)).head(Request("GET", f"http://127.0.0.1:80{path}", {}))
+        RequestEncoder(way(80)).encode(Request("GET", f"http://127.0.0.1:80{path}", {}))
 
 
 def test_shown_proxies() -> None:
