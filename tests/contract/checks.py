@@ -12,13 +12,8 @@ from typing import Any
 from contract import items
 from contract.items import Check, Complaints
 from contract.target import COUNTS, Answered, Counts
-from taskcounts.protocol.answers import (
-    Violation,
-    compile_invariants,
-    compile_schema,
-    find_inconsistencies,
-    read_json,
-)
+from taskcounts.protocol.answers import compile_invariants, find_inconsistencies, read_json
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts_rest import contract
 
 COUNTERS = ("active", "running", "completed", "succeeded", "failed")

@@ -17,7 +17,8 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from ruamel.yaml import YAML
 
-from taskcounts.protocol.answers import compile_invariants, compile_schema, find_inconsistencies
+from taskcounts.protocol.answers import compile_invariants, find_inconsistencies
+from taskcounts.protocol.schema import compile_schema
 from taskcounts_rest import contract
 
 PROJECT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from support import strategies
 from support.client import ACCESS_KEY, BUSY, Call, FakeClock, Reply, Script, answer, error, wire
 from taskcounts import ContractViolation, RetryPolicy, ServiceError, Snapshot, TaskCountsError
 from taskcounts.credentials import signature, string_to_sign
-from taskcounts.protocol.answers import Violation, compile_schema
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts.retry import RETRYABLE_STATUSES, retry_after_seconds
 from taskcounts.text import one_line
 from taskcounts_rest import contract

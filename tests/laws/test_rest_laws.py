@@ -17,9 +17,9 @@ from taskcounts import AsyncTaskCountsClient, ContractViolation, TaskCountsClien
 from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange
 from taskcounts.flow.steps import Flow
-from taskcounts.protocol.answers import Violation, compile_schema
 from taskcounts.protocol.lists import job_get_operation, job_list_operation, task_list_operation
 from taskcounts.protocol.messages import Operation, RequestParts
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts_rest import contract
 from taskcounts_rest.models import CloudJob, CloudJobListResult, CloudTaskListResult, TaskCountsResult
 from taskcounts_rest.types import UNSET

@@ -17,10 +17,10 @@ from taskcounts.arguments import check_callback, new_guid
 from taskcounts.errors import ContractViolation, DeadlineExceeded, TaskCountsError
 from taskcounts.flow.exchange import exchange
 from taskcounts.flow.steps import Flow, Settings
-from taskcounts.protocol.answers import Violation
 from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
 from taskcounts.protocol.lists import LoopDetector, Page, task_list_operation
 from taskcounts.protocol.messages import Call, CheckedAnswer, Operation
+from taskcounts.protocol.schema import Violation
 from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.text import one_line
 

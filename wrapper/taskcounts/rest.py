@@ -20,10 +20,10 @@ from taskcounts.arguments import check_job_id
 from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange
 from taskcounts.flow.steps import Flow, Settings
-from taskcounts.protocol import answers
 from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
 from taskcounts.protocol.lists import job_get_operation, job_list_operation, task_list_operation
 from taskcounts.protocol.messages import Call, CheckedAnswer, Operation, RequestParts
+from taskcounts.protocol.schema import Violation
 from taskcounts.snapshot import FrozenMapping
 from taskcounts.text import one_line
 from taskcounts_rest.client import Client
@@ -216,7 +216,7 @@ def _response(build: Callable[[CheckedAnswer], Any], answer: CheckedAnswer) -> h
     try:
         FrozenMapping(answer.body)
     except ValueError as error:
-        raise answers.Violation("$", str(error)) from None
+        raise Violation("$", str(error)) from None
     # Not the bytes that came: they may spell a secret in ways that show only once they are read.
     body = json.dumps(answer.body).encode()
     headers = [

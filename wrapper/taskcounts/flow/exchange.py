@@ -64,6 +64,7 @@ from taskcounts.protocol.redact import (
     secrets_of,
 )
 from taskcounts.protocol.requests import format_http_date, request_template
+from taskcounts.protocol.schema import Violation
 from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, RetryPolicy, parse_http_date, retry_after_seconds
 from taskcounts.text import one_line
 
@@ -261,13 +262,13 @@ def _judge(
             if outcome.status == 200:
                 return accept(settings, operation, call, attempt=attempt, answer=outcome, secrets=secrets)
             error = _service_error(settings, call, attempt, outcome)
-        except answers.Violation as violation:
+        except Violation as violation:
             error = _violation(call, attempt, outcome, violation, secrets)
     return redact_error(error, secrets)
 
 
 def _violation(
-    call: Call, attempt: int, answer: Answer, violation: answers.Violation, secrets: Secrets
+    call: Call, attempt: int, answer: Answer, violation: Violation, secrets: Secrets
 ) -> ContractViolation:
     """Return the error that an answer amounts to which is not what the fragment says."""
     request_id = answer.headers.get("request-id")
@@ -290,7 +291,7 @@ def _check_echo(call: Call, answer: Answer) -> None:
     echo, ours = answer.headers.get("client-request-id"), call.client_request_id
     # A header that is there twice, as two layers may write it, has its values joined.
     if echo not in (None, ours) and any(each.strip().lower() != ours for each in str(echo).split(",")):
-        raise answers.Violation("$", "it answers another request: its client-request-id isn't ours")
+        raise Violation("$", "it answers another request: its client-request-id isn't ours")
 
 
 def accept(
@@ -298,14 +299,14 @@ def accept(
 ) -> T:
     """Return the value of a 200; raise Violation if it isn't what the fragment says."""
     if answer.oversize:
-        raise answers.Violation("$", f"it is larger than {operation.limit:,} bytes")
+        raise Violation("$", f"it is larger than {operation.limit:,} bytes")
     try:
         body = answers.read_result(answer.headers, answer.body, operation.check)
         if b"\\" in answer.body:
             # JSON can spell a secret in ways that show only now.
             body = redact_value(body, secrets)
     except RecursionError:
-        raise answers.Violation("$", "it is nested too deep") from None
+        raise Violation("$", "it is nested too deep") from None
     checked = CheckedAnswer(call, attempt, body, answer.headers, settings.clock.now(), settings.strict)
     return operation.build(checked)
 

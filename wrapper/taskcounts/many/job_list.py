@@ -11,9 +11,9 @@ from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange
 from taskcounts.flow.steps import Flow, Settings
 from taskcounts.many.values import ListedJob
-from taskcounts.protocol import answers
 from taskcounts.protocol.lists import LoopDetector, Page, job_list_operation
 from taskcounts.protocol.messages import Call, CheckedAnswer, Operation
+from taskcounts.protocol.schema import Violation
 from taskcounts.snapshot import Inconsistency
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ class Listing:
         page = operation.build(answer)
         if not page.items and page.link is not None and self._empty + 1 == MAX_EMPTY:
             text = f"{MAX_EMPTY:,} pages in a row hold no job, and there are more: the list has no end"
-            raise answers.Violation("odata.nextLink", text)
+            raise Violation("odata.nextLink", text)
         for index, item in enumerate(page.items):
             if not JOB_ID.fullmatch(item["id"]):
-                raise answers.Violation(f"value[{index}].id", "it is no job id")
+                raise Violation(f"value[{index}].id", "it is no job id")
         return page
 
 

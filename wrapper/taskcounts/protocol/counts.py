@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taskcounts.protocol import answers
 from taskcounts.protocol.messages import CheckedAnswer, Operation, RequestParts
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts.snapshot import Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts_rest import contract
 
@@ -19,7 +20,7 @@ def _build(answer: CheckedAnswer) -> Snapshot:
         headers
     )
     if inconsistencies and answer.strict:
-        raise answers.Violation(inconsistencies[0].path, "; ".join(each.text for each in inconsistencies))
+        raise Violation(inconsistencies[0].path, "; ".join(each.text for each in inconsistencies))
     others = body.copy()
     try:
         return Snapshot(
@@ -34,7 +35,7 @@ def _build(answer: CheckedAnswer) -> Snapshot:
             additional_properties=others,
         )
     except ValueError as error:
-        raise answers.Violation("$", str(error)) from None
+        raise Violation("$", str(error)) from None
 
 
-TASK_COUNTS_OPERATION = Operation(RequestParts(_NAME), answers.compile_schema(_OPERATION.result), _build)
+TASK_COUNTS_OPERATION = Operation(RequestParts(_NAME), compile_schema(_OPERATION.result), _build)

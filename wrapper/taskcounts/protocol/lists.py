@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 from taskcounts.protocol import answers
 from taskcounts.protocol.messages import Call, CheckedAnswer, Operation, RequestParts
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts.snapshot import Inconsistency
 from taskcounts_rest import contract
 
@@ -22,8 +23,7 @@ MAX_PAGE = 32 << 20
 MAX_LINK = 16 << 10
 
 _CHECKS = {
-    name: answers.compile_schema(contract.OPERATIONS[name].result)
-    for name in ("Task_List", "Job_Get", "Job_List")
+    name: compile_schema(contract.OPERATIONS[name].result) for name in ("Task_List", "Job_Get", "Job_List")
 }
 _NAMES = {"filter_": "$filter", "select": "$select", "maxresults": "maxresults"}
 _PORTS = {"http": 80, "https": 443}
@@ -71,7 +71,7 @@ class LoopDetector:
         if link is None:
             return None
         if link == self._kept:
-            raise answers.Violation("odata.nextLink", "it leads to a page before: the list has no end")
+            raise Violation("odata.nextLink", "it leads to a page before: the list has no end")
         self._since += 1
         if self._since == self._room:
             self._kept, self._since, self._room = link, 0, 2 * self._room
@@ -111,7 +111,7 @@ def job_get_operation() -> Operation[dict[str, Any]]:
     def build(answer: CheckedAnswer) -> dict[str, Any]:
         _doubts(answer)
         if answer.body["id"].lower() != answer.call.job_id.lower():
-            raise answers.Violation("id", "it is another job's")
+            raise Violation("id", "it is another job's")
         return answer.body
 
     return Operation(RequestParts("Job_Get", _named({"select": "id,state"})), _CHECKS["Job_Get"], build)
@@ -141,7 +141,7 @@ def _doubts(answer: CheckedAnswer) -> tuple[Inconsistency, ...]:
     """Return what speaks against an answer; raise Violation if there is anything and that isn't allowed."""
     doubts = answers.header_inconsistencies(answer.headers)
     if doubts and answer.strict:
-        raise answers.Violation(doubts[0].path, "; ".join(doubt.text for doubt in doubts))
+        raise Violation(doubts[0].path, "; ".join(doubt.text for doubt in doubts))
     return doubts
 
 
@@ -163,13 +163,13 @@ def _checked_link(link: str, endpoint: str, path: str) -> str:
     except ValueError:
         same = False
     if not same:
-        raise answers.Violation(
+        raise Violation(
             "odata.nextLink", "it is no URL of the same server; no other one gets anything from us"
         )
     if len(link) > MAX_LINK:
-        raise answers.Violation("odata.nextLink", f"it is longer than {MAX_LINK:,} characters")
+        raise Violation("odata.nextLink", f"it is longer than {MAX_LINK:,} characters")
     if _segments(theirs.path) != _segments(path):
-        raise answers.Violation("odata.nextLink", "it leads to another list")
+        raise Violation("odata.nextLink", "it leads to another list")
     return f"{theirs.path}?{theirs.query}" if theirs.query else theirs.path
 
 

@@ -11,10 +11,11 @@ from taskcounts.errors import DeadlineExceeded, ServiceError, TaskCountsError
 from taskcounts.exact import exact_counts
 from taskcounts.flow.exchange import exchange
 from taskcounts.flow.steps import Flow, Pause, Settings
-from taskcounts.protocol.answers import Violation, header_inconsistencies
+from taskcounts.protocol.answers import header_inconsistencies
 from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
 from taskcounts.protocol.lists import LoopDetector, Page, job_get_operation, task_list_operation
 from taskcounts.protocol.messages import Call, CheckedAnswer, Operation
+from taskcounts.protocol.schema import Violation
 from taskcounts.retry import RETRYABLE_STATUSES
 from taskcounts.text import one_line
 from taskcounts.waiting.machine import begin, hear, wake

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from taskcounts.protocol.answers import Violation
+from taskcounts.protocol.schema import Violation
 from taskcounts.text import one_line
 
 _UNFINISHED = "state eq 'active' or state eq 'preparing' or state eq 'running'"

@@ -29,7 +29,7 @@ from taskcounts import (
     ServiceError,
     TaskCountsError,
 )
-from taskcounts.protocol.answers import Violation, compile_schema
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts_rest import contract
 
 ONCE = {"retry": RetryPolicy(max_attempts=1)}

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from support.client import ENDPOINT, GUID, REQUEST_ID, FakeClock, Peer, Script, Server, header
 from support.lists import Lister, page, task
 from taskcounts import ContractViolation
-from taskcounts.protocol.answers import Violation
 from taskcounts.protocol.lists import (
     MAX_LINK,
     LoopDetector,
@@ -22,6 +21,7 @@ from taskcounts.protocol.lists import (
 )
 from taskcounts.protocol.messages import Call, CheckedAnswer
 from taskcounts.protocol.requests import request_template
+from taskcounts.protocol.schema import Violation
 
 HOST = ENDPOINT.removeprefix("https://")
 PATH = "/jobs/job-1/tasks"

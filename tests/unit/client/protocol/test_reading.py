@@ -27,14 +27,13 @@ from taskcounts import ContractViolation, SharedKey
 from taskcounts.protocol import messages
 from taskcounts.protocol.answers import (
     USUAL_TYPES,
-    Violation,
     check_type,
     compile_invariants,
-    compile_schema,
     find_inconsistencies,
     read_json,
 )
 from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts_rest import contract
 from taskcounts_rest.models import TaskCountsResult
 

@@ -10,7 +10,7 @@ import pytest
 from support.client import ENDPOINT, FakeClock, Reply, answer, error
 from support.waits import Job, Service
 from taskcounts import ContractViolation, JobNotFound, Kind, Observation, Outcome, RetryPolicy, Verdict
-from taskcounts.protocol.answers import Violation
+from taskcounts.protocol.schema import Violation
 from taskcounts.waiting.queries import Task, found_task
 
 DONE = Job([(0, "add", "a"), (0, "succeed", "a")])
