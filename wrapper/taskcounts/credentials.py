@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Awaitable, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn, Protocol, Self
 from urllib.parse import unquote_plus
 
@@ -31,6 +32,8 @@ SIGNED_HEADERS = (
     "if-unmodified-since",
     "range",
 )
+
+_UNDATED = MappingProxyType({"ocp-date": ""})
 
 # The service accepts only the audience that ends in a slash, and Entra takes
 # what stands before the last slash of a scope as the audience: hence two slashes.
@@ -77,15 +80,18 @@ def string_to_sign(
     path, _, query = target.partition("?")
     if "ocp-date" in headers and not date_counts:
         headers = {name: value for name, value in headers.items() if name != "date"}
+    head, tail = head_to_sign(method, headers), query_to_sign(query, fold_names=fold_names)
+    return f"{head}\n/{account}{path}{tail}"
+
+
+def head_to_sign(method: str, headers: Mapping[str, str] = _UNDATED) -> str:
+    """Return the beginning of the string to sign: a line for the verb and for each header that is signed.
+
+    By default it ends where the value of ``ocp-date`` is to follow, and no other header is signed.
+    """
     lines = [method, *(headers.get(name, "") for name in SIGNED_HEADERS)]
     lines += [f"{name}:{headers[name]}" for name in sorted(headers) if name.startswith("ocp-")]
-    lines.append(f"/{account}{path}")
-    return "\n".join(lines) + query_to_sign(query, fold_names=fold_names)
-
-
-def head_to_sign(method: str) -> str:
-    """Return the beginning of the string to sign, up to the ``ocp-date``, where no other header is signed."""
-    return "\n".join([method, *("" for _ in SIGNED_HEADERS), "ocp-date:"])
+    return "\n".join(lines)
 
 
 def query_to_sign(query: str, *, fold_names: bool = True) -> str:

@@ -135,7 +135,7 @@ class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._engine = engine
         self._clock = clock
         self._operations: dict[str, Operation[Any]] = {
-            each.parts.operation: each
+            each.parts.operation_id: each
             for each in (
                 TASK_COUNTS_OPERATION,
                 task_list_operation(settings.endpoint),

@@ -53,8 +53,8 @@ def parts(given: Setting) -> dict[str, Callable[[], object]]:
     call = Call("nightly", None, 35.0, 120.0, identity)
     observed = datetime.datetime.now(datetime.UTC)
     key = SharedKey(given.account, given.key)
-    form = requests.request_template(TASK_COUNTS_OPERATION.parts, None)
-    path, date = form.path("nightly"), requests.format_http_date(observed)
+    template = requests.request_template(TASK_COUNTS_OPERATION.parts, None)
+    path, date = template.path("nightly"), requests.format_http_date(observed)
     secret = base64.b64decode(given.key)
 
     def snapshot() -> object:
@@ -62,7 +62,7 @@ def parts(given: Setting) -> dict[str, Callable[[], object]]:
         return TASK_COUNTS_OPERATION.build(CheckedAnswer(call, 1, result, HEADERS, observed, True))
 
     def text() -> str:
-        return f"{form.head}{date}\n/{key.account}{path}{form.tail}"
+        return template.string_to_sign(key.account, path, date)
 
     return {
         "ours-answer": snapshot,

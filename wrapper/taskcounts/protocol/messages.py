@@ -40,12 +40,12 @@ class RequestParts(NamedTuple):
     """What a request is made of, but for its job and what belongs to an attempt.
 
     Attributes:
-        operation: Its name in the fragment.
+        operation_id: The operation's name in the fragment.
         options: Parameters of the query by their names in the fragment.
         link: Path and query that the page before gave, in place of the operation's own; None without.
     """
 
-    operation: str
+    operation_id: str
     options: tuple[tuple[str, str | int], ...] = ()
     link: str | None = None
 
