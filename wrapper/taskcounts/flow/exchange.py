@@ -1,35 +1,23 @@
-"""The one flow from a question to a value or an error, for sync and async alike.
+"""The one flow from a call to its value or error, for sync and async alike.
 
-`exchange` is a generator: it says what to do next (wait for leave, fetch a token, send, pause),
-is sent what came of it, and returns what the operation makes of the answer. It does no I/O,
-never sleeps, and reads the clock only through `Settings`. `drive` runs it.
+`exchange` is a generator: it yields the next step (wait for the limiter, fetch a token, send, pause), is sent
+the outcome of that step, and returns the value that the operation makes of the answer. It does no I/O, never
+sleeps, and reads the clock only through `Settings`. `drive` runs it; `failures` has its errors.
 """
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Generator, Iterator
-from datetime import datetime
+from collections.abc import Generator
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from attrs import evolve
 
 from taskcounts._version import __version__
 from taskcounts.credentials import BearerToken, SharedKey
-from taskcounts.errors import (
-    AuthenticationFailed,
-    ContractViolation,
-    CredentialFailed,
-    DeadlineExceeded,
-    JobNotFound,
-    ServiceBusy,
-    ServiceError,
-    ServiceUnreachable,
-    TaskCountsError,
-)
+from taskcounts.errors import AuthenticationFailed, ServiceError, TaskCountsError
+from taskcounts.flow import failures
 from taskcounts.flow.steps import (
     Admit,
     FetchToken,
@@ -54,18 +42,10 @@ from taskcounts.protocol.messages import (
     Request,
     RequestParts,
 )
-from taskcounts.protocol.redact import (
-    Secrets,
-    redact,
-    redact_answer,
-    redact_error,
-    redact_value,
-    redacted_body,
-    secrets_of,
-)
+from taskcounts.protocol.redact import Secrets, redact_answer, redact_error, redact_value, secrets_of
 from taskcounts.protocol.requests import format_http_date, request_template
 from taskcounts.protocol.schema import Violation
-from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, RetryPolicy, parse_http_date, retry_after_seconds
+from taskcounts.retry import LONGEST
 from taskcounts.text import one_line
 
 if TYPE_CHECKING:
@@ -73,119 +53,129 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# As the module logging has them.
+# The levels of the module logging.
 DEBUG, INFO = 10, 20
-
-# Seconds by which two clocks differ that nobody sets right. The service refuses a date 15 minutes off.
-MAX_SKEW = 300.0
-
-# The Base64 of an HMAC-SHA256, as it is or in a URL.
-_SIGNATURE = re.compile(r"(?:[A-Za-z0-9+/]|%2[BbFf]){43}(?:=|%3[Dd])")
 
 USER_AGENT = f"taskcounts/{__version__}"
 
 
 def exchange(settings: Settings, operation: Operation[T], call: Call, place: Place | None = None) -> Flow[T]:
-    """Ask until there is a value to return or an error to raise.
+    """Send requests until there is a value to return or an error to raise.
 
     Where the settings have a gate, each attempt waits there for a place, and gives it back before any pause.
-    ``place`` is one that the caller has got already, for the first attempt.
+
+    Args:
+        settings: The client's settings.
+        operation: The operation to call.
+        call: The job, the limits of time and the client request id.
+        place: A place that the caller has got already, for the first attempt.
     """
     clock = settings.clock
     ends = clock.monotonic() + call.deadline
     attempt = 0
-    failed: TaskCountsError | None = None
+    error: TaskCountsError | None = None
     claims: str | None = None
     secrets: Secrets = ()
     while True:
         attempt += 1
         if settings.gate is not None and place is None:
-            place = yield from _admission(settings, settings.gate, call, failed, ends)
-        status, rest = None, 0.0
+            place = yield from _admission(settings, settings.gate, call, error, ends)
+        status, quiet = None, 0.0
         try:
-            # Date and authorization belong to this attempt alone: the service refuses old ones.
-            request = stamp(settings, operation.parts, call, claims)
+            # The date and the authorization are those of this attempt: the service refuses old ones.
+            request = _new_request(settings, operation.parts, call, claims)
             if "authorization" not in request.headers:
                 yield from _fetch_token(settings, call, request, claims, attempt=attempt, ends=ends)
             now = clock.monotonic()
             if now >= ends:
                 # A pause or a credential took longer than it should have.
-                raise _out_of_time(failed or _unsent(call), call, None)
+                raise failures.deadline_passed(error or failures.nothing_sent(call), call, None)
             outcome = yield Send(request, min(now + call.timeout, ends), operation.limit)
             secrets = secrets_of(request, secrets)
             assert isinstance(outcome, (Answer, Failure))  # noqa: S101 - drivers answer Send with these alone.
             status = outcome.status if isinstance(outcome, Answer) else None
-            judged = _judge(settings, operation, call, attempt=attempt, outcome=outcome, secrets=secrets)
-            if not isinstance(judged, TaskCountsError):
+            result = _value_or_error(
+                settings, operation, call, attempt=attempt, outcome=outcome, secrets=secrets
+            )
+            if not isinstance(result, TaskCountsError):
                 _log(call, attempt, None, None)
-                return judged
-            failed = judged
-            if (wanted := _claims_wanted(settings, request, judged, outcome)) is not None and claims is None:
+                return result
+            error = result
+            if (wanted := _wanted_claims(settings, request, error, outcome)) is not None and claims is None:
                 # The answer to a challenge is no retry: it has no pause, and the policy doesn't count it.
                 claims = wanted
-                _log(call, attempt, judged, 0.0)
+                _log(call, attempt, error, 0.0)
                 continue
-            again = _worth_asking_again(judged, outcome)
-            wish = judged.retry_after if isinstance(judged, ServiceError) else None
-            draw = clock.draw() if again else 0.0
-            pause = settings.retry.pause_after(attempt - (claims is not None), wish, draw) if again else None
-            # The others leave a busy service alone even where this exchange asks no more.
-            rest = _rest(settings.retry, attempt, wish, draw)
+            retryable, pause, quiet = _plan_retry(
+                settings, attempt, error, outcome, challenged=claims is not None
+            )
         finally:
             if place is not None:
-                place.give_back(status, rest)
+                place.give_back(status, quiet)
                 place = None
         now = clock.monotonic()
         left = ends - now
-        # Nobody waits for more than a year, and no clock can. Floats of different sizes round differently:
-        # what is compared here is what the clock will say.
+        # Nobody waits for more than a year, and no clock can. Floats of different sizes round differently, so
+        # this compares the very numbers that the clock will give.
         fits = pause is not None and pause < LONGEST and now + pause < ends
-        _log(call, attempt, judged, pause if fits else None)
-        if not again or (pause is None and left > 0):
-            raise judged
+        _log(call, attempt, error, pause if fits else None)
+        if not retryable or (pause is None and left > 0):
+            raise error
         if pause is None or not fits:
-            raise _out_of_time(judged, call, pause, left)
+            raise failures.deadline_passed(error, call, pause, left)
         yield Pause(pause)
 
 
 def _admission(
-    settings: Settings, gate: Gate, call: Call, failed: TaskCountsError | None, ends: float
+    settings: Settings, gate: Gate, call: Call, error: TaskCountsError | None, ends: float
 ) -> Generator[Step, Outcome, Place]:
-    """Return a place for one attempt, or raise what failed so far if there is none in time."""
-    outcome = yield Admit(gate, ends, again=failed is not None)
+    """Return a place for one attempt, or raise the last attempt's error if there is none in time."""
+    outcome = yield Admit(gate, ends, again=error is not None)
     if isinstance(outcome, NoPlace):
-        raise _out_of_time(
-            failed or _unsent(call), call, outcome.rest or None, ends - settings.clock.monotonic()
-        )
+        left = ends - settings.clock.monotonic()
+        raise failures.deadline_passed(error or failures.nothing_sent(call), call, outcome.rest or None, left)
     return cast(Place, outcome)
 
 
-def _rest(retry: RetryPolicy, attempt: int, wish: float | None, draw: float) -> float:
-    """Return for how long a busy service is left alone by all: as it asks, else as long as we would pause.
+def _plan_retry(
+    settings: Settings, attempt: int, error: TaskCountsError, outcome: Answer | Failure, *, challenged: bool
+) -> tuple[bool, float | None, float]:
+    """Return what follows a failed attempt.
 
-    What asks for more than a year means something else, and must not silence a client for good.
+    Args:
+        settings: The client's settings.
+        attempt: The number of the attempt, from 1.
+        error: Its error.
+        outcome: Its outcome.
+        challenged: Whether one attempt answered a challenge, so that the policy doesn't count it.
+
+    Returns:
+        Whether another attempt may succeed; the seconds to pause before it, None if the policy allows none;
+        and the seconds for which the client's other calls leave a busy service alone, also where this one
+        ends: those that the service asks for, else the next pause.
     """
-    if wish is not None and wish <= LONGEST:
-        return wish
-    return evolve(retry, max_attempts=attempt + 1).pause_after(attempt, None, draw) or 0.0
+    retryable = failures.is_retryable(error, outcome)
+    retry_after = error.retry_after if isinstance(error, ServiceError) else None
+    draw = settings.clock.draw() if retryable else 0.0
+    pause = settings.retry.pause_after(attempt - challenged, retry_after, draw) if retryable else None
+    if retry_after is not None and retry_after <= LONGEST:
+        return retryable, pause, retry_after
+    # A wish for more than a year is a mistake, and must not silence a client for good.
+    quiet = evolve(settings.retry, max_attempts=attempt + 1).pause_after(attempt, None, draw)
+    return retryable, pause, quiet or 0.0
 
 
-def _unsent(call: Call) -> TaskCountsError:
-    """Return the error of an exchange that sent nothing."""
-    return ServiceUnreachable(_text(call, "no time was left to send the request", 0), **_facts(call, 0))
-
-
-def stamp(settings: Settings, parts: RequestParts, call: Call, claims: str | None = None) -> Request:
-    """Return the request of a new attempt, dated now; a token that has to be fetched is not in it yet."""
-    form = request_template(parts, call.service_timeout)
+def _new_request(settings: Settings, parts: RequestParts, call: Call, claims: str | None) -> Request:
+    """Return the request of a new attempt, dated now; without authorization if a token has to be fetched."""
+    template = request_template(parts, call.service_timeout)
     now = settings.clock.now()
-    path, date = form.path(call.job_id), format_http_date(now)
+    path, date = template.path(call.job_id), format_http_date(now)
     request = Request(
-        form.method,
-        settings.endpoint + path + form.query,
+        template.method,
+        settings.endpoint + path + template.query,
         {
             "accept": "application/json",
-            # An answer is smaller than what compressing saves, and a bomb can't be sent plain.
+            # Answers are small, and a decompression bomb can't be sent uncompressed.
             "accept-encoding": "identity",
             "user-agent": USER_AGENT,
             "client-request-id": call.client_request_id,
@@ -193,9 +183,9 @@ def stamp(settings: Settings, parts: RequestParts, call: Call, claims: str | Non
             "ocp-date": date,
         },
     )
-    # The credential has no local name here: one of somebody else's shows anything in its repr.
+    # No local variable holds the credential: the repr of a foreign class may show anything.
     if isinstance(settings.credential, SharedKey):
-        text = f"{form.head}{date}\n/{settings.credential.account}{path}{form.tail}"
+        text = template.string_to_sign(settings.credential.account, path, date)
         request.headers["authorization"] = settings.credential.sign(text)
     elif isinstance(settings.credential, BearerToken):
         request.headers["authorization"] = settings.credential.authorization()
@@ -207,24 +197,19 @@ def stamp(settings: Settings, parts: RequestParts, call: Call, claims: str | Non
 def _fetch_token(
     settings: Settings, call: Call, request: Request, claims: str | None, *, attempt: int, ends: float
 ) -> Generator[Step, Outcome, None]:
-    """Give the request the Authorization header of a token that its credential fetches."""
-    assert not isinstance(settings.credential, (SharedKey, BearerToken))  # noqa: S101 - they wait for nothing.
+    """Add the Authorization header, with a token that the credential fetches."""
+    assert not isinstance(settings.credential, (SharedKey, BearerToken))  # noqa: S101 - they fetch nothing.
     outcome = yield FetchToken(settings.credential, settings.scope, claims, ends)
     if isinstance(outcome, NoToken):
-        kind = DeadlineExceeded if outcome.timed_out else CredentialFailed
-        asked = "" if claims is None else " with the claims that the service asks for"
-        text = _text(call, f"the credential gave no token{asked}: {outcome.reason}", attempt - 1)
-        error = kind(text, **_facts(call, attempt - 1))
-        error.__cause__ = outcome.error
-        raise redact_error(error, ())
+        raise redact_error(failures.credential_failed(call, attempt - 1, outcome, claims), ())
     assert isinstance(outcome, BearerToken)  # noqa: S101 - drivers answer FetchToken with these alone.
     request.headers["authorization"] = outcome.authorization()
 
 
-def _claims_wanted(
+def _wanted_claims(
     settings: Settings, request: Request, error: TaskCountsError, outcome: Answer | Failure
 ) -> str | None:
-    """Forget a token that the service refuses; return the claims that it asks for in another one, if any."""
+    """Forget a refused token; return the claims that the service wants in another one, None without."""
     source = settings.credential
     if isinstance(source, SharedKey | BearerToken) or not isinstance(outcome, Answer):
         return None
@@ -235,7 +220,7 @@ def _claims_wanted(
     return claims if claims is not None and source.takes_claims() else None
 
 
-def _judge(
+def _value_or_error(
     settings: Settings,
     operation: Operation[T],
     call: Call,
@@ -246,190 +231,50 @@ def _judge(
 ) -> T | TaskCountsError:
     """Return the value that an outcome gives, or the error that it amounts to."""
     if isinstance(outcome, Answer):
-        # Some servers repeat in their answer what they were asked with.
+        # Some servers repeat parts of the request in their answer.
         outcome = redact_answer(outcome, secrets)
         if outcome.status == 200 and outcome.broken is not None:
             outcome = outcome.broken
     error: TaskCountsError
     if isinstance(outcome, Failure):
-        reason = one_line(redact(outcome.reason, secrets))
-        text = _text(call, f"no answer from {settings.endpoint}: {reason}", attempt)
-        error = ServiceUnreachable(text, **_facts(call, attempt))
-        error.__cause__ = outcome.error
+        error = failures.no_answer(settings.endpoint, call, attempt, outcome, secrets)
     else:
         try:
             _check_echo(call, outcome)
             if outcome.status == 200:
-                return accept(settings, operation, call, attempt=attempt, answer=outcome, secrets=secrets)
-            error = _service_error(settings, call, attempt, outcome)
+                return _value(settings, operation, call, attempt=attempt, answer=outcome, secrets=secrets)
+            error = failures.service_error(call, attempt, outcome, settings.clock.now())
         except Violation as violation:
-            error = _violation(call, attempt, outcome, violation, secrets)
+            error = failures.contract_violation(call, attempt, outcome, violation, secrets)
     return redact_error(error, secrets)
-
-
-def _violation(
-    call: Call, attempt: int, answer: Answer, violation: Violation, secrets: Secrets
-) -> ContractViolation:
-    """Return the error that an answer amounts to which is not what the fragment says."""
-    request_id = answer.headers.get("request-id")
-    text = f"the answer can't be trusted: {violation.path}: {violation.reason}"
-    return ContractViolation(
-        _text(call, text, attempt, request_id),
-        path=violation.path,
-        answer=redacted_body(answer.body, secrets)[:2000],
-        status=answer.status,
-        request_id=request_id,
-        **_facts(call, attempt),
-    )
 
 
 def _check_echo(call: Call, answer: Answer) -> None:
     """Raise Violation if an answer says that it belongs to another request.
 
-    A cache or a mixed-up proxy may hand us the answer to somebody else's question.
+    A cache or a mixed-up proxy may hand us the answer to somebody else's request.
     """
     echo, ours = answer.headers.get("client-request-id"), call.client_request_id
-    # A header that is there twice, as two layers may write it, has its values joined.
+    # Two layers may write the header twice; its values are joined.
     if echo not in (None, ours) and any(each.strip().lower() != ours for each in str(echo).split(",")):
         raise Violation("$", "it answers another request: its client-request-id isn't ours")
 
 
-def accept(
+def _value(
     settings: Settings, operation: Operation[T], call: Call, *, attempt: int, answer: Answer, secrets: Secrets
 ) -> T:
-    """Return the value of a 200; raise Violation if it isn't what the fragment says."""
+    """Return the value of a 200; raise Violation if it isn't what the fragment describes."""
     if answer.oversize:
         raise Violation("$", f"it is larger than {operation.limit:,} bytes")
     try:
         body = answers.read_result(answer.headers, answer.body, operation.check)
         if b"\\" in answer.body:
-            # JSON can spell a secret in ways that show only now.
+            # JSON escapes may have concealed a secret up to here.
             body = redact_value(body, secrets)
     except RecursionError:
         raise Violation("$", "it is nested too deep") from None
     checked = CheckedAnswer(call, attempt, body, answer.headers, settings.clock.now(), settings.strict)
     return operation.build(checked)
-
-
-def _service_error(settings: Settings, call: Call, attempt: int, answer: Answer) -> ServiceError:
-    """Return the error that an answer other than 200 amounts to."""
-    whole = answer.broken is None and not answer.oversize
-    code, message, details = answers.read_error(answer.headers, answer.body if whole else b"")
-    kind: type[ServiceError] = ServiceError
-    if answer.status in (401, 403):
-        kind = AuthenticationFailed
-        # The service shows what it has signed, and may show the signature that would have been right.
-        message = message and _SIGNATURE.sub("<hidden>", message)
-        details = tuple((key, _SIGNATURE.sub("<hidden>", value)) for key, value in details)
-    elif answer.status == 404 and code == "JobNotFound":
-        kind = JobNotFound
-    elif answer.status in (429, 503):
-        kind = ServiceBusy
-    text = f"{answer.status} {code}" if code else f"{answer.status}"
-    if message and message.strip():
-        # What follows in further lines repeats the request id and the time.
-        text += f": {message.strip().splitlines()[0]}"
-    elif answer.status == 407:
-        text += ": the proxy wants a user name and password that it knows"
-    elif 300 <= answer.status < 400 and answer.status != 304 and answer.headers.get("location"):
-        # Following would hand the signature or the token to wherever the answer points.
-        text += f": a redirect{_host(answer)}, which is not followed"
-    elif not code:
-        text += ": not in the service's error format; a proxy on the way may have answered"
-    if kind is AuthenticationFailed:
-        for reason in _reasons(details, answer, settings.clock.now()):
-            text = f"{text.rstrip('.')}; {reason}"
-    request_id = answer.headers.get("request-id")
-    return kind(
-        _text(call, text, attempt, request_id),
-        status=answer.status,
-        code=code,
-        message=message,
-        details=details,
-        request_id=request_id,
-        retry_after=retry_after_seconds(answer.headers, settings.clock.now()),
-        **_facts(call, attempt),
-    )
-
-
-def _reasons(details: tuple[tuple[str, str], ...], answer: Answer, now: datetime) -> Iterator[str]:
-    """Yield why the service doesn't accept a credential, as far as it says so, or its clock does."""
-    for key, value in details:
-        if key == "AuthenticationErrorDetail":
-            yield one_line(value, 600)
-    told = parse_http_date(answer.headers.get("date", ""))
-    off = 0.0 if told is None else (now - told).total_seconds()
-    if abs(off) > MAX_SKEW:
-        side = "ahead of" if off > 0 else "behind"
-        yield f"this machine's clock is {abs(off) / 60:,.0f} minutes {side} the service's"
-
-
-def _host(answer: Answer) -> str:
-    """Return where an answer redirects to, as far as it can be shown: a path or query may hold secrets."""
-    try:
-        host = urlsplit(answer.headers.get("location", "")).netloc.rpartition("@")[2]
-    except ValueError:
-        host = ""
-    return f" to {host}" if host else ""
-
-
-def _worth_asking_again(error: TaskCountsError, outcome: Answer | Failure) -> bool:
-    """Whether another attempt may end better. Any may be made: a GET changes nothing."""
-    if isinstance(error, ServiceError):
-        return error.status in RETRYABLE_STATUSES
-    broken = outcome.broken if isinstance(outcome, Answer) else outcome
-    return broken is not None and not broken.permanent
-
-
-def _out_of_time(
-    error: TaskCountsError, call: Call, pause: float | None, left: float = 0.0
-) -> TaskCountsError:
-    """Return the error of an exchange that the deadline ends.
-
-    What the service last said is worth more than that time was up: its errors stay, with the reason added.
-    """
-    why = f"the deadline of {_seconds(call.deadline)} is over"
-    if pause is not None and left > 0:
-        wish = error.retry_after if isinstance(error, ServiceError) else None
-        asked = wish is not None and wish >= pause
-        wanted = "the service asks to wait" if asked else "the next attempt would wait"
-        why = f"{wanted} {_seconds(pause)}, the deadline leaves {_seconds(left)}"
-    text = f"{error.args[0]}; gave up: {why}"
-    if isinstance(error, ServiceUnreachable):
-        late = DeadlineExceeded(text, **vars(error))
-        late.__cause__ = error.__cause__
-        return late
-    error.args = (text,)
-    return error
-
-
-def _facts(call: Call, attempts: int) -> dict[str, Any]:
-    return {
-        "job_id": call.job_id,
-        "attempts": attempts,
-        "client_request_id": call.client_request_id,
-    }
-
-
-def _text(call: Call, text: str, attempts: int, request_id: str | None = None) -> str:
-    facts = [f"{attempts} attempt{'' if attempts == 1 else 's'}"]
-    if request_id:
-        facts.append(f"request id {request_id}")
-    return f"{_subject(call)}: {text} ({', '.join(facts)})"
-
-
-def _subject(call: Call) -> str:
-    return f"job {call.job_id!r}" if call.job_id else "the list of jobs"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f}".removesuffix(".0") + " s"
-
-
-def _summary(error: TaskCountsError) -> str:
-    if isinstance(error, ServiceError):
-        return f"{error.status} {error.code or ''}".strip()
-    return type(error).__name__ if error.__cause__ is None else str(error.__cause__) or "no answer"
 
 
 @cache
@@ -442,18 +287,17 @@ def _logger() -> logging.Logger:
 def _log(call: Call, attempt: int, error: TaskCountsError | None, pause: float | None) -> None:
     """Write the one record of an attempt, cut to one line: a part of it comes from outside."""
     if "logging" not in sys.modules:
-        # Nobody can listen yet: without it, Python shows warnings at the most.
+        # Nobody can listen yet: without the module, Python shows warnings at the most.
         return
     level = DEBUG if error is None else INFO
     if not _logger().isEnabledFor(level):
         return
-    then = "" if pause is None else f"; next attempt in {_seconds(pause)}"
     _logger().log(
         level,
         "%s, attempt %d: %s%s",
-        _subject(call),
+        failures.subject(call),
         attempt,
-        "200" if error is None else one_line(_summary(error), 200),
-        then,
+        "200" if error is None else one_line(failures.summary(error), 200),
+        "" if pause is None else f"; next attempt in {failures.format_seconds(pause)}",
         extra={"client_request_id": call.client_request_id, "pause": pause},
     )
