@@ -61,7 +61,7 @@ def flow(client: Any, name: str, job_id: str, limits: dict[str, Any], known: dic
     else:
         ask = (task_list_operation if name == "Task_List" else job_list_operation)(client.endpoint, **known)
     job = job_id if name in OF_A_JOB else ""
-    call = client._asked(job, limits["service_timeout"], None, None, limits["client_request_id"])
+    call = client._call(job, limits["service_timeout"], None, None, limits["client_request_id"])
     return exchange(client._settings, ask, call)
 
 

@@ -89,9 +89,7 @@ def check_job_id(job_id: str) -> str:
     return job_id
 
 
-def check_service_timeout(seconds: int | None) -> int | None:
-    if seconds is None:
-        return None
+def check_service_timeout(seconds: int) -> int:
     if isinstance(seconds, bool) or not isinstance(seconds, int):
         raise TypeError(f"service_timeout must be an int, not {type(seconds).__name__}")
     if seconds > 30:
@@ -120,9 +118,7 @@ def check_callback(name: str, callback: object) -> None:
         raise TypeError(f"{name} must be a plain function; nobody would await what an asynchronous one does")
 
 
-def check_guid(guid: str | uuid.UUID | None) -> str:
-    if guid is None:
-        return new_guid()
+def check_guid(guid: str | uuid.UUID) -> str:
     if isinstance(guid, str):
         if GUID.fullmatch(guid):
             return guid.lower()

@@ -14,6 +14,7 @@ from taskcounts.arguments import (
     check_seconds,
     check_service_timeout,
     check_token_channel,
+    new_guid,
 )
 from taskcounts.clock import SYSTEM_CLOCK, AsyncClock, SyncClock
 from taskcounts.credentials import (
@@ -36,6 +37,7 @@ from taskcounts.tokens import TokenCache
 if TYPE_CHECKING:
     import ssl
     import uuid
+    from collections.abc import Callable
 
     import httpx
 
@@ -200,11 +202,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
             options.clear()
             raise
 
-    def _question(self, job_id: str, *limits: Any) -> Call:
-        """Return a question about a job; see _asked for its limits."""
-        return self._asked(check_job_id(job_id), *limits)
-
-    def _asked(
+    def _call(
         self,
         job_id: str,
         service_timeout: int | None,
@@ -212,23 +210,37 @@ class Client(Generic[SomeTransport, SomeEngine]):
         deadline: float | None,
         client_request_id: str | uuid.UUID | None = None,
     ) -> Call:
-        """Return a question with the client's limits where none are given; an empty job id is none."""
+        """Return a call about a job, or about none if the id is empty, with the client's limits as defaults.
+
+        Raises:
+            RuntimeError: The client is closed.
+            ValueError: A limit or the client request id is out of its range.
+            TypeError: A limit or the client request id is of the wrong type.
+        """
         if self._closed:
             raise RuntimeError("the client is closed; make a new one")
         return Call(
             job_id,
-            check_service_timeout(service_timeout),
+            None if service_timeout is None else check_service_timeout(service_timeout),
             self._timeout if timeout is None else check_seconds("timeout", timeout),
             self._deadline if deadline is None else check_seconds("deadline", deadline),
-            check_guid(client_request_id),
+            new_guid() if client_request_id is None else check_guid(client_request_id),
         )
 
-    def _counting(self, call: Call, verify: bool) -> Flow[Snapshot]:
+    def _task_counts(self, job_id: str, verify: bool, *limits: Any) -> Flow[Snapshot]:
+        call = self._call(check_job_id(job_id), *limits)
         if not verify:
             return exchange(self._settings, TASK_COUNTS_OPERATION, call)
         from taskcounts.exact import verified_counts  # noqa: PLC0415 - most callers never list.
 
         return verified_counts(self._settings, call)
+
+    def _exact_task_counts(
+        self, job_id: str, progress: Callable[[int], object] | None, *limits: Any
+    ) -> Flow[Snapshot]:
+        from taskcounts.exact import exact_counts  # noqa: PLC0415 - most callers never list.
+
+        return exact_counts(self._settings, self._call(check_job_id(job_id), *limits), progress)
 
     def _waiting(
         self,
@@ -243,7 +255,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
         from taskcounts.waiting.plan import plan_wait  # noqa: PLC0415 - most callers never wait.
 
         check_callback("observer", observer)
-        return self._question(job_id, service_timeout, timeout, None), plan_wait(until, **limits)
+        return self._call(check_job_id(job_id), service_timeout, timeout, None), plan_wait(until, **limits)
 
     @classmethod
     def _gate(cls, concurrency: int, clock: Any) -> Gate:
@@ -260,13 +272,13 @@ class Client(Generic[SomeTransport, SomeEngine]):
     ) -> ManyPlan:
         from taskcounts.many.plan import make_plan  # noqa: PLC0415 - most callers ask for one job.
 
-        call = self._asked("", service_timeout, timeout, None)
+        call = self._call("", service_timeout, timeout, None)
         return make_plan(self._settings, call, make_gate=self._gate, **options)
 
     def _listing(self, filter_: str | None, *limits: Any) -> Listing:
         from taskcounts.many.job_list import Listing, check_filter  # noqa: PLC0415 - most callers list nothing.
 
-        return Listing(self._settings, self._asked("", *limits), check_filter(filter_))
+        return Listing(self._settings, self._call("", *limits), check_filter(filter_))
 
     @property
     def rest(self) -> RestClient:
@@ -274,7 +286,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
         if "_rest" not in vars(self):
             from taskcounts.rest import RestClient  # noqa: PLC0415 - takes 40 ms to load.
 
-            rest = RestClient(self._settings, self._asked, self._engine, self._clock, awaits=self._awaits)
+            rest = RestClient(self._settings, self._call, self._engine, self._clock, awaits=self._awaits)
             # Where threads ask for the first one at once, all get the same.
             vars(self).setdefault("_rest", rest)
         return self._rest

@@ -63,8 +63,8 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
 
         Source: https://learn.microsoft.com/rest/api/batchservice/jobs/get-task-counts
         """
-        call = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
-        return run(self._counting(call, verify), self._engine, self._clock)
+        flow = self._task_counts(job_id, verify, service_timeout, timeout, deadline, client_request_id)
+        return run(flow, self._engine, self._clock)
 
     def get_exact_job_task_counts(
         self,
@@ -97,10 +97,10 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
 
         Source: https://learn.microsoft.com/rest/api/batchservice/tasks/list
         """
-        from taskcounts.exact import exact_counts  # noqa: PLC0415 - most callers never list.
-
-        call = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
-        return run(exact_counts(self._settings, call, progress), self._engine, self._clock)
+        flow = self._exact_task_counts(
+            job_id, progress, service_timeout, timeout, deadline, client_request_id
+        )
+        return run(flow, self._engine, self._clock)
 
     def wait_for_job(
         self,
@@ -279,8 +279,8 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         client_request_id: str | uuid.UUID | None = None,
     ) -> Snapshot:
         """Return where a job stands; see TaskCountsClient.get_job_task_counts, which does the same."""
-        call = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
-        return await run_async(self._counting(call, verify), self._engine, self._clock)
+        flow = self._task_counts(job_id, verify, service_timeout, timeout, deadline, client_request_id)
+        return await run_async(flow, self._engine, self._clock)
 
     async def get_exact_job_task_counts(
         self,
@@ -293,10 +293,10 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         client_request_id: str | uuid.UUID | None = None,
     ) -> Snapshot:
         """Return exactly where a job stands; see TaskCountsClient.get_exact_job_task_counts."""
-        from taskcounts.exact import exact_counts  # noqa: PLC0415 - most callers never list.
-
-        call = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
-        return await run_async(exact_counts(self._settings, call, progress), self._engine, self._clock)
+        flow = self._exact_task_counts(
+            job_id, progress, service_timeout, timeout, deadline, client_request_id
+        )
+        return await run_async(flow, self._engine, self._clock)
 
     async def wait_for_job(
         self,

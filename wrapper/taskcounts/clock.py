@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 
@@ -40,13 +41,9 @@ class SystemClock:
     def __repr__(self) -> str:
         return "SYSTEM_CLOCK"
 
-    def monotonic(self) -> float:
-        """Return seconds on a clock that never jumps."""
-        return time.monotonic()
-
-    def now(self) -> datetime:
-        """Return the current time, in UTC."""
-        return datetime.now(UTC)
+    # Functions in C: each call reads them five times.
+    monotonic = staticmethod(time.monotonic)
+    now = staticmethod(partial(datetime.now, UTC))
 
     def draw(self) -> float:
         """Return a number drawn evenly from [0, 1)."""

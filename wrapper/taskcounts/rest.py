@@ -67,11 +67,11 @@ class RestClient(Client):
     """
 
     def __init__(
-        self, settings: Settings, asked: Callable[..., Call], engine: Any, clock: Any, *, awaits: bool
+        self, settings: Settings, make_call: Callable[..., Call], engine: Any, clock: Any, *, awaits: bool
     ) -> None:
-        """Send over an engine; ``asked`` checks what a request is about, and whether the client is closed."""
+        """Send over an engine; ``make_call`` checks the limits, and that the client is open."""
         super().__init__(base_url=settings.endpoint)
-        transport: Any = _Transport(settings, asked, engine, clock)
+        transport: Any = _Transport(settings, make_call, engine, clock)
         # The environment may name a proxy, or have a password in .netrc.
         if awaits:
             self._async_client = _AsyncHttp(base_url=self._base_url, transport=transport, trust_env=False)
@@ -129,9 +129,9 @@ class RestClient(Client):
 class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Sends the requests of the generated functions through the flow."""
 
-    def __init__(self, settings: Settings, asked: Callable[..., Call], engine: Any, clock: Any) -> None:
+    def __init__(self, settings: Settings, make_call: Callable[..., Call], engine: Any, clock: Any) -> None:
         self._settings = settings
-        self._asked = asked
+        self._make_call = make_call
         self._engine = engine
         self._clock = clock
         self._operations: dict[str, Operation[Any]] = {
@@ -159,7 +159,7 @@ class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         path, _, query = request.url.raw_path.decode("ascii").partition("?")
         name, job_id = _operation(request.method, path)
         options, service_timeout = _options(name, query)
-        call = self._asked(job_id, service_timeout, None, None, request.headers.get("client-request-id"))
+        call = self._make_call(job_id, service_timeout, None, None, request.headers.get("client-request-id"))
         operation = self._operations[name]
         operation = operation._replace(
             parts=RequestParts(name, options), build=partial(_response, operation.build)

@@ -117,10 +117,13 @@ class PartialAnswer:
 
 
 def join_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return headers by their names in lower case; the values of one that is given twice are joined."""
+    """Return headers by their names in lower case, without white space around their values.
+
+    The values of a header that comes twice are joined.
+    """
     headers: dict[str, str] = {}
-    for given, value in pairs:
-        name = given.lower()
+    for given, text in pairs:
+        name, value = given.lower(), text.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 

@@ -44,10 +44,10 @@ class HttpConnection(ABC):
         return data is None
 
     def round_trip(self, request: bytes, answer: PartialAnswer) -> Conversation[None]:
-        """Send a request and read its answer."""
+        """Return the conversation that sends a request and reads its answer."""
         if not self.used and not self.is_quiet():
             raise BrokenAnswer("the server sent something before it was asked")
-        yield from self._carry(self.reader.round_trip(request, answer))
+        return self._carry(self.reader.round_trip(request, answer))
 
     def tunnel(self, route: Route) -> Conversation[None]:
         """Get through the proxy, if there is one."""

@@ -89,7 +89,7 @@ class SocketEngine:
                 _put_back(self._pool, connection, answer)
             if permit is not None:
                 self._permits.put(permit)
-        return _outcome(self._pool, answer, broken)
+        return closed_failure() if self._pool.closed and not answer.status else answer.outcome(broken)
 
     def close(self) -> None:
         """Close all connections, but for one that a thread uses: that is closed when it is put back."""
@@ -165,7 +165,7 @@ class AsyncSocketEngine:
         finally:
             if connection is not None:
                 _put_back(self._pool, connection, answer)
-        return _outcome(self._pool, answer, broken)
+        return closed_failure() if self._pool.closed and not answer.status else answer.outcome(broken)
 
     async def close(self) -> None:
         """Close all connections, also those in use: their requests end.
@@ -200,10 +200,6 @@ def _was_stale(pool: Pool[C], connection: C) -> bool:
     if connection.used:
         pool.close_idle()
     return connection.used and connection.reader.silent
-
-
-def _outcome(pool: Pool[C], answer: PartialAnswer, broken: Failure | None) -> Answer | Failure:
-    return closed_failure() if pool.closed and not answer.status else answer.outcome(broken)
 
 
 def _put_back(pool: Pool[C], connection: C, answer: PartialAnswer) -> None:

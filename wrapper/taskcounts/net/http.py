@@ -51,8 +51,8 @@ class RequestEncoder:
             ValueError: The server would take it for another one.
         """
         path = request.url[request.url.index("/", self._start) :]
-        lines = [f"{request.method} {self._prefix}{path} HTTP/1.1", *self._lines]
-        lines += [f"{name}: {value}" for name, value in request.headers.items()]
+        first = f"{request.method} {self._prefix}{path} HTTP/1.1"
+        lines = [first, *self._lines, *map(": ".join, request.headers.items())]
         text = "".join(lines)
         if not (text.isascii() and text.isprintable()) or " " in path:
             raise ValueError("the URL or a header holds what a request can't")
@@ -85,7 +85,6 @@ class AnswerReader:
                 on_message_complete=partial(self._events.append, _END),
             )
         )
-        self._begin(PartialAnswer(0), only_head=False)
 
     @property
     def silent(self) -> bool:
@@ -100,18 +99,15 @@ class AnswerReader:
         Raises:
             BrokenAnswer: It is no answer, or ended too early.
         """
-        self._begin(answer, only_head=only_head)
+        self._answer, self._only_head = answer, only_head
+        self._came, self._done, self._kept = 0, False, False
+        # The bytes that came up to the end of the headers, and the number of answers that are still expected:
+        # interim ones come before the one that counts.
+        self._head, self._messages = b"", 1
+        self._events.clear()
         data = yield request
         while not self._take(data):
             data = yield b""
-
-    def _begin(self, answer: PartialAnswer, *, only_head: bool) -> None:
-        self._answer, self._only_head = answer, only_head
-        self._came, self._done, self._kept = 0, False, False
-        # The bytes that came up to the end of the headers, and how many answers are still expected: interim
-        # ones come before the one that counts.
-        self._head, self._messages = b"", 1
-        self._events.clear()
 
     def _take(self, data: bytes) -> bool:
         """Take what came, nothing if that was the end; return whether enough of the answer has come."""
@@ -171,11 +167,11 @@ class AnswerReader:
                 if self._messages > _MOST_INTERIMS:
                     raise BrokenAnswer("the server sends interim answers without end")
                 continue
-            headers = join_headers([_header(line) for line in lines])
+            headers = join_headers([line.partition(":")[::2] for line in lines])
             if headers.get("transfer-encoding", "chunked").lower() != "chunked":
                 raise BrokenAnswer("the answer is encoded in a way that was not asked for")
             answer.headers, answer.status = headers, status
-            options = [each.strip() for each in headers.get("connection", "").lower().split(",")]
+            options = list(map(str.strip, headers.get("connection", "").lower().split(",")))
             self._kept = "close" not in options if found[1] == "1" else "keep-alive" in options
             if self._only_head:
                 self._done, answer.reusable = True, not rest
@@ -195,11 +191,6 @@ class AnswerReader:
             elif answer.status and not self._done and self._messages == 0:
                 self._done, answer.reusable = True, self._kept
         self._events.clear()
-
-
-def _header(line: str) -> tuple[str, str]:
-    name, _, value = line.partition(":")
-    return name, value.strip(" \t")
 
 
 def proxy_authorization(auth: tuple[str, str]) -> str:

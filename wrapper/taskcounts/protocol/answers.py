@@ -10,10 +10,10 @@ import math
 import re
 from base64 import urlsafe_b64decode
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import getitem
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from taskcounts.protocol.schema import Check, Violation
 from taskcounts.snapshot import Inconsistency
@@ -157,57 +157,19 @@ def _finite(text: str) -> float:
 _DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_finite)
 
 
-class Invariant(NamedTuple):
-    """A sum that the numbers of an answer should satisfy.
-
-    Attributes:
-        name: Its name in the fragment.
-        path: The member that is the whole, such as ``taskCounts.completed``.
-        addends: The names of the members that it is the sum of, for people.
-        whole: Gets the whole from a checked result.
-        parts: Get its parts.
-    """
-
-    name: str
-    path: str
-    addends: str
-    whole: Callable[[Any], int]
-    parts: tuple[Callable[[Any], int], ...]
-
-
-def compile_invariants(rules: Iterable[Mapping[str, Any]]) -> tuple[Invariant, ...]:
-    """Return invariants of the fragment, ready to be looked at in any number of answers."""
-    return tuple(
-        Invariant(
-            name=rule["name"],
-            path=".".join(rule["whole"]),
-            addends=" + ".join(part[-1] for part in rule["parts"]),
-            whole=_getter(rule["whole"]),
-            parts=tuple(map(_getter, rule["parts"])),
-        )
-        for rule in rules
-    )
-
-
-def _getter(path: tuple[str, ...]) -> Callable[[Any], int]:
-    if len(path) == 2:
-        # As all of today's are.
-        outer, inner = path
-        return lambda result: result[outer][inner]
-    return lambda result: reduce(getitem, path, result)
-
-
 def find_inconsistencies(
-    invariants: Iterable[Invariant], result: Mapping[str, Any]
+    invariants: Iterable[Mapping[str, Any]], result: Mapping[str, Any]
 ) -> tuple[Inconsistency, ...]:
-    """Return which of the fragment's invariants a checked result breaks."""
+    """Return the fragment's invariants that a checked result breaks."""
     broken = []
-    for name, path, addends, get_whole, get_parts in invariants:
-        whole, parts = get_whole(result), [get_part(result) for get_part in get_parts]
+    for rule in invariants:
+        whole: Any = reduce(getitem, rule["whole"], result)
+        parts: list[Any] = [reduce(getitem, part, result) for part in rule["parts"]]
         if whole != sum(parts):
-            numbers = " + ".join(map(str, parts))
-            text = f"{path} is {whole}, but {addends} is {numbers} = {sum(parts)}"
-            broken.append(Inconsistency(invariant=name, path=path, text=text))
+            path = ".".join(rule["whole"])
+            names, numbers = " + ".join(part[-1] for part in rule["parts"]), " + ".join(map(str, parts))
+            text = f"{path} is {whole}, but {names} is {numbers} = {sum(parts)}"
+            broken.append(Inconsistency(invariant=rule["name"], path=path, text=text))
     return tuple(broken)
 
 

@@ -10,15 +10,14 @@ from taskcounts_rest import contract
 
 _NAME = "Job_GetTaskCounts"
 _OPERATION = contract.OPERATIONS[_NAME]
-_INVARIANTS = answers.compile_invariants(_OPERATION.invariants)
 
 
 def _build(answer: CheckedAnswer) -> Snapshot:
     """Return the snapshot of an answer; raise Violation if it contradicts itself and that isn't allowed."""
     body, headers = answer.body, answer.headers
-    inconsistencies = answers.find_inconsistencies(_INVARIANTS, body) + answers.header_inconsistencies(
-        headers
-    )
+    inconsistencies = answers.find_inconsistencies(
+        _OPERATION.invariants, body
+    ) + answers.header_inconsistencies(headers)
     if inconsistencies and answer.strict:
         raise Violation(inconsistencies[0].path, "; ".join(each.text for each in inconsistencies))
     others = body.copy()
