@@ -41,7 +41,7 @@ ROOMS = {
         "waiting": "arguments clock errors exact flow protocol retry snapshot text",
         "base_client": "arguments clock credentials exact flow many net protocol rest retry snapshot tokens "
         "waiting",
-        "client": "base_client exact flow many net snapshot waiting",
+        "client": "base_client flow many net snapshot waiting",
         "__init__": "_version client credentials errors many retry snapshot waiting",
         "__main__": "",
     },

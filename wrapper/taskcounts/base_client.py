@@ -308,5 +308,5 @@ class Client(Generic[SomeTransport, SomeEngine]):
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
-            f"{type(self).__name__} holds connections and is not pickled; make it where it is used"
+            f"{type(self).__name__} holds connections and can't be pickled; create one in each process"
         )

@@ -177,7 +177,7 @@ class Tally:
                     raise Violation(f"value[{index}]", self._repeated())
             here.add(folded)
         self.listed += len(page.items)
-        for doubt in page.doubts:
+        for doubt in page.inconsistencies:
             self._doubts.setdefault(doubt.invariant, doubt)
 
     def snapshot(self, call: Call, page: CountedPage, *, began_at: datetime, attempts: int) -> Snapshot:

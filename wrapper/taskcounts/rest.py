@@ -123,7 +123,9 @@ class RestClient(Client):
         return f"RestClient({self._base_url!r})"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("RestClient belongs to a client and is not pickled; make both where they are used")
+        raise TypeError(
+            "RestClient belongs to a client and can't be pickled; create a client in each process"
+        )
 
 
 class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):

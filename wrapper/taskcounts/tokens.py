@@ -86,7 +86,7 @@ class TokenCache:
         return type(self._credential).__name__
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a token is not pickled; make the client where it is used")
+        raise TypeError("a token can't be pickled; create a client in each process")
 
     def renew(self) -> None:
         """Have a lock that nobody holds: the thread that held it at a fork is not there in the child."""

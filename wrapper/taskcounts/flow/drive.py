@@ -1,4 +1,4 @@
-"""Runs the flow of `exchange`, sync and async: sends, waits, has tokens fetched; decides nothing."""
+"""The two drivers of a flow, sync and async: they send, wait and fetch tokens, and decide nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Seconds; the clock goes on between the decision to send and the sending.
+# Seconds. The clock may pass the end of the attempt between the decision to send and the sending.
 LEAST = 0.001
 
 
@@ -24,11 +24,11 @@ def run(flow: Flow[T], engine: Sender, clock: SyncClock) -> T:
     try:
         return _run(flow, engine, clock)
     except BaseException as error:
-        stop = _wrapped(error) if isinstance(error, RuntimeError) else None
+        stop = _stop_iteration_in(error) if isinstance(error, RuntimeError) else None
         if stop is None:
             _clear_frames(error)
             raise
-    # Not in there: it would have the other error as its context.
+    # Raised outside the except clause, so that the other error doesn't become its context.
     raise stop
 
 
@@ -39,7 +39,7 @@ def _run(flow: Flow[T], engine: Sender, clock: SyncClock) -> T:
             try:
                 step = flow.send(outcome)
             except StopIteration as end:
-                # Here alone it is the flow's end: a step may raise one, too, such as that of an iterator.
+                # Only here it means the end of the flow: a step may raise one as well.
                 return cast(T, end.value)
             if isinstance(step, Send):
                 outcome = engine.send(step.request, max(step.until - clock.monotonic(), LEAST), step.limit)
@@ -51,14 +51,15 @@ def _run(flow: Flow[T], engine: Sender, clock: SyncClock) -> T:
             else:
                 outcome = step.source.fetch(step, clock)
     finally:
-        # Whatever ended it: a flow that holds a place gives it back now.
+        # A flow that holds a place gives it back now, however it ended.
         flow.close()
 
 
 async def run_async(flow: Flow[T], engine: AsyncEngine, clock: AsyncClock) -> T:
     """Run a flow to the value that it returns, or to the error that it raises.
 
-    A StopIteration leaves no coroutine: Python raises a RuntimeError in its place, and that is its cause.
+    Python lets no StopIteration out of a coroutine: it raises a RuntimeError, with the StopIteration as
+    cause.
     """
     outcome: Outcome = None
     try:
@@ -82,42 +83,43 @@ async def run_async(flow: Flow[T], engine: AsyncEngine, clock: AsyncClock) -> T:
         _clear_frames(error)
         raise
     finally:
-        # Whatever ended it: a flow that holds a place gives it back now.
+        # A flow that holds a place gives it back now, however it ended.
         flow.close()
 
 
 def _clear_frames(error: BaseException) -> None:
     """Clear the frames of this package that an error passed through.
 
-    Its traceback would keep a place that was on its way to the flow, and may show secrets.
+    The traceback would keep a place that the flow hasn't received yet, and may show secrets.
     """
     trace = error.__traceback__
     while trace is not None:
         if str(trace.tb_frame.f_globals.get("__name__")).startswith("taskcounts."):
-            # Those that still run can't be cleared.
+            # A frame that still runs can't be cleared.
             with suppress(RuntimeError):
                 trace.tb_frame.clear()
         trace = trace.tb_next
 
 
-def _wrapped(error: RuntimeError) -> StopIteration | None:
-    """Return the StopIteration that left a flow as this error (PEP 479), None if that is not what it is.
+def _stop_iteration_in(error: RuntimeError) -> StopIteration | None:
+    """Return the StopIteration that Python turned into this error as it left a flow, None for another error.
 
-    A clock, an observer or a progress function is called inside the flow, and Python lets no StopIteration
-    out of a generator. The last generator that it left is the first frame of its own traceback. Its
-    replacement passes through the frames of `run` and of the flow's generators alone: what passes through
-    another one was raised, or wrapped, in code that the flow has called.
+    The flow calls a clock, an observer or a progress function, which may raise one, and Python turns a
+    StopIteration that leaves a generator into a RuntimeError (PEP 479). The first frame in the traceback of
+    the StopIteration is the last generator that it left. The RuntimeError passes only through the frames of
+    `run` and of the flow's generators; one that passes through another frame was raised by code that the flow
+    called.
     """
     stop = error.__cause__
     if not isinstance(stop, StopIteration) or stop.__traceback__ is None:
         return None
-    from traceback import walk_tb  # noqa: PLC0415 - almost nobody needs it.
+    from traceback import walk_tb  # noqa: PLC0415 - such errors are rare.
 
     passed = [frame for frame, _ in walk_tb(error.__traceback__)][2:]
-    return stop if all(map(_of_a_flow, [stop.__traceback__.tb_frame, *passed])) else None
+    return stop if all(map(_is_flow_frame, [stop.__traceback__.tb_frame, *passed])) else None
 
 
-def _of_a_flow(frame: FrameType) -> bool:
-    """Whether a frame is that of a generator of this package."""
+def _is_flow_frame(frame: FrameType) -> bool:
+    """Return whether a frame belongs to a generator of this package."""
     is_generator = bool(frame.f_code.co_flags & inspect.CO_GENERATOR)
     return is_generator and str(frame.f_globals.get("__name__")).startswith("taskcounts.")

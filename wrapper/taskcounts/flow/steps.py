@@ -1,8 +1,8 @@
-"""What the flow and its drivers say to each other: plain values, no behaviour.
+"""The steps that the flow yields to its drivers, and their outcomes: plain values without behaviour.
 
-They are named tuples, which take a third of the time to define that attrs classes take: this is
-paid at every import. What comes from outside, or holds a secret, stays out of every repr: error
-reporters print the local variables of all frames.
+They are named tuples, since defining one takes a third of the time that an attrs class takes, at every
+import. No repr shows a value from outside or a secret: error reporters print the local variables of all
+frames.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ class Gate(Protocol):
 
 
 class TokenSource(Protocol):
-    """Gives the tokens of a credential; `tokens.TokenCache` is one."""
+    """A source of a credential's tokens, such as `tokens.TokenCache`."""
 
     def known(self, now: datetime, claims: str | None) -> BearerToken | None:
-        """Return the token that is there already, None if there is none that lives and has the claims."""
+        """Return the token that was fetched before, None unless it is still valid and has the claims."""
         ...
 
     def forget(self, request: Request) -> None:
-        """Forget the token that a request was refused with."""
+        """Forget the token that the service refused in a request."""
         ...
 
     def takes_claims(self) -> bool:
-        """Whether a token with certain claims can be asked for."""
+        """Return whether the credential can be asked for a token with certain claims."""
         ...
 
     def fetch(self, step: FetchToken, clock: Clock) -> BearerToken | NoToken:
@@ -65,7 +65,7 @@ class TokenSource(Protocol):
 
 
 class Settings(NamedTuple):
-    """What stays the same over all exchanges of a client; ``gate`` is what its requests wait at, if any."""
+    """The settings of a client; its requests wait at ``gate``, if it has one."""
 
     endpoint: str
     credential: SharedKey | BearerToken | TokenSource
@@ -80,9 +80,13 @@ class Settings(NamedTuple):
 
 
 class FetchToken(NamedTuple):
-    """Fetch a token until some moment, with claims if the service asks for some.
+    """A step: fetch a token. The outcome is a BearerToken or a NoToken.
 
-    The outcome is a BearerToken or a NoToken.
+    Attributes:
+        source: The source of the token.
+        scope: The scope to ask for.
+        claims: The claims that the service wants in the token, None if it wants none.
+        until: The latest moment on the monotonic clock.
     """
 
     source: TokenSource
@@ -92,7 +96,13 @@ class FetchToken(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Send a request, read its answer, both until some moment; the outcome is an Answer or a Failure."""
+    """A step: send a request and read its answer. The outcome is an Answer or a Failure.
+
+    Attributes:
+        request: The request.
+        until: The end of the attempt on the monotonic clock.
+        limit: The bytes of the body that are read at most.
+    """
 
     request: Request
     until: float
@@ -100,7 +110,7 @@ class Send(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """Wait for some seconds; the outcome is None."""
+    """A step: wait for some seconds. The outcome is None."""
 
     seconds: float
 
@@ -123,7 +133,7 @@ class NoPlace(NamedTuple):
 
 
 class NoToken(NamedTuple):
-    """The credential failed, or was too slow."""
+    """The outcome of a credential that failed or was too slow."""
 
     reason: str
     error: BaseException

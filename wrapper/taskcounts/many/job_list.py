@@ -49,14 +49,14 @@ class Listing:
             operation._replace(build=lambda answer: self._checked(operation, answer)),
             self._question,
         )
-        if page.doubts:
-            _warn(page.doubts)
+        if page.inconsistencies:
+            _warn(page.inconsistencies)
         self._empty = 0 if page.items else self._empty + 1
         self._link = page.link
         self.ended = page.link is None
         self._question = self._question._replace(client_request_id=new_guid())
         return [
-            ListedJob(job_id=item["id"], state=item["state"].lower(), inconsistencies=page.doubts)
+            ListedJob(job_id=item["id"], state=item["state"].lower(), inconsistencies=page.inconsistencies)
             for item in page.items
         ]
 

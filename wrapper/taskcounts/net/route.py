@@ -23,7 +23,7 @@ class RouteOptions(NamedTuple):
     trust_env: bool
 
     def __repr__(self) -> str:
-        return "Reach()"
+        return "RouteOptions()"
 
 
 class Proxy(NamedTuple):

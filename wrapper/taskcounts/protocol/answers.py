@@ -1,6 +1,6 @@
-"""From the bytes of an answer to counts, or to what is wrong with them; pure functions.
+"""Decoding and checking of answers, from their bytes to JSON values; pure functions.
 
-What is checked stands in the fragment: `taskcounts_rest.contract` is derived from it.
+The checks are those of the fragment, from which `taskcounts_rest.contract` is derived.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from taskcounts.snapshot import Inconsistency
 from taskcounts.text import one_line
 from taskcounts_rest.contract import MEDIA_TYPE
 
-# How the service and others write the content type; what is written otherwise has to be taken apart.
+# The usual spellings of the content type; any other one is parsed.
 USUAL_TYPES = frozenset({MEDIA_TYPE, MEDIA_TYPE.replace("; ", ";"), "application/json"})
 
 
-# A parameter of a challenge, and before the first one of each its scheme (RFC 9110 11.6.1). A name begins
-# where nothing of one stands before it, or a long one would be looked at from each of its letters.
+# A parameter of a challenge, with the scheme in front of the first one (RFC 9110, 11.6.1). The lookbehind
+# lets a match begin only where a name begins: otherwise a long name takes quadratic time.
 _NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]"
 _PARAMETER = re.compile(
     rf"(?<!{_NAME})(?:(?P<scheme>{_NAME}+) +)?(?P<name>{_NAME}+)[ \t]*=[ \t]*"
@@ -34,15 +34,15 @@ _PARAMETER = re.compile(
 
 
 def read_result(headers: Mapping[str, str], body: bytes, check: Check) -> dict[str, Any]:
-    """Return the JSON object of a 200, exactly as the fragment describes it.
+    """Return the JSON object of a 200, checked against the fragment.
 
     Args:
         headers: The answer's headers, names in lower case.
         body: The body, whole.
-        check: What the fragment says of it.
+        check: The check of the operation's schema.
 
     Raises:
-        Violation: The answer is anything else.
+        Violation: The answer is not as the fragment describes it.
     """
     content_type = headers.get("content-type", "")
     if content_type not in USUAL_TYPES:
@@ -53,7 +53,7 @@ def read_result(headers: Mapping[str, str], body: bytes, check: Check) -> dict[s
 
 
 def check_type(content_type: str) -> None:
-    """Raise Violation for an answer that isn't JSON in UTF-8, as its header says."""
+    """Raise Violation if a content type is not that of JSON in UTF-8."""
     media_type, _, parameters = content_type.partition(";")
     if media_type.strip().lower() != "application/json":
         shown = f"is {media_type.strip()!r}" if media_type.strip() else "is missing"
@@ -67,7 +67,7 @@ def check_type(content_type: str) -> None:
 def read_error(
     headers: Mapping[str, str], body: bytes
 ) -> tuple[str | None, str | None, tuple[tuple[str, str], ...]]:
-    """Return code, message and details of an error answer; what it doesn't tell in a readable way is None."""
+    """Return the code, message and details of an error answer; None, None and () if they can't be read."""
     try:
         error = read_json(headers, body)
     except Violation:
@@ -106,22 +106,23 @@ def read_claims(challenges: str) -> str | None:
 
 
 def read_json(headers: Mapping[str, str], body: bytes) -> Any:
-    """Return the JSON value of a body; refuse what parsers disagree about.
+    """Return the JSON value of a body, without the extensions that JSON parsers disagree about.
 
     Raises:
-        Violation: Compressed unasked, not UTF-8, not JSON, a member given twice, NaN, or nested too deep.
+        Violation: The body is compressed, not UTF-8 or not JSON, has a member twice, a number that is not
+            finite, or is nested too deep.
     """
     coding = headers.get("content-encoding", "identity")
     if coding != "identity" and coding.strip().lower() != "identity":
-        # None was asked for, and inflating what a stranger compressed has no bound.
+        # The request asked for no compression, and decompression has no bound.
         raise Violation("$", f"it is compressed ({coding.strip().lower()}), which was not asked for")
     if not body:
         raise Violation("$", "it is empty")
     try:
-        # Some proxies put a byte order mark in front; it says nothing but UTF-8.
+        # Some proxies add a byte order mark, which means nothing but UTF-8.
         text = body.decode().removeprefix("\ufeff")
         if text.startswith("{"):
-            # The usual answer begins and ends with a brace: there is no white space to look for.
+            # The usual answer has no white space around it, so there is none to search for.
             value, end = _DECODER.raw_decode(text)
             if end == len(text):
                 return value
@@ -153,7 +154,7 @@ def _finite(text: str) -> float:
     return number
 
 
-# One for all: making it takes as long as reading an answer.
+# One decoder for all: making one takes as long as decoding an answer.
 _DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_finite)
 
 
@@ -174,15 +175,15 @@ def find_inconsistencies(
 
 
 def header_inconsistencies(headers: Mapping[str, str]) -> tuple[Inconsistency, ...]:
-    """Return what the headers of a 200 leave open: whether it belongs to our request, and is of now."""
-    doubts = []
+    """Return the signs in a 200's headers that it may belong to another request or come from a cache."""
+    found = []
     if "client-request-id" not in headers:
         text = "the answer lacks the client-request-id that was asked for: it may belong to another request"
-        doubts.append(Inconsistency(invariant="echo", path="client-request-id", text=text))
+        found.append(Inconsistency(invariant="echo", path="client-request-id", text=text))
     if "request-id" not in headers:
         text = "the answer lacks the request-id that the service gives to each: it may be somebody else's"
-        doubts.append(Inconsistency(invariant="request-id", path="request-id", text=text))
+        found.append(Inconsistency(invariant="request-id", path="request-id", text=text))
     if headers.get("age", "0").strip() != "0":
         text = f"the answer comes from a cache, where it is {one_line(headers['age'], 20)} seconds old"
-        doubts.append(Inconsistency(invariant="age", path="age", text=text))
-    return tuple(doubts)
+        found.append(Inconsistency(invariant="age", path="age", text=text))
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""*Job - Get Task Counts* as the flow asks it: the request, and an answer's snapshot."""
+"""The operation *Job - Get Task Counts*: its request, and the snapshot that it builds from an answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OPERATION = contract.OPERATIONS[_NAME]
 
 
 def _build(answer: CheckedAnswer) -> Snapshot:
-    """Return the snapshot of an answer; raise Violation if it contradicts itself and that isn't allowed."""
+    """Return the snapshot of an answer; raise Violation if a strict client finds inconsistencies."""
     body, headers = answer.body, answer.headers
     inconsistencies = answers.find_inconsistencies(
         _OPERATION.invariants, body

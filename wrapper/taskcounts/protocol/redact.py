@@ -1,4 +1,4 @@
-"""Keeps signatures and tokens out of whatever is told of an answer. Pure."""
+"""Redaction: signatures and tokens are removed from answers, errors and texts. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,51 +12,52 @@ from taskcounts.text import SecretText
 
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
-# What neither JSON's slashes nor a URL's percent signs spell in another way; the end, if there is none of it.
-_SAME = re.compile(r"[A-Za-z0-9_.~-]{8}|\Z")
+# Eight characters that JSON and URLs leave unescaped, else the empty end of the text.
+_UNESCAPED = re.compile(r"[A-Za-z0-9_.~-]{8}|\Z")
 
-# Of how many attempts the secrets are kept: an answer may repeat what an earlier one was asked with.
+# The number of attempts whose secrets are kept: an answer may repeat the secret of an earlier request.
 _ATTEMPTS = 4
 
 
-# What nobody may see, of the last attempts.
+# The secrets of the last attempts.
 Secrets = tuple[SecretText, ...]
 
 
 def secrets_of(request: Request, before: Secrets = ()) -> Secrets:
-    """Return what of a request's Authorization nobody may see, with what was so before."""
+    """Return the secrets of earlier attempts, with the one in a request's Authorization header."""
     secret = SecretText(request.headers["authorization"].rpartition(" ")[2].rpartition(":")[2])
     if len(secret) < 8 or secret in before:
-        # What is as short as this guards nothing, and hiding it would cut numbers and words to pieces.
+        # So short a secret guards nothing, and redacting it would cut numbers and words to pieces.
         return before
     return (*before[-(_ATTEMPTS - 1) :], secret)
 
 
 def escaped_forms(secret: SecretText) -> Secrets:
-    """Return how a secret may be spelt: JSON has backslashes before slashes, URLs have percent signs."""
+    """Return a secret as it is, with the slashes of JSON escaped, and percent-encoded as in a URL."""
     return secret, SecretText(secret.replace("/", "\\/")), SecretText(quote(secret, safe=""))
 
 
 def unescaped_run(secret: SecretText) -> SecretText:
-    """Return a part of a secret that all its spellings have: where it isn't, none of them is.
+    """Return a part of a secret that all its escaped forms have: a text without it has none of them.
 
-    It is empty, and so is everywhere, if there is no part that is long enough to be rare.
+    The part has 8 characters, so that it is rare. A secret without such a part gives the empty text, which
+    every text has.
     """
-    # No local variable holds what was found.
-    return SecretText(_SAME.search(secret)[0])  # type: ignore[index]
+    # No local variable holds the match, whose repr shows a part of the secret.
+    return SecretText(_UNESCAPED.search(secret)[0])  # type: ignore[index]
 
 
 def redact(text: str, secrets: Secrets) -> str:
-    """Return a text without the secrets."""
+    """Return a text with the secrets replaced by ``<hidden>``."""
     for secret in secrets:
         if unescaped_run(secret) in text:
-            for spelling in escaped_forms(secret):
-                text = text.replace(spelling, "<hidden>")
+            for form in escaped_forms(secret):
+                text = text.replace(form, "<hidden>")
     return text
 
 
 def redact_value(value: Any, secrets: Secrets) -> Any:
-    """Return a value without the secrets in any text of it."""
+    """Return a JSON value with the secrets redacted in all its texts."""
     if isinstance(value, str):
         return redact(value, secrets)
     if isinstance(value, dict):
@@ -67,7 +68,10 @@ def redact_value(value: Any, secrets: Secrets) -> Any:
 
 
 def redact_answer(answer: Answer, secrets: Secrets) -> Answer:
-    """Return an answer in which the secrets don't stand as they are; JSON has spellings that show later."""
+    """Return an answer with the secrets redacted in its headers and body.
+
+    JSON may spell a secret with other escapes, which show only once the body is parsed.
+    """
     for secret in secrets:
         part = unescaped_run(secret)
         if part.encode() in answer.body or part in "\n".join(answer.headers.values()):
@@ -76,25 +80,25 @@ def redact_answer(answer: Answer, secrets: Secrets) -> Answer:
         return answer
     body = answer.body
     for secret in secrets:
-        for spelling in escaped_forms(secret):
-            body = body.replace(spelling.encode(), b"<hidden>")
+        for form in escaped_forms(secret):
+            body = body.replace(form.encode(), b"<hidden>")
     headers = {name: redact(value, secrets) for name, value in answer.headers.items()}
     return answer._replace(headers=headers, body=body)
 
 
 def redacted_body(body: bytes, secrets: Secrets) -> str:
-    """Return a body as text without the secrets, however JSON spells them."""
+    """Return a body as text with the secrets redacted, whatever escapes JSON spells them with."""
     text = body.decode("utf-8", "replace")
     plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
-    told = any(spelling in plain for secret in secrets for spelling in escaped_forms(secret))
-    return redact(plain if told else text, secrets)
+    has_secret = any(form in plain for secret in secrets for form in escaped_forms(secret))
+    return redact(plain if has_secret else text, secrets)
 
 
 def redact_error(error: TaskCountsError, secrets: Secrets) -> TaskCountsError:
-    """Hide the secrets in whatever an error says, and drop the frames of its causes.
+    """Return an error after redacting the secrets in it and in its causes, and dropping the causes' frames.
 
-    JSON can spell a secret in ways that only show once it is read; the transport's errors
-    quote what it could not read; and their frames hold the request with its Authorization header.
+    JSON escapes conceal a secret until the body is parsed; the transport's errors quote the bytes that it
+    could not read; and their frames hold the request with its Authorization header.
     """
     error.args = tuple(redact_value(argument, secrets) for argument in error.args)
     vars(error).update({name: redact_value(value, secrets) for name, value in vars(error).items()})

@@ -10,14 +10,19 @@ from typing import Any
 
 Check = Callable[[Any, str], None]
 
-# RFC 3339, as ISO 8601 is written in JSON.
+# A time of RFC 3339.
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 
 
 class Violation(Exception):
-    """An answer breaks the contract: where, and how."""
+    """An answer that breaks the contract.
+
+    Attributes:
+        path: The member at fault, such as ``taskCounts.failed``; ``$`` for the answer as a whole.
+        reason: The fault, for people.
+    """
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(reason)
@@ -28,14 +33,14 @@ class Violation(Exception):
 def compile_schema(schema: Mapping[str, Any]) -> Check:
     """Return a function that raises Violation for a value which the schema doesn't allow.
 
-    It knows the words that the fragment's answers use. `make generate` refuses a fragment with others.
+    It knows the keywords that the fragment's answers use; `make generate` refuses a fragment with others.
     A number is an integer only if it is written as one: 5.0 and 5e0 are not.
     """
-    look_at = _compile(schema)
+    check_value = _compile(schema)
 
     def check(value: Any, path: str) -> None:
         try:
-            look_at(value)
+            check_value(value)
         except Violation as violation:
             violation.path = _under(path, violation.path)
             raise
@@ -44,14 +49,14 @@ def compile_schema(schema: Mapping[str, Any]) -> Check:
 
 
 def _under(name: str, path: str) -> str:
-    """Return the path of what stands under something; the outermost has no name."""
+    """Return the path of a member under another one; the answer as a whole, ``$``, adds no name."""
     if not path or path.startswith("["):
         return name + path
     return path if name == "$" else f"{name}.{path}"
 
 
 def _compile(schema: Mapping[str, Any]) -> Callable[[Any], None]:
-    """Return a check whose violations have the path from the value on; who looks into it adds the rest."""
+    """Return a check whose violations have a path relative to the value; the callers add the rest."""
     match schema["type"]:
         case "object":
             return _object(schema)
@@ -73,7 +78,7 @@ def _object(schema: Mapping[str, Any]) -> Callable[[Any], None]:
 
     def check(value: Any) -> None:
         if type(value) is not dict:
-            raise Violation("", f"{_shown(value)} is not an object")
+            raise Violation("", f"{_preview(value)} is not an object")
         for name in required:
             if name not in value:
                 raise Violation(name, "the member is missing")
@@ -94,7 +99,7 @@ def _object(schema: Mapping[str, Any]) -> Callable[[Any], None]:
 
 
 def _numbers(ranges: list[tuple[str, int, int]], check: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return the check of an object of numbers alone: one that calls nothing while there is nothing wrong."""
+    """Return a fast check of an object of numbers alone; a value that it doesn't accept goes to ``check``."""
 
     def quick_check(value: Any) -> None:
         if type(value) is dict:
@@ -114,7 +119,7 @@ def _array(schema: Mapping[str, Any]) -> Callable[[Any], None]:
 
     def check(value: Any) -> None:
         if type(value) is not list:
-            raise Violation("", f"{_shown(value)} is not an array")
+            raise Violation("", f"{_preview(value)} is not an array")
         index = 0
         try:
             for index, item in enumerate(value):  # noqa: B007
@@ -131,9 +136,9 @@ def _integer(schema: Mapping[str, Any]) -> Callable[[Any], None]:
 
     def check(value: Any) -> None:
         if type(value) is not int:
-            raise Violation("", f"{_shown(value)} is not an integer")
+            raise Violation("", f"{_preview(value)} is not an integer")
         if not least <= value <= most:
-            raise Violation("", f"{_shown(value)} is not within {least} to {most}")
+            raise Violation("", f"{_preview(value)} is not within {least} to {most}")
 
     return check
 
@@ -145,12 +150,12 @@ def _range(schema: Mapping[str, Any]) -> tuple[int, int]:
 
 def _string(value: Any) -> None:
     if type(value) is not str:
-        raise Violation("", f"{_shown(value)} is not a string")
+        raise Violation("", f"{_preview(value)} is not a string")
 
 
 def _boolean(value: Any) -> None:
     if type(value) is not bool:
-        raise Violation("", f"{_shown(value)} is neither true nor false")
+        raise Violation("", f"{_preview(value)} is neither true nor false")
 
 
 def _time(value: Any) -> None:
@@ -160,12 +165,12 @@ def _time(value: Any) -> None:
     except ValueError:
         sound = False
     if not sound:
-        raise Violation("", f"{_shown(value)} is not a time")
+        raise Violation("", f"{_preview(value)} is not a time")
 
 
-def _shown(value: Any) -> str:
+def _preview(value: Any) -> str:
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"
     text = json.dumps(value)
-    # Only what is short is shown: a part of something secret would be no easier to hide than the whole.
+    # Only short values are shown: a part of a secret couldn't be redacted.
     return text if len(text) <= 12 else "a string" if isinstance(value, str) else "a number"

@@ -155,11 +155,11 @@ def test_no_connection_is_left_open(serve: Callable[..., Server]) -> None:
 
 PROGRAM = """
 import os, signal, sys, threading, time
-from taskcounts.net.route import Connection
+from taskcounts.net.route import Route
 from taskcounts.flow.steps import Request
 from taskcounts.net.engine import AsyncSocketEngine, SocketEngine
 port = {port}
-engine = SocketEngine(Connection("http", "127.0.0.1", port, None, None))
+engine = SocketEngine(Route("http", "127.0.0.1", port, None, None))
 request = Request("GET", f"http://127.0.0.1:{{port}}/x", {{"authorization": "secretword"}})
 """
 
@@ -247,7 +247,7 @@ async def ask(other):
     while True:
         await other.send(request, 60, 1000)
 async def main():
-    other = AsyncSocketEngine(Connection("http", "127.0.0.1", port, None, None))
+    other = AsyncSocketEngine(Route("http", "127.0.0.1", port, None, None))
     tasks = [asyncio.create_task(ask(other)) for _ in range(8)]
     await asyncio.sleep(0.2)
     sys.exit(0)
