@@ -68,7 +68,7 @@ __all__ = [
     "__version__",
 ]
 
-# Most callers neither wait nor ask for many jobs: these are loaded when somebody names them.
+# These are loaded on first use: most callers neither wait nor ask for many jobs.
 _LATER = {
     "taskcounts.many.values": ("JobResult", "ListedJob"),
     "taskcounts.waiting.values": ("Kind", "Observation", "Observer", "Outcome", "Verdict", "WaitFailed"),
@@ -82,3 +82,7 @@ def __getattr__(name: str) -> Any:
 
             return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
