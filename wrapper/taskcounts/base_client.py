@@ -1,4 +1,4 @@
-"""What both clients have in common: checked arguments, and what holds the parts together; no policy."""
+"""The base of both clients: it checks the arguments and puts the parts together."""
 
 from __future__ import annotations
 
@@ -48,24 +48,24 @@ if TYPE_CHECKING:
     from taskcounts.waiting.plan import WaitPlan
     from taskcounts.waiting.values import Observer
 
-# One attempt may take a little longer than the 30 s that the service gives itself.
+# Seconds. An attempt may take a little longer than the 30 s that the service may work on a request.
 DEFAULT_TIMEOUT = 35.0
 DEFAULT_DEADLINE = 120.0
 
-# Seconds from one poll to the next, at the least, where a wait adapts its interval.
+# Seconds. The shortest adaptive interval between two polls of a wait.
 DEFAULT_MIN_INTERVAL = 2.0
 
-# After so many polls in a row without a trustworthy answer, each with its own retries, a wait is lost.
+# The number of polls in a row without a trustworthy answer, each with its retries, after which a wait ends.
 DEFAULT_MAX_FAILURES = 10
 
 DEFAULT_CONCURRENCY = 16
 
-# What the az CLI reads.
+# The variables that the az CLI reads.
 ENVIRONMENT = ("AZURE_BATCH_ACCOUNT", "AZURE_BATCH_ENDPOINT", "AZURE_BATCH_ACCESS_KEY")
 
 
 class AnyClock(SyncClock, AsyncClock, Protocol):
-    """What stands behind a client's ``clock``."""
+    """A clock for both kinds of clients."""
 
 
 SomeTransport = TypeVar("SomeTransport", "httpx.BaseTransport", "httpx.AsyncBaseTransport")
@@ -73,7 +73,7 @@ SomeEngine = TypeVar("SomeEngine", "Engine", "AsyncEngine")
 
 
 class Client(Generic[SomeTransport, SomeEngine]):
-    """What both clients have in common: all but the waiting."""
+    """The base of both clients, without the methods that wait for answers."""
 
     _awaits: ClassVar[bool]
     _rest: RestClient
@@ -102,47 +102,45 @@ class Client(Generic[SomeTransport, SomeEngine]):
             endpoint: The account's URL, such as ``https://myaccount.westeurope.batch.azure.com``.
                 Without a scheme, https is meant.
             credential: A SharedKey, a BearerToken, or a credential object of azure-identity.
-            retry: How often to ask, and how long to pause in between.
-            timeout: Seconds that one attempt may take as a whole: to connect, send, wait and read.
-            deadline: Seconds that a call may take as a whole, over all attempts and pauses.
+            retry: The number of attempts, and the pauses between them.
+            timeout: Seconds that one attempt may take to connect, send, wait and read.
+            deadline: Seconds that all attempts and pauses of a call may take together.
             strict: Raise ContractViolation for what is otherwise reported in ``Snapshot.inconsistencies``:
-                numbers that contradict each other, or with ``verify`` a list; a task that a list names
-                twice; signs that an answer may not be ours, or isn't of now.
-            scope: The scope to ask of a token credential; by default that of the endpoint's cloud.
+                numbers that contradict each other or, with ``verify``, a list; a task that a list names
+                twice; signs that an answer belongs to another request or comes from a cache.
+            scope: The scope to ask a token credential for; by default that of the endpoint's cloud.
             allow_token_over_http: Send a bearer token over plain http to this machine's
                 loopback interface (an emulator). To other hosts it is never sent without TLS.
-            proxy: The URL of a proxy, with its user and password percent-encoded; by default what the
-                environment names for the endpoint. NO_PROXY may hold names, with or without ``*.`` in
-                front, addresses and networks (``10.0.0.0/8``), each name and address with a port or without.
-            verify: What certificates to trust: an ssl.SSLContext, or the path of a PEM file or
-                of a hashed folder; by default SSL_CERT_FILE and SSL_CERT_DIR of the environment
-                together, or REQUESTS_CA_BUNDLE where neither is set, else the list that comes with
-                httpx. A context is never changed.
-            trust_env: Whether proxies and certificates are looked up in the environment.
-            transport: A transport of httpx or httpx2 to send over; it takes the place of ``proxy``,
-                ``verify`` and ``trust_env``, and is closed with the client. The deadline then can't cut
-                a synchronous read that the transport makes short of its own timeouts, and bytes that
-                follow an answer unasked may be taken for the next one. A forked process needs a client
-                of its own.
-            concurrency: How many requests of this client may be under way at once, 1 to 256, over all
-                threads or tasks; the others wait, on their own deadlines. When the service throttles,
-                all wait together and fewer are sent at once, until it recovers: see
-                `taskcounts.many.window`. By default there is no limit but for ``get_many``.
-            clock: Time, sleep and chance, for tests.
+            proxy: The URL of a proxy, with its user and password percent-encoded; by default the proxy that
+                the environment names for the endpoint. NO_PROXY may have names, with or without a leading
+                ``*.``, addresses and networks (``10.0.0.0/8``); names and addresses may have a port.
+            verify: The certificates to trust: an ssl.SSLContext, which is never changed, or the path of a
+                PEM file or of a hashed folder; by default SSL_CERT_FILE and SSL_CERT_DIR of the environment
+                together, or REQUESTS_CA_BUNDLE if neither is set, else certifi's list.
+            trust_env: Whether to look up the proxy and certificates in the environment.
+            transport: A transport of httpx or httpx2 to send over, in place of ``proxy``, ``verify`` and
+                ``trust_env``. It is closed with the client. The deadline can't interrupt a synchronous read
+                of the transport before its own timeouts, and bytes that follow an answer unasked may be
+                taken for the next one. A forked process needs a client of its own.
+            concurrency: The number of requests of this client that may be under way at once, 1 to 256, over
+                all threads or tasks; the others wait, within their own deadlines. When the service throttles,
+                all wait together and fewer are sent at once, until it recovers: see `taskcounts.many.window`.
+                By default only ``get_many`` has a limit.
+            clock: The source of time, sleep and random numbers, for tests.
 
         Raises:
             ValueError: An argument can't be used; the message says why and holds no secret.
             TypeError: An argument is of the wrong type.
         """
         if isinstance(credential, str | bytes):
-            # A key or token as it is: no frame of ours is to show it.
+            # It may be a key or a token: no frame of ours may show it.
             del credential
             raise TypeError(
                 "credential must be a SharedKey, a BearerToken or a credential object of azure-identity, "
                 "not a str; wrap a token in BearerToken, or a key in SharedKey"
             )
         options = RouteOptions(proxy, verify, trust_env)
-        # An error reporter that prints local variables must not find its password here.
+        # An error reporter prints local variables: it must not find the proxy's password here.
         del proxy
         self._endpoint = check_endpoint(endpoint)
         self._timeout = check_seconds("timeout", timeout)
@@ -171,8 +169,8 @@ class Client(Generic[SomeTransport, SomeEngine]):
         Reads AZURE_BATCH_ACCOUNT, AZURE_BATCH_ENDPOINT and AZURE_BATCH_ACCESS_KEY, as the az CLI does.
 
         Args:
-            **options: The client's keyword arguments, passed on. With ``credential``,
-                only AZURE_BATCH_ENDPOINT is read.
+            **options: Keyword arguments of the client. With ``credential``, only AZURE_BATCH_ENDPOINT is
+                read.
 
         Raises:
             ValueError: A variable is missing or can't be used; the message names it.
@@ -198,7 +196,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
         try:
             return cls(endpoint, credential, **options)
         except BaseException:
-            # A proxy's URL may hold a password, which this frame is not to show.
+            # A proxy's URL may hold a password, which this frame must not show.
             options.clear()
             raise
 
@@ -282,12 +280,12 @@ class Client(Generic[SomeTransport, SomeEngine]):
 
     @property
     def rest(self) -> RestClient:
-        """The generated client of ``taskcounts_rest``, sending over this client; see `taskcounts.rest`."""
+        """The client of ``taskcounts_rest``, which sends over this one; see `taskcounts.rest`."""
         if "_rest" not in vars(self):
             from taskcounts.rest import RestClient  # noqa: PLC0415 - takes 40 ms to load.
 
             rest = RestClient(self._settings, self._call, self._engine, self._clock, awaits=self._awaits)
-            # Where threads ask for the first one at once, all get the same.
+            # Threads that get here at once all get the same one.
             vars(self).setdefault("_rest", rest)
         return self._rest
 
@@ -302,7 +300,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
         return self._endpoint
 
     def __repr__(self) -> str:
-        # An error reporter may ask for it while the constructor refuses its arguments.
+        # An error reporter may call this while the constructor refuses its arguments.
         settings = getattr(self, "_settings", "Settings()")
         return type(self).__name__ + repr(settings).strip("'").removeprefix("Settings")
 

@@ -198,7 +198,7 @@ class SharedKey(_Secret):
         return hash((SharedKey, self.account))
 
     def __repr__(self) -> str:
-        # An error reporter may ask for it while the constructor refuses its arguments.
+        # An error reporter may call this while the constructor refuses its arguments.
         return f"SharedKey({getattr(self, 'account', None)!r}, key=<hidden>)"
 
 

@@ -1,4 +1,4 @@
-"""A connection that requests go over one after another; how bytes get through is left to sockets."""
+"""A connection for one request after another, without its socket: subclasses carry the bytes."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ class HttpConnection(ABC):
     """A connection to an endpoint, through its proxy and within TLS.
 
     Attributes:
-        used: Whether an answer came over it before.
-        answers: The reader of its answers.
+        used: Whether it has carried an answer before.
+        reader: The reader of its answers.
     """
 
     def __init__(self) -> None:
         self.used = False
         self.reader = AnswerReader()
-        # From the outermost to the innermost: an https endpoint behind an https proxy has two.
+        # TLS from the outermost layer to the innermost: an https endpoint behind an https proxy has two.
         self._layers: list[Tls] = []
 
     @abstractmethod
     def receive_nowait(self) -> bytes | None:
-        """Return what came, b"" for the end, None for nothing."""
+        """Return the bytes that came, b"" at the end of the stream, None if none came."""
 
     @abstractmethod
     def close(self) -> None:
-        """Close it at once, without a goodbye: an answer has an end of its own."""
+        """Close the connection at once, without TLS's closing message: answers have an end of their own."""
 
     def is_quiet(self) -> bool:
-        """Return whether it is open, and nothing came that the next answer could be taken for."""
+        """Return whether the connection is open, and no bytes came that could pass for the next answer."""
         try:
             data = self.receive_nowait()
             for tls in self._layers:
@@ -50,7 +50,7 @@ class HttpConnection(ABC):
         return self._carry(self.reader.round_trip(request, answer))
 
     def tunnel(self, route: Route) -> Conversation[None]:
-        """Get through the proxy, if there is one."""
+        """Open a tunnel through the proxy, if there is one."""
         if route.proxy is None:
             return
         if route.proxy.scheme == "https":
@@ -59,7 +59,7 @@ class HttpConnection(ABC):
             yield from self._carry(open_tunnel(route, route.proxy))
 
     def secure(self, route: Route) -> Conversation[None]:
-        """Agree on TLS with an https endpoint."""
+        """Start TLS with an https endpoint."""
         if route.scheme == "https":
             yield from self._secure(route, route.host)
 

@@ -1,4 +1,4 @@
-"""Sends over connections of our own, whose answers httptools reads."""
+"""Engines over sockets of our own, with answers read by httptools."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ NAME = f"httptools {httptools.__version__}"
 
 
 class SocketEngine:
-    """Sends over sockets, one request at a time in each of any number of threads."""
+    """An engine over sockets, for one request at a time in each of any number of threads."""
 
     name = NAME
 
     def __init__(self, route: Route) -> None:
-        """Take the way to the endpoint."""
+        """Make an engine for a route. It opens connections as they are needed."""
         self._route = _with_context(route)
         self._requests = RequestEncoder(route)
         self._pool: Pool[SyncConnection] = Pool()
@@ -48,7 +48,7 @@ class SocketEngine:
         renew_after_fork(self)
 
     def renew(self) -> None:
-        """Begin anew in a forked process: what it inherited is still that of the one before."""
+        """Start afresh in a forked process: its parent goes on using the connections and permits."""
         self._permits = Permits(MAX_CONNECTIONS)
         self._pool.close_idle()
         for connection in list(self._opened):
@@ -92,17 +92,17 @@ class SocketEngine:
         return closed_failure() if self._pool.closed and not answer.status else answer.outcome(broken)
 
     def close(self) -> None:
-        """Close all connections, but for one that a thread uses: that is closed when it is put back."""
+        """Close the idle connections; one that a thread uses is closed when the thread puts it back."""
         self._pool.close()
 
 
 class AsyncSocketEngine:
-    """Sends over asyncio's sockets, any number of requests at once in one event loop."""
+    """An engine over asyncio's sockets, for any number of requests at once in one event loop."""
 
     name = NAME
 
     def __init__(self, route: Route) -> None:
-        """Take the way to the endpoint."""
+        """Make an engine for a route. It opens connections as they are needed."""
         import asyncio  # noqa: PLC0415 - takes 40 ms to load, which threads don't need.
 
         from taskcounts.net.async_sockets import AsyncConnection  # noqa: PLC0415
@@ -119,7 +119,7 @@ class AsyncSocketEngine:
         renew_after_fork(self)
 
     def renew(self) -> None:
-        """Begin anew in a forked process, in an event loop of its own."""
+        """Start afresh in a forked process, which has an event loop of its own."""
         for connection in list(self._opened):
             connection.close_inherited()
         self._permits, self._loop = self._semaphore(MAX_CONNECTIONS), None
@@ -159,7 +159,7 @@ class AsyncSocketEngine:
                             raise
         except OSError as error:
             if connection is not None:
-                # Also where the time was over: the next attempt is to open a new connection.
+                # After a timeout as well: the next attempt shall open a new connection.
                 _was_stale(self._pool, connection)
             broken = failure_from(error, seconds, handled)
         finally:
@@ -168,10 +168,11 @@ class AsyncSocketEngine:
         return closed_failure() if self._pool.closed and not answer.status else answer.outcome(broken)
 
     async def close(self) -> None:
-        """Close all connections, also those in use: their requests end.
+        """Close all connections, also those in use, which ends their requests.
 
         Raises:
-            RuntimeError: This isn't the event loop that the first request was sent in; they are closed.
+            RuntimeError: This isn't the event loop that the first request was sent in; the connections are
+                closed all the same.
         """
         self._pool.close()
         for connection in list(self._opened):
@@ -186,15 +187,16 @@ class AsyncSocketEngine:
 
 
 def _with_context(route: Route) -> Route:
-    """Return a route whose certificates are loaded, which takes 20 ms, once for all its connections."""
+    """Return a route with its certificates loaded once for all connections, which takes 20 ms."""
     return route._replace(context=route.tls()) if route.encrypted else route
 
 
 def _was_stale(pool: Pool[C], connection: C) -> bool:
-    """Return whether a connection failed only since the server had forgotten it, and close all like it.
+    """Return whether a connection failed because the server had closed it while it was idle.
 
-    No byte of an answer came over a connection that was used before: whoever asks anew, over a new one,
-    repeats nothing (RFC 9112, 9.3.1). The others have been idle for as long.
+    In that case no byte of an answer came over it, and the request can be sent again over a new connection
+    (RFC 9112, 9.3.1). A failed connection is closed, and so are the idle ones if it was used before: they
+    have been idle for as long.
     """
     connection.close()
     if connection.used:

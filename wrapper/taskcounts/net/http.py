@@ -1,7 +1,7 @@
 """HTTP/1.1 without a socket: the bytes of requests, and answers read by httptools.
 
-httptools is llhttp, the parser of Node: it refuses what is out of order, and takes chunks apart. What it
-leaves open is checked here: it also reads RTSP, statuses below 100, and any number of bytes around a body.
+httptools wraps llhttp, the parser of Node.js, which decodes chunks and refuses malformed messages. The checks
+here are those that it lacks: it accepts RTSP, statuses below 100, and any number of bytes around a body.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from taskcounts.net.base import BrokenAnswer, Conversation, PartialAnswer, join_
 from taskcounts.net.route import Route
 from taskcounts.protocol.messages import Request
 
-# Found by the parser, as every piece of a body is.
+# Events of the parser; the others are pieces of a body.
 _BEGIN, _END = True, None
 
 # The first line of an answer.
 _STATUS = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})( .*)?", re.DOTALL)
 
-# Bytes that may come beside the body: its headers, or the marks around chunks of a few bytes.
+# Bytes that may come besides the body: the headers, and the framing of chunks of a few bytes.
 _HEAD_LIMIT = 100 * 1024
-_MARKS_PER_BYTE = 10
+_FRAMING_PER_BYTE = 10
 
-# Interim answers that may come before the one that counts.
+# Interim answers that may come before the final one.
 _MOST_INTERIMS = 100
 
 
 class RequestEncoder:
-    """The bytes that all requests over one connection have in common."""
+    """An encoder of requests, with the lines that all requests over a route have in common."""
 
     def __init__(self, route: Route) -> None:
-        """Prepare them for a route. A proxy that isn't asked for a tunnel reads each request itself."""
+        """Make an encoder for a route. A proxy without a tunnel gets absolute URLs and its own password."""
         proxy = route.proxy
         forwarded = proxy is not None and route.scheme == "http" and proxy.scheme.startswith("http")
         self._prefix = f"http://{route.netloc}" if forwarded else ""
@@ -48,7 +48,7 @@ class RequestEncoder:
         """Return the bytes of a request.
 
         Raises:
-            ValueError: The server would take it for another one.
+            ValueError: The URL or a header has characters that would change the request.
         """
         path = request.url[request.url.index("/", self._start) :]
         first = f"{request.method} {self._prefix}{path} HTTP/1.1"
@@ -75,8 +75,8 @@ class AnswerReader:
     )
 
     def __init__(self) -> None:
-        # The parser's findings, in order. It calls nothing that is written in Python: it would swallow an
-        # exception out of a signal handler that comes in there.
+        # The events of the parser, in order. Its callbacks are functions in C: it would swallow an exception
+        # that a signal handler raises in a Python function.
         self._events: list[bytes | bool | None] = []
         self._parser = httptools.HttpResponseParser(
             SimpleNamespace(
@@ -88,16 +88,16 @@ class AnswerReader:
 
     @property
     def silent(self) -> bool:
-        """Whether no byte of the answer has come."""
+        """True if no byte of the answer has come."""
         return self._came == 0
 
     def round_trip(
         self, request: bytes, answer: PartialAnswer, *, only_head: bool = False
     ) -> Conversation[None]:
-        """Send a request and read its answer, or only the head of it, as of one that opens a tunnel.
+        """Send a request and read its answer, or only the head of an answer that opens a tunnel.
 
         Raises:
-            BrokenAnswer: It is no answer, or ended too early.
+            BrokenAnswer: The answer is not HTTP/1.1, or ended early.
         """
         self._answer, self._only_head = answer, only_head
         self._came, self._done, self._kept = 0, False, False
@@ -110,7 +110,7 @@ class AnswerReader:
             data = yield b""
 
     def _take(self, data: bytes) -> bool:
-        """Take what came, nothing if that was the end; return whether enough of the answer has come."""
+        """Parse bytes that came, b"" at the end of the stream; return whether the answer is complete."""
         answer, refusal = self._answer, ""
         if not data:
             self._end()
@@ -127,14 +127,14 @@ class AnswerReader:
             self._read_heads()
         self._read_events()
         if refusal and not self._done:
-            # An answer stands, whatever follows it; that something does was taken note of.
+            # After a complete answer it only means that the connection can't be used again.
             raise BrokenAnswer(f"what the server sent is not HTTP/1.1: {refusal}")
         if len(answer.body) > answer.limit:
             answer.reusable = False
             return True
-        if not self._done and self._came > _HEAD_LIMIT + _MARKS_PER_BYTE * len(answer.body):
+        if not self._done and self._came > _HEAD_LIMIT + _FRAMING_PER_BYTE * len(answer.body):
             raise BrokenAnswer(
-                f"the {'marks between its chunks' if answer.status else 'headers'} are too long"
+                f"the {'lines between its chunks' if answer.status else 'headers'} are too long"
             )
         return self._done
 
@@ -146,13 +146,13 @@ class AnswerReader:
             raise BrokenAnswer("the server ended the connection before the end of its answer")
 
     def _read_heads(self) -> None:
-        """Take status and headers once they are there, from lines that the parser finds in order."""
+        """Read the status and headers once they are complete; the parser has validated their lines."""
         answer = self._answer
         while not answer.status:
             head, end, rest = self._head.partition(b"\r\n\r\n")
             if not end:
                 return
-            # Nearly all are ASCII. What isn't UTF-8 is text all the same, as HTTP has it from its beginnings.
+            # Nearly all heads are ASCII. HTTP's original encoding, Latin-1, decodes any bytes.
             try:
                 first, *lines = head.decode().split("\r\n")
             except UnicodeDecodeError:
@@ -162,7 +162,7 @@ class AnswerReader:
                 raise BrokenAnswer("what the server sent is not HTTP/1.1: its first line")
             self._head, status = rest, int(found[2])
             if status < 200:
-                # It only tells that an answer will come.
+                # An interim answer: another one will follow.
                 self._messages += 1
                 if self._messages > _MOST_INTERIMS:
                     raise BrokenAnswer("the server sends interim answers without end")
@@ -177,13 +177,13 @@ class AnswerReader:
                 self._done, answer.reusable = True, not rest
 
     def _read_events(self) -> None:
-        """Take the body, and take note of its end and of what follows it."""
+        """Append the body, and note its end and an answer that follows unasked."""
         answer = self._answer
         for event in self._events:
             if event is _BEGIN:
                 self._messages -= 1
                 if self._messages < 0:
-                    # Nobody asked for this one.
+                    # An answer without a request.
                     answer.reusable = False
             elif isinstance(event, bytes):
                 if not self._done:
@@ -194,5 +194,5 @@ class AnswerReader:
 
 
 def proxy_authorization(auth: tuple[str, str]) -> str:
-    """Return the line of a request that tells a proxy its user and password."""
+    """Return the header line with the user and password for a proxy."""
     return f"Proxy-Authorization: Basic {base64.b64encode(':'.join(auth).encode()).decode('ascii')}"

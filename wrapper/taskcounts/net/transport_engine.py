@@ -1,4 +1,4 @@
-"""Sends over a transport of httpx, or of httpx2, its successor with the same interface."""
+"""Engines over a transport of httpx, or of httpx2, its successor with the same interface."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from taskcounts.protocol.messages import Answer, Failure, Request
 
 
 class _OverTransport:
-    """The transport, the library that it belongs to, and what an answer or error of it means."""
+    """A base for engines over a transport of httpx or httpx2."""
 
     _method: str
 
     def __init__(self, transport: Any, name: str = "") -> None:
-        """Take the transport, which is closed with the engine.
+        """Make an engine over a transport, which is closed with the engine.
 
         Raises:
-            TypeError: It is no transport, or not one for this kind of client.
+            TypeError: The object is no transport, or not one for this kind of client.
         """
         if not callable(getattr(transport, self._method, None)):
             raise TypeError(
@@ -49,7 +49,7 @@ class _OverTransport:
         renew_after_fork(self)
 
     def renew(self) -> None:
-        """Take note of a fork: the connections of the transport are still those of the process before."""
+        """Note a fork: the parent goes on using the transport's connections."""
         self._forked = True
 
     def _check_process(self) -> None:
@@ -69,9 +69,9 @@ class _OverTransport:
 
 
 class TransportEngine(_OverTransport):
-    """Sends over a transport, one attempt at a time in each thread.
+    """An engine over a synchronous transport.
 
-    It can cut short what lies between two chunks of an answer, and no read that the transport makes.
+    Its time limit is checked between the chunks of an answer; it can't interrupt a read of the transport.
     """
 
     _method = "handle_request"
@@ -114,7 +114,7 @@ class TransportEngine(_OverTransport):
 
 
 class AsyncTransportEngine(_OverTransport):
-    """Sends over an asynchronous transport."""
+    """An engine over an asynchronous transport."""
 
     _method = "handle_async_request"
 
@@ -172,7 +172,7 @@ def over_httpx(route: Route, *, awaits: bool) -> TransportEngine | AsyncTranspor
 
 
 def _library_of(transport: object) -> ModuleType:
-    """Return the library whose requests a transport takes: httpx2 if its class is of that, else httpx."""
+    """Return the library of a transport: httpx2 for an instance of its classes, else httpx."""
     httpx2 = sys.modules.get("httpx2")
     if httpx2 is not None and isinstance(transport, httpx2.BaseTransport | httpx2.AsyncBaseTransport):
         return httpx2

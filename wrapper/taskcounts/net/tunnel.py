@@ -12,10 +12,10 @@ from taskcounts.urls import bracketed
 
 
 def open_tunnel(route: Route, proxy: Proxy) -> Conversation[None]:
-    """Have a proxy connect to the endpoint.
+    """Ask a proxy to connect to the endpoint.
 
     Raises:
-        ConnectionError: It doesn't. NeverWorks if it wouldn't at another attempt either.
+        ConnectionError: The proxy refuses; NeverWorks if it would refuse another attempt as well.
     """
     return (_socks5 if proxy.scheme.startswith("socks") else _connect)(route, proxy)
 
@@ -52,21 +52,21 @@ def _socks5(route: Route, proxy: Proxy) -> Conversation[None]:
         packed = ipaddress.ip_address(route.host).packed
         address = bytes([1 if len(packed) == 4 else 4]) + packed
     except ValueError:
-        # The proxy looks the name up.
+        # The proxy resolves the name.
         address = bytes([3, len(route.host)]) + route.host.encode("ascii")
     request = bytes([5, 1, 0]) + address + route.port.to_bytes(2, "big")
     reply = yield from _reply(request, 5)
-    # It ends with an address, of one of three kinds, and a port.
+    # The reply ends with an address of one of three types, and a port.
     length = {1: 10, 4: 22}.get(reply[3], 7 + reply[4])
     reply += yield from _reply(b"", length - len(reply))
     if reply[0] != 5 or len(reply) > length:
-        raise BrokenAnswer("what it sent is not SOCKS5")
+        raise BrokenAnswer("its reply is not SOCKS5")
     if reply[1] != 0:
         raise ConnectionError(f"SOCKS error {reply[1]}: it can't connect to {route.host}:{route.port}")
 
 
 def _reply(request: bytes, length: int) -> Conversation[bytes]:
-    """Send a request and return a reply of a length."""
+    """Send a request and return a reply of ``length`` bytes."""
     reply = b""
     while len(reply) < length:
         data = yield request
