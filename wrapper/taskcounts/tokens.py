@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from taskcounts.clock import Clock
 from taskcounts.credentials import BearerToken, token_method
 from taskcounts.errors import cut_context
-from taskcounts.flow.steps import FetchToken, NoToken
 from taskcounts.forks import renew_after_fork
 from taskcounts.protocol.messages import Request
 from taskcounts.text import SecretText, one_line
@@ -44,6 +43,33 @@ _FAILURES = (
 )
 
 _NEVER = float("-inf")
+
+
+class FetchToken(NamedTuple):
+    """A step: fetch a token. The outcome is a BearerToken or a NoToken.
+
+    Attributes:
+        source: The source of the token.
+        scope: The scope to ask for.
+        claims: The claims that the service wants in the token, None if it wants none.
+        until: The latest moment on the monotonic clock.
+    """
+
+    source: TokenCache
+    scope: str
+    claims: str | None
+    until: float
+
+
+class NoToken(NamedTuple):
+    """The outcome of a credential that failed or was too slow."""
+
+    reason: str
+    error: BaseException
+    timed_out: bool = False
+
+    def __repr__(self) -> str:
+        return f"NoToken({type(self.error).__name__})"
 
 
 class _Fetched(NamedTuple):

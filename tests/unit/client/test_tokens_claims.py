@@ -21,9 +21,8 @@ from taskcounts import (
     ServiceBusy,
     TaskCountsClient,
 )
-from taskcounts.flow.steps import FetchToken
 from taskcounts.protocol.answers import read_claims
-from taskcounts.tokens import TokenCache
+from taskcounts.tokens import FetchToken, TokenCache
 
 CLAIMS = '{"access_token":{"nbf":{"essential":true, "value":"1604106651"}}}'
 ENCODED = base64.b64encode(CLAIMS.encode()).decode()

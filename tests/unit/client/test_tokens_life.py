@@ -32,9 +32,8 @@ from taskcounts import (
     tokens,
 )
 from taskcounts.clock import SYSTEM_CLOCK
-from taskcounts.flow.steps import FetchToken, NoToken
 from taskcounts.protocol.messages import Request
-from taskcounts.tokens import TokenCache
+from taskcounts.tokens import FetchToken, NoToken, TokenCache
 
 PACKAGE = os.path.dirname(tokens.__file__)
 

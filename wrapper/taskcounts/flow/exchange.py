@@ -18,20 +18,7 @@ from taskcounts._version import __version__
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.errors import AuthenticationFailed, ServiceError, TaskCountsError
 from taskcounts.flow import failures
-from taskcounts.flow.steps import (
-    Admit,
-    FetchToken,
-    Flow,
-    Gate,
-    NoPlace,
-    NoToken,
-    Outcome,
-    Pause,
-    Place,
-    Send,
-    Settings,
-    Step,
-)
+from taskcounts.flow.steps import Admit, Flow, Gate, NoPlace, Outcome, Pause, Place, Send, Settings, Step
 from taskcounts.protocol import answers
 from taskcounts.protocol.messages import (
     Answer,
@@ -47,6 +34,7 @@ from taskcounts.protocol.requests import format_http_date, request_template
 from taskcounts.protocol.schema import Violation
 from taskcounts.retry import LONGEST
 from taskcounts.text import one_line
+from taskcounts.tokens import FetchToken, NoToken
 
 if TYPE_CHECKING:
     import logging

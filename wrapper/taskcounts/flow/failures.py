@@ -19,13 +19,13 @@ from taskcounts.errors import (
     ServiceUnreachable,
     TaskCountsError,
 )
-from taskcounts.flow.steps import NoToken
 from taskcounts.protocol.answers import read_error
 from taskcounts.protocol.messages import Answer, Call, Failure
 from taskcounts.protocol.redact import Secrets, redact, redacted_body
 from taskcounts.protocol.schema import Violation
 from taskcounts.retry import RETRYABLE_STATUSES, parse_http_date, retry_after_seconds
 from taskcounts.text import one_line
+from taskcounts.tokens import NoToken
 
 # Seconds by which clocks that nobody sets may differ. The service refuses a date that is 15 minutes off.
 MAX_SKEW = 300.0

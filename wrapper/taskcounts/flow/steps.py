@@ -8,13 +8,13 @@ frames.
 from __future__ import annotations
 
 from collections.abc import Generator
-from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from taskcounts.clock import Clock
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.protocol.messages import Answer, Failure, Request
 from taskcounts.retry import RetryPolicy
+from taskcounts.tokens import FetchToken, NoToken, TokenCache
 
 T = TypeVar("T")
 
@@ -40,35 +40,11 @@ class Gate(Protocol):
         ...
 
 
-class TokenSource(Protocol):
-    """A source of a credential's tokens, such as `tokens.TokenCache`."""
-
-    def known(self, now: datetime, claims: str | None) -> BearerToken | None:
-        """Return the token that was fetched before, None unless it is still valid and has the claims."""
-        ...
-
-    def forget(self, request: Request) -> None:
-        """Forget the token that the service refused in a request."""
-        ...
-
-    def takes_claims(self) -> bool:
-        """Return whether the credential can be asked for a token with certain claims."""
-        ...
-
-    def fetch(self, step: FetchToken, clock: Clock) -> BearerToken | NoToken:
-        """Fetch a token in this thread."""
-        ...
-
-    async def fetch_async(self, step: FetchToken, clock: Clock) -> BearerToken | NoToken:
-        """Fetch a token in this event loop."""
-        ...
-
-
 class Settings(NamedTuple):
     """The settings of a client; its requests wait at ``gate``, if it has one."""
 
     endpoint: str
-    credential: SharedKey | BearerToken | TokenSource
+    credential: SharedKey | BearerToken | TokenCache
     scope: str
     retry: RetryPolicy
     strict: bool
@@ -77,22 +53,6 @@ class Settings(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Settings({self.endpoint!r}, {self.credential!r})"
-
-
-class FetchToken(NamedTuple):
-    """A step: fetch a token. The outcome is a BearerToken or a NoToken.
-
-    Attributes:
-        source: The source of the token.
-        scope: The scope to ask for.
-        claims: The claims that the service wants in the token, None if it wants none.
-        until: The latest moment on the monotonic clock.
-    """
-
-    source: TokenSource
-    scope: str
-    claims: str | None
-    until: float
 
 
 class Send(NamedTuple):
@@ -130,17 +90,6 @@ class NoPlace(NamedTuple):
     """There was no leave in time; ``rest`` is for how many seconds nobody may send at all."""
 
     rest: float
-
-
-class NoToken(NamedTuple):
-    """The outcome of a credential that failed or was too slow."""
-
-    reason: str
-    error: BaseException
-    timed_out: bool = False
-
-    def __repr__(self) -> str:
-        return f"NoToken({type(self.error).__name__})"
 
 
 Step = FetchToken | Send | Pause | Admit
