@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from support import strategies
 from support.client import ACCESS_KEY, BUSY, Call, FakeClock, Reply, Script, answer, error, wire
+from support.signing import signature
 from taskcounts import ContractViolation, RetryPolicy, ServiceError, Snapshot, TaskCountsError
-from taskcounts.credentials import signature, string_to_sign
+from taskcounts.credentials import string_to_sign
 from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts.retry import RETRYABLE_STATUSES, retry_after_seconds
 from taskcounts.text import one_line

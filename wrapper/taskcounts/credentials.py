@@ -103,13 +103,6 @@ def query_to_sign(query: str, *, fold_names: bool = True) -> str:
     return "".join(lines)
 
 
-def signature(key: bytes, text: str) -> str:
-    """Return the Base64 of the HMAC-SHA256 of ``text`` under the decoded ``key``."""
-    import hmac  # noqa: PLC0415 - loads OpenSSL, which takes 5 ms.
-
-    return binascii.b2a_base64(hmac.digest(key, text.encode(), "sha256"), newline=False).decode("ascii")
-
-
 class _Secret:
     """A base for credentials: they are immutable, and can't be pickled."""
 

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from support.client import ACCESS_KEY, KEY, Call, Server, always, answer, header
+from support.signing import signature
 from taskcounts import SharedKey
-from taskcounts.credentials import signature, string_to_sign
+from taskcounts.credentials import string_to_sign
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "sharedkey_vectors.json").read_text())["vectors"]
 
