@@ -349,7 +349,7 @@ times = st.from_regex(
 @example(value="2024-08-01T12:34:56+24:00")
 @example(value="٢٠٢٤-08-01T12:34:56Z")
 def test_times_are_of_rfc_3339(value: Any) -> None:
-    """What passes for a time is one to a validator as well, and has a zone."""
+    """A text that passes for a time is one to a validator as well, and has a zone."""
     schema = {"type": "string", "format": "date-time"}
     if _allowed(schema, value):
         assert jsonschema_rs.is_valid(schema, value, validate_formats=True)

@@ -119,7 +119,7 @@ def test_signature_of_a_known_text() -> None:
     ids=ascii,
 )
 def test_keys_that_are_none(key: Any) -> None:
-    """What isn't Base64 is refused, and not shown."""
+    """A key that isn't Base64 is refused, and not shown."""
     with pytest.raises(ValueError, match="the access key is not Base64") as caught:
         SharedKey("myaccount", key)
     assert not key or str(key).strip() == "" or str(key) not in str(caught.value)
@@ -130,7 +130,7 @@ def test_keys_that_are_none(key: Any) -> None:
     "account", ["", "ab", "a" * 25, "my-account", "https://myaccount.x", "ünïcode", "a\n"]
 )
 def test_accounts_that_are_none(account: str) -> None:
-    """What isn't an account's name is refused, and shown: it is no secret."""
+    """An invalid account name is refused, and shown: it is no secret."""
     with pytest.raises(ValueError, match="is not the name of a Batch account") as caught:
         SharedKey(account, ACCESS_KEY)
     assert repr(account) in str(caught.value)
@@ -159,7 +159,7 @@ def test_equality() -> None:
 
 
 def test_immutable_and_never_pickled() -> None:
-    """A key can't be changed; a copy of it is itself; it is not pickled and not shown."""
+    """A key can't be changed or pickled, a copy of it is itself, and its repr doesn't show it."""
     for name in ("account", "new"):
         with pytest.raises(AttributeError, match="SharedKey is immutable"):
             setattr(KEY, name, "x")

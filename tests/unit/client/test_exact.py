@@ -334,7 +334,7 @@ def test_retries_are_for_each_page(exact: Lister, clock: FakeClock) -> None:
 
 
 def test_the_first_page_is_like_any_question(exact: Lister, clock: FakeClock) -> None:
-    """Where one page takes the whole deadline, its error says just that."""
+    """A page that takes the whole deadline has an error that says so."""
     script = Script(httpx.ReadTimeout("slow"))
     with pytest.raises(DeadlineExceeded) as caught:
         exact(script, deadline=0.5, client={"clock": clock, "retry": RetryPolicy(max_attempts=9)})
@@ -343,7 +343,7 @@ def test_the_first_page_is_like_any_question(exact: Lister, clock: FakeClock) ->
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_progress_can_end_the_count(exact: Lister, times: int) -> None:
-    """What it raises comes out as it is, and the client goes on being of use."""
+    """An exception of progress passes unchanged, and the client can still be used."""
     stop = LookupError("enough")
     calls = 0
 

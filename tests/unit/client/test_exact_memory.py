@@ -1,4 +1,4 @@
-"""What an exact count remembers of the ids that it has seen, and how little memory that takes."""
+"""The ids that an exact count remembers, and the little memory that they take."""
 
 import tracemalloc
 

@@ -186,7 +186,7 @@ HTML = Reply(502, {"content-type": "text/html"}, b"<html>Bad Gateway</html>")
 def test_what_is_no_answer(
     rest: RestCall, name: str, reply: Reply | Exception, kind: type[TaskCountsError], clock: FakeClock
 ) -> None:
-    """What isn't a 200 that keeps to the contract is one of our errors, in one line."""
+    """Any answer but a 200 that keeps to the contract is one of our errors, in one line."""
     script = Script(reply)
     with pytest.raises(kind) as caught:
         rest(name, script, client={"clock": clock})
@@ -308,7 +308,7 @@ def test_answers_that_are_nested_deep(rest: RestCall, name: str) -> None:
 
 
 def test_numbers_and_texts_are_not_changed(rest: RestCall) -> None:
-    """What the description doesn't name comes as it was sent, however it is written."""
+    """Members that the description doesn't name are kept as they were sent."""
     raw = b'"a": [1.10, 1e-7, -0.0, 123456789012345678901234567890], "b": "\\ud83d\\ude00\\ud800 \xc3\xbc"'
     body = json.dumps(COUNTS).encode()[:-1] + b", " + raw + b"}"
     parsed = rest("Job_GetTaskCounts", Script(answer(body))).parsed
@@ -361,7 +361,7 @@ def test_job_ids_that_are_none(rest: RestCall, name: str, job_id: str) -> None:
 def test_arguments_that_are_wrong(
     rest: RestCall, options: dict[str, Any], kind: type[Exception], text: str
 ) -> None:
-    """What is out of its range or of a wrong type is refused in a line, and nothing is sent."""
+    """An argument out of its range or of a wrong type is refused in a line, and nothing is sent."""
     script = Script(answer(BODIES["Task_List"]))
     with pytest.raises(kind, match=text) as caught:
         rest("Task_List", script, **options)
@@ -371,7 +371,7 @@ def test_arguments_that_are_wrong(
 
 
 def test_arguments_that_are_none(rest: RestCall) -> None:
-    """Where the generated functions take None, it means nothing, and nothing is sent of it."""
+    """An argument of None is left out of the request, as in the generated functions."""
     script = Script(answer(BODIES["Task_List"]))
     rest("Task_List", script, filter_=None, select=None, maxresults=None, timeout=None)
     assert str(script.requests[0].url) == f"{ENDPOINT}/jobs/job-1/tasks?api-version={API_VERSION}"
@@ -526,7 +526,7 @@ def test_what_it_shows(kind: Any) -> None:
     ],
 )
 def test_what_can_not_be_changed(method: str, argument: Any) -> None:
-    """What the generated class lets people change would be ignored here: it is refused, and not shown."""
+    """Changes that the generated class allows would be ignored here: they are refused, and not shown."""
     with TaskCountsClient(ENDPOINT, KEY) as client:
         with pytest.raises(TypeError, match=r"client\.rest can't be changed") as caught:
             getattr(client.rest, method)(argument)
@@ -620,7 +620,7 @@ def test_threads_make_one() -> None:
 
 
 def test_it_is_loaded_when_it_is_asked_for() -> None:
-    """Who never asks for it doesn't load it, nor the generated client."""
+    """A client whose ``rest`` isn't used loads neither it nor the generated client."""
     program = f"""
 import sys
 from taskcounts import SharedKey, TaskCountsClient

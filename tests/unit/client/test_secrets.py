@@ -174,7 +174,7 @@ def test_credentials(kind: object) -> None:
     ],
 )  # fmt: skip
 def test_frames_of_a_refused_credential(make: Callable[[], object]) -> None:
-    """When a credential is refused, no local variable of ours holds the secret."""
+    """No local variable of ours holds the secret of a refused credential."""
     with pytest.raises((ValueError, TypeError)) as caught:
         make()
     for where, text in told_by(caught.value):
@@ -299,7 +299,7 @@ def test_causes_that_bite_their_own_tail() -> None:
 
 
 def test_nonsense_of_a_credential(call: Call, caplog: pytest.LogCaptureFixture) -> None:
-    """What a credential gives isn't shown even if it can't be a token."""
+    """A credential's result isn't shown, even if it can't be a token."""
     with nothing_leaks(caplog):
         call(Script(answer()), credential=StaticCredential(f"Bearer {TOKEN}"))
     assert json.dumps(TOKEN) not in caplog.text
@@ -307,7 +307,7 @@ def test_nonsense_of_a_credential(call: Call, caplog: pytest.LogCaptureFixture) 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
 def test_interruptions(call: Call, credential: Any, interruption: type[BaseException]) -> None:
-    """What passes through from the transport leaves the transport's frames behind: they hold the headers."""
+    """An exception that passes through from the transport has no frames of it: they hold the headers."""
     held: list[Any] = []
 
     def interrupt(request: httpx.Request) -> Any:
@@ -373,7 +373,7 @@ def frames_of(error: BaseException) -> str:
 
 
 def test_frames_of_a_key_that_is_not_wrapped(call: Call) -> None:
-    """Who passes a key as it is gets a hint, and no frame that shows it."""
+    """A key that is passed as a string gets a hint, and no frame shows it."""
     with pytest.raises(TypeError, match="wrap a token in BearerToken, or a key in SharedKey") as caught:
         call.client_type(ENDPOINT, ACCESS_KEY)
     assert leaks(frames_of(caught.value), [ACCESS_KEY]) == []

@@ -80,7 +80,7 @@ def test_bearer_token_is_sent_as_it_is(call: Call) -> None:
     "token", ["", " ", f"Bearer {TOKEN}", TOKEN + "\n", "a\r\nx: y", "ü", None, 5], ids=ascii
 )
 def test_tokens_that_are_none(token: Any) -> None:
-    """What can't be a token is refused, and not shown."""
+    """A text that can't be a token is refused, and not shown."""
     with pytest.raises(ValueError, match="the token is not a bearer token") as caught:
         BearerToken(token)
     assert TOKEN not in str(caught.value)
@@ -254,7 +254,7 @@ def test_credential_that_fails_later(call: Call, make: Callable[..., Credential]
 @pytest.mark.parametrize("token", ["two words", "", b"bytes", 5], ids=repr)
 @with_credentials
 def test_credential_that_gives_nonsense(call: Call, make: Callable[..., Credential], token: Any) -> None:
-    """What can't be a token never becomes a header."""
+    """A result that can't be a token never becomes a header."""
     script = Script(answer())
     credential = make(token=token or "\n")
     with pytest.raises(CredentialFailed, match="the token is not a bearer token"):
@@ -269,7 +269,7 @@ def test_credential_that_gives_nonsense(call: Call, make: Callable[..., Credenti
 def test_other_errors_of_a_credential_pass(
     call: Call, make: Callable[..., Credential], bug: Exception
 ) -> None:
-    """What isn't a failure passes through unchanged: bugs stay bugs."""
+    """An exception that is no failure passes unchanged: bugs stay bugs."""
     with pytest.raises(type(bug)) as caught:
         call(Script(answer()), credential=make(fails=bug))
     assert caught.value is bug

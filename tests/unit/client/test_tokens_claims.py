@@ -137,7 +137,7 @@ def test_a_challenge_takes_no_attempt(call: Call, kind: Any, clock: FakeClock, e
 
 
 def test_a_challenge_at_the_deadline(call: Call, clock: FakeClock) -> None:
-    """Where no time is left, the refusal is the error, and says why it stands."""
+    """The refusal is the error if no time is left, and says why it stands."""
 
     class Slow(Credential):
         def give(self, asked: Any) -> Access:

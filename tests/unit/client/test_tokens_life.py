@@ -1,4 +1,4 @@
-"""How long a token is used, and who fetches the next one."""
+"""The life of a token, and the fetch of the next one."""
 
 from __future__ import annotations
 
@@ -342,7 +342,7 @@ def test_waiting_for_another_thread_ends_in_time() -> None:
 
 
 class Interrupted(BaseException):
-    """What a signal handler raises."""
+    """The exception of a signal handler."""
 
 
 def interrupted(work: Callable[[], object], at: int) -> bool:

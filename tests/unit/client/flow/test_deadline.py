@@ -44,7 +44,7 @@ GRACE = 0.5
 
 
 def test_time_is_up_after_an_attempt(call: Call, clock: FakeClock) -> None:
-    """When an attempt fails after the deadline there is no other, and the error says why."""
+    """An attempt that fails after the deadline is the last one, and the error says why."""
 
     def slow(request: httpx.Request) -> Any:
         clock.pass_by(70)
@@ -71,7 +71,7 @@ def test_what_the_service_said_outlives_the_deadline(call: Call, clock: FakeCloc
 
 
 def test_last_attempt_after_the_deadline(call: Call, clock: FakeClock) -> None:
-    """When attempts and time run out together, the deadline is the reason that is given."""
+    """The deadline is the reported reason if attempts and time run out together."""
 
     def slow(request: httpx.Request) -> Any:
         clock.pass_by(200)

@@ -1,4 +1,4 @@
-"""Whose answer it is: what says so, and what becomes of answers to others or of no origin."""
+"""Answers to other requests, from caches or of unknown origin: their signs, and the outcome."""
 
 from collections.abc import Callable
 from typing import Any
@@ -75,7 +75,7 @@ def test_answers_to_others(call: Call, status: int) -> None:
     [({"client_request_id": None}, "echo"), ({"request_id": None}, "request-id"), ({"age": "86400"}, "age")],
 )
 def test_answers_of_doubtful_origin(call: Call, change: dict[str, Any], invariant: str) -> None:
-    """Where nothing shows that an answer is ours, or is of now, the snapshot says so; strict refuses it."""
+    """A snapshot reports an answer without a sign that it is ours and fresh; a strict client refuses it."""
 
     def reply(request: httpx.Request) -> httpx.Response:
         response = answer(client_request_id=request.headers["client-request-id"]).response()

@@ -94,7 +94,7 @@ def test_signatures_are_not_told(call: Call) -> None:
     ],
 )
 def test_a_clock_that_is_off(call: Call, credential: Any, date: str, off: str | None) -> None:
-    """Where two clocks differ by more than 5 minutes, the text says by how much ours is off."""
+    """A refusal says by how much our clock is off, if that is more than 5 minutes."""
     options = {} if credential is None else {"credential": credential}
     text = str(told(call, refusal(("AuthenticationErrorDetail", "Too old."), date=date), **options))
     assert ("this machine's clock is" in text) == (off is not None)

@@ -1,4 +1,4 @@
-"""Which outcomes are worth another attempt, and how long to wait for it."""
+"""The outcomes that are retried, and the pauses between the attempts."""
 
 import math
 import socket
@@ -86,7 +86,7 @@ def test_errors_after_which_to_ask_again(call: Call, clock: FakeClock, failure: 
 
 @pytest.mark.parametrize("failure", [httpx.UnsupportedProtocol("x"), httpx.LocalProtocolError("x")], ids=repr)
 def test_errors_after_which_not_to(call: Call, clock: FakeClock, failure: Exception) -> None:
-    """What is wrong with the request itself doesn't pass."""
+    """An error of the request itself is not retried."""
     with pytest.raises(ServiceUnreachable) as caught:
         call(Script(failure), client={"clock": clock})
     assert caught.value.attempts == 1
@@ -94,7 +94,7 @@ def test_errors_after_which_not_to(call: Call, clock: FakeClock, failure: Except
 
 @pytest.mark.parametrize("bug", [KeyError("bug"), RuntimeError("bug"), ZeroDivisionError()], ids=repr)
 def test_bugs_pass_through(call: Call, bug: Exception) -> None:
-    """What isn't an error of the transport isn't translated."""
+    """An exception that is no error of the transport passes unchanged."""
     with pytest.raises(type(bug)) as caught:
         call(Script(bug))
     assert caught.value is bug
@@ -203,7 +203,7 @@ def test_retry_after(wish: dict[str, str], seconds: float | None) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "Thu, 01 Aug", "99999999999999999999"])
 def test_dates_that_are_none(text: str) -> None:
-    """What names no moment is None."""
+    """A text that is no date gives None."""
     assert parse_http_date(text) is None
 
 

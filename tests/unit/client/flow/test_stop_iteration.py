@@ -149,7 +149,7 @@ def test_from_a_built_in_observer(call: Call) -> None:
 
 
 def test_from_progress(call: Call) -> None:
-    """What progress raises ends the call as it is, below two generators of ours."""
+    """An exception of progress ends the call unchanged, through two generators of ours."""
     empty = Script(answer({"value": []}))
     for progress in (run_out, consumer()):
         with raises(call) as caught:

@@ -1,4 +1,4 @@
-"""What a caller is doing when it asks: handling an exception of its own, or going on after a fork."""
+"""Calls by code that handles an exception of its own, has forked, or interrupts and closes the client."""
 
 import asyncio
 import contextlib
@@ -54,7 +54,7 @@ def asked_while_handling(mine: BaseException, ask: Callable[[], object]) -> Base
 def test_while_an_exception_is_handled(
     call: Call, serve: Callable[..., Server], mine: type[BaseException], reply: Any
 ) -> None:
-    """What the caller is handling is neither raised in place of our errors, nor changed."""
+    """An exception that the caller is handling is neither raised in place of our errors, nor changed."""
     server = serve(always(reply))
     raised = asked_while_handling(mine("my own"), lambda: call(server.url, client={"retry": ONCE}))
     assert isinstance(raised, ServiceUnreachable | ContractViolation)
@@ -225,7 +225,7 @@ def test_closed_after_its_loop(serve: Callable[..., Server]) -> None:
 def test_a_kept_connection_that_goes_silent(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the time is over, nothing more is looked up or opened for the attempt."""
+    """An attempt that has timed out looks nothing more up and opens nothing more."""
     server = serve(lambda peer: numbered(peer) if b"/job-1/" in peer.head else peer.wait(1))
     with TaskCountsClient(server.url, KEY, retry=ONCE) as client:
         client.get_job_task_counts("job-1")

@@ -1,4 +1,4 @@
-"""What sockets, a fork or a caller bring about so rarely that no server leads to it."""
+"""Rare behaviour of sockets, forks and callers, which no server can provoke."""
 
 import asyncio
 import select
@@ -88,7 +88,7 @@ def test_shown_proxies() -> None:
 
 
 def test_a_flood_while_nobody_asks(serve: Callable[..., Server]) -> None:
-    """What a server sends unasked is not kept without bound: its connection is closed."""
+    """A connection is closed if a server sends too many bytes unasked."""
     answered, ended = threading.Event(), threading.Event()
 
     def behave(peer: Peer) -> None:

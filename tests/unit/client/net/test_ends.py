@@ -1,4 +1,4 @@
-"""How the engine ends: cancelled, interrupted, closed, forked or forgotten."""
+"""Engines that are cancelled, interrupted, closed, forked or dropped."""
 
 import asyncio
 import gc

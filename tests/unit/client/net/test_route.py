@@ -1,4 +1,4 @@
-"""How an endpoint is reached: proxies and certificates, from arguments and from the environment."""
+"""Routes: proxies and certificates, from arguments and from the environment."""
 
 import gc
 import os
@@ -182,7 +182,7 @@ def test_loopback(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["", "localhost.example", "127.0.0.1.example", "10.0.0.1", "::2", "0.0.0.0"])  # noqa: S104
 def test_no_loopback(host: str) -> None:
-    """What only looks like loopback isn't."""
+    """A host that only looks like loopback is no loopback."""
     assert not is_loopback(host)
 
 
@@ -254,7 +254,7 @@ def check_refused(error: BaseException) -> None:
 
 @pytest.mark.parametrize("url", [*BAD_PROXIES, "me:secretword"], ids=ascii)
 def test_proxies_that_are_none(call: Call, url: str) -> None:
-    """What isn't the URL of a proxy is refused, and not shown: it may hold a password."""
+    """A text that is no URL of a proxy is refused, and not shown: it may hold a password."""
     with pytest.raises(ValueError, match=r"^the proxy is not a URL such as") as caught:
         call.client_type(ENDPOINT, KEY, proxy=url)
     check_refused(caught.value)
@@ -475,7 +475,7 @@ def test_keys_that_cannot_be_logged(
 def test_contexts_of_ours_ask_for_http_1_1(
     authority: Authority, hashed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What we make asks for HTTP/1.1, whatever is to be trusted."""
+    """A context of ours asks for HTTP/1.1, whatever certificates it trusts."""
     asked = Mock()
     monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", asked)
     for number, verify in enumerate((None, authority.certificate, hashed)):

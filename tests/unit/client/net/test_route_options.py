@@ -1,4 +1,4 @@
-"""How engines reach a server: certificates, proxies, and nothing of the environment's."""
+"""Engines over a route: its certificates and proxies, and nothing of the environment's."""
 
 import datetime
 import ipaddress

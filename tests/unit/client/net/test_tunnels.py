@@ -1,4 +1,4 @@
-"""How proxies are asked for a tunnel, and what their answers mean: conversations without a socket."""
+"""Tunnels: the requests to proxies and their answers, in conversations without a socket."""
 
 import pytest
 

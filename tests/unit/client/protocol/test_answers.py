@@ -1,4 +1,4 @@
-"""What answers are taken, and what becomes of all others."""
+"""The answers that are accepted, and the errors for all others."""
 
 import json
 import logging

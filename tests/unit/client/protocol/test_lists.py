@@ -183,7 +183,7 @@ def test_links_of_other_endpoints(endpoint: str, origin: str) -> None:
 
 
 def test_links_have_a_length() -> None:
-    """What no server would take isn't sent, and one that is as long as it may be is."""
+    """A link that is too long for the server isn't sent; one of the greatest length is."""
     start = f"{ENDPOINT}{PATH}?"
     longest = start + "a" * (MAX_LINK - len(start))
     assert followed(longest) == longest.removeprefix(ENDPOINT)

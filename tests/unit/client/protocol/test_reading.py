@@ -49,7 +49,7 @@ def test_white_space(before: str, after: str) -> None:
 
 @pytest.mark.parametrize("after", ["x", "{}", "\0", " }", "\ufeff"])
 def test_what_follows_json(call: Call, after: str) -> None:
-    """What has more in it than one JSON value is refused, whatever it is."""
+    """A body with more than one JSON value is refused, whatever the rest is."""
     with pytest.raises(ContractViolation, match="it is not JSON") as caught:
         call(Script(answer(wire(COUNTS) + after.encode())))
     assert caught.value.path == "$"
@@ -66,7 +66,7 @@ def test_members_that_are_there_twice(text: str) -> None:
 
 
 def test_threads_read_at_once() -> None:
-    """What reads answers, and what signs, is one for all threads; none gets what is another's."""
+    """Threads share the decoder and the key; none gets another's answer or signature."""
 
     def read(number: int) -> bool:
         body = {f"a{number}": [{"b": number}, {f"c{number}": {"d": [number]}}]}
@@ -88,7 +88,7 @@ def test_threads_read_at_once() -> None:
 
 @pytest.mark.parametrize("content_type", sorted(USUAL_TYPES))
 def test_usual_content_types(call: Call, content_type: str) -> None:
-    """What is taken at a glance is taken by the thorough look as well."""
+    """The fast check accepts nothing that the thorough one refuses."""
     check_type(content_type)
     headers = {"content-type": content_type, "request-id": REQUEST_ID}
     assert call(Script(Reply(200, headers, wire(COUNTS)))).total == 12

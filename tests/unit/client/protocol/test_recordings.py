@@ -1,4 +1,4 @@
-"""What the service really answered, in recordings that Microsoft published with its clients."""
+"""Real answers of the service, from recordings that Microsoft published with its clients."""
 
 import json
 from pathlib import Path

@@ -73,7 +73,7 @@ def test_an_answer_that_repeats_an_earlier_signature(call: Call, clock: FakeCloc
 
 
 def test_many_attempts_keep_few_secrets() -> None:
-    """What is kept of earlier attempts doesn't grow for ever, and has no repr."""
+    """The secrets of earlier attempts don't pile up, and have no repr."""
     secrets: Secrets = ()
     for number in range(20):
         secrets = secrets_of(
@@ -116,7 +116,7 @@ def test_what_is_nested_a_little(call: Call) -> None:
 
 
 def test_a_wish_beyond_all_numbers_can_be_told(call: Call, clock: FakeClock) -> None:
-    """What an error says of Retry-After can be written as JSON."""
+    """The Retry-After of an error can be written as JSON."""
     with pytest.raises(TaskCountsError) as caught:
         call(Script(error(429, "TooManyRequests", retry_after="9" * 400)), client={"clock": clock})
     assert isinstance(caught.value, ServiceBusy)
@@ -208,7 +208,7 @@ def test_an_answer_without_secrets_is_not_copied() -> None:
 
 
 def test_a_reply_on_its_way() -> None:
-    """What is on its way to becoming a value is shown as its job alone: a body may repeat a secret."""
+    """The repr of a checked answer shows its job alone: a body may repeat a secret."""
     about = messages.Call("job-1", None, 35.0, 120.0, GUID)
     checked = messages.CheckedAnswer(
         about, 1, {"repeated": "secretword"}, {}, datetime.now(UTC), strict=False

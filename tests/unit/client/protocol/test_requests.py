@@ -154,7 +154,7 @@ def test_options_that_are_none(name: str) -> None:
 
 
 def test_prepared_once() -> None:
-    """What doesn't change is made for the first request alone, and again for another service timeout."""
+    """A template is made for the first request alone, and again for another service timeout."""
     first = request_template(TASK_COUNTS_OPERATION.parts, None)
     assert request_template(TASK_COUNTS_OPERATION.parts, None) is first
     assert request_template(TASK_COUNTS_OPERATION.parts, 20).query == f"{first.query}&timeout=20"
