@@ -120,7 +120,7 @@ def test_pauses(policy: RetryPolicy, attempt: int, wish: float | None, draw: flo
     body=st.binary(),
 )
 def test_nothing_else_is_retried(call: Call, status: int, body: bytes) -> None:
-    """A status that isn't among the six, 4xx above all, is asked for once."""
+    """A status other than the six, such as any other 4xx, is not retried."""
     clock, script = FakeClock(), Script(answer(body, status, retry_after="1"))
     with pytest.raises(ServiceError) as caught:
         call(script, client={"clock": clock})
@@ -143,7 +143,7 @@ def test_every_attempt_is_signed_afresh(call: Call, failures: list[Reply], first
 
 
 class Fetches:
-    """A credential whose tokens live for as long as they are told to, and what it gave when."""
+    """A credential whose tokens have given lives, with a record of them."""
 
     def __init__(self, clock: FakeClock, lives: list[tuple[int | None, int | None]]) -> None:
         self.clock = clock

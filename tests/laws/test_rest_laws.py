@@ -66,7 +66,7 @@ def flow(client: Any, name: str, job_id: str, limits: dict[str, Any], known: dic
 
 
 def ask_both(rest: RestCall, url: str, name: str, job_id: str, limits: dict[str, Any], **known: Any) -> None:
-    """Ask the same with the client itself and with the generated function, one after the other."""
+    """Call an operation with the client's own method and with the generated function, one after the other."""
     function, job = OPERATIONS[name], arguments(name, job_id)
     marked = uuid.UUID(limits["client_request_id"])
     named = {**known, "client_request_id": marked, "timeout": limits["service_timeout"] or UNSET}

@@ -280,7 +280,7 @@ def test_closed_client(call: Call) -> None:
 
 
 def test_repr(call: Call) -> None:
-    """A client shows where it asks and who, and no secret."""
+    """A client's repr shows the endpoint and the account, and no secret."""
     name = call.client_type.__name__
     assert (
         repr(call.client_type(ENDPOINT, KEY)) == f"{name}('{ENDPOINT}', SharedKey('myaccount', key=<hidden>))"

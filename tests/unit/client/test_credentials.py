@@ -1,4 +1,4 @@
-"""Shared keys: what is signed, and that nothing else leaves them."""
+"""Shared keys: the strings that they sign, and their secrecy."""
 
 import base64
 import copy
@@ -66,7 +66,7 @@ def test_what_is_sent_is_what_was_signed(
 
 
 def test_date_variants() -> None:
-    """Beside an ocp-date the line of the date is empty, unless it is asked for."""
+    """Beside an ocp-date the line of the date is empty, unless ``date_counts`` is set."""
     both = {"date": "Thu, 01 Aug 2024 12:34:56 GMT", "ocp-date": "Thu, 01 Aug 2024 12:34:57 GMT"}
     assert string_to_sign("GET", "/jobs", both, "a").split("\n")[6] == ""
     assert string_to_sign("GET", "/jobs", both, "a", date_counts=True).split("\n")[6] == both["date"]

@@ -1,4 +1,4 @@
-"""Exact counts over sockets, against an account that has what can go wrong."""
+"""Exact counts over sockets, against an emulated account with faults."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -139,7 +139,7 @@ def test_pages_that_break_the_contract(
 
 
 def test_a_page_that_repeats_a_task(exact: Callable[..., Any], emulator: Emulator) -> None:
-    """It is counted twice, and told; strict refuses it."""
+    """A repeated task is counted twice, and reported; strict refuses it."""
     emulator.fault("wrong-shape", operation="Task_List", variant="repeated-item")
     snapshot = exact()
     assert snapshot.total == 2314 + 3

@@ -59,7 +59,7 @@ def test_counts_that_a_list_confirms(ask: Lister) -> None:
 
 
 def test_counts_that_a_list_contradicts(ask: Lister) -> None:
-    """Each member that differs is told with both numbers."""
+    """Each member that differs is reported with both numbers."""
     snapshot = verified(ask, Script(answer(), page(*LISTED[1:], task("late"))))
     assert snapshot.task_counts.active == 5
     assert [(each.invariant, each.path, each.text) for each in snapshot.inconsistencies] == [

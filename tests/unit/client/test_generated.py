@@ -1,4 +1,4 @@
-"""The generated package as we use it: what of it is loaded, and when."""
+"""The generated package, and the parts of it that are loaded."""
 
 import subprocess
 import sys

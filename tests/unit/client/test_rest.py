@@ -1,4 +1,4 @@
-"""The generated client over ours: authenticated, retried, bounded and checked, whatever it is asked."""
+"""The generated client over ours: its requests are signed, retried, limited in time and checked."""
 
 import asyncio
 import copy
@@ -146,7 +146,7 @@ def test_every_attempt_is_signed_afresh(rest: RestCall, name: str, clock: FakeCl
 
 
 def test_every_attempt_has_a_token_of_its_own(rest: RestCall, clock: FakeClock) -> None:
-    """A credential is asked for each attempt."""
+    """Each attempt fetches its token from the credential."""
     tokens = iter(["first-token", "second-token"])
 
     class Credential:
@@ -270,7 +270,7 @@ def test_answers_that_are_doubtful(rest: RestCall, name: str) -> None:
 
 
 def test_another_jobs_answer(rest: RestCall) -> None:
-    """A job is the one that was asked for."""
+    """The answer to Job - Get is about the job of the request."""
     with pytest.raises(ContractViolation, match="another job's"):
         rest("Job_Get", Script(answer(BODIES["Job_Get"])), "job-2")
 
@@ -299,7 +299,7 @@ def test_how_much_is_read(rest: RestCall, name: str) -> None:
 
 @each_operation
 def test_answers_that_are_nested_deep(rest: RestCall, name: str) -> None:
-    """They are refused before anybody has to write or compare them."""
+    """Deeply nested members are refused before they are serialised or compared."""
     nested: Any = []
     for _ in range(MAX_DEPTH):
         nested = [nested]
@@ -415,7 +415,7 @@ def test_what_belongs_to_an_attempt(rest: RestCall, clock: FakeClock) -> None:
 def test_requests_by_hand(
     rest: RestCall, url: str, options: dict[str, Any], kind: type[Exception], text: str
 ) -> None:
-    """The httpx client underneath sends the operations and nothing else, and says so."""
+    """The httpx client underneath sends the operations and refuses everything else."""
     script = Script(answer(BODIES["Job_List"]))
     with pytest.raises(kind, match=text) as caught:
         get(rest, script, url, **options)
@@ -505,7 +505,7 @@ def test_errors_show_no_secret(rest: RestCall, credential: Any, reply: Any, cloc
 
 @pytest.mark.parametrize("kind", [TaskCountsClient, AsyncTaskCountsClient])
 def test_what_it_shows(kind: Any) -> None:
-    """Neither it nor what it consists of shows a secret; it can't be pickled or copied."""
+    """No repr of its parts shows a secret; it can't be pickled or copied."""
     rest = kind(ENDPOINT, BearerToken(TOKEN)).rest
     assert repr(rest) == f"RestClient('{ENDPOINT}')"
     http = rest._client or rest._async_client
@@ -558,7 +558,7 @@ def test_the_wrong_kind_of_functions() -> None:
 
 
 def test_leaving_it_closes_nothing(rest: RestCall) -> None:
-    """It may be entered any number of times; the client goes on."""
+    """It may be entered any number of times, and leaving it closes nothing."""
     script = Script(answer(BODIES["Job_Get"]))
 
     def sync(client: Client) -> None:
@@ -580,7 +580,7 @@ def test_leaving_it_closes_nothing(rest: RestCall) -> None:
 
 
 def test_it_is_closed_with_the_client() -> None:
-    """It says what the client's own methods say, whether it was used before or not."""
+    """Its error is that of the client's own methods, whether it was used before or not."""
     script = Script(answer(BODIES["Job_Get"]))
     for used in (True, False):
         client = TaskCountsClient(ENDPOINT, KEY, transport=httpx.MockTransport(script))
@@ -601,7 +601,7 @@ def test_it_is_closed_with_the_client() -> None:
 
 
 def test_threads_make_one() -> None:
-    """64 threads that ask for it at once get the same one."""
+    """64 threads that get it at once get the same one."""
     begin = threading.Barrier(64)
 
     def take(_: int) -> object:

@@ -51,7 +51,7 @@ def test_echo_of_another_id(call: Call, echo: str) -> None:
 
 
 def test_echo_is_asked_for(call: Call) -> None:
-    """Every request asks for its id back, in the service's words."""
+    """Every request asks the service to return its id."""
     script = Script(answer())
     call(script)
     assert script.requests[0].headers["return-client-request-id"] == "true"
@@ -93,7 +93,7 @@ def test_answers_of_doubtful_origin(call: Call, change: dict[str, Any], invarian
 
 
 def test_an_answer_before_its_question(call: Call, serve: Callable[..., Server]) -> None:
-    """Two answers at once: the second one isn't silently taken for the answer to the next question."""
+    """Of two answers at once, the second one isn't taken for the answer to the next request."""
     other = {**COUNTS, "taskCounts": {**COUNTS["taskCounts"], "active": 99}}
 
     def twice(peer: Peer) -> None:

@@ -101,7 +101,7 @@ def test_what_is_no_transport(client: Any, transport: Any) -> None:
 
 
 def test_closed_transports(call: Call) -> None:
-    """A client that was closed while it asked sends nothing more over its transport."""
+    """A client that is closed during a call sends nothing more over its transport."""
     script = Script(answer(status=503))
     client: Any = None
 
@@ -132,7 +132,7 @@ def test_closed_transports(call: Call) -> None:
     ],
 )
 def test_what_is_loaded(program: str, absent: str) -> None:
-    """Nothing is loaded that isn't needed: it would cost each process that asks once."""
+    """Only the modules that are needed are loaded: others would slow down processes with a single call."""
     ask = (
         "from taskcounts import SharedKey, TaskCountsClient\n"
         "TaskCountsClient('http://[::1]:9', SharedKey('abc', 'a2V5'))"

@@ -26,7 +26,7 @@ KEPT = answer(connection="keep-alive")
 
 
 def test_after_a_fork(serve: Callable[..., Server]) -> None:
-    """In a child every client has a new connection, and places that nobody has."""
+    """In a child every client has new connections, and all places are free."""
     server = serve(lambda peer: peer.send(KEPT.raw()))
     with TaskCountsClient(server.url, KEY, concurrency=1) as client:
         client.get_job_task_counts("job-1")
@@ -58,7 +58,7 @@ def test_after_a_fork(serve: Callable[..., Server]) -> None:
 
 
 def test_results_after_a_fork(serve: Callable[..., Server]) -> None:
-    """Whoever goes on with get_many in a child is told that its threads are in the parent."""
+    """An iterator of get_many that a child goes on with is an error: its threads are in the parent."""
     server = serve(lambda peer: peer.send(KEPT.raw()))
     with TaskCountsClient(server.url, KEY) as client:
         results = client.get_many(["job-1"] * 20, concurrency=1)
@@ -69,7 +69,7 @@ def test_results_after_a_fork(serve: Callable[..., Server]) -> None:
 
 
 def test_no_time_to_wait() -> None:
-    """Nobody waits for a socket once the time is over."""
+    """No wait for a socket begins after the end of the attempt."""
     here, there = socket.socketpair()
     with here, there, pytest.raises(AttemptTimedOut):
         sync_sockets._wait(here, 0.0, writes=True)

@@ -25,7 +25,7 @@ GRACE = 0.6
 
 
 def test_a_task_that_is_cancelled(serve: Callable[..., Server]) -> None:
-    """A task that is cancelled lets go of its connection; the engine lives on, and nobody gets its answer."""
+    """A cancelled task closes its connection; the engine works on, and no other task gets the answer."""
     gone = threading.Event()
 
     def behave(peer: Peer) -> None:
@@ -60,7 +60,7 @@ def test_a_task_that_is_cancelled(serve: Callable[..., Server]) -> None:
 
 
 def test_another_event_loop(serve: Callable[..., Server]) -> None:
-    """An engine belongs to the event loop that it was first used in, and says so to another one."""
+    """An engine belongs to the event loop that it was first used in; another one gets an error."""
     server = serve(lambda peer: peer.send(answer(connection="keep-alive").raw()))
     engine = net.AsyncSocketEngine(way(server.port))
 
@@ -176,7 +176,7 @@ def run(program: str, port: int) -> subprocess.Popen[str]:
 
 
 def test_an_interruption(serve: Callable[..., Server]) -> None:
-    """Ctrl-C ends at once what the main thread waits for, and no frame that is shown holds headers."""
+    """Ctrl-C ends a request of the main thread at once, and no frame that is shown holds headers."""
     server = serve(Peer.wait)
     program = """
 try:

@@ -30,7 +30,7 @@ def kept() -> Any:
 
 
 def test_last_used_first(kept: Any) -> None:
-    """The connection that was put back last is taken first; what came unasked makes one useless."""
+    """The connection that was put back last is taken first, unless bytes came over it unasked."""
     first, second, third = Connection(), Connection(quiet=False), Connection()
     for each in (first, second, third):
         kept.put(each)
@@ -39,7 +39,7 @@ def test_last_used_first(kept: Any) -> None:
 
 
 def test_idle_for_too_long(kept: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections that have been idle for a minute are closed, by whoever comes by."""
+    """Connections that have been idle for a minute are closed at the next take or put."""
     now = 1000.0
     monkeypatch.setattr("taskcounts.net.pool.time.monotonic", lambda: now)
     old, young = Connection(), Connection()
@@ -56,7 +56,7 @@ def test_idle_for_too_long(kept: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_closed_pool(kept: Any) -> None:
-    """Closing closes what is idle, and what is put back later."""
+    """Closing a pool closes its idle connections, and those that are put back later."""
     idle, in_use = Connection(), Connection()
     kept.put(idle)
     kept.close()
@@ -79,7 +79,7 @@ def test_permits() -> None:
 
 
 def test_lost_permits() -> None:
-    """A permit that nobody has any more goes back by itself."""
+    """A permit that is dropped returns by itself."""
     permits = Permits(1)
     for _ in range(3):
         with contextlib.suppress(ZeroDivisionError):

@@ -78,7 +78,7 @@ def test_proxy_without_a_scheme(call: Call, proxy: Server, monkeypatch: pytest.M
 
 
 def test_proxy_for_https(call: Call, proxy: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For https the proxy is asked to connect, and learns no more than the host; its refusal is told."""
+    """For https the proxy gets a CONNECT with the host alone; the error has its refusal."""
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with pytest.raises(ServiceUnreachable, match="407"):
@@ -159,7 +159,7 @@ def test_no_proxy(monkeypatch: pytest.MonkeyPatch, endpoint: str, entries: str) 
     ],
 )
 def test_no_proxy_of_others(monkeypatch: pytest.MonkeyPatch, endpoint: str, entries: str) -> None:
-    """Another host, port or network is none of theirs, and what is no entry is passed over."""
+    """An entry for another host, port or network doesn't match, and an invalid entry is ignored."""
     assert not excepted(monkeypatch, endpoint, entries)
 
 
@@ -328,19 +328,19 @@ def secure(serve: Callable[..., Server], authority: Authority) -> Server:
 def test_certificates_of_a_file(
     call: Call, secure: Server, authority: Authority, kind: Callable[[Path], Any]
 ) -> None:
-    """A PEM file says what to trust, over real TLS."""
+    """The certificates of a PEM file are trusted, over real TLS."""
     assert call(secure.url, client={"verify": kind(authority.certificate)}).attempts == 1
     assert len(secure.requests) == 1
 
 
 def test_certificates_of_a_context(call: Call, secure: Server, authority: Authority) -> None:
-    """So does an SSLContext, which is taken as it is."""
+    """So are those of an SSLContext, which is used unchanged."""
     context = ssl.create_default_context(cafile=authority.certificate)
     assert call(secure.url, client={"verify": context}).attempts == 1
 
 
 def test_certificates_of_a_folder(call: Call, secure: Server, authority: Authority, tmp_path: Path) -> None:
-    """So does a folder, if its files are hashed; one without them trusts nobody."""
+    """So are those of a folder, if its files are hashed; without such files nothing is trusted."""
     with pytest.raises(ServiceUnreachable, match="the certificate is not trusted"):
         call(secure.url, client={"verify": tmp_path})
 
@@ -444,7 +444,7 @@ def test_files_of_the_environment_are_named(
 
 @pytest.mark.parametrize("folders", ["/nowhere", os.pathsep, f"/nowhere{os.pathsep}/neither"])
 def test_folders_that_do_not_exist(call: Call, monkeypatch: pytest.MonkeyPatch, folders: str) -> None:
-    """A list of folders of which none exists is a mistake, and told with the variable's name."""
+    """A list of folders of which none exists is an error, which names the variable."""
     monkeypatch.setenv("SSL_CERT_DIR", folders)
     with pytest.raises(ValueError, match=f"^SSL_CERT_DIR: '{folders}' names no folder that exists$"):
         call.client_type(ENDPOINT, KEY)
@@ -487,7 +487,7 @@ def test_contexts_of_ours_ask_for_http_1_1(
 
 
 def test_contexts_of_the_caller_are_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A caller's context is taken as it is, checks or not: another client may use it, too."""
+    """A caller's context is used unchanged, whatever it checks: another client may use it, too."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -558,7 +558,7 @@ def test_tls_through_a_tls_proxy(call: Call, serve: Callable[..., Server], autho
 
 
 def test_no_token_through_a_proxy_without_tls(call: Call) -> None:
-    """A token that may go to this machine without TLS doesn't go there through somebody's proxy."""
+    """A token that may be sent to this machine without TLS is not sent there through a proxy."""
     with pytest.raises(ValueError, match="through a proxy"):
         call.client_type(
             "http://localhost:1",

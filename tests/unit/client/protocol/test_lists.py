@@ -34,7 +34,7 @@ def exact(request: pytest.FixtureRequest) -> Lister:
 
 
 def followed(link: str, endpoint: str = ENDPOINT, job_id: str = "job-1", **members: Any) -> str | None:
-    """Return what is made of a link; raise Violation if it isn't followed."""
+    """Return the link as it is followed; raise Violation if it isn't."""
     call = Call(job_id, None, 10, 10, GUID)
     body = {"value": [], "odata.nextLink": link}
     headers = {"client-request-id": GUID, "request-id": REQUEST_ID}
@@ -125,7 +125,7 @@ def test_links_that_are_followed(link: str, target: str) -> None:
     ],
 )
 def test_links_to_other_servers(link: str) -> None:
-    """Another origin, what could be read as one, and what isn't a whole URL: nothing is sent there."""
+    """A link to another origin, or that some parsers read as one, or that is no whole URL isn't followed."""
     with pytest.raises(Violation, match="it is no URL of the same server") as caught:
         followed(link)
     assert caught.value.path == "odata.nextLink"
@@ -192,7 +192,7 @@ def test_links_have_a_length() -> None:
 
 
 def test_a_link_of_the_longest_kind_is_sent(exact: Lister) -> None:
-    """The client's own library takes what is taken here."""
+    """httpx accepts the links that are accepted here."""
     start = f"{ENDPOINT}{PATH}?"
     longest = start + "a" * (MAX_LINK - len(start))
     script = Script(page(link=longest), page())

@@ -59,7 +59,7 @@ def test_what_follows_json(call: Call, after: str) -> None:
     "text", ['{"a": 1, "a": 1}', '{"b": {"a": 1, "x": 2, "a": 3}}', '[{"a": 1, "a": {}}]']
 )
 def test_members_that_are_there_twice(text: str) -> None:
-    """A member that is there twice is refused and named, wherever it stands."""
+    """A member that comes twice is refused and named, at any depth."""
     with pytest.raises(Violation, match="there twice") as caught:
         read_json({}, text.encode())
     assert caught.value.path == "a"
@@ -115,7 +115,7 @@ def test_numbers_at_a_glance(body: Any) -> None:
 
 @pytest.mark.parametrize("path", ["$", "answer", "value[2]"])
 def test_where_a_value_stands(path: str) -> None:
-    """A violation tells the whole way to the value at fault, also through lists of lists."""
+    """A violation has the whole path of the value at fault, also through lists of lists."""
     schema = {
         "type": "array",
         "items": {"type": "object", "properties": {"n": {"type": "array", "items": {}}}},
@@ -145,7 +145,7 @@ def test_invariants_at_any_depth() -> None:
 
 @given(strategies.results)
 def test_what_the_models_read(call: Call, body: dict[str, Any]) -> None:
-    """A snapshot has what the generated model of the whole answer has."""
+    """A snapshot has the members of the generated model of the answer."""
     snapshot, read = call(Script(answer(body))), TaskCountsResult.from_dict(body)
     assert snapshot.task_counts.to_dict() == read.task_counts.to_dict()
     assert snapshot.task_slot_counts.to_dict() == read.task_slot_counts.to_dict()
@@ -179,7 +179,7 @@ def test_nested_as_deep_as_may_be(  # noqa: PLR0917 - pytest gives them by name.
 
 
 def test_a_checked_answer_is_left_as_it_is(clock: FakeClock) -> None:
-    """Making a snapshot takes nothing away from what it is made of."""
+    """Building a snapshot doesn't change the answer that it is built from."""
     headers = {"client-request-id": GUID, "request-id": REQUEST_ID}
     about = messages.Call("job-1", None, 10, 10, GUID)
     checked = messages.CheckedAnswer(about, 1, {**COUNTS, "x": 1}, headers, clock.now(), strict=True)

@@ -1,4 +1,4 @@
-"""No signature and no token gets into what is told of an answer, nor into a frame of ours."""
+"""Redaction: no signature or token gets into values, errors and logs, nor into a frame of ours."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def told(sent: str) -> Reply:
 
 
 def signature(request: httpx.Request) -> str:
-    """Return what of a request nobody may see."""
+    """Return the secret of a request."""
     return request.headers["authorization"].rpartition(":")[2]
 
 
 @pytest.mark.parametrize("spelled", [str, lambda text: quote(text, safe="")], ids=["plain", "percent"])
 def test_a_success_that_repeats_the_signature(call: Call, spelled: Any) -> None:
-    """However a server spells it, the signature isn't in what is handed on."""
+    """A snapshot doesn't have the signature, whatever escapes the server spells it with."""
     sent: list[str] = []
 
     def echo(request: httpx.Request) -> Reply:
@@ -110,7 +110,7 @@ def test_what_is_nested_too_deep(call: Call, depth: int, more: str) -> None:
 
 
 def test_what_is_nested_a_little(call: Call) -> None:
-    """Members that nobody has described come as they are."""
+    """Members that the description doesn't name are kept unchanged."""
     deep: Any = {"a": [[{"b": 1}], 2.5]}
     assert call(Script(answer({**COUNTS, "deep": deep}))).additional_properties.to_dict()["deep"] == deep
 
@@ -131,7 +131,7 @@ kept = st.text("Ab1+/=._~-", min_size=8, max_size=24) | st.text(min_size=8, max_
 
 
 def kept_secrets(texts: list[str]) -> Secrets:
-    """Return what is kept of attempts that carried these texts."""
+    """Return the secrets of attempts that carried these texts."""
     secrets: Secrets = ()
     for text in texts:
         secrets = secrets_of(Request("GET", "https://x", {"authorization": f"Bearer {text}"}), secrets)
@@ -202,7 +202,7 @@ def test_a_part_that_all_spellings_have(text: str) -> None:
 
 
 def test_an_answer_without_secrets_is_not_copied() -> None:
-    """The usual answer is looked through, and handed on as it is."""
+    """An answer without a secret is returned unchanged."""
     usual = Answer(200, {"content-type": "application/json"}, b"{}")
     assert redact_answer(usual, kept_secrets(["secret-of-mine"])) is usual
 

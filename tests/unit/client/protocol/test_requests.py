@@ -138,7 +138,7 @@ def test_what_the_generated_client_sends(
 
 @pytest.mark.parametrize("ask", [task_list_operation, job_list_operation])
 def test_links_are_sent_as_they_came(ask: Callable[..., Operation[Any]]) -> None:
-    """A link to a next page goes out word for word, without what the question would add, and is signed so."""
+    """A link to a next page is sent and signed word for word, without further parameters."""
     request = sent(ask(ENDPOINT, link=LINK, select="id,state"), "other", 20)
     assert request.url == ENDPOINT + LINK
     signature = request.headers.pop("authorization")
@@ -148,7 +148,7 @@ def test_links_are_sent_as_they_came(ask: Callable[..., Operation[Any]]) -> None
 
 @pytest.mark.parametrize("name", ["$expand", "api-version", "jobId", "ocp-date", "timeOut"])
 def test_options_that_are_none(name: str) -> None:
-    """An option that the operation has not, or that nobody may choose, is refused and not left out."""
+    """An option that the operation doesn't have, or that is constant, is refused and not left out."""
     with pytest.raises(TypeError, match=re.escape(f"Task_List has no parameter {name}")):
         request_template(RequestParts("Task_List", ((name, "x"),)), 20)
 
@@ -166,7 +166,7 @@ def test_prepared_once() -> None:
 @example(datetime(1969, 12, 31, 23, 59, 59, 999999), 0)
 @example(datetime(2024, 12, 31, 23, 59, 59, 999999), 60)
 def test_dates(moment: datetime, minutes: int) -> None:
-    """A moment's HTTP date is what the standard library makes of it, in any time zone."""
+    """HTTP dates are formatted as by the standard library, in any time zone."""
     moment = moment.replace(tzinfo=UTC)
     assert format_http_date(moment) == format_datetime(moment, usegmt=True)
     if 1 < moment.year < 9999:
