@@ -292,8 +292,8 @@ def test_slow_credential_runs_into_the_deadline() -> None:
     assert caught.value.attempts == 0
 
 
-def test_slow_credential_in_a_sync_client(clock: FakeClock) -> None:
-    """A synchronous credential can't be stopped, but when it has used up the call's time, nothing is sent."""
+def test_slow_credential(call: Call, clock: FakeClock) -> None:
+    """A synchronous credential can't be stopped, but nothing is sent once it has used up the deadline."""
 
     class Slow(Credential):
         def get_token(self, *scopes: str, **kwargs: Any) -> Access:
@@ -302,21 +302,7 @@ def test_slow_credential_in_a_sync_client(clock: FakeClock) -> None:
 
     script = Script(answer())
     with pytest.raises(DeadlineExceeded, match=r"\(0 attempts\); gave up: the deadline of 5 s"):
-        Call(awaits=False)(script, credential=Slow(), client={"clock": clock}, deadline=5)
-    assert script.requests == []
-
-
-def test_slow_credential_in_an_async_client(clock: FakeClock) -> None:
-    """The same with the credential in a thread and a clock that doesn't see it coming."""
-
-    class Slow(Credential):
-        def get_token(self, *scopes: str, **kwargs: Any) -> Access:
-            clock.pass_by(10)
-            return super().get_token(*scopes, **kwargs)
-
-    script = Script(answer())
-    with pytest.raises(DeadlineExceeded, match=r"\(0 attempts\); gave up: the deadline of 5 s"):
-        Call(awaits=True)(script, credential=Slow(), client={"clock": clock}, deadline=5)
+        call(script, credential=Slow(), client={"clock": clock}, deadline=5)
     assert script.requests == []
 
 
