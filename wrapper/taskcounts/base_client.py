@@ -24,7 +24,7 @@ from taskcounts.credentials import (
     scope_for,
 )
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Gate, Settings
+from taskcounts.flow.steps import Exchange, Limiter, Settings
 from taskcounts.net.factory import engine_over, make_engine
 from taskcounts.net.route import Reach, connection
 from taskcounts.protocol.counts import COUNTS
@@ -151,9 +151,9 @@ class Client(Generic[SomeTransport, SomeEngine]):
         if not isinstance(credential, SharedKey):
             check_token_channel(self._endpoint, allow_token_over_http, reach)
         scope = scope_for(self._endpoint) if scope is None else scope
-        gate = None if concurrency is None else self._gate(concurrency, clock)
+        limiter = None if concurrency is None else self._make_limiter(concurrency, clock)
         source = credential if isinstance(credential, SharedKey | BearerToken) else TokenCache(credential)
-        self._settings = Settings(self._endpoint, source, scope, retry, strict, clock, gate)
+        self._settings = Settings(self._endpoint, source, scope, retry, strict, clock, limiter)
         self._clock = clock
         self._closed = False
         self._engine: SomeEngine = (
@@ -246,11 +246,11 @@ class Client(Generic[SomeTransport, SomeEngine]):
         return self._question(job_id, service_timeout, timeout, None), plan_wait(until, **limits)
 
     @classmethod
-    def _gate(cls, concurrency: int, clock: Any) -> Gate:
-        from taskcounts.many.limiter import TaskGate, ThreadGate  # noqa: PLC0415 - most clients have none.
+    def _make_limiter(cls, concurrency: int, clock: Any) -> Limiter:
+        from taskcounts.many.limiter import TaskLimiter, ThreadLimiter  # noqa: PLC0415 - most clients have none.
         from taskcounts.many.window import check_concurrency  # noqa: PLC0415
 
-        return (TaskGate if cls._awaits else ThreadGate)(check_concurrency(concurrency), clock)
+        return (TaskLimiter if cls._awaits else ThreadLimiter)(check_concurrency(concurrency), clock)
 
     def _many(
         self,
@@ -261,7 +261,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
         from taskcounts.many.plan import make_plan  # noqa: PLC0415 - most callers ask for one job.
 
         question = self._asked("", service_timeout, timeout, None)
-        return make_plan(self._settings, question, make_gate=self._gate, **options)
+        return make_plan(self._settings, question, make_limiter=self._make_limiter, **options)
 
     def _listing(self, filter_: str | None, *limits: Any) -> Listing:
         from taskcounts.many.job_list import Listing, check_filter  # noqa: PLC0415 - most callers list nothing.

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from taskcounts.clock import AsyncClock, SyncClock
-from taskcounts.flow.steps import Admit, Exchange, Outcome, Pause, Send
+from taskcounts.flow.steps import Acquire, Exchange, Outcome, Pause, Send
 
 if TYPE_CHECKING:
     from taskcounts.net.base import AsyncEngine, Sender
@@ -46,12 +46,12 @@ def _run(flow: Exchange[T], engine: Sender, clock: SyncClock) -> T:
             elif isinstance(step, Pause):
                 clock.sleep(step.seconds)
                 outcome = None
-            elif isinstance(step, Admit):
-                outcome = step.gate.admit(step.until, step.again)
+            elif isinstance(step, Acquire):
+                outcome = step.limiter.acquire(step.until, step.is_retry)
             else:
                 outcome = step.source.fetch(step, clock)
     finally:
-        # Whatever ended it: a flow that holds a place gives it back now.
+        # Whatever ended it: a flow that holds a permit gives it back now.
         flow.close()
 
 
@@ -74,22 +74,22 @@ async def run_async(flow: Exchange[T], engine: AsyncEngine, clock: AsyncClock) -
             elif isinstance(step, Pause):
                 await clock.sleep_async(step.seconds)
                 outcome = None
-            elif isinstance(step, Admit):
-                outcome = await step.gate.admit(step.until, step.again)
+            elif isinstance(step, Acquire):
+                outcome = await step.limiter.acquire(step.until, step.is_retry)
             else:
                 outcome = await step.source.fetch_async(step, clock)
     except BaseException as error:
         _clear_frames(error)
         raise
     finally:
-        # Whatever ended it: a flow that holds a place gives it back now.
+        # Whatever ended it: a flow that holds a permit gives it back now.
         flow.close()
 
 
 def _clear_frames(error: BaseException) -> None:
     """Clear the frames of this package that an error passed through.
 
-    Its traceback would keep a place that was on its way to the flow, and may show secrets.
+    Its traceback would keep a permit that was on its way to the flow, and may show secrets.
     """
     trace = error.__traceback__
     while trace is not None:

@@ -31,15 +31,15 @@ from taskcounts.errors import (
     TaskCountsError,
 )
 from taskcounts.flow.steps import (
-    Admit,
+    Acquire,
     Exchange,
     FetchToken,
-    Gate,
-    NoPlace,
+    Limiter,
+    NoPermit,
     NoToken,
     Outcome,
     Pause,
-    Place,
+    Permit,
     Send,
     Settings,
     Step,
@@ -69,11 +69,13 @@ _SIGNATURE = re.compile(r"(?:[A-Za-z0-9+/]|%2[BbFf]){43}(?:=|%3[Dd])")
 USER_AGENT = f"taskcounts/{__version__}"
 
 
-def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place | None = None) -> Exchange[T]:
+def exchange(
+    settings: Settings, ask: Ask[T], question: Question, permit: Permit | None = None
+) -> Exchange[T]:
     """Ask until there is a value to return or an error to raise.
 
-    Where the settings have a gate, each attempt waits there for a place, and gives it back before any pause.
-    ``place`` is one that the caller has got already, for the first attempt.
+    Where the settings have a limiter, each attempt acquires a permit, and releases it before any pause.
+    ``permit`` is one that the caller has acquired already, for the first attempt.
     """
     clock = settings.clock
     ends = clock.monotonic() + question.deadline
@@ -83,9 +85,9 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
     secrets: Secrets = ()
     while True:
         attempt += 1
-        if settings.gate is not None and place is None:
-            place = yield from _admission(settings, settings.gate, question, failed, ends)
-        status, rest = None, 0.0
+        if settings.limiter is not None and permit is None:
+            permit = yield from _acquire(settings, settings.limiter, question, failed, ends)
+        status, cooldown = None, 0.0
         try:
             # Date and authorization belong to this attempt alone: the service refuses old ones.
             request = stamp(settings, ask.parts, question, claims)
@@ -114,11 +116,11 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
             draw = clock.draw() if again else 0.0
             pause = settings.retry.pause_after(attempt - (claims is not None), wish, draw) if again else None
             # The others leave a busy service alone even where this exchange asks no more.
-            rest = _rest(settings.retry, attempt, wish, draw)
+            cooldown = _cooldown(settings.retry, attempt, wish, draw)
         finally:
-            if place is not None:
-                place.give_back(status, rest)
-                place = None
+            if permit is not None:
+                permit.release(status, cooldown)
+                permit = None
         now = clock.monotonic()
         left = ends - now
         # Nobody waits for more than a year, and no clock can. Floats of different sizes round differently:
@@ -132,19 +134,19 @@ def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place |
         yield Pause(pause)
 
 
-def _admission(
-    settings: Settings, gate: Gate, question: Question, failed: TaskCountsError | None, ends: float
-) -> Generator[Step, Outcome, Place]:
-    """Return a place for one attempt, or raise what failed so far if there is none in time."""
-    outcome = yield Admit(gate, ends, again=failed is not None)
-    if isinstance(outcome, NoPlace):
+def _acquire(
+    settings: Settings, limiter: Limiter, question: Question, failed: TaskCountsError | None, ends: float
+) -> Generator[Step, Outcome, Permit]:
+    """Return a permit for one attempt, or raise what failed so far if there is none in time."""
+    outcome = yield Acquire(limiter, ends, is_retry=failed is not None)
+    if isinstance(outcome, NoPermit):
         raise _out_of_time(
-            failed or _unsent(question), question, outcome.rest or None, ends - settings.clock.monotonic()
+            failed or _unsent(question), question, outcome.cooldown or None, ends - settings.clock.monotonic()
         )
-    return cast(Place, outcome)
+    return cast(Permit, outcome)
 
 
-def _rest(retry: RetryPolicy, attempt: int, wish: float | None, draw: float) -> float:
+def _cooldown(retry: RetryPolicy, attempt: int, wish: float | None, draw: float) -> float:
     """Return for how long a busy service is left alone by all: as it asks, else as long as we would pause.
 
     What asks for more than a year means something else, and must not silence a client for good.

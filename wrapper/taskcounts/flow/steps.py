@@ -19,24 +19,24 @@ from taskcounts.retry import RetryPolicy
 T = TypeVar("T")
 
 
-class Place(Protocol):
-    """Leave to send one request. Whoever has it gives it back, once."""
+class Permit(Protocol):
+    """Permission to send one request; its holder releases it once."""
 
-    def give_back(self, status: int | None, rest: float) -> None:
-        """Say what came of the request.
+    def release(self, status: int | None, cooldown: float) -> None:
+        """Give the permit back, and report the outcome of its request.
 
         Args:
             status: The answer's status, None if there was none.
-            rest: For how many seconds a service that is busy is to be left alone.
+            cooldown: Seconds during which nobody may send to a service that is busy.
         """
         ...
 
 
-class Gate(Protocol):
-    """Decides when one more request may be sent."""
+class Limiter(Protocol):
+    """A limit to the number of requests under way."""
 
-    def admit(self, until: float, again: bool) -> Any:
-        """Return a Place as soon as there is one, or a NoPlace; an asynchronous gate is awaited."""
+    def acquire(self, until: float, is_retry: bool) -> Any:
+        """Return a Permit as soon as one is free, or a NoPermit; asynchronous limiters are awaited."""
         ...
 
 
@@ -65,7 +65,7 @@ class TokenSource(Protocol):
 
 
 class Settings(NamedTuple):
-    """What stays the same over all exchanges of a client; ``gate`` is what its requests wait at, if any."""
+    """The parts of a client that all its exchanges share; ``limiter`` is None where nothing limits them."""
 
     endpoint: str
     credential: SharedKey | BearerToken | TokenSource
@@ -73,7 +73,7 @@ class Settings(NamedTuple):
     retry: RetryPolicy
     strict: bool
     clock: Clock
-    gate: Gate | None = None
+    limiter: Limiter | None = None
 
     def __repr__(self) -> str:
         return f"Settings({self.endpoint!r}, {self.credential!r})"
@@ -105,21 +105,21 @@ class Pause(NamedTuple):
     seconds: float
 
 
-class Admit(NamedTuple):
-    """Wait for leave to send a request, until some moment; the outcome is a Place or a NoPlace.
+class Acquire(NamedTuple):
+    """Acquire a permit to send a request, until some moment; the outcome is a Permit or a NoPermit.
 
-    ``again`` marks the further attempts of an exchange: who was refused comes before who wasn't yet.
+    ``is_retry`` is true from the second attempt on: retries are served before first attempts.
     """
 
-    gate: Gate
+    limiter: Limiter
     until: float
-    again: bool
+    is_retry: bool
 
 
-class NoPlace(NamedTuple):
-    """There was no leave in time; ``rest`` is for how many seconds nobody may send at all."""
+class NoPermit(NamedTuple):
+    """No permit was free in time; for ``cooldown`` seconds from now nobody may send at all."""
 
-    rest: float
+    cooldown: float
 
 
 class NoToken(NamedTuple):
@@ -133,6 +133,6 @@ class NoToken(NamedTuple):
         return f"NoToken({type(self.error).__name__})"
 
 
-Step = FetchToken | Send | Pause | Admit
-Outcome = BearerToken | NoToken | Answer | Failure | Place | NoPlace | None
+Step = FetchToken | Send | Pause | Acquire
+Outcome = BearerToken | NoToken | Answer | Failure | Permit | NoPermit | None
 Exchange = Generator[Step, Outcome, T]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from taskcounts.arguments import check_callback, check_job_id, check_seconds, new_guid
 from taskcounts.errors import DeadlineExceeded, TaskCountsError
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Gate, NoPlace, Place, Settings
+from taskcounts.flow.steps import Exchange, Limiter, NoPermit, Permit, Settings
 from taskcounts.many.values import JobResult
 from taskcounts.many.window import check_concurrency
 from taskcounts.protocol.counts import COUNTS
@@ -27,7 +27,7 @@ class Plan(NamedTuple):
     """What is the same for all jobs of one call, its arguments checked.
 
     Attributes:
-        settings: The client's, with the gate that the requests wait at.
+        settings: The client's, with the limiter that the requests wait at.
         question: The question about each job, but for its id.
         concurrency: How many jobs may be asked for at once.
         deadline: Seconds that all may take together.
@@ -48,14 +48,14 @@ def make_plan(
     concurrency: int,
     deadline: float | None,
     progress: Progress | None,
-    make_gate: Callable[[int, Any], Gate],
+    make_limiter: Callable[[int, Any], Limiter],
 ) -> Plan:
     """Return a plan; raise ValueError or TypeError for an argument that can't be used."""
     check_concurrency(concurrency)
     deadline = math.inf if deadline is None else check_seconds("deadline", deadline)
     check_callback("progress", progress)
-    if settings.gate is None:
-        settings = settings._replace(gate=make_gate(concurrency, settings.clock))
+    if settings.limiter is None:
+        settings = settings._replace(limiter=make_limiter(concurrency, settings.clock))
     return Plan(settings, question, concurrency, deadline, progress)
 
 
@@ -77,7 +77,7 @@ def refusal(job_id: object) -> ValueError | TypeError | None:
 
 
 def counting(
-    plan: Plan, settings: Settings, job_id: str, place: Place | NoPlace, ends: float
+    plan: Plan, settings: Settings, job_id: str, permit: Permit | NoPermit, ends: float
 ) -> Exchange[Snapshot]:
     """Return the flow that asks for the counts of one job among many.
 
@@ -86,26 +86,26 @@ def counting(
 
     Args:
         plan: What is the same for all.
-        settings: The plan's, if need be with another gate.
+        settings: The plan's, if need be with another limiter.
         job_id: The job.
-        place: What the gate gave for its first request.
+        permit: What the limiter gave for its first request.
         ends: When the time of all is over, on the monotonic clock.
 
     Raises:
-        DeadlineExceeded: The gate gave no place in time.
+        DeadlineExceeded: The limiter gave no permit in time.
     """
     _, service_timeout, timeout, deadline, _ = plan.question
-    if isinstance(place, NoPlace):
-        raise _not_asked(plan, job_id, place.rest)
+    if isinstance(permit, NoPermit):
+        raise _not_asked(plan, job_id, permit.cooldown)
     if ends != math.inf:
         # At the very end the time may be over meanwhile; then the exchange says so.
         deadline = min(deadline, max(ends - settings.clock.monotonic(), 0.0))
     question = Question(job_id, service_timeout, timeout, deadline, new_guid())
-    return exchange(settings, COUNTS, question, place)
+    return exchange(settings, COUNTS, question, permit)
 
 
-def _not_asked(plan: Plan, job_id: str, rest: float) -> DeadlineExceeded:
-    busy = f"; the service is busy, and asked to be left alone for {rest:.1f} s" if rest else ""
+def _not_asked(plan: Plan, job_id: str, cooldown: float) -> DeadlineExceeded:
+    busy = f"; the service is busy, and asked to be left alone for {cooldown:.1f} s" if cooldown else ""
     return DeadlineExceeded(
         f"job {job_id!r}: not asked for: the deadline of {plan.deadline:g} s for all jobs "
         f"ends before{busy} (0 attempts)",

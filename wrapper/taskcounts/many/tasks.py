@@ -70,7 +70,7 @@ class _Crew:
         self._ends = ends
         self._engine = engine
         self._clock = clock
-        self._gate: Any = plan.settings.gate
+        self._limiter: Any = plan.settings.limiter
         self._ended = False
         self._tasks: list[asyncio.Task[Any]] = []
         self._workers = 0
@@ -141,8 +141,8 @@ class _Crew:
 
     async def _count(self, job_id: str) -> JobResult:
         try:
-            place = await self._gate.admit(self._ends)
-            flow = counting(self._plan, self._plan.settings, job_id, place, self._ends)
+            permit = await self._limiter.acquire(self._ends)
+            flow = counting(self._plan, self._plan.settings, job_id, permit, self._ends)
             return JobResult(job_id=job_id, snapshot=await run_async(flow, self._engine, self._clock))
         except TaskCountsError as error:
             return failed(job_id, error)

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, cast
 from taskcounts.clock import SyncClock, SystemClock
 from taskcounts.errors import TaskCountsError
 from taskcounts.flow.drive import run
-from taskcounts.flow.steps import NoPlace, Place
+from taskcounts.flow.steps import NoPermit, Permit
 from taskcounts.forks import renew_after_fork
-from taskcounts.many.limiter import Stop, Stopped, ThreadGate
+from taskcounts.many.limiter import Stop, Stopped, ThreadLimiter
 from taskcounts.many.plan import AHEAD, Plan, Tally, counting, failed, refusal
 from taskcounts.many.values import JobResult
 from taskcounts.protocol.messages import Answer, Failure, Request
@@ -80,10 +80,10 @@ class _Crew:
         self._ends = ends
         self._begin()
         renew_after_fork(self)
-        self._gate = _StoppableGate(cast(ThreadGate, plan.settings.gate), self._stop)
+        self._limiter = _StoppableLimiter(cast(ThreadLimiter, plan.settings.limiter), self._stop)
         self._engine = _StoppableEngine(engine, self._stop)
         self._clock = _StoppableClock(clock, self._stop)
-        self._settings = plan.settings._replace(gate=self._gate, clock=self._clock)
+        self._settings = plan.settings._replace(limiter=self._limiter, clock=self._clock)
         self._threads: list[threading.Thread] = []
         self._ids: deque[str] = deque()
         # Threads that wait for an id, each at a queue of its own, and whether one of them was woken that has
@@ -130,7 +130,7 @@ class _Crew:
     def stop(self) -> None:
         """Send nothing more, and wait a little for what is under way."""
         self._stop.set()
-        self._gate.wake()
+        self._limiter.wake()
         with self._lock:
             self._ids.clear()
             for woken in self._idle:
@@ -179,24 +179,24 @@ class _Crew:
 
     def _count(self, job_id: str) -> JobResult:
         try:
-            place = self._gate.admit(self._ends)
-            flow = counting(self._plan, self._settings, job_id, place, self._ends)
+            permit = self._limiter.acquire(self._ends)
+            flow = counting(self._plan, self._settings, job_id, permit, self._ends)
             return JobResult(job_id=job_id, snapshot=run(flow, self._engine, self._clock))
         except TaskCountsError as error:
             return failed(job_id, error)
 
 
-class _StoppableGate:
-    """A gate that lets nobody in once nobody wants the answers."""
+class _StoppableLimiter:
+    """A limiter that lets nobody in once nobody wants the answers."""
 
-    def __init__(self, inner: ThreadGate, stop: Stop) -> None:
+    def __init__(self, inner: ThreadLimiter, stop: Stop) -> None:
         self._inner = inner
         self._stop = stop
         self.wake = inner.wake
 
-    def admit(self, until: float, again: bool = False) -> Place | NoPlace:
-        """Return a place as soon as there is one, or raise Stopped."""
-        return self._inner.admit(until, again, self._stop)
+    def acquire(self, until: float, is_retry: bool = False) -> Permit | NoPermit:
+        """Return a permit as soon as there is one, or raise Stopped."""
+        return self._inner.acquire(until, is_retry, self._stop)
 
 
 class _StoppableEngine:

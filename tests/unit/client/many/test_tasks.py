@@ -142,7 +142,7 @@ def test_dropped_iterator() -> None:
 
 
 def test_cancelled_loop() -> None:
-    """Cancelling the task that takes the results cancels what is under way; places come back."""
+    """Cancelling the task that takes the results cancels what is under way; permits come back."""
 
     async def forever(request: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
@@ -156,12 +156,12 @@ def test_cancelled_loop() -> None:
         task = asyncio.create_task(consume())
         for _ in range(20):
             await asyncio.sleep(0)
-        gate: Any = client._settings.gate
-        assert gate.in_flight == 4
+        limiter: Any = client._settings.limiter
+        assert limiter.in_flight == 4
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert gate.in_flight == 0
+        assert limiter.in_flight == 0
 
     running(main, forever, concurrency=4)
 

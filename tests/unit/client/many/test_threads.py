@@ -81,10 +81,10 @@ def test_no_more_threads_than_jobs() -> None:
 @pytest.mark.parametrize("number", [8, MAX_CONNECTIONS])
 def test_as_many_as_allowed_at_once(number: int) -> None:
     """All of the threads are used: so many jobs are asked for at once, and no more."""
-    gate = threading.Barrier(number, timeout=20)
+    barrier = threading.Barrier(number, timeout=20)
 
     def handler(request: httpx.Request) -> httpx.Response:
-        gate.wait()
+        barrier.wait()
         return good(request)
 
     with client_for(handler) as client:
@@ -171,7 +171,7 @@ def test_closed_iterator(ended: str) -> None:
 
 
 def test_closed_while_the_service_is_busy() -> None:
-    """Threads that pause, wait for the moment, or wait for a place end at once."""
+    """Threads that pause, wait for the moment, or wait for a permit end at once."""
     busy = error(429, "TooManyRequests", retry_after="3000")
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -185,18 +185,18 @@ def test_closed_while_the_service_is_busy() -> None:
         assert no_threads()
 
 
-def test_closed_while_threads_wait_for_a_place() -> None:
-    """Threads end that wait for the place of somebody else, who has the client's only one."""
+def test_closed_while_threads_wait_for_a_permit() -> None:
+    """Threads end that wait for the permit of somebody else, who has the client's only one."""
     with client_for(good, concurrency=1) as client:
-        gate: Any = client._settings.gate
-        place = gate.admit(time.monotonic() + 20)
+        limiter: Any = client._settings.limiter
+        permit = limiter.acquire(time.monotonic() + 20)
         results = client.get_many(["job-0", "job-1", "no id"], concurrency=8)
         assert next(results).job_id == "no id"
-        until(lambda: sum(map(len, gate._lines)) == 2)
+        until(lambda: sum(map(len, limiter._lines)) == 2)
         results.close()
         assert no_threads()
-        place.give_back(200, 0)
-        assert gate.in_flight == 0
+        permit.release(200, 0)
+        assert limiter.in_flight == 0
         assert client.get_job_task_counts("job-1").total == 12
 
 

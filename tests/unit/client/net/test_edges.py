@@ -26,22 +26,22 @@ KEPT = answer(connection="keep-alive")
 
 
 def test_after_a_fork(serve: Callable[..., Server]) -> None:
-    """In a child every client has a new connection, and places that nobody has."""
+    """In a child every client has a new connection, and permits that nobody has."""
     server = serve(lambda peer: peer.send(KEPT.raw()))
     with TaskCountsClient(server.url, KEY, concurrency=1) as client:
         client.get_job_task_counts("job-1")
         # As another thread that uses them does.
         held = list(client._engine._opened)  # type: ignore[attr-defined]
         assert len(held) == 1
-        gate: Any = client._settings.gate
-        place = gate.admit(float("inf"))
+        limiter: Any = client._settings.limiter
+        permit = limiter.acquire(float("inf"))
         forks._renew_all()
         assert client.get_job_task_counts("job-1").attempts == 1
-        # A place of the process before changes nothing here.
-        other = gate.admit(float("inf"))
-        place.give_back(None, 0)
-        assert gate.in_flight == 1
-        other.give_back(None, 0)
+        # A permit of the process before changes nothing here.
+        other = limiter.acquire(float("inf"))
+        permit.release(None, 0)
+        assert limiter.in_flight == 1
+        other.release(None, 0)
     assert len(server.requests) == 2
 
     async def ask() -> None:
