@@ -195,7 +195,7 @@ def test_tasks(  # noqa: PLR0917 - Hypothesis gives them by name.
             limiter: Any = client._settings.limiter
             if limiter is not None:
                 assert limiter.in_flight == 0
-                assert not any(limiter._lines)
+                assert not any(limiter._queues)
             return found
 
     results = asyncio.run(ask())

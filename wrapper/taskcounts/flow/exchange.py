@@ -39,7 +39,6 @@ from taskcounts.flow.steps import (
     NoToken,
     Outcome,
     Pause,
-    Permit,
     Send,
     Settings,
     Step,
@@ -50,6 +49,7 @@ from taskcounts.protocol.redact import Secrets, clean, hide, hide_in, hide_in_an
 from taskcounts.protocol.requests import http_date, prepare
 from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, RetryPolicy, retry_after_seconds
 from taskcounts.retry import http_date as parse_http_date
+from taskcounts.semaphore import Permit
 from taskcounts.text import one_line
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def exchange(
     Where the settings have a limiter, each attempt acquires a permit, and releases it before any pause.
     ``permit`` is one that the caller has acquired already, for the first attempt.
     """
-    clock = settings.clock
+    clock, limiter = settings.clock, settings.limiter
     ends = clock.monotonic() + question.deadline
     attempt = 0
     failed: TaskCountsError | None = None
@@ -85,8 +85,8 @@ def exchange(
     secrets: Secrets = ()
     while True:
         attempt += 1
-        if settings.limiter is not None and permit is None:
-            permit = yield from _acquire(settings, settings.limiter, question, failed, ends)
+        if limiter is not None and permit is None:
+            permit = yield from _acquire(settings, limiter, question, failed, ends)
         status, cooldown = None, 0.0
         try:
             # Date and authorization belong to this attempt alone: the service refuses old ones.
@@ -118,8 +118,8 @@ def exchange(
             # The others leave a busy service alone even where this exchange asks no more.
             cooldown = _cooldown(settings.retry, attempt, wish, draw)
         finally:
-            if permit is not None:
-                permit.release(status, cooldown)
+            if limiter is not None and permit is not None:
+                limiter.release(permit, status, cooldown)
                 permit = None
         now = clock.monotonic()
         left = ends - now

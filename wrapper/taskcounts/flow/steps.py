@@ -15,21 +15,9 @@ from taskcounts.clock import Clock
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.protocol.messages import Answer, Failure, Request
 from taskcounts.retry import RetryPolicy
+from taskcounts.semaphore import Permit
 
 T = TypeVar("T")
-
-
-class Permit(Protocol):
-    """Permission to send one request; its holder releases it once."""
-
-    def release(self, status: int | None, cooldown: float) -> None:
-        """Give the permit back, and report the outcome of its request.
-
-        Args:
-            status: The answer's status, None if there was none.
-            cooldown: Seconds during which nobody may send to a service that is busy.
-        """
-        ...
 
 
 class Limiter(Protocol):
@@ -37,6 +25,16 @@ class Limiter(Protocol):
 
     def acquire(self, until: float, is_retry: bool) -> Any:
         """Return a Permit as soon as one is free, or a NoPermit; asynchronous limiters are awaited."""
+        ...
+
+    def release(self, permit: Permit, status: int | None, cooldown: float) -> None:
+        """Take a permit back, once.
+
+        Args:
+            permit: The permit.
+            status: The status of the answer to its request, None if there was none.
+            cooldown: Seconds during which nobody may send to a service that is busy.
+        """
         ...
 
 

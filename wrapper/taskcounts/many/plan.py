@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, TypeVar, cast
 from taskcounts.arguments import check_callback, check_job_id, check_seconds, new_guid
 from taskcounts.errors import DeadlineExceeded, TaskCountsError
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Limiter, NoPermit, Permit, Settings
+from taskcounts.flow.steps import Exchange, Limiter, NoPermit, Settings
 from taskcounts.many.values import JobResult
 from taskcounts.many.window import check_concurrency
 from taskcounts.protocol.counts import COUNTS
 from taskcounts.protocol.messages import Question
+from taskcounts.semaphore import Permit
 from taskcounts.snapshot import Snapshot
 
 # How many ids are read beyond those that are asked for, so that nobody who asks waits for the next one.

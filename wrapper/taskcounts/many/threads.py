@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, cast
 from taskcounts.clock import SyncClock, SystemClock
 from taskcounts.errors import TaskCountsError
 from taskcounts.flow.drive import run
-from taskcounts.flow.steps import NoPermit, Permit
+from taskcounts.flow.steps import NoPermit
 from taskcounts.forks import renew_after_fork
 from taskcounts.many.limiter import Stop, Stopped, ThreadLimiter
 from taskcounts.many.plan import AHEAD, Plan, Tally, counting, failed, refusal
 from taskcounts.many.values import JobResult
 from taskcounts.protocol.messages import Answer, Failure, Request
+from taskcounts.semaphore import Permit
 
 if TYPE_CHECKING:
     from taskcounts.net.base import Engine
@@ -193,6 +194,7 @@ class _StoppableLimiter:
         self._inner = inner
         self._stop = stop
         self.wake = inner.wake
+        self.release = inner.release
 
     def acquire(self, until: float, is_retry: bool = False) -> Permit | NoPermit:
         """Return a permit as soon as there is one, or raise Stopped."""

@@ -1,20 +1,17 @@
 """A pool of reusable connections, last used first.
 
 Few requests at once keep few connections warm, and the others are closed when they have been idle for a
-while. Taking one and putting it back costs the same however many there are. Nothing in here waits but for a
-permit, and closing never does, so there is no moment at which a cancellation could lose a connection.
+while. Taking one and putting it back costs the same however many there are. Nothing in here waits, so no
+cancellation can lose a connection.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-import weakref
 from collections import deque
-from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from taskcounts.net.base import IDLE, AttemptTimedOut
+from taskcounts.net.base import IDLE
 from taskcounts.net.connection import HttpConnection
 
 C = TypeVar("C", bound=HttpConnection)
@@ -61,42 +58,3 @@ class Pool(Generic[C]):
         except IndexError:
             # Another thread took what was there a moment ago.
             return None
-
-
-class Permit:
-    """Leave to have one request under way; if it is dropped, it goes back by itself.
-
-    An exception out of a signal handler may come between any two byte codes, so no code can be sure to
-    put back what it took; but whatever nobody has any more, Python collects.
-    """
-
-    __slots__ = ("_home",)
-
-    def __init__(self, home: weakref.ref[SimpleQueue[Permit]]) -> None:
-        self._home = home
-
-    def __del__(self) -> None:
-        if (home := self._home()) is not None:
-            home.put(Permit(self._home))
-
-
-class Permits:
-    """A limited number of permits, for any number of threads."""
-
-    def __init__(self, number: int) -> None:
-        # A queue in C: no interruption leaves it locked.
-        self._free: SimpleQueue[Permit] = SimpleQueue()
-        home = weakref.ref(self._free)
-        for _ in range(number):
-            self._free.put(Permit(home))
-
-    def take(self, seconds: float) -> Permit:
-        """Return a permit; raise AttemptTimedOut if none gets free in time."""
-        try:
-            return self._free.get(timeout=min(seconds, threading.TIMEOUT_MAX))
-        except Empty:
-            raise AttemptTimedOut from None
-
-    def put(self, permit: Permit) -> None:
-        """Give a permit back."""
-        self._free.put(permit)

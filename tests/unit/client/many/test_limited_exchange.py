@@ -47,7 +47,8 @@ class Limiter:
         assert len(self.asked) == len(self.back) + 1, "a permit is still had"
         return (self.refusals.pop(0) if self.refusals else None) or self
 
-    def release(self, status: int | None, cooldown: float) -> None:
+    def release(self, permit: object, status: int | None, cooldown: float) -> None:
+        assert permit is self
         self.back.append((status, cooldown))
 
 
@@ -85,11 +86,12 @@ def test_good_answer(clock: FakeClock) -> None:
 
 def test_permit_of_the_caller(clock: FakeClock) -> None:
     """A permit that the caller has got is used for the first attempt alone."""
-    limiter, mine = Limiter(), Limiter()
+    limiter = Limiter()
+    mine = limiter.acquire(0, False)
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, limiter)
     question = Question("job-1", None, 35.0, 120.0, GUID)
     run(exchange(settings, COUNTS, question, mine), Engine(NONE, GOOD), clock)
-    assert (mine.back, limiter.asked, limiter.back) == ([(None, 0.5)], [(1120, True)], [(200, 0)])
+    assert (limiter.asked[1:], limiter.back) == ([(1120, True)], [(None, 0.5), (200, 0)])
 
 
 def test_permit_is_released_for_the_pause(clock: FakeClock) -> None:

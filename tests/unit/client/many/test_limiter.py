@@ -20,7 +20,7 @@ NEVER = float("inf")
 
 def waiting(limiter: Any) -> int:
     """Return how many wait at a limiter."""
-    return sum(map(len, limiter._lines))
+    return sum(map(len, limiter._queues))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -54,7 +54,7 @@ def test_thread_waits_for_a_permit() -> None:
     thread, came = in_thread(lambda: limiter.acquire(NEVER))
     until(lambda: waiting(limiter) == 1)
     assert came == []
-    first.release(200, 0)
+    limiter.release(first, 200, 0)
     thread.join(20)
     assert not isinstance(came[0], NoPermit)
     assert limiter.in_flight == 1
@@ -70,12 +70,12 @@ def test_threads_get_in_by_turns() -> None:
     def enter(name: str, is_retry: bool) -> None:
         mine = limiter.acquire(NEVER, is_retry)
         order.append(name)
-        mine.release(200, 0)  # type: ignore[union-attr]
+        limiter.release(mine, 200, 0)  # type: ignore[arg-type]
 
     for number, (name, is_retry) in enumerate([("a", False), ("b", False), ("c", True), ("d", True)]):
         threads.append(in_thread(lambda name=name, is_retry=is_retry: enter(name, is_retry))[0])  # type: ignore[misc]
         until(lambda number=number: waiting(limiter) == number + 1)  # type: ignore[misc]
-    permit.release(200, 0)  # type: ignore[union-attr]
+    limiter.release(permit, 200, 0)  # type: ignore[arg-type]
     for thread in threads:
         thread.join(20)
     assert order == ["c", "d", "a", "b"]
@@ -93,12 +93,12 @@ def test_tasks_get_in_by_turns() -> None:
         async def enter(name: str, is_retry: bool) -> None:
             mine = await limiter.acquire(NEVER, is_retry)
             order.append(name)
-            mine.release(200, 0)  # type: ignore[union-attr]
+            limiter.release(mine, 200, 0)  # type: ignore[arg-type]
 
         turns = [("a", False), ("b", False), ("c", True), ("d", True)]
         tasks = [asyncio.create_task(enter(*turn)) for turn in turns]
         await asyncio.sleep(0)
-        permit.release(200, 0)  # type: ignore[union-attr]
+        limiter.release(permit, 200, 0)  # type: ignore[arg-type]
         await asyncio.gather(*tasks)
         assert limiter.in_flight == 0
         return order
@@ -109,13 +109,13 @@ def test_tasks_get_in_by_turns() -> None:
 def test_nobody_sends_before_the_moment(clock: FakeClock) -> None:
     """After a refusal everybody waits until the moment that it names, tasks and threads alike."""
     limiter = ThreadLimiter(4, clock)
-    limiter.acquire(NEVER).release(429, 30)  # type: ignore[union-attr]
+    limiter.release(limiter.acquire(NEVER), 429, 30)  # type: ignore[arg-type]
     limiter.acquire(NEVER)
     assert (clock.seconds, clock.pauses) == (1030, [30])
 
     async def main() -> None:
         limiter = TaskLimiter(4, clock)
-        (await limiter.acquire(NEVER)).release(503, 30)  # type: ignore[union-attr]
+        limiter.release(await limiter.acquire(NEVER), 503, 30)  # type: ignore[arg-type]
         await limiter.acquire(NEVER)
 
     asyncio.run(main())
@@ -125,13 +125,13 @@ def test_nobody_sends_before_the_moment(clock: FakeClock) -> None:
 def test_moment_beyond_the_limit_is_not_waited_for(clock: FakeClock) -> None:
     """Who can't get in in time is told at once, and how long nobody may send."""
     limiter = ThreadLimiter(4, clock)
-    limiter.acquire(NEVER).release(429, 30)  # type: ignore[union-attr]
+    limiter.release(limiter.acquire(NEVER), 429, 30)  # type: ignore[arg-type]
     assert limiter.acquire(1029) == NoPermit(30)
     assert limiter.acquire(1030) == NoPermit(30)
 
     async def main() -> None:
         limiter = TaskLimiter(4, clock)
-        (await limiter.acquire(NEVER)).release(429, 30)  # type: ignore[union-attr]
+        limiter.release(await limiter.acquire(NEVER), 429, 30)  # type: ignore[arg-type]
         assert await limiter.acquire(1030) == NoPermit(30)
 
     asyncio.run(main())
@@ -158,12 +158,12 @@ def test_time_runs_out_while_waiting() -> None:
         assert await limiter.acquire(time.monotonic() + 0.01) == NoPermit(0)
         assert limiter.in_flight == 1
         assert waiting(limiter) == 0
-        permit.release(200, 0)  # type: ignore[union-attr]
+        limiter.release(permit, 200, 0)  # type: ignore[arg-type]
 
     asyncio.run(main())
     assert limiter.in_flight == 1
     assert waiting(limiter) == 0
-    permit.release(200, 0)  # type: ignore[union-attr]
+    limiter.release(permit, 200, 0)  # type: ignore[arg-type]
 
 
 def test_waiting_without_end() -> None:
@@ -173,7 +173,7 @@ def test_waiting_without_end() -> None:
         permit = limiter.acquire(NEVER)
         thread, came = in_thread(lambda limiter=limiter, until_then=until_then: limiter.acquire(until_then))  # type: ignore[misc]
         until(lambda limiter=limiter: waiting(limiter) == 1)  # type: ignore[misc]
-        permit.release(200, 0)  # type: ignore[union-attr]
+        limiter.release(permit, 200, 0)  # type: ignore[arg-type]
         thread.join(20)
         assert came
         assert not isinstance(came[0], NoPermit)
@@ -186,10 +186,10 @@ def test_waiting_threads_hear_of_a_refusal() -> None:
     thread, came = in_thread(lambda: limiter.acquire(NEVER))
     late, refused = in_thread(lambda: limiter.acquire(time.monotonic() + 3600))
     until(lambda: waiting(limiter) == 2)
-    permit.release(429, 0.05)  # type: ignore[union-attr]
+    limiter.release(permit, 429, 0.05)  # type: ignore[arg-type]
     thread.join(20)
     assert not isinstance(came[0], NoPermit)
-    came[0].release(429, 7200)
+    limiter.release(came[0], 429, 7200)
     late.join(20)
     assert refused[0].cooldown == pytest.approx(7200, abs=30)
 
@@ -203,9 +203,9 @@ def test_waiting_tasks_hear_of_a_refusal() -> None:
         waits = asyncio.create_task(limiter.acquire(NEVER))
         late = asyncio.create_task(limiter.acquire(time.monotonic() + 3600))
         await asyncio.sleep(0)
-        permit.release(429, 0.05)  # type: ignore[union-attr]
+        limiter.release(permit, 429, 0.05)  # type: ignore[arg-type]
         async with asyncio.timeout(20):
-            (await waits).release(429, 7200)  # type: ignore[union-attr]
+            limiter.release(await waits, 429, 7200)  # type: ignore[arg-type]
             refused = await late
         assert isinstance(refused, NoPermit)
         assert refused.cooldown == pytest.approx(7200, abs=30)
@@ -224,7 +224,7 @@ def test_stopped_threads_leave() -> None:
     limiter.wake()
     for_a_permit.join(20)
     assert isinstance(came[0], Stopped)
-    permit.release(429, 3600)  # type: ignore[union-attr]
+    limiter.release(permit, 429, 3600)  # type: ignore[arg-type]
     stop = Stop()
     for_a_moment, came = in_thread(lambda: limiter.acquire(NEVER, stop=stop))
     until(lambda: waiting(limiter) == 1)
@@ -254,7 +254,7 @@ def test_permit_that_came_too_late_goes_on() -> None:
         first = asyncio.create_task(limiter.acquire(NEVER))
         second = asyncio.create_task(limiter.acquire(NEVER))
         await asyncio.sleep(0)
-        permit.release(200, 0)  # type: ignore[union-attr]
+        limiter.release(permit, 200, 0)  # type: ignore[arg-type]
         first.cancel()
         async with asyncio.timeout(20):
             assert not isinstance(await second, NoPermit)
@@ -278,7 +278,7 @@ def test_cancelled_task_leaves_the_line() -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await task
         assert (waiting(limiter), limiter.in_flight) == (0, 1)
-        permit.release(200, 0)  # type: ignore[union-attr]
+        limiter.release(permit, 200, 0)  # type: ignore[arg-type]
         assert limiter.in_flight == 0
 
     asyncio.run(main())
@@ -288,7 +288,7 @@ def test_refusals_are_logged(clock: FakeClock, caplog: pytest.LogCaptureFixture)
     """The log says that the service is busy, for how long, and how many are sent after that."""
     limiter = ThreadLimiter(8, clock)
     with caplog.at_level(logging.INFO, "taskcounts"):
-        limiter.acquire(NEVER).release(429, 30)  # type: ignore[union-attr]
+        limiter.release(limiter.acquire(NEVER), 429, 30)  # type: ignore[arg-type]
     assert caplog.messages == [
         "the service is busy: nothing is sent for 30.0 s, then up to 4 requests at once"
     ]

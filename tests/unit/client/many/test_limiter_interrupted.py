@@ -53,13 +53,13 @@ def test_dropped_permit() -> None:
     came: list[Any] = []
     thread = threading.Thread(target=lambda: came.append(limiter.acquire(NEVER)))
     thread.start()
-    while not any(limiter._lines):
+    while not any(limiter._queues):
         time.sleep(0.001)
     assert isinstance(limiter.acquire(time.monotonic() + 0.001), NoPermit)
     del permit
     thread.join(20)
     assert (len(came), limiter.in_flight) == (1, 1)
-    came[0].release(200, 0)
+    limiter.release(came[0], 200, 0)
     assert limiter.in_flight == 0
     came.clear()
     assert limiter.in_flight == 0
@@ -89,12 +89,12 @@ def test_interrupted_waiting() -> None:
         at += 1
         mine: Any = limiter.acquire(NEVER)
         going_on = interrupted(lambda: limiter.acquire(time.monotonic() + 0.002), at)
-        mine.release(200, 0)
+        limiter.release(mine, 200, 0)
         permit: Any = limiter.acquire(time.monotonic() + 5)
         assert not isinstance(permit, NoPermit), at
-        permit.release(200, 0)
+        limiter.release(permit, 200, 0)
         assert limiter.in_flight == 0
-        assert not any(limiter._lines)
+        assert not any(limiter._queues)
     assert at > 20
 
 
@@ -105,11 +105,11 @@ def test_interrupted_while_a_permit_is_released() -> None:
     while going_on:
         at += 1
         mine: list[Any] = [limiter.acquire(NEVER)]
-        waiter = limiter._arrive(list[None]().clear, is_retry=False)
-        going_on = interrupted(lambda: mine[0].release(200, 0), at)  # noqa: B023 - called at once.
+        waiter = limiter._enqueue(list[None]().clear, is_retry=False)
+        going_on = interrupted(lambda: limiter.release(mine[0], 200, 0), at)  # noqa: B023 - called at once.
         mine.clear()
         with contextlib.suppress(AttributeError):
-            limiter._look(waiter, NEVER).release(200, 0)  # type: ignore[union-attr]
+            limiter.release(limiter._check(waiter, NEVER), 200, 0)  # type: ignore[arg-type]
         limiter._leave(waiter)
-        assert (limiter.in_flight, any(limiter._lines)) == (0, False), at
+        assert (limiter.in_flight, any(limiter._queues)) == (0, False), at
     assert at > 3

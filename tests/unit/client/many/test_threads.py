@@ -192,10 +192,10 @@ def test_closed_while_threads_wait_for_a_permit() -> None:
         permit = limiter.acquire(time.monotonic() + 20)
         results = client.get_many(["job-0", "job-1", "no id"], concurrency=8)
         assert next(results).job_id == "no id"
-        until(lambda: sum(map(len, limiter._lines)) == 2)
+        until(lambda: sum(map(len, limiter._queues)) == 2)
         results.close()
         assert no_threads()
-        permit.release(200, 0)
+        limiter.release(permit, 200, 0)
         assert limiter.in_flight == 0
         assert client.get_job_task_counts("job-1").total == 12
 

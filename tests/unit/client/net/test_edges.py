@@ -39,9 +39,9 @@ def test_after_a_fork(serve: Callable[..., Server]) -> None:
         assert client.get_job_task_counts("job-1").attempts == 1
         # A permit of the process before changes nothing here.
         other = limiter.acquire(float("inf"))
-        permit.release(None, 0)
+        limiter.release(permit, None, 0)
         assert limiter.in_flight == 1
-        other.release(None, 0)
+        limiter.release(other, None, 0)
     assert len(server.requests) == 2
 
     async def ask() -> None:
