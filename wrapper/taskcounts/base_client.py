@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import httpx
 
     from taskcounts.many.job_list import Listing
-    from taskcounts.many.plan import Plan as ManyPlan
+    from taskcounts.many.plan import ManyPlan
     from taskcounts.net.base import AsyncEngine, Engine
     from taskcounts.rest import RestClient
     from taskcounts.waiting.plan import WaitPlan
@@ -258,10 +258,10 @@ class Client(Generic[SomeTransport, SomeEngine]):
         timeout: float | None,
         **options: Any,
     ) -> ManyPlan:
-        from taskcounts.many.plan import make_plan  # noqa: PLC0415 - most callers ask for one job.
+        from taskcounts.many.plan import plan_many  # noqa: PLC0415 - most callers ask for one job.
 
         question = self._asked("", service_timeout, timeout, None)
-        return make_plan(self._settings, question, make_limiter=self._make_limiter, **options)
+        return plan_many(self._settings, question, make_limiter=self._make_limiter, **options)
 
     def _listing(self, filter_: str | None, *limits: Any) -> Listing:
         from taskcounts.many.job_list import Listing, check_filter  # noqa: PLC0415 - most callers list nothing.

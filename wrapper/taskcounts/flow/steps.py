@@ -7,7 +7,7 @@ reporters print the local variables of all frames.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -23,8 +23,9 @@ T = TypeVar("T")
 class Limiter(Protocol):
     """A limit to the number of requests under way."""
 
-    def acquire(self, until: float, is_retry: bool) -> Any:
-        """Return a Permit as soon as one is free, or a NoPermit; asynchronous limiters are awaited."""
+    @property
+    def acquire(self) -> Callable[..., Any]:
+        """Return a Permit as soon as one is free, or a NoPermit; see `many.limiter`."""
         ...
 
     def release(self, permit: Permit, status: int | None, cooldown: float) -> None:

@@ -17,31 +17,11 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from taskcounts.clock import AsyncClock, Clock, SyncClock, SystemClock
+from taskcounts.flow.drive import Stop
 from taskcounts.flow.steps import NoPermit
 from taskcounts.forks import renew_after_fork
 from taskcounts.many.window import open_window
 from taskcounts.semaphore import Permit, Semaphore
-
-
-class Stopped(Exception):
-    """Whoever wanted the result is gone: nothing more is sent or waited for."""
-
-
-class Stop:
-    """Whether nobody wants the result any more; not an Event, whose lock an interruption may leave held."""
-
-    __slots__ = ("_is_set",)
-
-    def __init__(self) -> None:
-        self._is_set = False
-
-    def set(self) -> None:
-        """Say that nobody does."""
-        self._is_set = True
-
-    def is_set(self) -> bool:
-        """Return whether nobody does."""
-        return self._is_set
 
 
 class _Wait(NamedTuple):
@@ -175,8 +155,8 @@ class ThreadLimiter(_Limiter):
         Raises:
             Stopped: ``stop`` is set.
         """
-        if stop is not None and stop.is_set():
-            raise Stopped
+        if stop is not None:
+            stop.check()
         return self._acquire(until) or self._wait(until, is_retry, stop)
 
     def _wait(self, until: float, is_retry: bool, stop: Stop | None) -> Permit | NoPermit:
@@ -185,8 +165,8 @@ class ThreadLimiter(_Limiter):
         waiter = self._enqueue(partial(woken.put, None), is_retry)
         try:
             while True:
-                if stop is not None and stop.is_set():
-                    raise Stopped
+                if stop is not None:
+                    stop.check()
                 outcome = self._check(waiter, until)
                 if not isinstance(outcome, _Wait):
                     return outcome

@@ -18,7 +18,7 @@ from taskcounts import (
     ServiceUnreachable,
     TaskCountsError,
 )
-from taskcounts.flow.drive import run, run_async
+from taskcounts.flow.drive import Stop, run, run_async
 from taskcounts.flow.exchange import exchange
 from taskcounts.flow.steps import NoPermit, Settings
 from taskcounts.protocol.counts import COUNTS
@@ -42,7 +42,8 @@ class Limiter:
         self.back: list[tuple[int | None, float]] = []
         self.refusals = list(refusals)
 
-    def acquire(self, until: float, is_retry: bool) -> Any:
+    def acquire(self, until: float, is_retry: bool, stop: Stop | None = None) -> Any:
+        assert stop is None
         self.asked.append((until, is_retry))
         assert len(self.asked) == len(self.back) + 1, "a permit is still had"
         return (self.refusals.pop(0) if self.refusals else None) or self

@@ -12,8 +12,9 @@ import pytest
 
 from support.client import FakeClock
 from taskcounts.clock import SYSTEM_CLOCK
+from taskcounts.flow.drive import Stop, Stopped
 from taskcounts.flow.steps import NoPermit
-from taskcounts.many.limiter import Stop, Stopped, TaskLimiter, ThreadLimiter
+from taskcounts.many.limiter import TaskLimiter, ThreadLimiter
 
 NEVER = float("inf")
 
@@ -220,7 +221,7 @@ def test_stopped_threads_leave() -> None:
     stop = Stop()
     for_a_permit, came = in_thread(lambda: limiter.acquire(NEVER, stop=stop))
     until(lambda: waiting(limiter) == 1)
-    stop.set()
+    stop.is_set = True
     limiter.wake()
     for_a_permit.join(20)
     assert isinstance(came[0], Stopped)
@@ -228,7 +229,7 @@ def test_stopped_threads_leave() -> None:
     stop = Stop()
     for_a_moment, came = in_thread(lambda: limiter.acquire(NEVER, stop=stop))
     until(lambda: waiting(limiter) == 1)
-    stop.set()
+    stop.is_set = True
     limiter.wake()
     for_a_moment.join(20)
     assert isinstance(came[0], Stopped)
@@ -238,7 +239,7 @@ def test_stopped_threads_leave() -> None:
 def test_stopped_thread_gets_no_permit() -> None:
     """After the stop there is none for those whom it concerns, though others would get one."""
     limiter, stop = ThreadLimiter(1, SYSTEM_CLOCK), Stop()
-    stop.set()
+    stop.is_set = True
     with pytest.raises(Stopped):
         limiter.acquire(NEVER, stop=stop)
     assert (limiter.in_flight, waiting(limiter)) == (0, 0)

@@ -13,7 +13,7 @@ import pytest
 from support.client import ENDPOINT, KEY, answer, error
 from support.many import by_id, ids
 from taskcounts import AsyncTaskCountsClient, JobResult
-from taskcounts.many.plan import AHEAD
+from taskcounts.many.plan import PREFETCH
 from taskcounts.net.base import MAX_CONNECTIONS
 
 
@@ -248,7 +248,7 @@ def test_jobs_go_on_while_the_loop_is_busy() -> None:
                 taken += 1
                 for _ in range(50):
                     await asyncio.sleep(0)
-                assert asked == taken + 4 + AHEAD
+                assert asked == taken + 4 + PREFETCH
                 if taken == 20:
                     break
 

@@ -18,9 +18,10 @@ from support.client import ENDPOINT, KEY, TOKEN, FakeClock, NoPauses, Peer, Serv
 from support.many import by_id, ids
 from taskcounts import TaskCountsClient
 from taskcounts.clock import SYSTEM_CLOCK
+from taskcounts.flow.drive import Stop, Stopped, run
+from taskcounts.flow.steps import Exchange, Pause
 from taskcounts.many import threads as many_threads
-from taskcounts.many.limiter import Stop, Stopped
-from taskcounts.many.plan import AHEAD
+from taskcounts.many.plan import PREFETCH
 from taskcounts.net.base import MAX_CONNECTIONS
 
 
@@ -102,7 +103,7 @@ def test_idle_threads_come_first() -> None:
     def slow() -> Iterator[str]:
         yield "job-0"
         for n in range(1, 20):
-            until(lambda: bool(results.gi_frame.f_locals["crew"]._idle))
+            until(lambda: bool(results.gi_frame.f_locals["workers"]._idle))
             yield f"job-{n}"
 
     with client_for(handler) as client:
@@ -121,7 +122,7 @@ def test_idle_threads_and_new_ones() -> None:
 
     def bursts() -> Iterator[str]:
         yield from ("early-1", "early-2", "early-3")
-        until(lambda: len(results.gi_frame.f_locals["crew"]._idle) == 3)
+        until(lambda: len(results.gi_frame.f_locals["workers"]._idle) == 3)
         yield from ids(8)
 
     with client_for(handler) as client:
@@ -164,7 +165,7 @@ def test_closed_iterator(ended: str) -> None:
             gc.collect()
         assert ours() == []
         before = len(sent)
-        assert before <= 16 + AHEAD + 1
+        assert before <= 16 + PREFETCH + 1
         # The client goes on.
         assert client.get_job_task_counts("job-1").total == 12
         assert len(sent) == before + 1
@@ -229,9 +230,9 @@ def test_collector_may_end_it_anywhere() -> None:
     with client_for(good) as client:
         results: Any = client.get_many(ids(100), concurrency=2)
         next(results)
-        crew = results.gi_frame.f_locals["crew"]
+        workers = results.gi_frame.f_locals["workers"]
         mine, came = in_thread(
-            lambda: crew._threads.append(threading.current_thread()) or crew.stop() or "ended"
+            lambda: workers._threads.append(threading.current_thread()) or workers.stop() or "ended"
         )
         mine.join(20)
         assert came == ["ended"]
@@ -243,15 +244,15 @@ def test_end_between_two_jobs() -> None:
     with client_for(good) as client:
         results: Any = client.get_many(ids(1))
         next(results)
-        crew = results.gi_frame.f_locals["crew"]
+        workers = results.gi_frame.f_locals["workers"]
 
         class Idle(list[Any]):
             def append(self, woken: Any) -> None:
-                crew._stop.set()
+                workers._stop.is_set = True
                 super().append(woken)
 
-        crew._idle = Idle(crew._idle)
-        mine, came = in_thread(lambda: crew._next_id(SimpleQueue()))
+        workers._idle = Idle(workers._idle)
+        mine, came = in_thread(lambda: workers._next_id(SimpleQueue()))
         mine.join(20)
         assert came == [None]
         results.close()
@@ -280,17 +281,26 @@ def test_nothing_is_sent_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sent == []
 
 
-def test_stoppable_clock(clock: FakeClock) -> None:
-    """The machine's clock is woken by the end; another one sleeps in its own way, and then tells of it."""
-    stop = Stop()
-    stoppable = many_threads._StoppableClock(clock, stop)
-    stoppable.sleep(5)
-    assert clock.pauses == [5]
-    assert stoppable.monotonic() == clock.seconds
-    stop.set()
-    for inner in (clock, SYSTEM_CLOCK):
-        with pytest.raises(Stopped):
-            many_threads._StoppableClock(inner, stop).sleep(1e300)
+def test_stopped_flow(clock: FakeClock) -> None:
+    """A stop ends a pause on the machine's clock soon, on another clock after it, and nothing follows."""
+    stop, steps = Stop(), list[str]()
+
+    def flow() -> Exchange[None]:
+        steps.append("begun")
+        yield Pause(5)
+        steps.append("paused")
+        stop.is_set = True
+        yield Pause(1e300)
+
+    engine: Any = None
+    with pytest.raises(Stopped):
+        run(flow(), engine, clock, stop)
+    assert (clock.pauses, steps) == ([5], ["begun", "paused"])
+    stop.is_set = False
+    threading.Timer(0.05, lambda: setattr(stop, "is_set", True)).start()
+    with pytest.raises(Stopped):
+        run(flow(), engine, SYSTEM_CLOCK, stop)
+    assert steps == ["begun", "paused", "begun", "paused"]
 
 
 def test_no_more_threads_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,12 +328,12 @@ def test_results_do_not_wait_for_ids() -> None:
     def source() -> Iterator[str]:
         for job_id in ids(10):
             # What was asked for before has been answered by now.
-            until(lambda: not seen_before or crew().has_results() or not crew().busy)
+            until(lambda: not seen_before or workers().has_results() or not workers().pending)
             seen_before.append(len(seen))
             yield job_id
 
-    def crew() -> Any:
-        return results.gi_frame.f_locals["crew"]
+    def workers() -> Any:
+        return results.gi_frame.f_locals["workers"]
 
     with client_for(good) as client:
         results: Any = client.get_many(source(), concurrency=4)
