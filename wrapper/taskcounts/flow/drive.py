@@ -45,12 +45,12 @@ def run(flow: Exchange[T], engine: Sender, clock: SyncClock, stop: Stop | None =
     try:
         return _run(flow, engine, clock, stop)
     except BaseException as error:
-        stop = _wrapped(error) if isinstance(error, RuntimeError) else None
-        if stop is None:
+        original = _wrapped(error) if isinstance(error, RuntimeError) else None
+        if original is None:
             _clear_frames(error)
             raise
     # Raised here, not within the handler, where it would get the other error as its context.
-    raise stop
+    raise original
 
 
 def _run(flow: Exchange[T], engine: Sender, clock: SyncClock, stop: Stop | None) -> T:

@@ -17,15 +17,14 @@ from taskcounts.protocol.lists import Page, Trail, ask_job, ask_tasks
 from taskcounts.protocol.messages import Ask, Question, Reply
 from taskcounts.retry import RETRYABLE_STATUSES
 from taskcounts.text import one_line
-from taskcounts.waiting.machine import begin, hear, wake
+from taskcounts.waiting.machine import begin, begin_tick, handle
 from taskcounts.waiting.plan import WaitPlan
-from taskcounts.waiting.queries import FILTERS, SELECT, Task, found_task
+from taskcounts.waiting.queries import FILTERS, SELECT, Task, first_task
 from taskcounts.waiting.report import verdict_text
 from taskcounts.waiting.rules import outcome_of
 from taskcounts.waiting.state import (
     AskCounts,
     AskExact,
-    Asking,
     AskJob,
     AskTasks,
     Counted,
@@ -34,9 +33,10 @@ from taskcounts.waiting.state import (
     Failed,
     JobSeen,
     Listed,
-    Looked,
     Move,
-    Rest,
+    Poll,
+    Queried,
+    Sleep,
     State,
 )
 from taskcounts.waiting.values import Kind, Observation, Observer, Verdict, WaitFailed
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 _KINDS = {
     Counted: Kind.COUNTS,
-    Looked: Kind.TASKS,
+    Queried: Kind.TASKS,
     JobSeen: Kind.JOB,
     Listed: Kind.EXACT,
     Failed: Kind.FAILURE,
@@ -72,16 +72,16 @@ def wait(
     move = begin(plan, clock.monotonic())
     while not isinstance(move.next, End):
         state, step = move.state, move.next
-        if isinstance(step, Rest):
+        if isinstance(step, Sleep):
             pause = step.until - clock.monotonic()
             if pause > 0:
                 yield Pause(pause)
-            move = wake(state, clock.monotonic())
+            move = begin_tick(state, clock.monotonic())
             continue
         left = max(0.0, state.ends - clock.monotonic())
         asked = _limited(question, step, left)
         event = yield from _ask(settings, asked, step, cut=asked.deadline >= left)
-        move = hear(state, event, clock.monotonic())
+        move = handle(state, event, clock.monotonic())
         if observer is not None:
             observer(_observation(state, move, step, event, clock, job_id=asked.job_id))
     verdict = _verdict(asked.job_id, move.state, move.next, began_at, clock)
@@ -90,7 +90,7 @@ def wait(
     return verdict
 
 
-def _limited(question: Question, step: Asking, left: float) -> Question:
+def _limited(question: Question, step: Poll, left: float) -> Question:
     """Return a question of its own that ends with the wait at the latest.
 
     A list of all tasks may take longer than a call does otherwise: each of its pages has limits of its own.
@@ -99,14 +99,14 @@ def _limited(question: Question, step: Asking, left: float) -> Question:
     return question._replace(deadline=deadline, client_request_id=new_guid())
 
 
-def _ask(settings: Settings, question: Question, step: Asking, *, cut: bool) -> Exchange[Event]:
+def _ask(settings: Settings, question: Question, step: Poll, *, cut: bool) -> Exchange[Event]:
     """Ask what the machine wants to know, and return what came of it."""
     began = settings.clock.monotonic()
     try:
         if isinstance(step, AskCounts):
             return Counted((yield from exchange(settings, COUNTS, question)))
         if isinstance(step, AskTasks):
-            return Looked(step.look, (yield from _look(settings, question, step.look)))
+            return Queried(step.query, (yield from _find_task(settings, question, step.query)))
         if isinstance(step, AskJob):
             return JobSeen((yield from exchange(settings, _JOB, question)))
         snapshot = yield from exact_counts(settings, question)
@@ -122,7 +122,7 @@ def _lacked_time(error: TaskCountsError, settings: Settings) -> bool:
     return isinstance(error, DeadlineExceeded)
 
 
-def _look(settings: Settings, question: Question, look: str) -> Exchange[Task | None]:
+def _find_task(settings: Settings, question: Question, query: str) -> Exchange[Task | None]:
     """Return a task of some kind, None if there is none.
 
     The service may answer with an empty page and a link: only the last page says that there is none.
@@ -130,7 +130,7 @@ def _look(settings: Settings, question: Question, look: str) -> Exchange[Task | 
     ends = settings.clock.monotonic() + question.deadline
     trail, link = Trail(), None
     while True:
-        ask = _trusted(_tasks(settings.endpoint, look, trail, link))
+        ask = _trusted(_task_page(settings.endpoint, query, trail, link))
         found, link = yield from exchange(settings, ask, question)
         if found is not None or link is None:
             return found
@@ -138,16 +138,18 @@ def _look(settings: Settings, question: Question, look: str) -> Exchange[Task | 
         question = question._replace(deadline=left, client_request_id=new_guid())
 
 
-def _tasks(endpoint: str, look: str, trail: Trail, link: str | None) -> Ask[tuple[Task | None, str | None]]:
-    """Return the question for one page of a look: its first task, and where the next page is."""
+def _task_page(
+    endpoint: str, query: str, trail: Trail, link: str | None
+) -> Ask[tuple[Task | None, str | None]]:
+    """Return the question for one page of a query: its first task, and where the next page is."""
     options: dict[str, Any] = {"select": SELECT, "maxresults": 1}
-    if (filter_ := FILTERS[look]) is not None:
+    if (filter_ := FILTERS[query]) is not None:
         options["filter_"] = filter_
     ask = ask_tasks(endpoint, link=link, **options)
 
     def build(reply: Reply) -> tuple[Task | None, str | None]:
         page: Page = ask.build(reply)
-        return found_task(page.items, look), trail.follow(page.link)
+        return first_task(page.items, query), trail.follow(page.link)
 
     return Ask(ask.parts, ask.check, build, ask.limit)
 
@@ -177,7 +179,7 @@ _JOB = _job_state()
 
 
 def _observation(
-    before: State, move: Move, step: Asking, event: Event, clock: Clock, *, job_id: str
+    before: State, move: Move, step: Poll, event: Event, clock: Clock, *, job_id: str
 ) -> Observation:
     """Return what an observer is told of a poll."""
     state, now = move.state, clock.monotonic()
@@ -191,8 +193,8 @@ def _observation(
         kind=_KINDS[type(event)],
         snapshot=new,
         changed=new is not old and (old is None or new is None or old.task_counts != new.task_counts),
-        looked_for=step.look if isinstance(step, AskTasks) else None,
-        found=event.found.id if isinstance(event, Looked) and event.found else None,
+        looked_for=step.query if isinstance(step, AskTasks) else None,
+        found=event.found.id if isinstance(event, Queried) and event.found else None,
         job_state=state.job_state,
         error=error,
         failures=state.failures,
@@ -200,7 +202,7 @@ def _observation(
         note=one_line("; ".join(move.notes), 1000) if move.notes else None,
         rate=state.rate.value if state.rate else None,
         left=state.left,
-        pause=max(0.0, move.next.until - now) if isinstance(move.next, Rest) else 0.0,
+        pause=max(0.0, move.next.until - now) if isinstance(move.next, Sleep) else 0.0,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskcounts.snapshot import Snapshot
 from taskcounts.text import one_line
 from taskcounts.waiting.proof import Claim, Finding, Result
-from taskcounts.waiting.state import State, Why
+from taskcounts.waiting.state import Cause, State
 
 _JOB_STATES = {
     "active": "the job is active again",
@@ -18,7 +18,7 @@ _JOB_STATES = {
 }
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
     """Return an id or a word of the service as it can stand in a line."""
     return repr(one_line(text, 100))
 
@@ -45,7 +45,7 @@ def about_job(old: str | None, new: str) -> tuple[str, ...]:
     """Return what a change of the job's own state means; nothing for a job that is active as it should be."""
     if new == (old or "active"):
         return ()
-    return (_JOB_STATES.get(new, f"the job's own state is {shown(new)}, which is unknown here"),)
+    return (_JOB_STATES.get(new, f"the job's own state is {quoted(new)}, which is unknown here"),)
 
 
 def about_finding(state: State, finding: Finding) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def about_finding(state: State, finding: Finding) -> tuple[str, ...]:
     task = finding.task
     if finding.result is Result.OPEN:
         return ("tasks came or went while the list was asked",)
-    if state.why is not Why.CLAIM or finding.result is Result.PROVEN:
+    if state.cause is not Cause.CLAIM or finding.result is Result.PROVEN:
         return ()
     if finding.claim is Claim.FAILED:
         return ("by the counts tasks failed, but the list has none that did",)
@@ -65,7 +65,7 @@ def about_finding(state: State, finding: Finding) -> tuple[str, ...]:
     else:
         said = "all tasks are completed" if finding.claim is Claim.ENDED else "no task is active"
     # Only a task refutes these.
-    return (f"by the counts {said}, but {shown(task.id)} is {task.state}",) if task else ()
+    return (f"by the counts {said}, but {quoted(task.id)} is {task.state}",) if task else ()
 
 
 def about_exact(exact: Snapshot, *, believed: bool) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 Two looks are made at two moments, and tasks come, go and move in between. So a trial of "all is done"
 holds the deciding look between two others: a task is there before and after, completed, and meanwhile
-no task is unfinished. At the moment of the look in the middle the job then was done, and had a task.
+no task is unfinished. At the moment of the query in the middle the job then was done, and had a task.
 That holds however much time passes in between, so a trial goes on where a question without an answer
 broke it off.
 """
@@ -42,25 +42,25 @@ class Stage(StrEnum):
     """Is the task of before still there?"""
 
 
-class Trial(NamedTuple):
+class Proof(NamedTuple):
     """A claim, and how far its proof is.
 
     Attributes:
         claim: What is to be proven.
         stage: Which look comes next.
-        witness: A task that the look before found; it doesn't speak against the claim.
+        task_before: A task that the look before found; it doesn't speak against the claim.
         rounds: How many times another task was there after than before.
     """
 
     claim: Claim
     stage: Stage
-    witness: Task | None = None
+    task_before: Task | None = None
     rounds: int = 0
 
     @property
-    def look(self) -> str:
+    def query(self) -> str:
         """What to look for next."""
-        failed = self.witness is not None and self.witness.failed
+        failed = self.task_before is not None and self.task_before.failed
         match self.claim, self.stage:
             case Claim.FAILED, _:
                 return "failed"
@@ -100,47 +100,47 @@ class Finding(NamedTuple):
     task: Task | None = None
 
 
-def begin_trial(claim: Claim, *, likely: bool) -> Trial:
-    """Return a new trial; of what isn't likely, the first look is the one that refutes at the least cost."""
+def begin_proof(claim: Claim, *, likely: bool) -> Proof:
+    """Return a new trial; of what isn't likely, the first query is the one that refutes at the least cost."""
     if claim is Claim.FAILED or not likely:
-        return Trial(claim, Stage.FIRST)
-    return Trial(claim, Stage.BEFORE)
+        return Proof(claim, Stage.FIRST)
+    return Proof(claim, Stage.BEFORE)
 
 
-def weigh(trial: Trial, found: Task | None) -> Trial | Finding:  # noqa: PLR0911 - a line for each case.
+def advance(proof: Proof, found: Task | None) -> Proof | Finding:  # noqa: PLR0911 - a line for each case.
     """Return how a trial goes on after its look found a task or none, or what it came to."""
-    claim = trial.claim
+    claim = proof.claim
     if claim is Claim.FAILED:
         return Finding(claim, Result.PROVEN if found else Result.REFUTED, found)
     if found is not None and _speaks_against(claim, found):
         return Finding(claim, Result.REFUTED, found)
-    match trial.stage:
+    match proof.stage:
         case Stage.FIRST:
-            return trial._replace(stage=Stage.BEFORE)
+            return proof._replace(stage=Stage.BEFORE)
         case Stage.BEFORE if found is None:
             return Finding(claim, Result.EMPTY)
         case Stage.BEFORE:
-            return trial._replace(stage=Stage.MIDDLE, witness=found)
+            return proof._replace(stage=Stage.MIDDLE, task_before=found)
         case Stage.MIDDLE if found is None:
-            return trial._replace(stage=Stage.AFTER)
+            return proof._replace(stage=Stage.AFTER)
         case Stage.MIDDLE:
-            # Looked for unfinished or failed ones, and one failed: are there unfinished ones besides?
-            return trial._replace(witness=found)
-    return _after(trial, found)
+            # Queried for unfinished or failed ones, and one failed: are there unfinished ones besides?
+            return proof._replace(task_before=found)
+    return _after(proof, found)
 
 
 def _speaks_against(claim: Claim, task: Task) -> bool:
     return not task.completed if claim is Claim.ENDED else task.state == "active"
 
 
-def _after(trial: Trial, found: Task | None) -> Trial | Finding:
+def _after(proof: Proof, found: Task | None) -> Proof | Finding:
     """Return what the last look comes to."""
     if found is None:
-        return Finding(trial.claim, Result.OPEN)
-    witness = trial.witness
-    same = witness is not None and (found.id, found.created) == (witness.id, witness.created)
-    if same and (trial.claim is Claim.IDLE or found == witness):
-        return Finding(trial.claim, Result.PROVEN, found)
-    if trial.rounds + 1 < ROUNDS:
-        return trial._replace(stage=Stage.MIDDLE, witness=found, rounds=trial.rounds + 1)
-    return Finding(trial.claim, Result.OPEN if same else Result.PROVEN, found)
+        return Finding(proof.claim, Result.OPEN)
+    task_before = proof.task_before
+    same = task_before is not None and (found.id, found.created) == (task_before.id, task_before.created)
+    if same and (proof.claim is Claim.IDLE or found == task_before):
+        return Finding(proof.claim, Result.PROVEN, found)
+    if proof.rounds + 1 < ROUNDS:
+        return proof._replace(stage=Stage.MIDDLE, task_before=found, rounds=proof.rounds + 1)
+    return Finding(proof.claim, Result.OPEN if same else Result.PROVEN, found)

@@ -48,7 +48,7 @@ class Task(NamedTuple):
         return self.state == "completed"
 
 
-def found_task(items: list[dict[str, Any]], look: str) -> Task | None:
+def first_task(items: list[dict[str, Any]], query: str) -> Task | None:
     """Return the first task of a page, None if the page is empty.
 
     Raises:
@@ -56,10 +56,10 @@ def found_task(items: list[dict[str, Any]], look: str) -> Task | None:
     """
     tasks = [_read(item, f"value[{index}]") for index, item in enumerate(items)]
     for index, task in enumerate(tasks):
-        if not _matches(task, look):
+        if not _matches(task, query):
             raise Violation(
                 f"value[{index}].state",
-                f"the task {_shown(task.id)} is {_kind(task)}, and isn't what was looked for: {look}",
+                f"the task {quoted(task.id)} is {_kind(task)}, and isn't what was looked for: {query}",
             )
     return tasks[0] if tasks else None
 
@@ -68,22 +68,22 @@ def _read(item: Mapping[str, Any], path: str) -> Task:
     state = item["state"].lower()
     if state not in _STATES:
         raise Violation(
-            f"{path}.state", f"the task {_shown(item['id'])} is {_shown(state)}, which is no state"
+            f"{path}.state", f"the task {quoted(item['id'])} is {quoted(state)}, which is no state"
         )
     if not item["id"]:
         raise Violation(f"{path}.id", "it is empty")
     result = item.get("executionInfo", {}).get("result", "").lower()
     if state == "completed" and result not in _RESULTS:
-        what = f"the unknown result {_shown(result)}" if result else "no result"
+        what = f"the unknown result {quoted(result)}" if result else "no result"
         raise Violation(
-            f"{path}.executionInfo.result", f"the task {_shown(item['id'])} is completed with {what}"
+            f"{path}.executionInfo.result", f"the task {quoted(item['id'])} is completed with {what}"
         )
     failed = state == "completed" and result == "failure"
     return Task(item["id"], state, failed, item.get("creationTime"))
 
 
-def _matches(task: Task, look: str) -> bool:
-    match look:
+def _matches(task: Task, query: str) -> bool:
+    match query:
         case "unfinished":
             return not task.completed
         case "failed":
@@ -99,5 +99,5 @@ def _kind(task: Task) -> str:
     return f"completed with {'failure' if task.failed else 'success'}" if task.completed else task.state
 
 
-def _shown(text: str) -> str:
+def quoted(text: str) -> str:
     return repr(one_line(text, 100))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskcounts.snapshot import Snapshot
 from taskcounts.text import one_line
 from taskcounts.waiting import rules
-from taskcounts.waiting.notes import shown
+from taskcounts.waiting.notes import quoted
 from taskcounts.waiting.state import End, Reason, State
 
 
@@ -36,7 +36,7 @@ def _what(state: State, end: End, now: float) -> str:  # noqa: PLR0911 - a line 
         return "done, it has no tasks" if state.plan.empty_is_done else "ended without tasks"
     if known.exact:
         return _exactly(known, end)
-    if state.doubtful or not rules.borne_out(state.plan, end.reason, known, ended=state.ended):
+    if state.doubtful or not rules.supported_reason(state.plan, end.reason, known, job_ended=state.job_ended):
         return _proven(end) + _behind(state, known, now)
     return f"{_proven(end)} ({_numbers_for(end, known)} by the counts)"
 
@@ -84,7 +84,7 @@ def _numbers_for(end: End, known: Snapshot) -> str:
 
 
 def _such_as(end: End) -> str:
-    return f", such as {shown(end.task_id)}" if end.task_id else ""
+    return f", such as {quoted(end.task_id)}" if end.task_id else ""
 
 
 def _number(state: State, known: Snapshot, end: End, now: float) -> str:

@@ -37,7 +37,7 @@ def outcome_of(plan: WaitPlan, reason: Reason) -> Outcome:
     return _OUTCOMES[reason]
 
 
-def by_number(goal: Goal) -> bool:
+def is_by_number(goal: Goal) -> bool:
     """Whether a goal is a number of tasks, or a part of them below the whole."""
     return goal.name in COUNTERS or (goal.name == "percent" and goal.least != 100)
 
@@ -70,7 +70,7 @@ def claims(plan: WaitPlan, snapshot: Snapshot) -> Iterator[Claim | Reason]:
     counts = snapshot.task_counts
     if failure_ends(plan) and counts.failed:
         yield Claim.FAILED
-    if by_number(plan.goal) and is_reached(plan.goal, snapshot) and not snapshot.inconsistencies:
+    if is_by_number(plan.goal) and is_reached(plan.goal, snapshot) and not snapshot.inconsistencies:
         yield Reason.REACHED
     if not snapshot.total:
         over = plan.empty_is_done
@@ -96,7 +96,7 @@ def checks(plan: WaitPlan) -> tuple[Claim | None, ...]:
     return (end_claim(plan), Claim.FAILED, None)
 
 
-def borne_out(plan: WaitPlan, reason: Reason, snapshot: Snapshot, *, ended: bool) -> Reason | None:
+def supported_reason(plan: WaitPlan, reason: Reason, snapshot: Snapshot, *, job_ended: bool) -> Reason | None:
     """Return the reason that counts give for the end of a wait, None if they speak against it.
 
     Args:
@@ -111,7 +111,7 @@ def borne_out(plan: WaitPlan, reason: Reason, snapshot: Snapshot, *, ended: bool
             return Reason.REACHED
         empty = plan.empty_is_done and not snapshot.total
         # Also where it was thought to be reached: no more will come.
-        return Reason.SHORT if is_ended(snapshot) or empty or ended else None
+        return Reason.SHORT if is_ended(snapshot) or empty or job_ended else None
     holds = {
         Reason.ALL_SUCCEEDED: is_ended(snapshot) and not counts.failed,
         Reason.SOME_FAILED: is_ended(snapshot) and counts.failed > 0,
@@ -123,7 +123,7 @@ def borne_out(plan: WaitPlan, reason: Reason, snapshot: Snapshot, *, ended: bool
     return reason if holds[reason] else None
 
 
-def contradicts(look: str, found: Task | None, snapshot: Snapshot) -> bool:
+def contradicts(query: str, found: Task | None, snapshot: Snapshot) -> bool:
     """Whether what a look found can't be so by the counts."""
     counts = snapshot.task_counts
     numbers = {
@@ -134,7 +134,7 @@ def contradicts(look: str, found: Task | None, snapshot: Snapshot) -> bool:
         "any": snapshot.total,
     }
     if found is None:
-        return numbers[look] > 0
+        return numbers[query] > 0
     kinds = ["any", "failed"] if found.failed else ["any"] if found.completed else ["any", "unfinished"]
     if found.state == "active":
         kinds.append("active")

@@ -12,7 +12,7 @@ from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.pace import Rate, last_seconds, seconds_left
 from taskcounts.waiting.plan import WaitPlan
-from taskcounts.waiting.proof import Claim, Trial
+from taskcounts.waiting.proof import Claim, Proof
 from taskcounts.waiting.queries import Task
 
 
@@ -51,7 +51,7 @@ class AskCounts(NamedTuple):
 class AskTasks(NamedTuple):
     """Look for a task of some kind."""
 
-    look: str
+    query: str
 
 
 class AskJob(NamedTuple):
@@ -62,7 +62,7 @@ class AskExact(NamedTuple):
     """List all tasks and count them."""
 
 
-class Rest(NamedTuple):
+class Sleep(NamedTuple):
     """Ask nothing until some moment, on the wait's clock; it is never in the past."""
 
     until: float
@@ -72,7 +72,7 @@ class End(NamedTuple):
     """The wait is over.
 
     Attributes:
-        reason: Why.
+        reason: Cause.
         confirmed: Whether a list of tasks bears it out.
         task_id: A task that bears it out.
         error: Why the status was lost, or the job is gone.
@@ -84,8 +84,8 @@ class End(NamedTuple):
     error: TaskCountsError | None = None
 
 
-Asking = AskCounts | AskTasks | AskJob | AskExact
-Next = Asking | Rest | End
+Poll = AskCounts | AskTasks | AskJob | AskExact
+Next = Poll | Sleep | End
 
 
 # What the machine is told.
@@ -97,10 +97,10 @@ class Counted(NamedTuple):
     snapshot: Snapshot
 
 
-class Looked(NamedTuple):
+class Queried(NamedTuple):
     """A look found a task, or none."""
 
-    look: str
+    query: str
     found: Task | None
 
 
@@ -127,10 +127,10 @@ class Failed(NamedTuple):
     cut_off: bool = False
 
 
-Event = Counted | Looked | JobSeen | Listed | Failed
+Event = Counted | Queried | JobSeen | Listed | Failed
 
 
-class Why(StrEnum):
+class Cause(StrEnum):
     """Why there is a trial."""
 
     CLAIM = "claim"
@@ -162,9 +162,9 @@ class State:
         since_check: How many times the counts were asked for since something else was.
         checks: How many times something else was asked for instead of the counts.
         rate: How fast tasks are completed.
-        trial: The claim that is being proven.
-        why: Why there is a trial.
-        again: What was broken off by a question without an answer: a trial, the list of all tasks before
+        proof: The claim that is being proven.
+        cause: Why there is a trial.
+        again: What was broken off by a question without an answer: a proof, the list of all tasks before
             an end, or the question for the job's own state.
         otherwise: What ends the wait if a last question doesn't speak against it: whether there is a failed
             task, for the job's own state, or for the counts once more.
@@ -195,17 +195,17 @@ class State:
     since_check: int = 0
     checks: int = 0
     rate: Rate | None = None
-    trial: Trial | None = None
-    why: Why = Why.CLAIM
-    again: Trial | End | AskJob | None = None
-    otherwise: End | None = None
-    pending: End | None = None
-    last: bool = False
-    closing: tuple[Claim | None, ...] = ()
-    over: bool = False
+    proof: Proof | None = None
+    cause: Cause = Cause.CLAIM
+    resume_with: Proof | End | AskJob | None = None
+    fallback_end: End | None = None
+    pending_end: End | None = None
+    last_tick: bool = False
+    final_checks: tuple[Claim | None, ...] = ()
+    deadline_reached: bool = False
     list_after: float = -math.inf
     job_state: str | None = None
-    ended: bool = False
+    job_ended: bool = False
     polls: int = 0
     failed_polls: int = 0
     failures: int = 0
@@ -217,7 +217,7 @@ class State:
         return self.began + self.plan.deadline
 
     @property
-    def last_look(self) -> float:
+    def last_tick_at(self) -> float:
         """When the last tick begins: what it asks is to be answered before the end."""
         plan = self.plan
         return self.ends - last_seconds(plan.deadline, plan.interval, plan.min_interval)
@@ -234,7 +234,7 @@ class State:
             return None
         return seconds_left(self.rate, self.snapshot.total - self.snapshot.completed, self.unchanged)
 
-    def but(self, **changes: Any) -> State:
+    def replace(self, **changes: Any) -> State:
         """Return a state that differs in some attributes."""
         return evolve(self, **changes)
 

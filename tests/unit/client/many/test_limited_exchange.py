@@ -219,8 +219,8 @@ def test_cancelled_exchange(clock: FakeClock) -> None:
     """A task that is cancelled while it sends gives its permit back, and not later than that."""
 
     class AsyncLimiter(Limiter):
-        async def acquire(self, until: float, is_retry: bool) -> Any:
-            return Limiter.acquire(self, until, is_retry)
+        async def acquire(self, until: float, is_retry: bool, stop: Stop | None = None) -> Any:
+            return Limiter.acquire(self, until, is_retry, stop)
 
     limiter = AsyncLimiter()
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, limiter)
