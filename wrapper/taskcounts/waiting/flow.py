@@ -1,4 +1,4 @@
-"""Runs a wait as a flow: asks what the decisions want to know, and tells the observer."""
+"""The flow of a wait: makes the polls that `machine` decides on, and reports them to the observer."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ _KINDS = {
 def wait(
     settings: Settings, question: Question, plan: WaitPlan, observer: Observer | None, *, check: bool
 ) -> Exchange[Verdict]:
-    """Ask until there is a verdict; return it, or raise WaitFailed if it is to be checked.
+    """Poll until there is a verdict, and return it; with ``check``, raise WaitFailed unless the goal was met.
 
     Args:
-        settings: Whom to ask, and how.
+        settings: The client's.
         question: The job, and the limits of each single poll.
-        plan: What to wait for, and its limits.
-        observer: Called after each poll. What it raises ends the wait.
-        check: Whether a verdict other than met is raised.
+        plan: The goal, and the limits of the wait.
+        observer: Called after each poll. An error that it raises ends the wait.
+        check: Whether to raise WaitFailed for a verdict other than met.
 
     Raises:
-        WaitFailed: The wait ended with another outcome, and it is checked.
+        WaitFailed: The wait ended with another outcome, and ``check`` is true.
     """
     clock = settings.clock
     began_at, asked = clock.now(), question
@@ -91,16 +91,16 @@ def wait(
 
 
 def _limited(question: Question, step: Poll, left: float) -> Question:
-    """Return a question of its own that ends with the wait at the latest.
+    """Return a question with an id of its own that ends with the wait at the latest.
 
-    A list of all tasks may take longer than a call does otherwise: each of its pages has limits of its own.
+    A list of all tasks may take all of the time that is left: each of its pages has limits of its own.
     """
     deadline = left if isinstance(step, AskExact) else min(question.deadline, left)
     return question._replace(deadline=deadline, client_request_id=new_guid())
 
 
 def _ask(settings: Settings, question: Question, step: Poll, *, cut: bool) -> Exchange[Event]:
-    """Ask what the machine wants to know, and return what came of it."""
+    """Make a poll, and return its outcome."""
     began = settings.clock.monotonic()
     try:
         if isinstance(step, AskCounts):
@@ -116,16 +116,16 @@ def _ask(settings: Settings, question: Question, step: Poll, *, cut: bool) -> Ex
 
 
 def _lacked_time(error: TaskCountsError, settings: Settings) -> bool:
-    """Whether a question might have been answered if its deadline had left it more time."""
+    """Return whether more time could have brought an answer."""
     if isinstance(error, ServiceError):
         return error.status in RETRYABLE_STATUSES and error.attempts < settings.retry.max_attempts
     return isinstance(error, DeadlineExceeded)
 
 
 def _find_task(settings: Settings, question: Question, query: str) -> Exchange[Task | None]:
-    """Return a task of some kind, None if there is none.
+    """Return a task that a query finds, None if there is none.
 
-    The service may answer with an empty page and a link: only the last page says that there is none.
+    The service may answer with an empty page and a link: only the last page shows that there is no task.
     """
     ends = settings.clock.monotonic() + question.deadline
     trail, link = Trail(), None
@@ -141,7 +141,7 @@ def _find_task(settings: Settings, question: Question, query: str) -> Exchange[T
 def _task_page(
     endpoint: str, query: str, trail: Trail, link: str | None
 ) -> Ask[tuple[Task | None, str | None]]:
-    """Return the question for one page of a query: its first task, and where the next page is."""
+    """Return the operation that reads one page of a query: its first task, and the link to the next."""
     options: dict[str, Any] = {"select": SELECT, "maxresults": 1}
     if (filter_ := FILTERS[query]) is not None:
         options["filter_"] = filter_
@@ -155,7 +155,7 @@ def _task_page(
 
 
 def _trusted(ask: Ask[T]) -> Ask[T]:
-    """Return a question whose answer counts only if it is the service's, to us, and of now."""
+    """Return an operation that refuses an answer which may be stale, or not the service's to this request."""
 
     def build(reply: Reply) -> T:
         if doubts := find_doubts(reply.headers):
@@ -166,7 +166,7 @@ def _trusted(ask: Ask[T]) -> Ask[T]:
 
 
 def _job_state() -> Ask[str]:
-    """Return the question for a job's own state, in lower case."""
+    """Return the operation that reads a job's own state, in lower case."""
     ask = ask_job()
 
     def build(reply: Reply) -> str:
@@ -181,7 +181,7 @@ _JOB = _job_state()
 def _observation(
     before: State, move: Move, step: Poll, event: Event, clock: Clock, *, job_id: str
 ) -> Observation:
-    """Return what an observer is told of a poll."""
+    """Return the observation of a poll."""
     state, now = move.state, clock.monotonic()
     error = event.error if isinstance(event, Failed) else None
     old, new = before.snapshot, state.snapshot

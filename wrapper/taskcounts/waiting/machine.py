@@ -1,16 +1,15 @@
-"""Decides what a wait asks next, and when it ends. Pure: no clock, no I/O, no chance.
+"""Decides on the next poll of a wait, and on its end. Pure: no clock, no I/O, no chance.
 
-A wait is a row of ticks, with a rest after each. A tick asks one cheap question, mostly for the counts.
-Only where they claim what would end the wait are there further questions at once: a `proof`, made of
-list queries, which are never behind. Since counts may also stand still although the job is at its end,
-other questions take their place now and then: every second tick once nothing has changed for two
-answers in a row, else after eight.
+A wait is a series of ticks, with a sleep after each. A tick makes one cheap poll, mostly for the counts. If
+the counts claim that the goal is reached, the tick goes on with a `proof` by list queries, which are never
+behind. Counts may also stand still after the job has ended, so a check takes their place now and then: in
+every second tick once two answers in a row brought no change, else after eight.
 
-No wait ends blind: its last tick comes shortly before the deadline, whatever the interval, and asks for
-the counts and whatever else could end the wait, as the counts may be behind.
+No wait ends blind: its last tick comes shortly before the deadline, whatever the interval. It polls the
+counts, and makes all checks that could end the wait, as the counts may be behind.
 
-`begin`, `begin_tick` (the rest is over) and `handle` (an answer came) return a `Move`: the new state, what to
-do next, and what a person may want to know.
+`begin`, `begin_tick` (after a sleep) and `handle` (after a poll) return a `Move`: the new state, the next
+step, and notes for people.
 """
 
 from __future__ import annotations
@@ -50,11 +49,11 @@ from taskcounts.waiting.state import (
     State,
 )
 
-# Nothing changed for so many answers in a row: every second tick asks something else than the counts.
+# Answers in a row without a change after which every second tick is a check.
 STANDSTILL = 2
-# However much the counts change, something else is asked after so many of them.
+# Polls of the counts after which a tick is a check, however much they change.
 CHECK_EVERY = 8
-# Listing all tasks again waits for so many times as long as it took.
+# The next list of all tasks waits for so many times as long as the last one took.
 LIST_SPACING = 9
 
 
@@ -66,11 +65,11 @@ def begin(plan: WaitPlan, now: float) -> Move:
 def begin_tick(state: State, now: float) -> Move:
     """Return the first move of a tick."""
     if state.deadline_reached:
-        # Also if the clock has woken us a moment too soon.
+        # Even if the clock woke the flow a moment too soon.
         return Move(state, End(Reason.TIMED_OUT))
     state = state.replace(tick=now)
     if state.last_tick:
-        # All is asked anew, as there is no later tick: what was refuted may be so by now.
+        # There is no later tick: all is asked anew, as a refuted claim may be true by now.
         closing = rules.checks(state.plan)
         state = state.replace(
             resume_with=None,
@@ -83,10 +82,10 @@ def begin_tick(state: State, now: float) -> Move:
         case End() as pending:
             return _ask(state.replace(resume_with=None, pending_end=pending), AskExact(), now)
         case AskJob():
-            # If it tells nothing new, all else is to be asked anew, too: much may have changed.
+            # Unless it ends the wait, all is asked anew: much may have changed meanwhile.
             return _ask(state.replace(resume_with=None, cause=Cause.CHECK), AskJob(), now)
         case Proof() as proof:
-            # Counts of before don't tell any more that nothing has changed.
+            # The counts are too old by now to show that nothing has changed.
             fallback_end = None if state.cause is Cause.STALL else state.fallback_end
             return _ask(
                 state.replace(resume_with=None, proof=proof, fallback_end=fallback_end),
@@ -100,7 +99,7 @@ def begin_tick(state: State, now: float) -> Move:
 
 
 def handle(state: State, event: Event, now: float) -> Move:
-    """Return the move after an answer, or after a poll that got none."""
+    """Return the move after a poll, with or without an answer."""
     state = state.replace(polls=state.polls + 1)
     if isinstance(event, Failed):
         return _on_failure(state, event, now)
@@ -115,28 +114,28 @@ def handle(state: State, event: Event, now: float) -> Move:
 
 
 def _ask(state: State, question: Poll, now: float, notes: tuple[str, ...] = ()) -> Move:
-    """Return a question as the next step, if there is time for it."""
+    """Return a poll as the next step, or the end of the wait after its deadline."""
     if now >= state.ends:
         return Move(state, End(Reason.TIMED_OUT), notes)
     return Move(state, question, notes)
 
 
 def _sleep(state: State, now: float, notes: tuple[str, ...] = ()) -> Move:
-    """Return the rest until the next tick; in the last one, what hasn't been asked yet."""
+    """Return the sleep until the next tick; in the last one, the next of the final checks."""
     if state.final_checks:
         return _final_check(state, now, notes)
     plan = state.plan
     interval = plan.interval
     if interval is None:
         limit = min(state.ends - state.tick, state.same_since + plan.stall - state.tick)
-        # Nothing is left by counts that a list has just refuted.
+        # Counts that leave nothing to do were just refuted by a list.
         left = state.left or None
         interval = interval_seconds(plan.min_interval, state.unchanged + state.failures, left, limit=limit)
     until = min(max(state.tick + interval, state.not_before, now), now + LONGEST)
     last_tick_at, over = state.last_tick_at, state.last_tick
     if until >= last_tick_at:
         until = max(last_tick_at, state.not_before, now)
-        # Later there is no time for an answer.
+        # After this moment there is no time for an answer.
         over = over or until > last_tick_at
         state = state.replace(last_tick=True)
     if over:
@@ -160,7 +159,7 @@ def _final_check(state: State, now: float, notes: tuple[str, ...]) -> Move:
     return _prove(state, claim, Cause.CHECK, now, notes)
 
 
-# Questions that take the place of the counts.
+# Checks, which take the place of the counts.
 
 
 def _check_is_due(state: State) -> bool:
@@ -168,7 +167,7 @@ def _check_is_due(state: State) -> bool:
 
 
 def _check(state: State, now: float) -> Move:
-    """Return what is asked instead of the counts, which may be behind."""
+    """Return the next check."""
     turns = rules.checks(state.plan)
     claim = turns[state.checks % len(turns)]
     state = state.replace(checks=state.checks + 1, since_check=0, unchanged=state.unchanged + 1)
@@ -194,24 +193,24 @@ def _prove(state: State, claim: Claim, cause: Cause, now: float, notes: tuple[st
 def _on_task(state: State, event: Queried, now: float) -> Move:
     assert state.proof is not None  # noqa: S101 - only proofs query tasks.
     after = advance(state.proof, event.found)
-    state = _note_contradiction(state, event)
+    state = _record_contradiction(state, event)
     if isinstance(after, Proof):
         return _ask(state.replace(proof=after), AskTasks(after.query), now)
     return _apply_finding(state, after, now)
 
 
-def _note_contradiction(state: State, event: Queried) -> State:
-    """Note whether a look contradicts the counts, or no longer does."""
+def _record_contradiction(state: State, event: Queried) -> State:
+    """Record whether a query contradicts the counts."""
     if state.snapshot is None or not rules.contradicts(event.query, event.found, state.snapshot):
         return state.replace(contradicted=state.contradicted - {event.query})
     if state.counted_at < state.tick:
-        # Since then things may have moved: that is no contradiction.
+        # Tasks may have moved since the counts came: no contradiction.
         return state
     return state.replace(contradicted=state.contradicted | {event.query})
 
 
 def _apply_finding(state: State, finding: Finding, now: float) -> Move:  # noqa: PLR0911 - a line for each case.
-    """Return what follows from a proof."""
+    """Return the move after a proof."""
     claim, result, task = finding
     notes = about_finding(state, finding)
     match claim, result:
@@ -234,15 +233,15 @@ def _apply_finding(state: State, finding: Finding, now: float) -> Move:  # noqa:
     if result is not Result.OPEN:
         state = state.replace(refuted=state.refuted | {claim})
         if state.cause is Cause.CLAIM:
-            # The same counts may claim more than this.
+            # The same counts may make another claim.
             return _evaluate_counts(state, now, notes)
     return _sleep(state, now, notes)
 
 
 def _end_unmet(state: State, end: End, now: float, notes: tuple[str, ...]) -> Move:
-    """End a wait that can't reach its goal, unless a task failed and that is what matters."""
+    """End a wait that can't reach its goal, unless a failed task decides it."""
     if end.reason is Reason.STALLED and state.counted_at < state.tick:
-        # Only counts of now tell that nothing has changed.
+        # Only fresh counts show that nothing has changed.
         return _ask(state.replace(fallback_end=end, proof=None), AskCounts(), now, notes)
     if rules.failure_ends(state.plan):
         return _prove(state.replace(fallback_end=end), Claim.FAILED, state.cause, now, notes)
@@ -252,7 +251,7 @@ def _end_unmet(state: State, end: End, now: float, notes: tuple[str, ...]) -> Mo
 def _confirm_by_job_state(state: State, end: End, now: float, notes: tuple[str, ...]) -> Move:
     if end.reason is Reason.NEVER_RAN:
         return _end(state, end.reason, now, notes, task_id=end.task_id)
-    # A job stands still for ever if it has ended, is disabled or is being deleted: its state tells.
+    # A job that has ended, is disabled or is being deleted stands still for ever: its own state shows it.
     return _ask(state.replace(fallback_end=end, proof=None), AskJob(), now, notes)
 
 
@@ -262,11 +261,11 @@ def _confirm_by_job_state(state: State, end: End, now: float, notes: tuple[str, 
 def _end(
     state: State, reason: Reason, now: float, notes: tuple[str, ...] = (), *, task_id: str | None = None
 ) -> Move:
-    """End the wait for a reason, or ask the one question that is to come before."""
+    """End the wait for a reason, or make the one poll that has to come before."""
     plan = state.plan
     end = End(_reason_by_number(plan, reason), confirmed=reason is not Reason.REACHED, task_id=task_id)
     if end.reason in (Reason.REACHED, Reason.SHORT):
-        # No single task bears out a number.
+        # No single task proves a number.
         end = end._replace(task_id=None)
     if _needs_exact(plan, end):
         if now < state.list_after:
@@ -275,7 +274,7 @@ def _end(
     known = state.snapshot
     agreed = known is not None and rules.supported_reason(plan, end.reason, known, job_ended=state.job_ended)
     if not agreed and state.counted_at < state.tick and now < state.ends:
-        # For the numbers alone: the verdict stands.
+        # Only for fresh numbers in the verdict, which stands.
         return _ask(state.replace(pending_end=end), AskCounts(), now, notes)
     return Move(state, end, notes)
 
@@ -311,7 +310,7 @@ def _on_counts(state: State, event: Counted, now: float) -> Move:
     else:
         state = state.replace(unchanged=state.unchanged + 1)
     if (pending := state.pending_end) is not None:
-        # It was proven, whatever the counts say now.
+        # The end is proven, whatever the counts say now.
         if not rules.supported_reason(state.plan, pending.reason, new, job_ended=state.job_ended):
             state = state.replace(contradicted=state.contradicted | {"verdict"})
         return Move(state, pending, notes)
@@ -319,16 +318,16 @@ def _on_counts(state: State, event: Counted, now: float) -> Move:
 
 
 def _evaluate_counts(state: State, now: float, notes: tuple[str, ...]) -> Move:
-    """Return what follows from the newest counts."""
+    """Return the move after new counts, or after a proof that refuted one of their claims."""
     assert state.snapshot is not None  # noqa: S101 - they have just come.
     for claim in rules.claims(state.plan, state.snapshot):
         if claim is Reason.REACHED:
-            # Counts that a list has just contradicted decide nothing; a list of all tasks may.
+            # Contradicted counts decide nothing; a list of all tasks may.
             if now >= state.list_after if state.plan.exact_at_end else not state.contradicted:
                 return _end(state, Reason.REACHED, now, notes)
         elif isinstance(claim, Claim) and claim not in state.refuted:
             return _prove(state, claim, Cause.CLAIM, now, notes)
-    # By then the list may have been asked for long: only counts tell that nothing has changed.
+    # At the moment of the counts, not now: later queries don't show that nothing has changed.
     if _is_stalled(state, state.counted_at):
         if state.fallback_end is not None:
             return _end_unmet(state, state.fallback_end, now, notes)
@@ -371,23 +370,23 @@ def _on_exact(state: State, event: Listed, now: float) -> Move:
 
 
 def _on_failure(state: State, event: Failed, now: float) -> Move:
-    """Return what follows from a poll without a trustworthy answer."""
+    """Return the move after a poll without a trustworthy answer."""
     error, pending = event.error, state.pending_end
-    never = state.failed_polls + 1 == state.polls
+    never_answered = state.failed_polls + 1 == state.polls
     state = state.replace(
         failed_polls=state.failed_polls + 1, failures=state.failures + 1, last_error=error, final_checks=()
     )
     if pending is not None and not _needs_exact(state.plan, pending):
-        # The counts were asked for their numbers alone.
+        # The counts were asked for only for the numbers in the verdict.
         return Move(state, pending)
     if _is_gone(error):
         return Move(state, End(Reason.GONE, error=error))
     if now >= state.ends:
         return Move(state, End(Reason.TIMED_OUT))
-    refused = never and isinstance(error, AuthenticationFailed | CredentialFailed)
+    refused = never_answered and isinstance(error, AuthenticationFailed | CredentialFailed)
     if refused or (state.failures >= state.plan.max_failures and not event.cut_off):
         lost = End(Reason.LOST, error=error)
-        # Where only the job's own state is missing, all else is known.
+        # If only the job's own state is missing, the rest is known.
         return Move(state, (state.fallback_end or lost) if _awaits_job_state(state) else lost)
     if isinstance(error, ServiceError) and error.retry_after and error.retry_after <= LONGEST:
         state = state.replace(not_before=now + error.retry_after)
@@ -404,15 +403,15 @@ def _needs_exact(plan: WaitPlan, end: End) -> bool:
 
 
 def _awaits_job_state(state: State) -> bool:
-    """Whether the job's own state was asked for before the wait was to end."""
+    """Return whether the last poll was for the job's own state, before an end of the wait."""
     return state.fallback_end is not None and state.proof is None and state.pending_end is None
 
 
 def _interrupted_proof(state: State) -> Proof | None:
-    """Return the trial that is to go on.
+    """Return the proof to resume after a poll without an answer.
 
-    The counts aren't asked first: a good answer of theirs would hide that nothing can be proven.
-    A mere check has its turn later.
+    Good counts in between would reset the failures, and hide that nothing can be proven.
+    A check that has only begun is not resumed: it has its turn later.
     """
     proof = state.proof
     if proof is None or (state.cause is Cause.CHECK and proof == begin_proof(proof.claim, likely=False)):

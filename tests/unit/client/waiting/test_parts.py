@@ -12,11 +12,11 @@ from taskcounts import Outcome
 from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.goals import Goal, parse_goal
-from taskcounts.waiting.notes import about_counts, about_job, quoted
+from taskcounts.waiting.notes import about_counts, about_job
 from taskcounts.waiting.pace import Rate, interval_seconds, observe_rate, seconds_left
 from taskcounts.waiting.plan import WaitPlan, plan_wait
 from taskcounts.waiting.proof import Claim, Finding, Proof, Result, Stage, advance, begin_proof
-from taskcounts.waiting.queries import FILTERS, Task
+from taskcounts.waiting.queries import FILTERS, Task, quoted
 from taskcounts.waiting.report import seconds, verdict_text
 from taskcounts.waiting.rules import contradicts, is_reached, outcome_of, supported_reason
 from taskcounts.waiting.state import End, Reason, State
