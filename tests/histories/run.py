@@ -65,7 +65,7 @@ class Report:
         self.failures += sum(each.failures > 0 for each in played.observations)
         self.lags.update(played.history.lag.keys() - {"validation"} or {"none"})
         for each in played.asked:
-            self.requests[each.what if each.what in ("counts", "job", "exact") else "look"] += 1
+            self.requests[each.what if each.what in ("counts", "job", "exact") else "query"] += 1
             if each.fault is not None:
                 self.faults[each.fault] += 1
             told = each.reported

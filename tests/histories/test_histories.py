@@ -47,7 +47,7 @@ def test_histories_are_rich(report: Report) -> None:
         "throttled", "busy", "internal-error", "bad-gateway", "unknown-status", "reset", "drip", "truncate",
         "lag", "slow", "wrong-shape",
     }  # fmt: skip
-    assert report.requests.keys() == {"counts", "look", "job", "exact"}
+    assert report.requests.keys() == {"counts", "query", "job", "exact"}
     assert report.refuted > 20
     assert report.failures > 500
 

@@ -255,7 +255,7 @@ def test_limits_hold(  # noqa: PLR0917 - Hypothesis gives them by name.
     asked = course.asked
     assert asked[-1].at < deadline
     assert course.ended <= max(deadline, asked[-1].at + max(durations))
-    ticks = course.ticks[:-1] if course.ticks[-1] >= course.state.last_look else course.ticks
+    ticks = course.ticks[:-1] if course.ticks[-1] >= course.state.last_tick_at else course.ticks
     for earlier, later in pairwise(ticks):
         assert later - earlier >= (MIN_INTERVAL if plan.interval is None else plan.interval) - 1e-9
     for question, following in pairwise(asked):
@@ -339,7 +339,7 @@ def test_a_tick_asks_one_cheap_question_unless_something_is_claimed(
         kinds = [type(question.step).__name__ for question in asked]
         assert len(asked) <= 16
         assert kinds.count("AskCounts") <= 1 + (tick == course.ticks[-1])
-        assert kinds.count("AskExact") <= 1 + course.state.last
+        assert kinds.count("AskExact") <= 1 + course.state.last_tick
         assert kinds.count("AskJob") <= 1
 
 

@@ -25,7 +25,7 @@ from taskcounts.credentials import (
     scope_for,
 )
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Flow, Gate, Settings
+from taskcounts.flow.steps import Flow, Limiter, Settings
 from taskcounts.net.factory import engine_over, make_engine
 from taskcounts.net.route import RouteOptions, find_route
 from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import httpx
 
     from taskcounts.many.job_list import Listing
-    from taskcounts.many.plan import Plan as ManyPlan
+    from taskcounts.many.plan import ManyPlan
     from taskcounts.net.base import AsyncEngine, Engine
     from taskcounts.rest import RestClient
     from taskcounts.waiting.plan import WaitPlan
@@ -151,9 +151,9 @@ class Client(Generic[SomeTransport, SomeEngine]):
         if not isinstance(credential, SharedKey):
             check_token_channel(self._endpoint, allow_token_over_http, options)
         scope = scope_for(self._endpoint) if scope is None else scope
-        gate = None if concurrency is None else self._gate(concurrency, clock)
+        limiter = None if concurrency is None else self._make_limiter(concurrency, clock)
         source = credential if isinstance(credential, SharedKey | BearerToken) else TokenCache(credential)
-        self._settings = Settings(self._endpoint, source, scope, retry, strict, clock, gate)
+        self._settings = Settings(self._endpoint, source, scope, retry, strict, clock, limiter)
         self._clock = clock
         self._closed = False
         self._engine: SomeEngine = (
@@ -256,11 +256,11 @@ class Client(Generic[SomeTransport, SomeEngine]):
         return self._call(check_job_id(job_id), service_timeout, timeout, None), plan_wait(until, **limits)
 
     @classmethod
-    def _gate(cls, concurrency: int, clock: Any) -> Gate:
-        from taskcounts.many.limiter import TaskGate, ThreadGate  # noqa: PLC0415 - most clients have none.
+    def _make_limiter(cls, concurrency: int, clock: Any) -> Limiter:
+        from taskcounts.many.limiter import TaskLimiter, ThreadLimiter  # noqa: PLC0415 - most clients have none.
         from taskcounts.many.window import check_concurrency  # noqa: PLC0415
 
-        return (TaskGate if cls._awaits else ThreadGate)(check_concurrency(concurrency), clock)
+        return (TaskLimiter if cls._awaits else ThreadLimiter)(check_concurrency(concurrency), clock)
 
     def _many(
         self,
@@ -268,10 +268,10 @@ class Client(Generic[SomeTransport, SomeEngine]):
         timeout: float | None,
         **options: Any,
     ) -> ManyPlan:
-        from taskcounts.many.plan import make_plan  # noqa: PLC0415 - most callers ask for one job.
+        from taskcounts.many.plan import plan_many  # noqa: PLC0415 - most callers ask for one job.
 
         call = self._call("", service_timeout, timeout, None)
-        return make_plan(self._settings, call, make_gate=self._gate, **options)
+        return plan_many(self._settings, call, make_limiter=self._make_limiter, **options)
 
     def _listing(self, filter_: str | None, *limits: Any) -> Listing:
         from taskcounts.many.job_list import Listing, check_filter  # noqa: PLC0415 - most callers list nothing.

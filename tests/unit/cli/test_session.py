@@ -105,7 +105,7 @@ class Waits:
         self.started: dict[str, float] = {}
         self.closed: list[str] = []
         self.checks: list[bool] = []
-        self.gated: list[bool] = []
+        self.limited: list[bool] = []
 
     def __call__(
         self, settings: Settings, call: Call, plan: WaitPlan, observer: Observer, *, check: bool
@@ -115,7 +115,7 @@ class Waits:
         self.plans[job], self.started[job] = plan, settings.clock.monotonic()
         self.questions[job] = call
         self.checks.append(check)
-        self.gated.append(settings.gate is not None)
+        self.limited.append(settings.limiter is not None)
         try:
             observer(Observation(job_id=job, number=1, at=NOW, elapsed=0.0, kind=Kind.COUNTS))
             if job.startswith("never"):
@@ -185,7 +185,7 @@ def test_several_jobs_hold_back_together(waits: Waits, handlers: None) -> None:
     """When the service throttles one of several jobs, the others wait as well."""
     run_session(ACCOUNT, ["a"], OPTIONS, Recorder(), clock=FakeClock())
     run_session(ACCOUNT, ["b", "c"], OPTIONS, Recorder(), clock=FakeClock())
-    assert waits.gated == [False, True, True]
+    assert waits.limited == [False, True, True]
 
 
 def test_every_viewer_ends(waits: Waits, handlers: None) -> None:

@@ -18,7 +18,17 @@ from taskcounts._version import __version__
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.errors import AuthenticationFailed, ServiceError, TaskCountsError
 from taskcounts.flow import failures
-from taskcounts.flow.steps import Admit, Flow, Gate, NoPlace, Outcome, Pause, Place, Send, Settings, Step
+from taskcounts.flow.steps import (
+    Acquire,
+    Flow,
+    Limiter,
+    NoPermit,
+    Outcome,
+    Pause,
+    Send,
+    Settings,
+    Step,
+)
 from taskcounts.protocol import answers
 from taskcounts.protocol.messages import (
     Answer,
@@ -33,6 +43,7 @@ from taskcounts.protocol.redact import Secrets, redact_answer, redact_error, red
 from taskcounts.protocol.requests import format_http_date, request_template
 from taskcounts.protocol.schema import Violation
 from taskcounts.retry import LONGEST
+from taskcounts.semaphore import Permit
 from taskcounts.text import one_line
 from taskcounts.tokens import FetchToken, NoToken
 
@@ -47,18 +58,20 @@ DEBUG, INFO = 10, 20
 USER_AGENT = f"taskcounts/{__version__}"
 
 
-def exchange(settings: Settings, operation: Operation[T], call: Call, place: Place | None = None) -> Flow[T]:
+def exchange(
+    settings: Settings, operation: Operation[T], call: Call, permit: Permit | None = None
+) -> Flow[T]:
     """Send requests until there is a value to return or an error to raise.
 
-    Where the settings have a gate, each attempt waits there for a place, and gives it back before any pause.
+    If the settings have a limiter, each attempt acquires a permit, and releases it before any pause.
 
     Args:
         settings: The client's settings.
         operation: The operation to call.
         call: The job, the limits of time and the client request id.
-        place: A place that the caller has got already, for the first attempt.
+        permit: A permit that the caller has acquired already, for the first attempt.
     """
-    clock = settings.clock
+    clock, limiter = settings.clock, settings.limiter
     ends = clock.monotonic() + call.deadline
     attempt = 0
     error: TaskCountsError | None = None
@@ -66,9 +79,9 @@ def exchange(settings: Settings, operation: Operation[T], call: Call, place: Pla
     secrets: Secrets = ()
     while True:
         attempt += 1
-        if settings.gate is not None and place is None:
-            place = yield from _admission(settings, settings.gate, call, error, ends)
-        status, quiet = None, 0.0
+        if limiter is not None and permit is None:
+            permit = yield from _acquire(settings, limiter, call, error, ends)
+        status, cooldown = None, 0.0
         try:
             # The date and the authorization are those of this attempt: the service refuses old ones.
             request = _new_request(settings, operation.parts, call, claims)
@@ -94,13 +107,13 @@ def exchange(settings: Settings, operation: Operation[T], call: Call, place: Pla
                 claims = wanted
                 _log(call, attempt, error, 0.0)
                 continue
-            retryable, pause, quiet = _plan_retry(
+            retryable, pause, cooldown = _plan_retry(
                 settings, attempt, error, outcome, challenged=claims is not None
             )
         finally:
-            if place is not None:
-                place.give_back(status, quiet)
-                place = None
+            if limiter is not None and permit is not None:
+                limiter.release(permit, status, cooldown)
+                permit = None
         now = clock.monotonic()
         left = ends - now
         # Nobody waits for more than a year, and no clock can. Floats of different sizes round differently, so
@@ -114,15 +127,17 @@ def exchange(settings: Settings, operation: Operation[T], call: Call, place: Pla
         yield Pause(pause)
 
 
-def _admission(
-    settings: Settings, gate: Gate, call: Call, error: TaskCountsError | None, ends: float
-) -> Generator[Step, Outcome, Place]:
-    """Return a place for one attempt, or raise the last attempt's error if there is none in time."""
-    outcome = yield Admit(gate, ends, again=error is not None)
-    if isinstance(outcome, NoPlace):
+def _acquire(
+    settings: Settings, limiter: Limiter, call: Call, error: TaskCountsError | None, ends: float
+) -> Generator[Step, Outcome, Permit]:
+    """Return a permit for one attempt, or raise the last attempt's error if none is free in time."""
+    outcome = yield Acquire(limiter, ends, is_retry=error is not None)
+    if isinstance(outcome, NoPermit):
         left = ends - settings.clock.monotonic()
-        raise failures.deadline_passed(error or failures.nothing_sent(call), call, outcome.rest or None, left)
-    return cast(Place, outcome)
+        raise failures.deadline_passed(
+            error or failures.nothing_sent(call), call, outcome.cooldown or None, left
+        )
+    return cast(Permit, outcome)
 
 
 def _plan_retry(
@@ -149,8 +164,8 @@ def _plan_retry(
     if retry_after is not None and retry_after <= LONGEST:
         return retryable, pause, retry_after
     # A wish for more than a year is a mistake, and must not silence a client for good.
-    quiet = evolve(settings.retry, max_attempts=attempt + 1).pause_after(attempt, None, draw)
-    return retryable, pause, quiet or 0.0
+    cooldown = evolve(settings.retry, max_attempts=attempt + 1).pause_after(attempt, None, draw)
+    return retryable, pause, cooldown or 0.0
 
 
 def _new_request(settings: Settings, parts: RequestParts, call: Call, claims: str | None) -> Request:

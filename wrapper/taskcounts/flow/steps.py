@@ -7,41 +7,40 @@ frames.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from taskcounts.clock import Clock
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.protocol.messages import Answer, Failure, Request
 from taskcounts.retry import RetryPolicy
+from taskcounts.semaphore import Permit
 from taskcounts.tokens import FetchToken, NoToken, TokenCache
 
 T = TypeVar("T")
 
 
-class Place(Protocol):
-    """Leave to send one request. Whoever has it gives it back, once."""
+class Limiter(Protocol):
+    """A limit to the number of requests under way."""
 
-    def give_back(self, status: int | None, rest: float) -> None:
-        """Say what came of the request.
+    @property
+    def acquire(self) -> Callable[..., Any]:
+        """Return a Permit as soon as one is free, or a NoPermit; see `many.limiter`."""
+        ...
+
+    def release(self, permit: Permit, status: int | None, cooldown: float) -> None:
+        """Take a permit back, once.
 
         Args:
-            status: The answer's status, None if there was none.
-            rest: For how many seconds a service that is busy is to be left alone.
+            permit: The permit.
+            status: The status of the answer to its request, None if there was none.
+            cooldown: Seconds during which nobody may send to a service that is busy.
         """
         ...
 
 
-class Gate(Protocol):
-    """Decides when one more request may be sent."""
-
-    def admit(self, until: float, again: bool) -> Any:
-        """Return a Place as soon as there is one, or a NoPlace; an asynchronous gate is awaited."""
-        ...
-
-
 class Settings(NamedTuple):
-    """The settings of a client; its requests wait at ``gate``, if it has one."""
+    """The parts of a client that all its exchanges share; ``limiter`` is None where nothing limits them."""
 
     endpoint: str
     credential: SharedKey | BearerToken | TokenCache
@@ -49,7 +48,7 @@ class Settings(NamedTuple):
     retry: RetryPolicy
     strict: bool
     clock: Clock
-    gate: Gate | None = None
+    limiter: Limiter | None = None
 
     def __repr__(self) -> str:
         return f"Settings({self.endpoint!r}, {self.credential!r})"
@@ -75,23 +74,26 @@ class Pause(NamedTuple):
     seconds: float
 
 
-class Admit(NamedTuple):
-    """Wait for leave to send a request, until some moment; the outcome is a Place or a NoPlace.
+class Acquire(NamedTuple):
+    """A step: acquire a permit to send a request. The outcome is a Permit or a NoPermit.
 
-    ``again`` marks the further attempts of an exchange: who was refused comes before who wasn't yet.
+    Attributes:
+        limiter: The limiter.
+        until: The latest moment on the monotonic clock.
+        is_retry: Whether this is a further attempt; retries are served before first attempts.
     """
 
-    gate: Gate
+    limiter: Limiter
     until: float
-    again: bool
+    is_retry: bool
 
 
-class NoPlace(NamedTuple):
-    """There was no leave in time; ``rest`` is for how many seconds nobody may send at all."""
+class NoPermit(NamedTuple):
+    """The outcome if no permit was free in time; nobody may send for ``cooldown`` seconds from now."""
 
-    rest: float
+    cooldown: float
 
 
-Step = FetchToken | Send | Pause | Admit
-Outcome = BearerToken | NoToken | Answer | Failure | Place | NoPlace | None
+Step = FetchToken | Send | Pause | Acquire
+Outcome = BearerToken | NoToken | Answer | Failure | Permit | NoPermit | None
 Flow = Generator[Step, Outcome, T]

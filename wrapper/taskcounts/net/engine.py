@@ -13,6 +13,7 @@ from taskcounts.forks import renew_after_fork
 from taskcounts.net.base import (
     MAX_CONNECTIONS,
     READ_SIZE,
+    AttemptTimedOut,
     PartialAnswer,
     closed_failure,
     failure_from,
@@ -20,10 +21,11 @@ from taskcounts.net.base import (
     without_frames,
 )
 from taskcounts.net.http import RequestEncoder
-from taskcounts.net.pool import C, Permit, Permits, Pool
+from taskcounts.net.pool import C, Pool
 from taskcounts.net.route import Route
 from taskcounts.net.sync_sockets import SyncConnection
 from taskcounts.protocol.messages import Answer, Failure, Request
+from taskcounts.semaphore import Permit, Semaphore
 
 if TYPE_CHECKING:
     import asyncio
@@ -44,12 +46,12 @@ class SocketEngine:
         self._requests = RequestEncoder(route)
         self._pool: Pool[SyncConnection] = Pool()
         self._opened: WeakSet[SyncConnection] = WeakSet()
-        self._permits = Permits(MAX_CONNECTIONS)
+        self._semaphore = Semaphore(MAX_CONNECTIONS)
         renew_after_fork(self)
 
     def renew(self) -> None:
         """Start afresh in a forked process: its parent goes on using the connections and permits."""
-        self._permits = Permits(MAX_CONNECTIONS)
+        self._semaphore = Semaphore(MAX_CONNECTIONS)
         self._pool.close_idle()
         for connection in list(self._opened):
             connection.close()
@@ -71,7 +73,9 @@ class SocketEngine:
         permit: Permit | None = None
         connection: SyncConnection | None = None
         try:
-            permit = self._permits.take(seconds)
+            permit = self._semaphore.acquire(seconds)
+            if permit is None:
+                raise AttemptTimedOut
             while not answer.status:
                 connection = self._pool.take() or SyncConnection.open(self._route, ends, self._opened.add)
                 if self._pool.closed:
@@ -88,7 +92,7 @@ class SocketEngine:
             if connection is not None:
                 _put_back(self._pool, connection, answer)
             if permit is not None:
-                self._permits.put(permit)
+                permit.release()
         return closed_failure() if self._pool.closed and not answer.status else answer.outcome(broken)
 
     def close(self) -> None:

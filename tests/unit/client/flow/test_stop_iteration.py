@@ -111,8 +111,8 @@ def test_from_a_clock(call: Call, clock_method: str, calls: int) -> None:
 
 
 @pytest.mark.parametrize("calls", range(0, 12, 3))
-def test_from_a_clock_at_a_gate(call: Call, calls: int) -> None:
-    """The same with a gate, which reads the clock in every attempt."""
+def test_from_a_clock_with_a_limiter(call: Call, calls: int) -> None:
+    """The same with a limiter, which reads the clock in every attempt."""
     clock = EndingClock("monotonic", calls, run_out)
     with raises(call) as caught:
         ask(

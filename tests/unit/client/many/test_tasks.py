@@ -13,7 +13,7 @@ import pytest
 from support.client import ENDPOINT, KEY, answer, error
 from support.many import by_id, ids
 from taskcounts import AsyncTaskCountsClient, JobResult
-from taskcounts.many.plan import AHEAD
+from taskcounts.many.plan import PREFETCH
 from taskcounts.net.base import MAX_CONNECTIONS
 
 
@@ -142,7 +142,7 @@ def test_dropped_iterator() -> None:
 
 
 def test_cancelled_loop() -> None:
-    """Cancelling the task that takes the results cancels what is under way; places come back."""
+    """Cancelling the task that takes the results cancels what is under way; permits come back."""
 
     async def forever(request: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
@@ -156,12 +156,12 @@ def test_cancelled_loop() -> None:
         task = asyncio.create_task(consume())
         for _ in range(20):
             await asyncio.sleep(0)
-        gate: Any = client._settings.gate
-        assert gate.in_flight == 4
+        limiter: Any = client._settings.limiter
+        assert limiter.in_flight == 4
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert gate.in_flight == 0
+        assert limiter.in_flight == 0
 
     running(main, forever, concurrency=4)
 
@@ -248,7 +248,7 @@ def test_jobs_go_on_while_the_loop_is_busy() -> None:
                 taken += 1
                 for _ in range(50):
                     await asyncio.sleep(0)
-                assert asked == taken + 4 + AHEAD
+                assert asked == taken + 4 + PREFETCH
                 if taken == 20:
                     break
 

@@ -1,4 +1,4 @@
-"""Rare behaviour of sockets, forks and callers, which no server can provoke."""
+"""What sockets, a fork or a caller bring about so rarely that no server leads to it."""
 
 import asyncio
 import select
@@ -26,22 +26,22 @@ KEPT = answer(connection="keep-alive")
 
 
 def test_after_a_fork(serve: Callable[..., Server]) -> None:
-    """In a child every client has new connections, and all places are free."""
+    """In a child every client has a new connection, and permits that nobody has."""
     server = serve(lambda peer: peer.send(KEPT.raw()))
     with TaskCountsClient(server.url, KEY, concurrency=1) as client:
         client.get_job_task_counts("job-1")
         # As another thread that uses them does.
         held = list(client._engine._opened)  # type: ignore[attr-defined]
         assert len(held) == 1
-        gate: Any = client._settings.gate
-        place = gate.admit(float("inf"))
+        limiter: Any = client._settings.limiter
+        permit = limiter.acquire(float("inf"))
         forks._renew_all()
         assert client.get_job_task_counts("job-1").attempts == 1
-        # A place of the process before changes nothing here.
-        other = gate.admit(float("inf"))
-        place.give_back(None, 0)
-        assert gate.in_flight == 1
-        other.give_back(None, 0)
+        # A permit of the process before changes nothing here.
+        other = limiter.acquire(float("inf"))
+        limiter.release(permit, None, 0)
+        assert limiter.in_flight == 1
+        limiter.release(other, None, 0)
     assert len(server.requests) == 2
 
     async def ask() -> None:
@@ -58,7 +58,7 @@ def test_after_a_fork(serve: Callable[..., Server]) -> None:
 
 
 def test_results_after_a_fork(serve: Callable[..., Server]) -> None:
-    """An iterator of get_many that a child goes on with is an error: its threads are in the parent."""
+    """Whoever goes on with get_many in a child is told that its threads are in the parent."""
     server = serve(lambda peer: peer.send(KEPT.raw()))
     with TaskCountsClient(server.url, KEY) as client:
         results = client.get_many(["job-1"] * 20, concurrency=1)
@@ -69,7 +69,7 @@ def test_results_after_a_fork(serve: Callable[..., Server]) -> None:
 
 
 def test_no_time_to_wait() -> None:
-    """No wait for a socket begins after the end of the attempt."""
+    """Nobody waits for a socket once the time is over."""
     here, there = socket.socketpair()
     with here, there, pytest.raises(AttemptTimedOut):
         sync_sockets._wait(here, 0.0, writes=True)
@@ -88,7 +88,7 @@ def test_shown_proxies() -> None:
 
 
 def test_a_flood_while_nobody_asks(serve: Callable[..., Server]) -> None:
-    """A connection is closed if a server sends too many bytes unasked."""
+    """What a server sends unasked is not kept without bound: its connection is closed."""
     answered, ended = threading.Event(), threading.Event()
 
     def behave(peer: Peer) -> None:

@@ -21,8 +21,8 @@ from support.waits import (
     unreachable,
     waited,
 )
-from taskcounts.waiting.machine import wake
-from taskcounts.waiting.state import AskCounts, AskJob, AskTasks, End, Failed, Reason, Rest
+from taskcounts.waiting.machine import begin_tick
+from taskcounts.waiting.state import AskCounts, AskJob, AskTasks, End, Failed, Reason, Sleep
 
 
 def test_a_stall_is_told_from_slow() -> None:
@@ -65,7 +65,7 @@ def test_a_stall_asks_for_failed_tasks_where_they_matter() -> None:
 
 
 def test_a_task_that_never_ran_is_told_once_the_list_answers() -> None:
-    """A failed last look doesn't hide that the job has ended."""
+    """A failed last query doesn't hide that the job has ended."""
     fails = failing(AskTasks, 2)
     course = waited(LEFT, "all-succeeded", interval=10, how={"fails": fails})
     assert course.end == End(Reason.NEVER_RAN, confirmed=True, task_id="b")
@@ -121,7 +121,7 @@ def test_the_last_look_comes_shortly_before_the_deadline() -> None:
 def test_no_wait_ends_blind(
     report: Any, interval: float | None, deadline: float, last: list[tuple[str, str]], reason: Reason
 ) -> None:
-    """The last look finds what ended the job after the poll before, also where the counts are behind."""
+    """The last query finds what ended the job after the poll before, also where the counts are behind."""
     script: list[Happening] = [*RUNS, *((deadline * 0.7, what, whom) for what, whom in last)]
     course = waited(script, "all-succeeded", interval=interval, deadline=deadline, how={"report": report})
     assert course.end.reason is reason
@@ -148,7 +148,7 @@ def test_the_last_look_asks_all_anew() -> None:
 
 
 def test_the_last_look_asks_a_few_things_once() -> None:
-    """Where nothing ends the wait, it takes the counts, a look for each claim and the job's own state."""
+    """Where nothing ends the wait, it takes the counts, a query for each claim and the job's own state."""
     assert kinds(waited(STUCK, interval=60, deadline=60)) == ["counts", "counts", "unfinished", "job"]
     course = waited(STUCK, "any-failed", interval=60, deadline=60)
     assert kinds(course)[1:] == ["counts", "failed", "unfinished", "job"]
@@ -188,8 +188,8 @@ def test_a_clock_that_wakes_too_soon_asks_nothing_more() -> None:
     """When the rest to the deadline is over, so is the wait, whatever the clock says."""
     course = waited(STUCK, interval=4, deadline=100, how={"fails": failing(AskCounts, 1, busy(200))})
     resting = course.asked[-1].move
-    assert isinstance(resting.next, Rest)
-    assert wake(resting.state, resting.next.until - 1e-6).next == End(Reason.TIMED_OUT)
+    assert isinstance(resting.next, Sleep)
+    assert begin_tick(resting.state, resting.next.until - 1e-6).next == End(Reason.TIMED_OUT)
 
 
 def test_the_interval_counts_from_start_to_start() -> None:
@@ -207,17 +207,17 @@ def test_a_stall_is_told_by_counts_of_now() -> None:
     assert course.ended == 60
 
 
-@pytest.mark.parametrize(("until", "look"), [("done", 2), ("all-succeeded", 2), ("all-succeeded", 3)])
-def test_a_change_during_a_question_without_an_answer_is_no_stall(until: str, look: int) -> None:
+@pytest.mark.parametrize(("until", "query"), [("done", 2), ("all-succeeded", 2), ("all-succeeded", 3)])
+def test_a_change_during_a_question_without_an_answer_is_no_stall(until: str, query: int) -> None:
     """What is asked again after a while isn't judged by the counts of before: they may have changed."""
     script: list[Happening] = [*STUCK, (40, "running", "a"), (50, "succeed", "a"), (60, "succeed", "b")]
-    fails = lambda number, *_: unreachable() if number == look + 1 else None  # noqa: E731
+    fails = lambda number, *_: unreachable() if number == query + 1 else None  # noqa: E731
     course = waited(script, until, stall=30, interval=15, how={"fails": fails})
     assert course.end.reason is Reason.ALL_SUCCEEDED
 
 
 def test_a_stall_is_told_once_a_list_and_the_counts_after_it_agree() -> None:
-    """A question without an answer delays it by one poll, and by a look where a failed task matters."""
+    """A question without an answer delays it by one poll, and by a query where a failed task matters."""
     fails = lambda number, *_: unreachable() if number == 3 else None  # noqa: E731
     course = waited(STUCK, stall=30, interval=15, how={"fails": fails})
     assert course.end == End(Reason.STALLED, task_id="a")

@@ -12,13 +12,13 @@ from taskcounts import Outcome
 from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.goals import Goal, parse_goal
-from taskcounts.waiting.notes import about_counts, about_job, shown
+from taskcounts.waiting.notes import about_counts, about_job
 from taskcounts.waiting.pace import Rate, interval_seconds, observe_rate, seconds_left
 from taskcounts.waiting.plan import WaitPlan, plan_wait
-from taskcounts.waiting.proof import Claim, Finding, Result, Stage, Trial, begin_trial, weigh
-from taskcounts.waiting.queries import FILTERS, Task
+from taskcounts.waiting.proof import Claim, Finding, Proof, Result, Stage, advance, begin_proof
+from taskcounts.waiting.queries import FILTERS, Task, quoted
 from taskcounts.waiting.report import seconds, verdict_text
-from taskcounts.waiting.rules import borne_out, contradicts, is_reached, outcome_of
+from taskcounts.waiting.rules import contradicts, is_reached, outcome_of, supported_reason
 from taskcounts.waiting.state import End, Reason, State
 from taskcounts.waiting.values import Verdict
 
@@ -120,10 +120,10 @@ def test_a_trial_proves_or_refutes(
 ) -> None:
     """A claim is proven by what is found one after the other, or refuted, or left open."""
     for first in [[], [None]] if claim is not Claim.FAILED else [[]]:
-        after: Trial | Finding = begin_trial(claim, likely=not first)
+        after: Proof | Finding = begin_proof(claim, likely=not first)
         for each in [*first, *found]:
-            assert isinstance(after, Trial)
-            after = weigh(after, each)
+            assert isinstance(after, Proof)
+            after = advance(after, each)
         assert isinstance(after, Finding)
         assert after.result is result
         if task is not None or result in (Result.EMPTY, Result.OPEN):
@@ -134,29 +134,29 @@ def test_a_trial_ends_though_lists_have_no_order() -> None:
     """Where another task comes first each time, a few rounds prove what one would."""
     others = [DONE._replace(id=str(number)) for number in range(4)]
     found: list[Task | None] = [others[0], None, others[1], None, others[2], None, others[3]]
-    after: Trial | Finding = begin_trial(Claim.ENDED, likely=True)
+    after: Proof | Finding = begin_proof(Claim.ENDED, likely=True)
     for each in found:
-        assert isinstance(after, Trial)
-        after = weigh(after, each)
+        assert isinstance(after, Proof)
+        after = advance(after, each)
     assert after == Finding(Claim.ENDED, Result.PROVEN, others[3])
     # The same one, and it failed since.
-    after = Trial(Claim.ENDED, Stage.AFTER, DONE, rounds=2)
-    assert weigh(after, DONE._replace(failed=True)) == Finding(
+    after = Proof(Claim.ENDED, Stage.AFTER, DONE, rounds=2)
+    assert advance(after, DONE._replace(failed=True)) == Finding(
         Claim.ENDED, Result.OPEN, DONE._replace(failed=True)
     )
 
 
 def test_what_is_looked_for_fits_the_stage() -> None:
     """What isn't likely is refuted by one look; failed tasks are looked for where one was seen."""
-    assert begin_trial(Claim.ENDED, likely=False).look == "unfinished"
-    assert begin_trial(Claim.IDLE, likely=False).look == "active"
-    assert begin_trial(Claim.FAILED, likely=True).look == "failed"
-    assert Trial(Claim.ENDED, Stage.MIDDLE, DONE).look == "unsuccessful"
-    assert Trial(Claim.ENDED, Stage.MIDDLE, FAILED).look == "unfinished"
-    assert Trial(Claim.ENDED, Stage.AFTER, FAILED).look == "failed"
-    assert Trial(Claim.ENDED, Stage.AFTER, DONE).look == "any"
-    assert Trial(Claim.IDLE, Stage.MIDDLE, FAILED).look == "active"
-    assert Trial(Claim.IDLE, Stage.AFTER, FAILED).look == "any"
+    assert begin_proof(Claim.ENDED, likely=False).query == "unfinished"
+    assert begin_proof(Claim.IDLE, likely=False).query == "active"
+    assert begin_proof(Claim.FAILED, likely=True).query == "failed"
+    assert Proof(Claim.ENDED, Stage.MIDDLE, DONE).query == "unsuccessful"
+    assert Proof(Claim.ENDED, Stage.MIDDLE, FAILED).query == "unfinished"
+    assert Proof(Claim.ENDED, Stage.AFTER, FAILED).query == "failed"
+    assert Proof(Claim.ENDED, Stage.AFTER, DONE).query == "any"
+    assert Proof(Claim.IDLE, Stage.MIDDLE, FAILED).query == "active"
+    assert Proof(Claim.IDLE, Stage.AFTER, FAILED).query == "any"
 
 
 @pytest.mark.parametrize(
@@ -226,9 +226,9 @@ def test_a_number_is_reached(goal: str, numbers: Numbers, reached: bool) -> None
     assert is_reached(parse_goal(goal), snapshot(numbers)) is reached
 
 
-@pytest.mark.parametrize("look", FILTERS)
+@pytest.mark.parametrize("query", FILTERS)
 @pytest.mark.parametrize("task", [None, DONE, FAILED, RUNS, WAITS])
-def test_looks_contradict_counts(look: str, task: Task | None) -> None:
+def test_looks_contradict_counts(query: str, task: Task | None) -> None:
     """Counts are contradicted by a task that they don't have, and by one that isn't there."""
     one = {
         DONE: Numbers(succeeded=1),
@@ -237,15 +237,15 @@ def test_looks_contradict_counts(look: str, task: Task | None) -> None:
         WAITS: Numbers(active=1),
         None: Numbers(),
     }
-    assert not contradicts(look, task, snapshot(one[task]))
+    assert not contradicts(query, task, snapshot(one[task]))
     if task is not None:
-        assert contradicts(look, task, snapshot(Numbers()))
+        assert contradicts(query, task, snapshot(Numbers()))
     if task in (FAILED, RUNS, WAITS):
-        assert contradicts(look, task, snapshot(Numbers(succeeded=5)))
+        assert contradicts(query, task, snapshot(Numbers(succeeded=5)))
     if task == WAITS:
-        assert contradicts(look, task, snapshot(Numbers(running=5)))
+        assert contradicts(query, task, snapshot(Numbers(running=5)))
     if task is None:
-        assert contradicts(look, None, snapshot(Numbers(1, 1, 1, 1)))
+        assert contradicts(query, None, snapshot(Numbers(1, 1, 1, 1)))
 
 
 def _text(reason: Reason, numbers: Numbers | None = None, until: str = "done", **how: Any) -> str:
@@ -387,7 +387,7 @@ def test_hostile_words_stay_in_one_line() -> None:
     assert text.isprintable()
     assert len(text) < 300
     assert "\n" not in _text(Reason.FAILED, MIXED, task_id="t\n\x07" + "z" * 1000)
-    assert len(shown("z" * 1000)) == 102
+    assert len(quoted("z" * 1000)) == 102
 
 
 def test_odd_counts_are_told() -> None:
@@ -425,7 +425,7 @@ def test_every_reason_has_an_outcome() -> None:
         for reason in Reason:
             assert outcome_of(WaitPlan(goal=parse_goal(goal)), reason) in Outcome
     half = WaitPlan(goal=Goal("percent", 50))
-    assert borne_out(half, Reason.REACHED, snapshot(Numbers(5)), ended=False) is None
+    assert supported_reason(half, Reason.REACHED, snapshot(Numbers(5)), job_ended=False) is None
     assert seconds(0.04) == "0 s"
     assert seconds(9.96) == "10 s"
     assert seconds(3.25) == "3.2 s"

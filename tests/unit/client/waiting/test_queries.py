@@ -11,7 +11,7 @@ from support.client import ENDPOINT, FakeClock, Reply, answer, error
 from support.waits import Job, Service
 from taskcounts import ContractViolation, JobNotFound, Kind, Observation, Outcome, RetryPolicy, Verdict
 from taskcounts.protocol.schema import Violation
-from taskcounts.waiting.queries import Task, found_task
+from taskcounts.waiting.queries import Task, first_task
 
 DONE = Job([(0, "add", "a"), (0, "succeed", "a")])
 ONCE = {"retry": RetryPolicy(max_attempts=1)}
@@ -69,7 +69,7 @@ def test_what_was_not_looked_for_is_not_believed(
 
 
 @pytest.mark.parametrize(
-    ("look", "task"),
+    ("query", "task"),
     [
         ("unfinished", listed("Running")),
         ("unfinished", listed("preparing")),
@@ -80,15 +80,15 @@ def test_what_was_not_looked_for_is_not_believed(
         ("any", listed()),
     ],
 )
-def test_what_was_looked_for_is_found_in_any_case(look: str, task: dict[str, Any]) -> None:
+def test_what_was_looked_for_is_found_in_any_case(query: str, task: dict[str, Any]) -> None:
     """States and results are compared without regard to case."""
-    found = found_task([task, task], look)
+    found = first_task([task, task], query)
     assert found is not None
     assert found.state == task["state"].lower()
 
 
 @pytest.mark.parametrize(
-    ("look", "task"),
+    ("query", "task"),
     [
         ("unfinished", listed()),
         ("unfinished", listed("completed", "failure")),
@@ -98,15 +98,15 @@ def test_what_was_looked_for_is_found_in_any_case(look: str, task: dict[str, Any
         ("active", listed()),
     ],
 )
-def test_what_does_not_match_is_refused(look: str, task: dict[str, Any]) -> None:
+def test_what_does_not_match_is_refused(query: str, task: dict[str, Any]) -> None:
     """A filter that was ignored on the way is noticed."""
     with pytest.raises(Violation, match="isn't what was looked for"):
-        found_task([task], look)
+        first_task([task], query)
 
 
 def test_an_empty_page_is_none() -> None:
     """No task on the last page: there is none."""
-    assert found_task([], "any") is None
+    assert first_task([], "any") is None
     assert Task("a", "completed", failed=True).completed
 
 

@@ -92,14 +92,14 @@ def test_every_question_has_an_id_of_its_own(wait: Waits, clock: FakeClock) -> N
 
 
 def test_a_look_asks_for_one_task(wait: Waits, clock: FakeClock) -> None:
-    """A look is one small list query, whatever the size of the job."""
+    """A query is one small list query, whatever the size of the job."""
     handler, client = service(DONE, clock)
     wait(handler, client=client, service_timeout=7)
-    looks = [request.url.params for request in handler.requests if "taskcounts" not in request.url.path]
-    assert {look["maxresults"] for look in looks} == {"1"}
-    assert {look["$select"] for look in looks} == {"id,state,creationTime,executionInfo"}
-    assert {look["timeout"] for look in looks} == {"7"}
-    assert looks[1]["$filter"] == (
+    queries = [request.url.params for request in handler.requests if "taskcounts" not in request.url.path]
+    assert {query["maxresults"] for query in queries} == {"1"}
+    assert {query["$select"] for query in queries} == {"id,state,creationTime,executionInfo"}
+    assert {query["timeout"] for query in queries} == {"7"}
+    assert queries[1]["$filter"] == (
         "state eq 'active' or state eq 'preparing' or state eq 'running' or executionInfo/result eq 'failure'"
     )
 
