@@ -204,8 +204,8 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
             service_timeout: Seconds that the service may work on each request.
             timeout: Seconds that one attempt may take; by default the client's.
             deadline: Seconds that all jobs may take together, from the first result that is asked for; by
-                default without limit. Jobs that were not requested by then end with DeadlineExceeded, up to
-                the end of ``job_ids``, even if that never comes. Each job has the client's deadline.
+                default without limit. Jobs that were not requested by then end with DeadlineExceeded; an
+                endless iterator gives such results without end. Each job has the client's deadline.
 
         Yields:
             A result for each job.

@@ -58,8 +58,8 @@ class RestClient(Client):
     request id in the answer.
 
     The generated models have no attribute like `Snapshot.inconsistencies`. A strict client raises
-    ContractViolation for an answer whose numbers contradict each other, which lacks a request id, or which
-    comes from a cache; otherwise its model is returned as it is.
+    ContractViolation for an answer whose numbers contradict each other, which lacks the client request id or
+    the service's, or which comes from a cache; otherwise its model is returned unchanged.
 
     A list is a single page with the link to the next one. To read all pages, use the client's ``list_jobs``
     and ``get_exact_job_task_counts``.

@@ -86,7 +86,7 @@ class _Fetched(NamedTuple):
     until: float = _NEVER
 
 
-class _Given:
+class _TokenHolder:
     """A holder of the object that a credential returned: its own repr might show the token."""
 
     __slots__ = ("value",)
@@ -178,14 +178,14 @@ class TokenCache:
         limit = asyncio.timeout(step.until - clock.monotonic())
         try:
             async with limit, self._turn:
-                if (found := self._found(before, step, clock)) is not None:
+                if (found := self._fetched_meanwhile(before, step, clock)) is not None:
                     return found
                 if inspect.iscoroutinefunction(getattr(self._credential, self._method)):
-                    outcome = self._ask(step)
+                    outcome = self._request_token(step)
                 else:
                     # It takes the threads' lock as well: the thread of a cancelled task goes on.
                     outcome = await asyncio.to_thread(self._fetch_in_thread, step, clock)
-                return await self._awaited(outcome, step)
+                return await self._await_outcome(outcome, step)
         except TimeoutError as error:
             if not limit.expired():
                 raise
@@ -207,8 +207,8 @@ class TokenCache:
             if not lock.acquire(timeout=seconds):
                 error = TimeoutError("another call is still fetching a token")
                 return NoToken("another call's fetch took longer than the deadline", error, timed_out=True)
-            found = self._found(before, step, clock)
-            return self._ask(step) if found is None else found
+            found = self._fetched_meanwhile(before, step, clock)
+            return self._request_token(step) if found is None else found
         finally:
             # An RLock knows its owner, so it is released wherever an interruption came. Nothing is called
             # before that, since Python handles interruptions after calls.
@@ -217,7 +217,9 @@ class TokenCache:
             except RuntimeError:
                 pass
 
-    def _found(self, before: _Fetched, step: FetchToken, clock: Clock) -> BearerToken | NoToken | None:
+    def _fetched_meanwhile(
+        self, before: _Fetched, step: FetchToken, clock: Clock
+    ) -> BearerToken | NoToken | None:
         """Return the result that others have fetched since ``before``: a valid token, or a failure.
 
         Without the shared failure, waiting calls would repeat a slow failure one after the other.
@@ -228,7 +230,7 @@ class TokenCache:
         failed_meanwhile = isinstance(last.outcome, NoToken) and last is not before
         return last.outcome if failed_meanwhile and last.claims == step.claims else None
 
-    def _ask(self, step: FetchToken) -> Any:
+    def _request_token(self, step: FetchToken) -> Any:
         """Call the credential; return the outcome, or an awaitable that gives the token."""
         handled = sys.exc_info()[1]
         try:
@@ -236,34 +238,34 @@ class TokenCache:
             more: dict[str, Any] = {} if step.claims is None else {"claims": step.claims}
             if more and self._method == "get_token_info":
                 more = {"options": more}
-            given = _Given()
-            given.value = getattr(self._credential, self._method)(step.scope, **more)
-            return given.value if inspect.isawaitable(given.value) else self._keep(given, step)
+            holder = _TokenHolder()
+            holder.value = getattr(self._credential, self._method)(step.scope, **more)
+            return holder.value if inspect.isawaitable(holder.value) else self._keep(holder, step)
         except Exception as error:
             return self._failed(error, step, handled)
 
-    async def _awaited(self, outcome: Any, step: FetchToken) -> BearerToken | NoToken:
+    async def _await_outcome(self, outcome: Any, step: FetchToken) -> BearerToken | NoToken:
         """Return an outcome, or that of an awaitable."""
         if not inspect.isawaitable(outcome):
             return outcome  # type: ignore[no-any-return]
         handled = sys.exc_info()[1]
         try:
-            given = _Given()
-            given.value = await outcome
-            return self._keep(given, step)
+            holder = _TokenHolder()
+            holder.value = await outcome
+            return self._keep(holder, step)
         except Exception as error:
             return self._failed(error, step, handled)
 
-    def _keep(self, given: _Given, step: FetchToken) -> BearerToken:
+    def _keep(self, holder: _TokenHolder, step: FetchToken) -> BearerToken:
         """Keep the token that the credential returned, and return it as a BearerToken."""
-        if not hasattr(given.value, "token"):
+        if not hasattr(holder.value, "token"):
             raise TypeError(
-                f"{self!r}.{self._method} returned {type(given.value).__name__}, which has no attribute "
+                f"{self!r}.{self._method} returned {type(holder.value).__name__}, which has no attribute "
                 "'token'; it must return an object such as azure-core's AccessToken"
             )
-        hidden = isinstance(given.value.token, str)
-        token = BearerToken(SecretText(given.value.token) if hidden else given.value.token)
-        expires, refresh = (getattr(given.value, name, None) for name in ("expires_on", "refresh_on"))
+        hidden = isinstance(holder.value.token, str)
+        token = BearerToken(SecretText(holder.value.token) if hidden else holder.value.token)
+        expires, refresh = (getattr(holder.value, name, None) for name in ("expires_on", "refresh_on"))
         self._last = _Fetched(token, step.claims, _kept_until(expires, refresh))
         return token
 
