@@ -120,40 +120,45 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
         service_timeout: int | None = None,
         timeout: float | None = None,
     ) -> Verdict:
-        """Wait until a job is done, or otherwise as it should be, and return the verdict.
+        """Wait until a job is done, or has reached another goal, and return the verdict.
 
-        What the counts say is confirmed by a small list query before it is believed.
+        Counts that claim the goal is reached are confirmed by small list queries, which are never behind.
 
         Args:
             job_id: The job.
-            until: What to wait for: ``done``, ``all-succeeded``, ``any-failed``, ``no-active``,
+            until: The goal: ``done``, ``all-succeeded``, ``any-failed``, ``no-active``,
                 ``percent=N``, or a counter: ``count>=N`` (completed tasks), ``succeeded>=N``.
             deadline: Seconds that the wait may take as a whole, by default without limit. Each poll by
                 itself has the client's deadline.
-            stall: Seconds after which a job whose counts don't change is stalled, by default never.
+            stall: Seconds after which a job whose counts don't change is stalled; by default never.
             interval: Seconds from one poll to the next; None adapts it, see `taskcounts.waiting.pace`.
-            min_interval: The least that an adapted interval is: who waits for many jobs at once may ask
-                for each of them less often.
-            max_failures: After how many polls in a row without a trustworthy answer the wait is lost.
+            min_interval: The least adapted interval in seconds; a longer one suits a wait for many jobs at
+                once.
+            max_failures: The number of polls in a row without a trustworthy answer after which the status
+                is lost.
             fail_fast: End as soon as a task has failed.
             exact_at_end: List all tasks before a verdict, and let that decide.
             empty_is_done: Take a job without tasks for done.
-            check: Raise WaitFailed unless what was waited for is so; otherwise the verdict tells.
-            observer: Called with an Observation after each poll. What it raises ends the wait.
+            check: Raise WaitFailed unless the goal is reached; if false, return every verdict.
+            observer: Called with an Observation after each poll. An error that it raises ends the wait.
             service_timeout: Seconds that the service may work on each request.
             timeout: Seconds that one attempt may take; by default the client's.
 
+        Returns:
+            The verdict, which is true if the goal is reached.
+
         Raises:
-            WaitFailed: The wait ended with another outcome; its ``verdict`` tells which. What ended it,
-                such as JobNotFound or AuthenticationFailed, is its cause.
+            WaitFailed: The wait ended with another outcome, which its ``verdict`` names. An error that
+                ended it, such as JobNotFound or AuthenticationFailed, is its cause.
             ValueError: An argument is out of its range. Nothing was sent.
             TypeError: An argument is of the wrong type. Nothing was sent.
         """
-        question, plan = self._waiting(
+        flow = self._wait(
             job_id,
             until,
             service_timeout,
             timeout,
+            check=check,
             observer=observer,
             deadline=deadline,
             stall=stall,
@@ -164,9 +169,7 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
             exact_at_end=exact_at_end,
             empty_is_done=empty_is_done,
         )
-        from taskcounts.waiting.flow import wait  # noqa: PLC0415 - most callers never wait.
-
-        return run(wait(self._settings, question, plan, observer, check=check), self._engine, self._clock)
+        return run(flow, self._engine, self._clock)
 
     def get_many(
         self,
@@ -178,29 +181,33 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
         timeout: float | None = None,
         deadline: float | None = None,
     ) -> Generator[JobResult, None, None]:
-        """Yield where many jobs stand, in the order in which the answers come.
+        """Yield the counts of many jobs, in the order in which the answers come.
 
-        Each job has an outcome of its own: counts, or the error that it met, also for what is no job id.
-        When the service throttles, all wait together, for as long as it asks, and fewer are asked for at
-        once until it recovers: see `taskcounts.many.window`. That time is nobody's but the call's:
-        a job's own deadline counts from when its turn has come.
+        Each job has a result of its own: counts or an error, also for a value that is no job id. When the
+        service throttles, all requests wait for as long as it asks, and fewer are under way at once until it
+        recovers: see `taskcounts.many.window`. A busy service doesn't use up a job's own deadline: that
+        begins once the job's first request may be sent.
 
-        Nothing is sent before the first result is asked for. Closing the iterator ends what is under way,
-        as dropping it does.
+        Nothing is sent before the first result is asked for. Closing or dropping the iterator ends the
+        requests under way.
 
         Args:
-            job_ids: The jobs. An iterator is read as far as it is needed, in the caller's thread: not more
-                than ``concurrency`` and a few ahead of the results. What it raises is raised here,
-                after the results of what it gave before. An id that is given twice is asked for twice.
-            concurrency: How many jobs may be asked for at once, 1 to 256; not more than the client's own.
-            progress: Called before each result is yielded with how many there are, and how many of these
-                are errors. What it raises ends the call.
+            job_ids: The jobs. An iterator is read in the caller's thread, and only as far as needed: at most
+                ``concurrency`` and a few ids ahead of the results. An error that it raises is raised here,
+                after the results of the ids before. An id that is given twice is asked for twice.
+            concurrency: The number of jobs that may be asked for at once, 1 to 256; the client's own
+                ``concurrency`` limits it further.
+            progress: Called before each result is yielded, with the number of results so far and of errors
+                among them. An error that it raises ends the call.
             service_timeout: Seconds that the service may work on each request.
             timeout: Seconds that one attempt may take; by default the client's.
-            deadline: Seconds that all jobs may take together, from the first result that is asked for; by
-                default without limit. What is not asked for by then ends with DeadlineExceeded, to
-                the end of ``job_ids``; an endless iterator goes on so without end. Each job by itself
-                has the client's deadline.
+            deadline: Seconds that all jobs may take together, from the moment at which the first result is
+                asked for; by default without limit. All later jobs get a DeadlineExceeded as their result,
+                to the end of ``job_ids``, even if that never comes. Each job by itself has the client's
+                deadline.
+
+        Yields:
+            A JobResult for each id.
 
         Raises:
             ValueError: An argument is out of its range. Nothing was sent.
@@ -316,12 +323,19 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         service_timeout: int | None = None,
         timeout: float | None = None,
     ) -> Verdict:
-        """Wait until a job is as it should be; see TaskCountsClient.wait_for_job, which does the same."""
-        question, plan = self._waiting(
+        """Wait until a job is done, or has reached another goal, and return the verdict.
+
+        The arguments are those of TaskCountsClient.wait_for_job.
+
+        Raises:
+            WaitFailed: The wait ended with another outcome, which its ``verdict`` names.
+        """
+        flow = self._wait(
             job_id,
             until,
             service_timeout,
             timeout,
+            check=check,
             observer=observer,
             deadline=deadline,
             stall=stall,
@@ -332,9 +346,6 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
             exact_at_end=exact_at_end,
             empty_is_done=empty_is_done,
         )
-        from taskcounts.waiting.flow import wait  # noqa: PLC0415 - most callers never wait.
-
-        flow = wait(self._settings, question, plan, observer, check=check)
         return await run_async(flow, self._engine, self._clock)
 
     def get_many(
@@ -347,10 +358,11 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         timeout: float | None = None,
         deadline: float | None = None,
     ) -> AsyncGenerator[JobResult, None]:
-        """Yield where many jobs stand, as the answers come; see TaskCountsClient.get_many.
+        """Yield the counts of many jobs, in the order in which the answers come.
 
-        ``job_ids`` may be an asynchronous iterator as well; it is read in a task of its own. Whoever leaves
-        the loop early closes the iterator, best by ``contextlib.aclosing``; asyncio does it later otherwise.
+        The arguments are those of TaskCountsClient.get_many. ``job_ids`` may be an asynchronous iterator as
+        well; it is read in a task of its own. A loop that may be left early is best written with
+        ``contextlib.aclosing``: otherwise asyncio closes the iterator only later.
         """
         from taskcounts.many.plan import check_ids  # noqa: PLC0415 - most callers ask for one job.
         from taskcounts.many.tasks import count_many_async  # noqa: PLC0415

@@ -58,23 +58,29 @@ def test_what_is_no_goal_is_refused(text: str) -> None:
 
 def test_a_plan_is_checked() -> None:
     """Seconds are above 0, and whoever waits for many jobs may be slower."""
-    limits: dict[str, Any] = {
-        "deadline": 9,
-        "stall": math.inf,
-        "interval": None,
-        "min_interval": 2,
-        "max_failures": 1,
-        "fail_fast": False,
-        "exact_at_end": False,
-        "empty_is_done": False,
-    }
+    limits: dict[str, Any] = {"deadline": 9, "stall": math.inf, "interval": None, "max_failures": 1}
     assert plan_wait("done", **limits) == WaitPlan(goal=Goal("done"), deadline=9.0, max_failures=1)
-    assert plan_wait("done", **(limits | {"min_interval": 7})).min_interval == 7
-    for wrong in ({"min_interval": 0}, {"interval": 0}, {"stall": -1}):
-        with pytest.raises(ValueError, match="give seconds above 0"):
-            plan_wait("done", **(limits | wrong))
-    with pytest.raises(TypeError, match="max_failures must be an int"):
-        plan_wait("done", **(limits | {"max_failures": 1.5}))
+    assert plan_wait("done", stall=None, min_interval=7) == WaitPlan(goal=Goal("done"), min_interval=7)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "text"),
+    [
+        ({"min_interval": 0}, ValueError, "give seconds above 0"),
+        ({"interval": 0}, ValueError, "give seconds above 0"),
+        ({"stall": -1}, ValueError, "give seconds above 0"),
+        ({"deadline": -1}, ValueError, "give seconds above 0"),
+        ({"min_interval": None}, TypeError, "min_interval must be a number of seconds"),
+        ({"max_failures": 1.5}, TypeError, "max_failures must be an int"),
+        ({"max_failures": True}, TypeError, "max_failures must be an int"),
+        ({"max_failures": 0}, ValueError, "max_failures is 0; give 1 or more"),
+        ({"dedline": 1}, TypeError, "dedline"),
+    ],
+)
+def test_wrong_limits(wrong: dict[str, Any], error: type[Exception], text: str) -> None:
+    """A limit that is out of range, of the wrong type or unknown is refused."""
+    with pytest.raises(error, match=text):
+        plan_wait("done", **wrong)
 
 
 @pytest.mark.parametrize(
