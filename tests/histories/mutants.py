@@ -1,4 +1,4 @@
-"""Waits that are wrong on purpose: each believes, forgets or leaves out one thing, and must be found out."""
+"""Waits with one fault each, which the histories must reveal."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["MUTANTS", "Mutant", "find_out"]
 
 
 class Mutant(NamedTuple):
-    """A wait that is wrong.
+    """A wait with a fault.
 
     Attributes:
-        name: What it does wrong.
-        swaps: What takes which place: a module, a name in it, and what stands there instead.
-        fits: Which histories may find it out; the others would only take time.
-        betrayed: A part of what the oracle says of it.
+        name: The fault.
+        swaps: The replacements: a module, a name in it, and the replacement.
+        fits: Tells the histories that may reveal the fault; the others would only take time.
+        betrayed: A part of the oracle's text about it.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Mutant(NamedTuple):
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Let all waits be so."""
+        """Give all waits this fault."""
         with contextlib.ExitStack() as stack:
             for where, name, instead in self.swaps:
                 stack.enter_context(mock.patch.object(where, name, instead))

@@ -85,7 +85,7 @@ def test_both_clients_wait_alike(seed: int) -> None:
 
 
 def test_the_witness_knows_the_truth() -> None:
-    """What it noted is what the emulator says, at the end of each history."""
+    """The recorded truth is that of the emulator, at the end of each history."""
     with Stage() as stage:
         for seed in range(1, 31):
             played = stage.play(draw_history(seed))

@@ -25,7 +25,7 @@ from taskcounts.semaphore import Permit, Semaphore
 
 
 class _Wait(NamedTuple):
-    """How many seconds to wait: exactly, for the end of a cooldown, or at most, for a permit."""
+    """Seconds to wait: exactly, for the end of a cooldown, or at most, for a permit."""
 
     seconds: float
     for_cooldown: bool

@@ -224,7 +224,7 @@ class State:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the newest counts contradict themselves, or a list query contradicts them."""
+        """True if the newest counts contradict themselves, or a list query contradicts them."""
         return bool(self.contradicted or (self.snapshot and self.snapshot.inconsistencies))
 
     @property
