@@ -34,13 +34,13 @@ _LONGEST_PAUSE = 31
 # Microseconds; a question that follows at once follows within these.
 _MOMENT = 10
 
-# What may go on after the stall time until it is said: the questions that look for the truth, and a pause.
+# Seconds after the stall time until the verdict: the polls that search for the truth, and a pause.
 _SLACK = 150.0
 
 # Seconds before the deadline from which on nothing has to be noticed any more.
 _BLIND = 2.0
 
-# These are about completion, and looks at the tasks can confirm them.
+# The outcomes about completion, which queries can confirm.
 _LOOKED_AT = ("done", "all-succeeded", "any-failed", "no-active")
 
 

@@ -110,7 +110,7 @@ def test_a_single_history_is_told_whole() -> None:
 
 def test_wrong_verdicts_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has a line that says how to see it again, and the exit code tells of them."""
-    monkeypatch.setattr("taskcounts.waiting.machine._check_is_due", lambda _: False)
+    monkeypatch.setattr("taskcounts.waiting.state.State.check_is_due", False)
     monkeypatch.setattr("histories.__main__.play_all", play)
     result = CliRunner().invoke(main, ["--histories", "2", "--seed", "1"])
     assert result.exit_code == 1

@@ -118,7 +118,7 @@ def test_a_failure_that_the_end_brings_to_light_counts() -> None:
     assert kinds(course)[3:] == ["unfinished", "any", "unsuccessful", "unfinished", "failed", "counts"]
 
 
-def test_what_a_look_proves_gets_fresh_numbers() -> None:
+def test_a_proven_end_gets_fresh_numbers() -> None:
     """An end that is proven without the counts asks for them once more, for their numbers."""
     course = waited(DONE, interval=20)
     assert kinds(course) == ["counts"] * 3 + ["unfinished", "any", "unsuccessful", "any", "counts"]
@@ -213,7 +213,7 @@ def test_all_tasks_are_deleted_while_it_is_confirmed() -> None:
     assert notes(course)[0] == "tasks came or went while the list was asked"
 
 
-def test_a_trial_goes_on_where_it_was_broken_off() -> None:
+def test_a_proof_is_resumed_after_a_failure() -> None:
     """The proof of a claim isn't begun anew after a question without an answer, nor are the counts asked."""
     fails = lambda number, *_: unreachable() if number in (2, 3) else None  # noqa: E731
     course = waited([*DONE, (0, "succeed", "a"), (0, "succeed", "b")], interval=10, how={"fails": fails})
