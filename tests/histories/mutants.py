@@ -1,4 +1,4 @@
-"""Waits that are wrong on purpose: each believes, forgets or leaves out one thing, and must be found out."""
+"""Waits with one fault each, which the histories must reveal."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["MUTANTS", "Mutant", "find_out"]
 
 
 class Mutant(NamedTuple):
-    """A wait that is wrong.
+    """A wait with a fault.
 
     Attributes:
-        name: What it does wrong.
-        swaps: What takes which place: a module, a name in it, and what stands there instead.
-        fits: Which histories may find it out; the others would only take time.
-        betrayed: A part of what the oracle says of it.
+        name: The fault.
+        swaps: The replacements: a module, a name in it, and the replacement.
+        fits: Tells the histories that may reveal the fault; the others would only take time.
+        betrayed: A part of the oracle's text about it.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Mutant(NamedTuple):
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Let all waits be so."""
+        """Give all waits this fault."""
         with contextlib.ExitStack() as stack:
             for where, name, instead in self.swaps:
                 stack.enter_context(mock.patch.object(where, name, instead))
@@ -78,7 +78,7 @@ def _stalls_by_counts(
     return _PROVE(state, claim, cause, now, notes)
 
 
-def _looks_once(tried: Proof, found: Task | None) -> Proof | Finding:
+def _queries_once(tried: Proof, found: Task | None) -> Proof | Finding:
     if tried.claim is Claim.ENDED and found is None:
         return Finding(tried.claim, Result.PROVEN)
     return _ADVANCE(tried, found)
@@ -108,7 +108,7 @@ def _refutes_nothing(tried: Proof, found: Task | None) -> Proof | Finding:
     return after
 
 
-def _ignores_failed_looks(state: State, event: Failed, now: float) -> Move:
+def _ignores_failed_queries(state: State, event: Failed, now: float) -> Move:
     if state.proof is None:
         return _ON_FAILURE(state, event, now)
     return machine._on_task(state, Queried(state.proof.query, None), now)
@@ -186,7 +186,7 @@ def _contradicts(history: History) -> bool:
     return any(act.fault.get("variant") == "contradiction" for act in history.acts)
 
 
-def _looks(history: History) -> bool:
+def _uses_queries(history: History) -> bool:
     return "=" not in history.goal or history.goal == "percent=100"
 
 
@@ -196,19 +196,19 @@ MUTANTS = (
         "believes counts that claim the end",
         ((machine, "_prove", _believes_counts),),
         "not so",
-        lambda history: history.lies and _looks(history),
+        lambda history: history.lies and _uses_queries(history),
     ),
     Mutant(
-        "looks for unfinished tasks alone, not for any",
-        ((machine, "advance", _looks_once), (machine, "begin_proof", _begins_in_the_middle)),
+        "queries unfinished tasks alone, not any",
+        ((machine, "advance", _queries_once), (machine, "begin_proof", _begins_in_the_middle)),
         "not so",
-        lambda history: _deletes(history) and _looks(history),
+        lambda history: _deletes(history) and _uses_queries(history),
     ),
     Mutant(
         "takes an empty job for done",
         ((machine, "advance", _empty_is_done),),
         "not so",
-        lambda history: _deletes(history) and _looks(history),
+        lambda history: _deletes(history) and _uses_queries(history),
     ),
     Mutant(
         "takes a failed task for the end",
@@ -216,17 +216,19 @@ MUTANTS = (
         "wasn't done",
         lambda history: history.goal == "done" and history.after_all,
     ),
-    Mutant("takes what is refuted for proven", ((machine, "advance", _refutes_nothing),), "not so", _looks),
+    Mutant(
+        "takes what is refuted for proven", ((machine, "advance", _refutes_nothing),), "not so", _uses_queries
+    ),
     Mutant("forgets tasks that are prepared", ((flow, "FILTERS", _HASTY),), "not so", _prepares),
     Mutant(
-        "takes a look that failed for one that found nothing",
-        ((machine, "_on_failure", _ignores_failed_looks),),
+        "takes a query that failed for one that found nothing",
+        ((machine, "_on_failure", _ignores_failed_queries),),
         "not so",
         lambda history: history.after_all and _fails(history),
     ),
     Mutant(
-        "never looks while the counts stand still",
-        ((machine, "_check_is_due", lambda _: False),),
+        "never checks while the counts stand still",
+        ((State, "check_is_due", False),),
         "missed the end",
         lambda history: history.lies,
     ),
@@ -236,19 +238,17 @@ MUTANTS = (
         "missed",
         _stalls,
     ),
-    Mutant("never stalls", ((machine, "_is_stalled", lambda *_: False),), "nothing had changed", _stalls),
+    Mutant("never stalls", ((State, "is_stalled", lambda *_: False),), "nothing had changed", _stalls),
     Mutant(
         "asks for ever after a job that is gone",
-        ((machine, "_is_gone", lambda _: False),),
+        ((rules, "is_gone", lambda _: False),),
         "lost",
         _loses_jobs,
     ),
     Mutant("never forgets a failure", ((flow, "handle", _keeps_failures),), "lost", _fails),
     Mutant("asks before the service is ready", ((flow, "handle", _does_not_wait),), "asked for", _fails),
     Mutant("ends blind", ((State, "last_tick_at", property(lambda state: state.ends)),), "ended blind"),
-    Mutant(
-        "looks at the counts alone at last", ((machine, "_final_check", _leaves_checks_out),), "ended blind"
-    ),
+    Mutant("polls the counts alone at last", ((machine, "_final_check", _leaves_checks_out),), "ended blind"),
     Mutant("hardly rests", ((machine, "interval_seconds", lambda *_, **__: 0.5),), "was to rest"),
     Mutant("never gives up", ((flow, "handle", _forgets_failures),), "went on", _fails),
     Mutant(
@@ -265,14 +265,14 @@ MUTANTS = (
     ),
     Mutant(
         "lists no tasks at the end",
-        ((machine, "_needs_exact", lambda *_: False),),
+        ((rules, "needs_exact", lambda *_: False),),
         "exact",
         lambda history: history.options.get("exact_at_end"),
     ),
     Mutant(
-        "lists all tasks, and doesn't look at them",
+        "lists all tasks, and ignores them",
         ((rules, "supported_reason", lambda _plan, reason, *_, **__: reason),),
         "it was met",
-        lambda history: history.lies and not _looks(history),
+        lambda history: history.lies and not _uses_queries(history),
     ),
 )

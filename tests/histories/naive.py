@@ -1,4 +1,4 @@
-"""The waiter that everybody writes: it asks for counts every few seconds, and believes them."""
+"""A naive wait: it asks for counts every few seconds, and trusts them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def wait(
         )
         if observer is not None:
             observer(observation)
-        # Of failures most scripts hear nothing.
+        # Most scripts ignore failures.
         if error is None and snapshot is not None:
             counts = snapshot.task_counts
             if not counts.active and not counts.running:

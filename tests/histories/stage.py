@@ -1,4 +1,4 @@
-"""Where a history is played: an emulator over a real socket, its clock, and a network that takes its time."""
+"""The stage of a history: an emulator over a real socket, its clock, and a network with latency."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ class Asked(NamedTuple):
 
     @property
     def healthy(self) -> bool:
-        """Whether a right answer came; old counts are right in form, and a missing job is an answer."""
+        """True if a valid answer came; old counts are valid, and so is the error of a missing job."""
         return self.status in (200, 404, 409) and self.fault in (None, "lag")
 
 
 class Played(NamedTuple):
-    """What came of a history: the verdict, or what was raised instead, and everything that led to it."""
+    """The result of a history: the verdict or error, and everything that led to it."""
 
     history: History
     verdict: Verdict | None

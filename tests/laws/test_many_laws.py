@@ -1,4 +1,4 @@
-"""Laws of asking for many jobs: how many requests are under way, when they begin, and that none is lost."""
+"""Laws of get_many: the number of requests under way, their beginnings, and that none is lost."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def _ending(script: list[tuple[float, str, str]], last: str) -> list[tuple[float
 def test_a_confirmed_verdict_was_true_while_it_was_confirmed(
     plan: WaitPlan, script: Any, report: Report, failing: set[int], durations: list[float]
 ) -> None:
-    """Nothing is said of a job that wasn't so at a moment of the last tick: never "done" with a task left."""
+    """A verdict was true at a moment of the last tick: never "done" with a task left."""
     plan = evolve(plan, deadline=600)
     course = _course(plan, script, report, failing, durations)
     classify(str(course.end.reason))
@@ -241,7 +241,7 @@ def test_limits_hold(  # noqa: PLR0917 - Hypothesis gives them by name.
 ) -> None:
     """No question after the deadline, none sooner than Retry-After, nor than the interval; all are counted.
 
-    The last look alone may come sooner than the interval, and only shortly before the deadline.
+    The last tick alone may come sooner than the interval, and only shortly before the deadline.
     """
     plan = evolve(plan, deadline=deadline, stall=stall)
     course = go(
@@ -287,7 +287,7 @@ def test_no_wait_ends_blind(  # noqa: PLR0917 - Hypothesis gives them by name.
     interval: float | None,
     min_interval: float,
 ) -> None:
-    """A job at its end before the last look isn't told as timed out, whatever the interval and the counts."""
+    """A job that ends before the last tick isn't reported as timed out, whatever the interval and counts."""
     script = _ending(script, last)
     job = Job(script)
     plan = evolve(plan, interval=interval, min_interval=min_interval, deadline=job.last + left)

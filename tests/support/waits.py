@@ -150,7 +150,7 @@ class Job:
         return next((task for task in self.tasks_at(second) if _fits(task, query)), None)
 
     def was_so(self, true: Callable[[Numbers], bool], since: float, until: float) -> bool:
-        """Whether the counts were of some kind at any moment of a span."""
+        """Return whether a test holds for the counts at any moment of a span."""
         moments = [since, *(second for second, _, _ in self.past if since <= second <= until)]
         return any(true(self.counts(moment)) for moment in moments)
 
@@ -195,7 +195,7 @@ class Asked(NamedTuple):
 
 @dataclass
 class Course:
-    """How a wait went."""
+    """The course of a wait."""
 
     job: Job
     asked: list[Asked]

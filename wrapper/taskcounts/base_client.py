@@ -45,8 +45,7 @@ if TYPE_CHECKING:
     from taskcounts.many.plan import ManyPlan
     from taskcounts.net.base import AsyncEngine, Engine
     from taskcounts.rest import RestClient
-    from taskcounts.waiting.plan import WaitPlan
-    from taskcounts.waiting.values import Observer
+    from taskcounts.waiting.values import Observer, Verdict
 
 # Seconds. An attempt may take a little longer than the 30 s that the service may work on a request.
 DEFAULT_TIMEOUT = 35.0
@@ -240,20 +239,23 @@ class Client(Generic[SomeTransport, SomeEngine]):
 
         return exact_counts(self._settings, self._call(check_job_id(job_id), *limits), progress)
 
-    def _waiting(
+    def _wait(
         self,
         job_id: str,
         until: str,
         service_timeout: int | None,
         timeout: float | None,
         *,
-        observer: Observer | None = None,
+        check: bool,
+        observer: Observer | None,
         **limits: Any,
-    ) -> tuple[Call, WaitPlan]:
-        from taskcounts.waiting.plan import plan_wait  # noqa: PLC0415 - most callers never wait.
+    ) -> Flow[Verdict]:
+        from taskcounts.waiting.flow import wait  # noqa: PLC0415 - most callers never wait.
+        from taskcounts.waiting.plan import plan_wait  # noqa: PLC0415
 
         check_callback("observer", observer)
-        return self._call(check_job_id(job_id), service_timeout, timeout, None), plan_wait(until, **limits)
+        call = self._call(check_job_id(job_id), service_timeout, timeout, None)
+        return wait(self._settings, call, plan_wait(until, **limits), observer, check=check)
 
     @classmethod
     def _make_limiter(cls, concurrency: int, clock: Any) -> Limiter:

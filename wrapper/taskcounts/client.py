@@ -123,43 +123,45 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
         service_timeout: int | None = None,
         timeout: float | None = None,
     ) -> Verdict:
-        """Wait until a job is done, or another goal is reached, and return the verdict.
+        """Wait until a job is done, or has reached another goal, and return the verdict.
 
-        Small list queries confirm the counts before the wait ends.
+        Counts that claim the goal is reached are confirmed by small list queries, which are never behind.
 
         Args:
             job_id: The job.
             until: The goal: ``done``, ``all-succeeded``, ``any-failed``, ``no-active``,
                 ``percent=N``, or a counter: ``count>=N`` (completed tasks), ``succeeded>=N``.
-            deadline: Seconds that the wait may take as a whole; by default without limit. Each poll has the
-                client's deadline.
-            stall: Seconds without a change of the counts after which the job is stalled; by default never.
+            deadline: Seconds that the wait may take as a whole, by default without limit. Each poll by
+                itself has the client's deadline.
+            stall: Seconds after which a job whose counts don't change is stalled; by default never.
             interval: Seconds from one poll to the next; None adapts it, see `taskcounts.waiting.pace`.
-            min_interval: Seconds, the shortest adaptive interval; a longer one saves requests when many jobs
-                are waited for at once.
-            max_failures: The number of polls in a row without a trustworthy answer that ends the wait.
+            min_interval: The least adapted interval in seconds; a longer one suits a wait for many jobs at
+                once.
+            max_failures: The number of polls in a row without a trustworthy answer after which the status
+                is lost.
             fail_fast: End as soon as a task has failed.
-            exact_at_end: List all tasks before the verdict, and decide by the list.
-            empty_is_done: Count a job without tasks as done.
-            check: Raise WaitFailed for any other outcome than the goal; otherwise return its verdict.
-            observer: Called with an Observation after each poll. An exception that it raises ends the wait.
+            exact_at_end: List all tasks before a verdict, and let that decide.
+            empty_is_done: Take a job without tasks for done.
+            check: Raise WaitFailed unless the goal is reached; if false, return every verdict.
+            observer: Called with an Observation after each poll. An error that it raises ends the wait.
             service_timeout: Seconds that the service may work on each request.
             timeout: Seconds that one attempt may take; by default the client's.
 
         Returns:
-            The outcome, and the counts that prove it.
+            The verdict, which is true if the goal is reached.
 
         Raises:
-            WaitFailed: The wait ended with another outcome, which its ``verdict`` has. The error that ended
-                it, such as JobNotFound or AuthenticationFailed, is its cause.
+            WaitFailed: The wait ended with another outcome, which its ``verdict`` names. An error that
+                ended it, such as JobNotFound or AuthenticationFailed, is its cause.
             ValueError: An argument is out of its range. Nothing was sent.
             TypeError: An argument is of the wrong type. Nothing was sent.
         """
-        call, plan = self._waiting(
+        flow = self._wait(
             job_id,
             until,
             service_timeout,
             timeout,
+            check=check,
             observer=observer,
             deadline=deadline,
             stall=stall,
@@ -170,9 +172,7 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
             exact_at_end=exact_at_end,
             empty_is_done=empty_is_done,
         )
-        from taskcounts.waiting.flow import wait  # noqa: PLC0415 - most callers never wait.
-
-        return run(wait(self._settings, call, plan, observer, check=check), self._engine, self._clock)
+        return run(flow, self._engine, self._clock)
 
     def get_many(
         self,
@@ -186,29 +186,31 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
     ) -> Generator[JobResult, None, None]:
         """Yield the counts of many jobs, in the order in which the answers come.
 
-        Each job has an outcome of its own: its counts, or its error, which may be that of an invalid job id.
-        When the service throttles, all requests wait together, for as long as it asks, and fewer are sent at
-        once until it recovers: see `taskcounts.many.window`. A job's own deadline doesn't include that time:
-        it begins when the job's turn has come.
+        Each job has a result of its own: counts or an error, also for a value that is no job id. When the
+        service throttles, all requests wait for as long as it asks, and fewer are under way at once until it
+        recovers: see `taskcounts.many.window`. A busy service doesn't use up a job's own deadline: that
+        begins once the job's first request may be sent.
 
         Nothing is sent before the first result is asked for. Closing or dropping the iterator ends the
-        requests that are under way.
+        requests under way.
 
         Args:
-            job_ids: The jobs. An iterator is read as needed, in the caller's thread: not more than
-                ``concurrency`` and a few ahead of the results. An exception that it raises is raised here,
-                after the results of the jobs before it. An id that comes twice is requested twice.
-            concurrency: The number of jobs that are requested at once, 1 to 256; at most the client's own.
-            progress: Called before each result with the number of results and the number of errors among
-                them. An exception that it raises ends the call.
+            job_ids: The jobs. An iterator is read in the caller's thread, and only as far as needed: at most
+                ``concurrency`` and a few ids ahead of the results. An error that it raises is raised here,
+                after the results of the ids before. An id that is given twice is asked for twice.
+            concurrency: The number of jobs that may be asked for at once, 1 to 256; the client's own
+                ``concurrency`` limits it further.
+            progress: Called before each result is yielded, with the number of results so far and of errors
+                among them. An error that it raises ends the call.
             service_timeout: Seconds that the service may work on each request.
             timeout: Seconds that one attempt may take; by default the client's.
-            deadline: Seconds that all jobs may take together, from the first result that is asked for; by
-                default without limit. Jobs that were not requested by then end with DeadlineExceeded; an
-                endless iterator gives such results without end. Each job has the client's deadline.
+            deadline: Seconds that all jobs may take together, from the moment at which the first result is
+                asked for; by default without limit. All later jobs get a DeadlineExceeded as their result,
+                to the end of ``job_ids``, even if that never comes. Each job by itself has the client's
+                deadline.
 
         Yields:
-            A result for each job.
+            A JobResult for each id.
 
         Raises:
             ValueError: An argument is out of its range. Nothing was sent.
@@ -361,38 +363,19 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         service_timeout: int | None = None,
         timeout: float | None = None,
     ) -> Verdict:
-        """Wait until a job is done, or another goal is reached, and return the verdict.
+        """Wait until a job is done, or has reached another goal, and return the verdict.
 
-        Args:
-            job_id: The job.
-            until: The goal: ``done``, ``all-succeeded``, ``any-failed``, ``no-active``, ``percent=N``,
-                ``count>=N`` or ``succeeded>=N``.
-            deadline: Seconds that the wait may take as a whole; by default without limit.
-            stall: Seconds without a change of the counts after which the job is stalled; by default never.
-            interval: Seconds from one poll to the next; None adapts it.
-            min_interval: Seconds, the shortest adaptive interval.
-            max_failures: The number of polls in a row without a trustworthy answer that ends the wait.
-            fail_fast: End as soon as a task has failed.
-            exact_at_end: List all tasks before the verdict, and decide by the list.
-            empty_is_done: Count a job without tasks as done.
-            check: Raise WaitFailed for any other outcome than the goal; otherwise return its verdict.
-            observer: Called with an Observation after each poll; a plain function.
-            service_timeout: Seconds that the service may work on each request.
-            timeout: Seconds that one attempt may take; by default the client's.
-
-        Returns:
-            The outcome, and the counts that prove it.
+        The arguments are those of TaskCountsClient.wait_for_job.
 
         Raises:
-            WaitFailed: The wait ended with another outcome, which its ``verdict`` has.
-            ValueError: An argument is out of its range. Nothing was sent.
-            TypeError: An argument is of the wrong type. Nothing was sent.
+            WaitFailed: The wait ended with another outcome, which its ``verdict`` names.
         """
-        call, plan = self._waiting(
+        flow = self._wait(
             job_id,
             until,
             service_timeout,
             timeout,
+            check=check,
             observer=observer,
             deadline=deadline,
             stall=stall,
@@ -403,9 +386,6 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
             exact_at_end=exact_at_end,
             empty_is_done=empty_is_done,
         )
-        from taskcounts.waiting.flow import wait  # noqa: PLC0415 - most callers never wait.
-
-        flow = wait(self._settings, call, plan, observer, check=check)
         return await run_async(flow, self._engine, self._clock)
 
     def get_many(
@@ -420,24 +400,9 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
     ) -> AsyncGenerator[JobResult, None]:
         """Yield the counts of many jobs, in the order in which the answers come.
 
-        If you leave the loop early, close the iterator, for instance by ``contextlib.aclosing``; asyncio does
-        it later otherwise.
-
-        Args:
-            job_ids: The jobs; an asynchronous iterator is read in a task of its own.
-            concurrency: The number of jobs that are requested at once, 1 to 256; at most the client's own.
-            progress: Called before each result with the number of results and of errors among them.
-            service_timeout: Seconds that the service may work on each request.
-            timeout: Seconds that one attempt may take; by default the client's.
-            deadline: Seconds that all jobs may take together; by default without limit. Jobs that were not
-                requested by then end with DeadlineExceeded.
-
-        Yields:
-            A result for each job: its counts, or its error.
-
-        Raises:
-            ValueError: An argument is out of its range. Nothing was sent.
-            TypeError: An argument is of the wrong type. Nothing was sent.
+        The arguments are those of TaskCountsClient.get_many. ``job_ids`` may be an asynchronous iterator as
+        well; it is read in a task of its own. A loop that may be left early is best written with
+        ``contextlib.aclosing``: otherwise asyncio closes the iterator only later.
         """
         from taskcounts.many.plan import check_ids  # noqa: PLC0415 - most callers ask for one job.
         from taskcounts.many.tasks import count_many_async  # noqa: PLC0415

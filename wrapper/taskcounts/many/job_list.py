@@ -19,13 +19,13 @@ from taskcounts.snapshot import Inconsistency
 if TYPE_CHECKING:
     from taskcounts.net.base import AsyncEngine, Engine
 
-# Pages in a row without a job. A filter that few jobs pass makes some; what goes on so for longer has no end,
-# and nobody would hear of it: each page has a deadline of its own.
+# Pages in a row without a job after which a list counts as endless. A filter that few jobs pass makes some
+# empty pages. Each page has a deadline of its own, so no deadline would end such a list.
 MAX_EMPTY = 1000
 
 
 class Listing:
-    """The pages of one list of jobs. ``ended`` is true after the last one."""
+    """One list of jobs, read page by page. ``ended`` is true after the last page."""
 
     def __init__(self, settings: Settings, call: Call, filter_: str | None) -> None:
         self.ended = False
@@ -39,11 +39,11 @@ class Listing:
         self._empty = 0
 
     def next_page(self) -> Flow[list[ListedJob]]:
-        """Ask for the next page, which may have no jobs without being the last."""
+        """Return the jobs of the next page, which may be empty without being the last."""
         operation = job_list_operation(
             self._settings.endpoint, link=self._link, loop_detector=self._loop_detector, **self._options
         )
-        # What is checked while an answer is read gets all that is known of it into its error.
+        # Checked while the answer is read: so an error has all details of the answer.
         page: Page = yield from exchange(
             self._settings,
             operation._replace(build=lambda answer: self._checked(operation, answer)),
@@ -79,7 +79,7 @@ def _warn(doubts: Iterable[Inconsistency]) -> None:
 
 
 def list_jobs(listing: Listing, engine: Engine, clock: SyncClock) -> Generator[ListedJob, None, None]:
-    """Yield the jobs of all pages; the next one is asked for when those before are used up."""
+    """Yield the jobs of all pages; the next page is asked for once the jobs before are used up."""
     while not listing.ended:
         yield from run(listing.next_page(), engine, clock)
 
@@ -87,14 +87,14 @@ def list_jobs(listing: Listing, engine: Engine, clock: SyncClock) -> Generator[L
 async def list_jobs_async(
     listing: Listing, engine: AsyncEngine, clock: AsyncClock
 ) -> AsyncGenerator[ListedJob, None]:
-    """Yield the jobs of all pages; the next one is asked for when those before are used up."""
+    """Yield the jobs of all pages; the next page is asked for once the jobs before are used up."""
     while not listing.ended:
         for job in await run_async(listing.next_page(), engine, clock):
             yield job
 
 
 def check_filter(text: str | None) -> str | None:
-    """Return a filter; refuse what is none before anything is sent."""
+    """Return a filter; raise ValueError or TypeError for an unfit one."""
     if text is None:
         return None
     if not isinstance(text, str):

@@ -14,18 +14,20 @@ from collections.abc import Callable
 from functools import partial
 from itertools import chain
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from taskcounts.clock import AsyncClock, Clock, SyncClock, SystemClock
+from taskcounts.clock import AsyncClock, SyncClock, SystemClock
 from taskcounts.flow.drive import Stop
 from taskcounts.flow.steps import NoPermit
 from taskcounts.forks import renew_after_fork
 from taskcounts.many.window import open_window
 from taskcounts.semaphore import Permit, Semaphore
 
+SomeClock = TypeVar("SomeClock", SyncClock, AsyncClock)
+
 
 class _Wait(NamedTuple):
-    """How many seconds to wait: exactly, for the end of a cooldown, or at most, for a permit."""
+    """Seconds to wait: exactly, for the end of a cooldown, or at most, for a permit."""
 
     seconds: float
     for_cooldown: bool
@@ -41,11 +43,12 @@ class _Waiter:
         self.wake = wake
 
 
-class _Limiter:
+class _Limiter(Generic[SomeClock]):
     """The common part of both limiters: everything but the waiting."""
 
-    def __init__(self, most: int, clock: Clock) -> None:
+    def __init__(self, most: int, clock: SomeClock) -> None:
         self._window = open_window(most)
+        self._clock: SomeClock = clock
         self._now = clock.monotonic
         self.renew()
         renew_after_fork(self)
@@ -137,12 +140,8 @@ class _Limiter:
                 queue.remove(waiter)
 
 
-class ThreadLimiter(_Limiter):
+class ThreadLimiter(_Limiter[SyncClock]):
     """A limiter for any number of threads."""
-
-    def __init__(self, most: int, clock: SyncClock) -> None:
-        super().__init__(most, clock)
-        self._clock = clock
 
     def acquire(self, until: float, is_retry: bool = False, stop: Stop | None = None) -> Permit | NoPermit:
         """Return a permit as soon as one is free.
@@ -180,12 +179,8 @@ class ThreadLimiter(_Limiter):
             self._leave(waiter)
 
 
-class TaskLimiter(_Limiter):
+class TaskLimiter(_Limiter[AsyncClock]):
     """A limiter for the tasks of one event loop."""
-
-    def __init__(self, most: int, clock: AsyncClock) -> None:
-        super().__init__(most, clock)
-        self._clock = clock
 
     async def acquire(self, until: float, is_retry: bool = False) -> Permit | NoPermit:
         """Return a permit as soon as one is free; see `ThreadLimiter.acquire`."""

@@ -16,13 +16,7 @@ from __future__ import annotations
 
 import math
 
-from taskcounts.errors import (
-    AuthenticationFailed,
-    CredentialFailed,
-    JobNotFound,
-    ServiceError,
-    TaskCountsError,
-)
+from taskcounts.errors import AuthenticationFailed, CredentialFailed, ServiceError
 from taskcounts.retry import LONGEST
 from taskcounts.waiting import rules
 from taskcounts.waiting.notes import about_counts, about_exact, about_finding, about_job
@@ -49,10 +43,6 @@ from taskcounts.waiting.state import (
     State,
 )
 
-# Answers in a row without a change after which every second tick is a check.
-STANDSTILL = 2
-# Polls of the counts after which a tick is a check, however much they change.
-CHECK_EVERY = 8
 # The next list of all tasks waits for so many times as long as the last one took.
 LIST_SPACING = 9
 
@@ -93,7 +83,7 @@ def begin_tick(state: State, now: float) -> Move:
                 now,
             )
     counted = state.snapshot is not None and not state.last_tick
-    if counted and not _is_stalled(state, now) and _check_is_due(state):
+    if counted and not state.is_stalled(now) and state.check_is_due:
         return _check(state, now)
     return _ask(state.replace(since_check=state.since_check + 1), AskCounts(), now)
 
@@ -162,10 +152,6 @@ def _final_check(state: State, now: float, notes: tuple[str, ...]) -> Move:
 # Checks, which take the place of the counts.
 
 
-def _check_is_due(state: State) -> bool:
-    return state.since_check >= (1 if state.unchanged >= STANDSTILL else CHECK_EVERY)
-
-
 def _check(state: State, now: float) -> Move:
     """Return the next check."""
     turns = rules.checks(state.plan)
@@ -174,10 +160,6 @@ def _check(state: State, now: float) -> Move:
     if claim is None:
         return _ask(state, AskJob(), now)
     return _prove(state, claim, Cause.CHECK, now)
-
-
-def _is_stalled(state: State, now: float) -> bool:
-    return now - state.same_since >= state.plan.stall
 
 
 # Proofs.
@@ -263,11 +245,11 @@ def _end(
 ) -> Move:
     """End the wait for a reason, or make the one poll that has to come before."""
     plan = state.plan
-    end = End(_reason_by_number(plan, reason), confirmed=reason is not Reason.REACHED, task_id=task_id)
+    end = End(rules.reason_for(plan, reason), confirmed=reason is not Reason.REACHED, task_id=task_id)
     if end.reason in (Reason.REACHED, Reason.SHORT):
         # No single task proves a number.
         end = end._replace(task_id=None)
-    if _needs_exact(plan, end):
+    if rules.needs_exact(plan, end.reason):
         if now < state.list_after:
             return _sleep(state, now, notes)
         return _ask(state.replace(pending_end=end), AskExact(), now, notes)
@@ -277,20 +259,6 @@ def _end(
         # Only for fresh numbers in the verdict, which stands.
         return _ask(state.replace(pending_end=end), AskCounts(), now, notes)
     return Move(state, end, notes)
-
-
-def _reason_by_number(plan: WaitPlan, reason: Reason) -> Reason:
-    """Return what a reason means for a goal that is a number of tasks."""
-    if plan.goal.least is None or reason in (Reason.REACHED, Reason.FAILED):
-        return reason
-    if reason is Reason.SOME_FAILED and rules.failure_ends(plan):
-        return Reason.FAILED
-    if plan.goal.name == "percent" and reason is Reason.EMPTY:
-        return reason
-    if plan.goal.name == "percent" and reason in (Reason.ALL_SUCCEEDED, Reason.SOME_FAILED):
-        # All of them are completed.
-        return Reason.REACHED
-    return Reason.SHORT if rules.is_by_number(plan.goal) else reason
 
 
 # Answers.
@@ -328,7 +296,7 @@ def _evaluate_counts(state: State, now: float, notes: tuple[str, ...]) -> Move:
         elif isinstance(claim, Claim) and claim not in state.refuted:
             return _prove(state, claim, Cause.CLAIM, now, notes)
     # At the moment of the counts, not now: later queries don't show that nothing has changed.
-    if _is_stalled(state, state.counted_at):
+    if state.is_stalled(state.counted_at):
         if state.fallback_end is not None:
             return _end_unmet(state, state.fallback_end, now, notes)
         return _prove(state, rules.end_claim(state.plan), Cause.STALL, now, notes)
@@ -376,10 +344,10 @@ def _on_failure(state: State, event: Failed, now: float) -> Move:
     state = state.replace(
         failed_polls=state.failed_polls + 1, failures=state.failures + 1, last_error=error, final_checks=()
     )
-    if pending is not None and not _needs_exact(state.plan, pending):
+    if pending is not None and not rules.needs_exact(state.plan, pending.reason):
         # The counts were asked for only for the numbers in the verdict.
         return Move(state, pending)
-    if _is_gone(error):
+    if rules.is_gone(error):
         return Move(state, End(Reason.GONE, error=error))
     if now >= state.ends:
         return Move(state, End(Reason.TIMED_OUT))
@@ -387,39 +355,10 @@ def _on_failure(state: State, event: Failed, now: float) -> Move:
     if refused or (state.failures >= state.plan.max_failures and not event.cut_off):
         lost = End(Reason.LOST, error=error)
         # If only the job's own state is missing, the rest is known.
-        return Move(state, (state.fallback_end or lost) if _awaits_job_state(state) else lost)
+        return Move(state, (state.fallback_end or lost) if state.awaits_job_state else lost)
     if isinstance(error, ServiceError) and error.retry_after and error.retry_after <= LONGEST:
         state = state.replace(not_before=now + error.retry_after)
     return _sleep(
-        state.replace(
-            resume_with=AskJob() if _awaits_job_state(state) else pending or _interrupted_proof(state)
-        ),
+        state.replace(resume_with=AskJob() if state.awaits_job_state else pending or state.interrupted_proof),
         now,
-    )
-
-
-def _needs_exact(plan: WaitPlan, end: End) -> bool:
-    return plan.exact_at_end or end.reason is Reason.SHORT
-
-
-def _awaits_job_state(state: State) -> bool:
-    """Return whether the last poll was for the job's own state, before an end of the wait."""
-    return state.fallback_end is not None and state.proof is None and state.pending_end is None
-
-
-def _interrupted_proof(state: State) -> Proof | None:
-    """Return the proof to resume after a poll without an answer.
-
-    Good counts in between would reset the failures, and hide that nothing can be proven.
-    A check that has only begun is not resumed: it has its turn later.
-    """
-    proof = state.proof
-    if proof is None or (state.cause is Cause.CHECK and proof == begin_proof(proof.claim, likely=False)):
-        return None
-    return proof
-
-
-def _is_gone(error: TaskCountsError) -> bool:
-    return isinstance(error, JobNotFound) or (
-        isinstance(error, ServiceError) and error.code == "JobBeingDeleted"
     )

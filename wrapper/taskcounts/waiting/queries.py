@@ -45,7 +45,7 @@ class Task(NamedTuple):
 
     @property
     def completed(self) -> bool:
-        """Whether the task is completed."""
+        """True if the task is completed."""
         return self.state == "completed"
 
 

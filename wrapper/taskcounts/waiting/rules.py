@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from taskcounts.errors import JobNotFound, ServiceError, TaskCountsError
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.goals import COUNTERS, Goal
 from taskcounts.waiting.plan import WaitPlan
@@ -94,6 +95,32 @@ def checks(plan: WaitPlan) -> tuple[Claim | None, ...]:
     if plan.goal.name == "any-failed":
         return (Claim.FAILED, Claim.ENDED, None)
     return (end_claim(plan), Claim.FAILED, None)
+
+
+def reason_for(plan: WaitPlan, reason: Reason) -> Reason:
+    """Return the reason for the end of a wait in terms of its goal, if that is a number of tasks."""
+    if plan.goal.least is None or reason in (Reason.REACHED, Reason.FAILED):
+        return reason
+    if reason is Reason.SOME_FAILED and failure_ends(plan):
+        return Reason.FAILED
+    if plan.goal.name == "percent" and reason is Reason.EMPTY:
+        return reason
+    if plan.goal.name == "percent" and reason in (Reason.ALL_SUCCEEDED, Reason.SOME_FAILED):
+        # All of them are completed.
+        return Reason.REACHED
+    return Reason.SHORT if is_by_number(plan.goal) else reason
+
+
+def needs_exact(plan: WaitPlan, reason: Reason) -> bool:
+    """Return whether a list of all tasks has to confirm the end of a wait."""
+    return plan.exact_at_end or reason is Reason.SHORT
+
+
+def is_gone(error: TaskCountsError) -> bool:
+    """Return whether an error means that the job is deleted, or is being deleted."""
+    return isinstance(error, JobNotFound) or (
+        isinstance(error, ServiceError) and error.code == "JobBeingDeleted"
+    )
 
 
 def supported_reason(plan: WaitPlan, reason: Reason, snapshot: Snapshot, *, job_ended: bool) -> Reason | None:

@@ -12,8 +12,13 @@ from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.pace import Rate, last_seconds, seconds_left
 from taskcounts.waiting.plan import WaitPlan
-from taskcounts.waiting.proof import Claim, Proof
+from taskcounts.waiting.proof import Claim, Proof, begin_proof
 from taskcounts.waiting.queries import Task
+
+# Answers in a row without a change after which every second tick is a check.
+STANDSTILL = 2
+# Polls of the counts after which a tick is a check, however much they change.
+CHECK_EVERY = 8
 
 
 class Reason(StrEnum):
@@ -224,7 +229,7 @@ class State:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the newest counts contradict themselves, or a list query contradicts them."""
+        """True if the newest counts contradict themselves, or a list query contradicts them."""
         return bool(self.contradicted or (self.snapshot and self.snapshot.inconsistencies))
 
     @property
@@ -233,6 +238,32 @@ class State:
         if self.snapshot is None or not self.snapshot.total or self.doubtful:
             return None
         return seconds_left(self.rate, self.snapshot.total - self.snapshot.completed, self.unchanged)
+
+    @property
+    def check_is_due(self) -> bool:
+        """True if the next tick is a check, since the counts may be behind."""
+        return self.since_check >= (1 if self.unchanged >= STANDSTILL else CHECK_EVERY)
+
+    @property
+    def awaits_job_state(self) -> bool:
+        """True if the last poll was for the job's own state, before an end of the wait."""
+        return self.fallback_end is not None and self.proof is None and self.pending_end is None
+
+    @property
+    def interrupted_proof(self) -> Proof | None:
+        """The proof to resume after a poll without an answer.
+
+        Good counts in between would reset the failures, and hide that nothing can be proven.
+        A check that has only begun is not resumed: it has its turn later.
+        """
+        proof = self.proof
+        if proof is None or (self.cause is Cause.CHECK and proof == begin_proof(proof.claim, likely=False)):
+            return None
+        return proof
+
+    def is_stalled(self, at: float) -> bool:
+        """Return whether at some moment the counts have been the same for the stall time."""
+        return at - self.same_since >= self.plan.stall
 
     def replace(self, **changes: Any) -> State:
         """Return a state with some attributes changed."""

@@ -1,4 +1,4 @@
-"""One exchange at a limiter: it waits before each attempt, and gives its permit back however that ends."""
+"""An exchange with a limiter acquires a permit for each attempt, and releases it however that ends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def busy(status: int = 429, **headers: str) -> Answer:
 
 
 class Limiter:
-    """A limiter that lets in at once, unless told otherwise, and keeps what it was told."""
+    """A limiter that grants at once, unless told otherwise, and records its calls."""
 
     def __init__(self, *refusals: NoPermit | None) -> None:
         self.asked: list[tuple[float, bool]] = []
@@ -45,7 +45,7 @@ class Limiter:
     def acquire(self, until: float, is_retry: bool, stop: Stop | None = None) -> Any:
         assert stop is None
         self.asked.append((until, is_retry))
-        assert len(self.asked) == len(self.back) + 1, "a permit is still had"
+        assert len(self.asked) == len(self.back) + 1, "a permit is still held"
         return (self.refusals.pop(0) if self.refusals else None) or self
 
     def release(self, permit: object, status: int | None, cooldown: float) -> None:
@@ -72,7 +72,7 @@ class Engine:
 def ask(
     limiter: Any, *outcomes: Any, clock: FakeClock, credential: Any = KEY, retry: Any = None, **limits: Any
 ) -> Any:
-    """Run an exchange at a limiter."""
+    """Run an exchange with a limiter."""
     settings = Settings(ENDPOINT, credential, "scope", retry or RetryPolicy(), False, clock, limiter)
     call = Call("job-1", None, 35.0, limits.get("deadline", 120.0), GUID)
     return run(exchange(settings, TASK_COUNTS_OPERATION, call), Engine(*outcomes), clock)
@@ -86,7 +86,7 @@ def test_good_answer(clock: FakeClock) -> None:
 
 
 def test_permit_of_the_caller(clock: FakeClock) -> None:
-    """A permit that the caller has got is used for the first attempt alone."""
+    """A permit that the caller has acquired serves the first attempt alone."""
     limiter = Limiter()
     mine = limiter.acquire(0, False)
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, limiter)
@@ -96,7 +96,7 @@ def test_permit_of_the_caller(clock: FakeClock) -> None:
 
 
 def test_permit_is_released_for_the_pause(clock: FakeClock) -> None:
-    """Between two attempts no permit is had, and the next one is asked for as somebody who was refused."""
+    """No permit is held between two attempts, and the next one is acquired as a retry."""
     limiter = Limiter()
     ask(limiter, busy(), busy(503), GOOD, clock=clock)
     assert [is_retry for _, is_retry in limiter.asked] == [False, True, True]
@@ -105,7 +105,7 @@ def test_permit_is_released_for_the_pause(clock: FakeClock) -> None:
 
 
 def test_wish_of_the_service(clock: FakeClock) -> None:
-    """What the service asks for is what everybody waits; only else it is the pause of the policy."""
+    """The cooldown is the service's Retry-After, or without one the pause of the policy."""
     limiter = Limiter()
     ask(limiter, busy(retry_after="0.1"), busy(retry_after="7"), GOOD, clock=clock)
     assert limiter.back == [(429, 0.1), (429, 7), (200, 0)]
@@ -113,7 +113,7 @@ def test_wish_of_the_service(clock: FakeClock) -> None:
 
 
 def test_wish_beyond_all_measure(clock: FakeClock) -> None:
-    """A wish of more than a year, such as a date in 9999, ends this exchange and silences nobody else."""
+    """A Retry-After of more than a year, such as a date in 9999, ends this exchange and delays no other."""
     limiter = Limiter()
     with pytest.raises(ServiceBusy, match="gave up: the service asks to wait"):
         ask(limiter, busy(retry_after="Fri, 31 Dec 9999 23:59:59 GMT"), clock=clock)
@@ -123,7 +123,7 @@ def test_wish_beyond_all_measure(clock: FakeClock) -> None:
 
 
 def test_last_refusal_counts_too(clock: FakeClock) -> None:
-    """The others leave a busy service alone even where this exchange asks no more."""
+    """The cooldown holds for others even if this exchange makes no further attempt."""
     limiter = Limiter()
     with pytest.raises(ServiceBusy):
         ask(limiter, busy(), clock=clock, retry=RetryPolicy(max_attempts=1, first_pause=3))
@@ -142,7 +142,7 @@ def test_last_refusal_counts_too(clock: FakeClock) -> None:
     ],
 )
 def test_failures(clock: FakeClock, outcome: Any, status: int | None, kind: type[BaseException]) -> None:
-    """However an attempt ends, its permit comes back, once."""
+    """However an attempt ends, its permit is released once."""
     limiter = Limiter()
     with pytest.raises(kind):
         ask(limiter, outcome, clock=clock, retry=RetryPolicy(max_attempts=1))
@@ -157,7 +157,7 @@ class Broken:
 
 
 def test_credential_fails(clock: FakeClock) -> None:
-    """A credential that fails gives the permit back as well."""
+    """A credential that fails leads to a release as well."""
     limiter = Limiter()
     with pytest.raises(CredentialFailed):
         ask(limiter, clock=clock, credential=TokenCache(Broken()))
@@ -179,7 +179,7 @@ def test_slow_credential(clock: FakeClock) -> None:
 
 
 def test_no_permit_in_time(clock: FakeClock) -> None:
-    """Without a permit nothing is sent, and the error says how long nobody may send."""
+    """Without a permit nothing is sent, and the error names the cooldown."""
     with pytest.raises(DeadlineExceeded) as caught:
         ask(Limiter(NoPermit(300)), clock=clock)
     assert caught.value.attempts == 0
@@ -190,7 +190,7 @@ def test_no_permit_in_time(clock: FakeClock) -> None:
 
 
 def test_no_permit_for_another_attempt(clock: FakeClock) -> None:
-    """What failed before is the error then, with the reason to give up."""
+    """The error is that of the attempt before, with the reason to give up."""
     limiter = Limiter(None, NoPermit(0))
     with pytest.raises(ServiceBusy, match="gave up: the deadline of 120 s is over") as caught:
         ask(limiter, busy(), clock=clock)
@@ -199,7 +199,7 @@ def test_no_permit_for_another_attempt(clock: FakeClock) -> None:
 
 
 def test_no_limiter_no_difference(clock: FakeClock) -> None:
-    """Without a limiter nobody is asked for a permit."""
+    """An exchange without a limiter needs no permit."""
     assert ask(None, GOOD, clock=clock).total == 12
 
 
@@ -216,7 +216,7 @@ class Cancelled:
 
 
 def test_cancelled_exchange(clock: FakeClock) -> None:
-    """A task that is cancelled while it sends gives its permit back, and not later than that."""
+    """A task that is cancelled while it sends releases its permit at once."""
 
     class AsyncLimiter(Limiter):
         async def acquire(self, until: float, is_retry: bool, stop: Stop | None = None) -> Any:

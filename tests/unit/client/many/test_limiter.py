@@ -20,12 +20,12 @@ NEVER = float("inf")
 
 
 def waiting(limiter: Any) -> int:
-    """Return how many wait at a limiter."""
+    """Return the number of requests that wait for a limiter."""
     return sum(map(len, limiter._queues))
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so; a test whose condition never comes true fails."""
+    """Wait until a condition is true; fail the test if it never is."""
     patience = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < patience
@@ -48,7 +48,7 @@ def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
 
 
 def test_thread_waits_for_a_permit() -> None:
-    """A thread gets in when another one gives its permit back."""
+    """A waiting thread gets the permit that another one releases."""
     limiter = ThreadLimiter(1, SYSTEM_CLOCK)
     first = limiter.acquire(NEVER)
     assert not isinstance(first, NoPermit)
@@ -62,7 +62,7 @@ def test_thread_waits_for_a_permit() -> None:
 
 
 def test_threads_get_in_by_turns() -> None:
-    """Who came first gets in first, but who was refused before comes before the others."""
+    """Requests are served in their order, and retries before the others."""
     limiter = ThreadLimiter(1, SYSTEM_CLOCK)
     permit = limiter.acquire(NEVER)
     order: list[str] = []
@@ -108,7 +108,7 @@ def test_tasks_get_in_by_turns() -> None:
 
 
 def test_nobody_sends_before_the_moment(clock: FakeClock) -> None:
-    """After a refusal everybody waits until the moment that it names, tasks and threads alike."""
+    """After a refusal all requests wait for the end of the cooldown, in tasks and threads alike."""
     limiter = ThreadLimiter(4, clock)
     limiter.release(limiter.acquire(NEVER), 429, 30)  # type: ignore[arg-type]
     limiter.acquire(NEVER)
@@ -124,7 +124,7 @@ def test_nobody_sends_before_the_moment(clock: FakeClock) -> None:
 
 
 def test_moment_beyond_the_limit_is_not_waited_for(clock: FakeClock) -> None:
-    """Who can't get in in time is told at once, and how long nobody may send."""
+    """A cooldown beyond the time limit is refused at once, and named."""
     limiter = ThreadLimiter(4, clock)
     limiter.release(limiter.acquire(NEVER), 429, 30)  # type: ignore[arg-type]
     assert limiter.acquire(1029) == NoPermit(30)
@@ -141,14 +141,14 @@ def test_moment_beyond_the_limit_is_not_waited_for(clock: FakeClock) -> None:
 
 
 def test_time_is_over_before(clock: FakeClock) -> None:
-    """Who comes too late gets no permit, though there is one."""
+    """A request that comes too late gets no permit, though there is one."""
     limiter = ThreadLimiter(1, clock)
     assert limiter.acquire(1000) == NoPermit(0)
     assert limiter.in_flight == 0
 
 
 def test_time_runs_out_while_waiting() -> None:
-    """Who waits for a permit waits no longer than it is of use."""
+    """A request waits for a permit no longer than until its time limit."""
     limiter = ThreadLimiter(1, SYSTEM_CLOCK)
     permit = limiter.acquire(NEVER)
     assert limiter.acquire(time.monotonic() + 0.01) == NoPermit(0)
@@ -168,7 +168,7 @@ def test_time_runs_out_while_waiting() -> None:
 
 
 def test_waiting_without_end() -> None:
-    """A permit is waited for however far its limit is away, beyond what any clock can count."""
+    """The time limit may be further away than any clock can count."""
     for until_then in (NEVER, 1e300):
         limiter = ThreadLimiter(1, SYSTEM_CLOCK)
         permit = limiter.acquire(NEVER)
@@ -181,7 +181,7 @@ def test_waiting_without_end() -> None:
 
 
 def test_waiting_threads_hear_of_a_refusal() -> None:
-    """Who waits for a permit gets in after the moment, though no permit comes back then."""
+    """A cooldown that begins while requests wait delays them, and its end wakes them."""
     limiter = ThreadLimiter(1, SYSTEM_CLOCK)
     permit = limiter.acquire(NEVER)
     thread, came = in_thread(lambda: limiter.acquire(NEVER))
@@ -215,7 +215,7 @@ def test_waiting_tasks_hear_of_a_refusal() -> None:
 
 
 def test_stopped_threads_leave() -> None:
-    """A stop ends the waiting for a permit, and for a moment, of those whom it concerns."""
+    """A stop ends the waiting for a permit, and for the end of a cooldown."""
     limiter = ThreadLimiter(1, SYSTEM_CLOCK)
     permit = limiter.acquire(NEVER)
     stop = Stop()
@@ -237,7 +237,7 @@ def test_stopped_threads_leave() -> None:
 
 
 def test_stopped_thread_gets_no_permit() -> None:
-    """After the stop there is none for those whom it concerns, though others would get one."""
+    """A stopped caller gets no permit, though others would get one."""
     limiter, stop = ThreadLimiter(1, SYSTEM_CLOCK), Stop()
     stop.is_set = True
     with pytest.raises(Stopped):
@@ -247,7 +247,7 @@ def test_stopped_thread_gets_no_permit() -> None:
 
 
 def test_permit_that_came_too_late_goes_on() -> None:
-    """A task that is cancelled in the moment in which it gets its permit leaves it to the next."""
+    """A task that is cancelled just as it gets its permit leaves it to the next."""
 
     async def main() -> None:
         limiter = TaskLimiter(1, SYSTEM_CLOCK)
@@ -286,7 +286,7 @@ def test_cancelled_task_leaves_the_line() -> None:
 
 
 def test_refusals_are_logged(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    """The log says that the service is busy, for how long, and how many are sent after that."""
+    """The log names the cooldown of a busy service and the new limit."""
     limiter = ThreadLimiter(8, clock)
     with caplog.at_level(logging.INFO, "taskcounts"):
         limiter.release(limiter.acquire(NEVER), 429, 30)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Places that nobody gives back: an interruption may come anywhere, and none is lost for good."""
+"""Permits that nobody releases: an interruption may come anywhere, and none is lost for good."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEVER = float("inf")
 
 
 def interrupted(work: Callable[[], object], at: int) -> bool:
-    """Do something, and interrupt it once, where Python would: at the call of a function, or after it.
+    """Call a function and interrupt it once, where Python would: at the call of a function, or after it.
 
     Returns whether it came so far: ``at`` counts these moments.
     """
@@ -29,7 +29,7 @@ def interrupted(work: Callable[[], object], at: int) -> bool:
 
     def look(frame: Any, event: str, argument: object) -> None:
         nonlocal moments
-        # The last one is the end of looking itself.
+        # The last moment is the end of the profiling itself.
         if event in ("call", "c_return") and argument is not sys.setprofile:
             moments += 1
             if moments == at:
@@ -47,7 +47,7 @@ def interrupted(work: Callable[[], object], at: int) -> bool:
 
 
 def test_dropped_permit() -> None:
-    """A permit that is dropped goes to who comes next, or waits already."""
+    """A permit that is dropped goes to the request that waits, or to the next one."""
     limiter = ThreadLimiter(1, SYSTEM_CLOCK)
     permit = limiter.acquire(NEVER)
     came: list[Any] = []
@@ -66,7 +66,7 @@ def test_dropped_permit() -> None:
 
 
 def test_interrupted_call() -> None:
-    """Wherever a call is interrupted, the client's only permit is there for the next one."""
+    """After an interruption of a call, the client's only permit is free again."""
     handler = httpx.MockTransport(
         lambda request: answer(client_request_id=request.headers["client-request-id"]).response()
     )
@@ -82,7 +82,7 @@ def test_interrupted_call() -> None:
 
 
 def test_interrupted_waiting() -> None:
-    """Wherever the waiting for a permit is interrupted, nobody who comes after it waits for it."""
+    """After an interruption of the waiting for a permit, no later request waits in vain."""
     limiter, at = ThreadLimiter(1, SYSTEM_CLOCK), 0
     going_on = True
     while going_on:
@@ -99,7 +99,7 @@ def test_interrupted_waiting() -> None:
 
 
 def test_interrupted_while_a_permit_is_released() -> None:
-    """Wherever the return of a permit is interrupted, who waits for it gets it as soon as somebody comes."""
+    """After an interruption of a release, the waiting request gets the permit at the next call."""
     limiter, at = ThreadLimiter(1, SYSTEM_CLOCK), 0
     going_on = True
     while going_on:

@@ -1,4 +1,4 @@
-"""The threads of get_many: how many there are, and that none is left."""
+"""The threads of get_many: their number, and that none is left."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from taskcounts.net.base import MAX_CONNECTIONS
 
 
 def ours() -> list[threading.Thread]:
-    """Return the threads that ask."""
+    """Return the worker threads."""
     return [thread for thread in threading.enumerate() if thread.name.startswith("taskcounts-")]
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so; a test whose condition never comes true fails."""
+    """Wait until a condition is true; fail the test if it never is."""
     patience = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < patience
@@ -39,7 +39,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def no_threads() -> bool:
-    """Whether all threads that ask have ended, or do so soon."""
+    """Return whether all worker threads have ended, or do so soon."""
     patience = time.monotonic() + 20
     while ours() and time.monotonic() < patience:
         time.sleep(0.001)
@@ -65,7 +65,7 @@ def good(request: httpx.Request) -> httpx.Response:
 
 
 def test_no_more_threads_than_jobs() -> None:
-    """There are as many threads as jobs at the most, daemons all of them, and none at the end."""
+    """There are at most as many threads as jobs, all of them daemons, and none at the end."""
     seen: list[threading.Thread] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -93,7 +93,7 @@ def test_as_many_as_allowed_at_once(number: int) -> None:
 
 
 def test_idle_threads_come_first() -> None:
-    """Where one thread keeps up with the ids, no other one is started."""
+    """No other thread is started while one keeps up with the ids."""
     seen: set[threading.Thread] = set()
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -113,7 +113,7 @@ def test_idle_threads_come_first() -> None:
 
 
 def test_idle_threads_and_new_ones() -> None:
-    """Where more ids come at once than threads are idle, those are woken, and others begin."""
+    """If more ids come at once than threads are idle, those are woken and others started."""
     first, then = threading.Barrier(3, timeout=20), threading.Barrier(8, timeout=20)
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -172,7 +172,7 @@ def test_closed_iterator(ended: str) -> None:
 
 
 def test_closed_while_the_service_is_busy() -> None:
-    """Threads that pause, wait for the moment, or wait for a permit end at once."""
+    """Threads that pause, wait for the end of a cooldown or for a permit end at once."""
     busy = error(429, "TooManyRequests", retry_after="3000")
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -187,7 +187,7 @@ def test_closed_while_the_service_is_busy() -> None:
 
 
 def test_closed_while_threads_wait_for_a_permit() -> None:
-    """Threads end that wait for the permit of somebody else, who has the client's only one."""
+    """Threads that wait for the client's only permit end while another call holds it."""
     with client_for(good, concurrency=1) as client:
         limiter: Any = client._settings.limiter
         permit = limiter.acquire(time.monotonic() + 20)
@@ -226,7 +226,7 @@ def test_requests_under_way_end_by_themselves(
 
 
 def test_collector_may_end_it_anywhere() -> None:
-    """An iterator that the garbage collector ends in one of its own threads doesn't wait for itself."""
+    """An iterator that the garbage collector ends in a worker doesn't wait for that worker."""
     with client_for(good) as client:
         results: Any = client.get_many(ids(100), concurrency=2)
         next(results)
@@ -240,7 +240,7 @@ def test_collector_may_end_it_anywhere() -> None:
 
 
 def test_end_between_two_jobs() -> None:
-    """A thread that the end comes upon in the moment in which it becomes idle doesn't wait for another id."""
+    """A thread that becomes idle just at the end doesn't wait for another id."""
     with client_for(good) as client:
         results: Any = client.get_many(ids(1))
         next(results)
@@ -304,7 +304,7 @@ def test_stopped_flow(clock: FakeClock) -> None:
 
 
 def test_no_more_threads_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system gives no thread, that is the error, and those that began have ended."""
+    """If the system gives no thread, that is the error, and the started ones end."""
     begin, begun = threading.Thread.start, list[threading.Thread]()
 
     def start(thread: threading.Thread) -> None:

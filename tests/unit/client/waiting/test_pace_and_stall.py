@@ -1,4 +1,4 @@
-"""When a wait gives up or asks again: stalls, jobs that have ended, intervals, the last second."""
+"""Stalls, jobs that have ended, intervals, and the last tick of a wait."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def test_a_stall_is_told_from_slow() -> None:
 
 
 def test_a_stall_is_told_though_the_state_of_the_job_is_not() -> None:
-    """The job's own state would only have told why nothing moves."""
+    """A failed poll for the job's own state, which only explains a stall, doesn't delay the verdict."""
     course = waited(STUCK, stall=30, interval=15, max_failures=3, how={"fails": failing(AskJob)})
     assert course.end.reason is Reason.STALLED
     assert kinds(course) == ["counts"] * 3 + ["unfinished", "job", "job", "job"]
 
 
 def test_a_stall_waits_for_the_state_of_the_job() -> None:
-    """A question without answer doesn't take a job that has ended for one that stands still."""
+    """A poll without an answer doesn't make a job that has ended stalled."""
     script: list[Happening] = [*STUCK, (1, "job", "completed")]
     course = waited(script, stall=30, interval=15, how={"fails": failing(AskJob, 2)})
     assert course.end == End(Reason.NEVER_RAN, confirmed=True, task_id="a")
@@ -96,7 +96,7 @@ def test_the_interval_grows_shrinks_and_obeys() -> None:
 
 
 def test_the_last_look_comes_shortly_before_the_deadline() -> None:
-    """It comes a second before, whatever the interval; later in a short wait, sooner for many jobs."""
+    """The last tick comes a second before the deadline; later in a short wait, sooner for many jobs."""
     assert waited(STUCK, interval=60, deadline=90).ticks == [0, 60, 89]
     assert waited(STUCK, interval=4, deadline=8.5).ticks == [0, 4, 7.5]
     assert waited(STUCK, interval=4, deadline=9).ticks == [0, 4, 8]
@@ -129,7 +129,7 @@ def test_no_wait_ends_blind(
 
 
 def test_the_last_look_asks_all_anew() -> None:
-    """A claim that was refuted, and a list that was long a moment ago, are no reason to miss the end."""
+    """The last tick repeats refuted claims, and a list of all tasks that took long."""
     script: list[Happening] = [*RUNS, (88, "succeed", "a"), (88, "succeed", "b")]
     report = lambda *_: snapshot(Numbers(succeeded=2))  # noqa: E731
     course = waited(script, interval=60, deadline=90, how={"report": report})
@@ -148,7 +148,7 @@ def test_the_last_look_asks_all_anew() -> None:
 
 
 def test_the_last_look_asks_a_few_things_once() -> None:
-    """Where nothing ends the wait, it takes the counts, a query for each claim and the job's own state."""
+    """A last tick that ends nothing polls the counts, queries for each claim, and the job's own state."""
     assert kinds(waited(STUCK, interval=60, deadline=60)) == ["counts", "counts", "unfinished", "job"]
     course = waited(STUCK, "any-failed", interval=60, deadline=60)
     assert kinds(course)[1:] == ["counts", "failed", "unfinished", "job"]
@@ -160,7 +160,7 @@ def test_the_last_look_asks_a_few_things_once() -> None:
 
 
 def test_a_last_look_without_an_answer_is_the_end() -> None:
-    """Nothing more is asked after it, and never before the service allows it."""
+    """No poll begins after the deadline, or before the service allows it."""
     fails = lambda number, *_: unreachable() if number == 1 else None  # noqa: E731
     course = waited(STUCK, interval=60, deadline=60, how={"fails": fails})
     assert kinds(course) == ["counts", "counts"]
@@ -177,7 +177,7 @@ def test_a_pause_is_never_longer_than_a_year() -> None:
 
 
 def test_failures_alone_do_not_time_out() -> None:
-    """The last failure of all loses the status, even where others were told before."""
+    """The last failure of all loses the status, even after other failures."""
     course = waited(STUCK, interval=10, max_failures=3, how={"fails": failing(AskCounts)})
     assert course.end.reason is Reason.LOST
     assert len(course.asked) == 3
@@ -185,7 +185,7 @@ def test_failures_alone_do_not_time_out() -> None:
 
 
 def test_a_clock_that_wakes_too_soon_asks_nothing_more() -> None:
-    """When the rest to the deadline is over, so is the wait, whatever the clock says."""
+    """The wait ends after its last sleep, whatever the clock says."""
     course = waited(STUCK, interval=4, deadline=100, how={"fails": failing(AskCounts, 1, busy(200))})
     resting = course.asked[-1].move
     assert isinstance(resting.next, Sleep)
@@ -193,7 +193,7 @@ def test_a_clock_that_wakes_too_soon_asks_nothing_more() -> None:
 
 
 def test_the_interval_counts_from_start_to_start() -> None:
-    """What a question takes is part of the interval; a slow one is followed at once."""
+    """The time of a poll is part of the interval; a slow one is followed at once."""
     assert waited(STUCK, interval=10, deadline=35, how={"takes": lambda _: 3.0}).ticks[:4] == [0, 10, 20, 30]
     assert waited(STUCK, interval=10, deadline=35, how={"takes": lambda _: 12.0}).ticks[:3] == [0, 12, 24]
 
@@ -209,7 +209,7 @@ def test_a_stall_is_told_by_counts_of_now() -> None:
 
 @pytest.mark.parametrize(("until", "query"), [("done", 2), ("all-succeeded", 2), ("all-succeeded", 3)])
 def test_a_change_during_a_question_without_an_answer_is_no_stall(until: str, query: int) -> None:
-    """What is asked again after a while isn't judged by the counts of before: they may have changed."""
+    """A resumed proof of a stall needs fresh counts, as they may have changed meanwhile."""
     script: list[Happening] = [*STUCK, (40, "running", "a"), (50, "succeed", "a"), (60, "succeed", "b")]
     fails = lambda number, *_: unreachable() if number == query + 1 else None  # noqa: E731
     course = waited(script, until, stall=30, interval=15, how={"fails": fails})

@@ -1,4 +1,4 @@
-"""The parts of a wait by themselves: goals, plans, trials, pace, texts."""
+"""The parts of a wait by themselves: goals, plans, proofs, pace, texts."""
 
 from __future__ import annotations
 
@@ -51,30 +51,36 @@ def test_goals_are_read_as_people_write_them(text: str, goal: Goal, shown_as: st
     "text", ["", "finished", "percent=0", "percent=100.1", "count>=-1", "count>=0", "percent=٥"]
 )
 def test_what_is_no_goal_is_refused(text: str) -> None:
-    """The message says what can be waited for."""
+    """The message names the goals."""
     with pytest.raises(ValueError, match=r"can't be waited for: give done, "):
         parse_goal(text)
 
 
 def test_a_plan_is_checked() -> None:
-    """Seconds are above 0, and whoever waits for many jobs may be slower."""
-    limits: dict[str, Any] = {
-        "deadline": 9,
-        "stall": math.inf,
-        "interval": None,
-        "min_interval": 2,
-        "max_failures": 1,
-        "fail_fast": False,
-        "exact_at_end": False,
-        "empty_is_done": False,
-    }
+    """A plan converts its limits, and may have a longer least interval."""
+    limits: dict[str, Any] = {"deadline": 9, "stall": math.inf, "interval": None, "max_failures": 1}
     assert plan_wait("done", **limits) == WaitPlan(goal=Goal("done"), deadline=9.0, max_failures=1)
-    assert plan_wait("done", **(limits | {"min_interval": 7})).min_interval == 7
-    for wrong in ({"min_interval": 0}, {"interval": 0}, {"stall": -1}):
-        with pytest.raises(ValueError, match="give seconds above 0"):
-            plan_wait("done", **(limits | wrong))
-    with pytest.raises(TypeError, match="max_failures must be an int"):
-        plan_wait("done", **(limits | {"max_failures": 1.5}))
+    assert plan_wait("done", stall=None, min_interval=7) == WaitPlan(goal=Goal("done"), min_interval=7)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "text"),
+    [
+        ({"min_interval": 0}, ValueError, "give seconds above 0"),
+        ({"interval": 0}, ValueError, "give seconds above 0"),
+        ({"stall": -1}, ValueError, "give seconds above 0"),
+        ({"deadline": -1}, ValueError, "give seconds above 0"),
+        ({"min_interval": None}, TypeError, "min_interval must be a number of seconds"),
+        ({"max_failures": 1.5}, TypeError, "max_failures must be an int"),
+        ({"max_failures": True}, TypeError, "max_failures must be an int"),
+        ({"max_failures": 0}, ValueError, "max_failures is 0; give 1 or more"),
+        ({"dedline": 1}, TypeError, "dedline"),
+    ],
+)
+def test_wrong_limits(wrong: dict[str, Any], error: type[Exception], text: str) -> None:
+    """A limit that is out of range, of the wrong type or unknown is refused."""
+    with pytest.raises(error, match=text):
+        plan_wait("done", **wrong)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +124,7 @@ def test_a_plan_is_checked() -> None:
 def test_a_trial_proves_or_refutes(
     claim: Claim, found: list[Task | None], result: Result, task: Task | None
 ) -> None:
-    """A claim is proven by what is found one after the other, or refuted, or left open."""
+    """The tasks that queries find prove a claim, refute it, or leave it open."""
     for first in [[], [None]] if claim is not Claim.FAILED else [[]]:
         after: Proof | Finding = begin_proof(claim, likely=not first)
         for each in [*first, *found]:
@@ -131,7 +137,7 @@ def test_a_trial_proves_or_refutes(
 
 
 def test_a_trial_ends_though_lists_have_no_order() -> None:
-    """Where another task comes first each time, a few rounds prove what one would."""
+    """If another task comes first each time, a few rounds are a proof as well."""
     others = [DONE._replace(id=str(number)) for number in range(4)]
     found: list[Task | None] = [others[0], None, others[1], None, others[2], None, others[3]]
     after: Proof | Finding = begin_proof(Claim.ENDED, likely=True)
@@ -147,7 +153,7 @@ def test_a_trial_ends_though_lists_have_no_order() -> None:
 
 
 def test_what_is_looked_for_fits_the_stage() -> None:
-    """What isn't likely is refuted by one look; failed tasks are looked for where one was seen."""
+    """An unlikely claim begins with one query that refutes it; a failed task leads to queries for more."""
     assert begin_proof(Claim.ENDED, likely=False).query == "unfinished"
     assert begin_proof(Claim.IDLE, likely=False).query == "active"
     assert begin_proof(Claim.FAILED, likely=True).query == "failed"
@@ -181,12 +187,12 @@ def test_the_interval_is_what_its_formula_says(
 
 
 def test_the_least_interval_may_be_longer_than_the_most() -> None:
-    """Who waits for very many jobs asks for each of them seldom."""
+    """The least interval may be longer than the usual most, for very many jobs."""
     assert interval_seconds(45.0, 3, None) == 45
 
 
 def test_the_rate_is_a_moving_average() -> None:
-    """What was seen a minute ago counts half as much; what was completed before plays no part."""
+    """A rate of a minute ago weighs half; tasks completed before the wait play no part."""
     rate = observe_rate(None, 100.0, 40)
     assert rate.value is None
     rate = observe_rate(rate, 110.0, 40)
@@ -228,7 +234,7 @@ def test_a_number_is_reached(goal: str, numbers: Numbers, reached: bool) -> None
 
 @pytest.mark.parametrize("query", FILTERS)
 @pytest.mark.parametrize("task", [None, DONE, FAILED, RUNS, WAITS])
-def test_looks_contradict_counts(query: str, task: Task | None) -> None:
+def test_queries_contradict_counts(query: str, task: Task | None) -> None:
     """Counts are contradicted by a task that they don't have, and by one that isn't there."""
     one = {
         DONE: Numbers(succeeded=1),
@@ -391,7 +397,7 @@ def test_hostile_words_stay_in_one_line() -> None:
 
 
 def test_odd_counts_are_told() -> None:
-    """Counts that contradict themselves are told at once; without counts before, nothing else is."""
+    """Notes on the first counts report contradictions alone."""
     first: Snapshot = snapshot(MIXED, odd=(ODD,))
     assert about_counts(None, first) == (ODD.text,)
     assert about_counts(snapshot(Numbers()), snapshot(MIXED)) == ()
@@ -401,7 +407,7 @@ def test_odd_counts_are_told() -> None:
 
 
 def test_a_verdict_is_true_if_it_is_met() -> None:
-    """A verdict can be asked with if."""
+    """A verdict is true if the goal is reached."""
     for outcome in Outcome:
         verdict = Verdict(
             job_id="j",
@@ -420,7 +426,7 @@ def test_a_verdict_is_true_if_it_is_met() -> None:
 
 
 def test_every_reason_has_an_outcome() -> None:
-    """No end is without meaning, whatever was waited for."""
+    """Every reason has an outcome for every goal."""
     for goal in ("done", "all-succeeded", "any-failed", "no-active", "percent=3", "count>=3"):
         for reason in Reason:
             assert outcome_of(WaitPlan(goal=parse_goal(goal)), reason) in Outcome

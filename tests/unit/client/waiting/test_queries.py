@@ -1,4 +1,4 @@
-"""Looks: what is believed of a list query, and what isn't."""
+"""Small list queries: their answers, and which of them are refused."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_an_empty_page_is_none() -> None:
 def test_an_answer_that_may_not_be_of_now_confirms_nothing(
     wait: Waits, clock: FakeClock, kind: str, doubt: dict[str, str]
 ) -> None:
-    """A confirmation from a cache, or that may be somebody else's, counts as a question without answer."""
+    """An answer that may be stale, or another request's, is a poll without an answer."""
     reply = answer({"value": [listed()] if kind == "any" else []}, 200, **doubt)
     headers = {name: value for name, value in reply.headers.items() if value}
 
@@ -162,7 +162,7 @@ def test_the_state_of_the_job_is_told(wait: Waits, clock: FakeClock) -> None:
 
 
 def test_an_empty_page_with_a_link_is_followed(wait: Waits, clock: FakeClock) -> None:
-    """Only the last page of a look says that there is none."""
+    """Only the last page of a query shows that there is no task."""
     link = f"{ENDPOINT}/jobs/job-1/tasks?$skiptoken=1&api-version=2024-07-01.20.0"
     job = Job([(0, "add", "a"), (0, "succeed", "a"), (0, "add", "b")])
     counts = {"active": 0, "running": 0, "completed": 2, "succeeded": 2, "failed": 0}
@@ -201,7 +201,7 @@ def test_an_empty_page_with_a_link_is_followed(wait: Waits, clock: FakeClock) ->
     ],
 )
 def test_a_link_that_leads_astray_or_round_confirms_nothing(wait: Waits, clock: FakeClock, link: str) -> None:
-    """A look that leads elsewhere, or has no end, is a question without answer."""
+    """A query whose links lead elsewhere, or have no end, is a poll without an answer."""
     astray = answer({"value": [], "odata.nextLink": link})
     handler = Service(DONE, clock)
 
