@@ -331,7 +331,7 @@ def compare(fresh: Path, target: Path) -> None:
     differences = [f"{name}: missing" for name in sorted(wanted - found)]
     differences += [f"{name}: stale, no longer derived from spec/" for name in sorted(found - wanted)]
     differences += [
-        f"{name}: out of date"
+        f"{name}: differs, out of date or edited by hand"
         for name in sorted(wanted & found)
         if not filecmp.cmp(fresh / name, target / name, shallow=False)
     ]
