@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskcounts._version import __version__
 from taskcounts.client import AsyncTaskCountsClient, TaskCountsClient
-from taskcounts.credentials import (
-    AsyncTokenCredential,
-    BearerToken,
-    Credential,
-    SharedKey,
-    TokenCredential,
-)
+from taskcounts.credentials import AsyncTokenCredential, BearerToken, Credential, SharedKey, TokenCredential
 from taskcounts.errors import (
     AuthenticationFailed,
     ContractViolation,

@@ -17,13 +17,7 @@ from taskcounts.arguments import (
     new_guid,
 )
 from taskcounts.clock import SYSTEM_CLOCK, AsyncClock, SyncClock
-from taskcounts.credentials import (
-    AsyncTokenCredential,
-    BearerToken,
-    Credential,
-    SharedKey,
-    scope_for,
-)
+from taskcounts.credentials import AsyncTokenCredential, BearerToken, Credential, SharedKey, scope_for
 from taskcounts.flow.exchange import exchange
 from taskcounts.flow.steps import Flow, Limiter, Settings
 from taskcounts.net.factory import engine_over, make_engine

@@ -6,20 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import (
-    COUNTS,
-    GUID,
-    Call,
-    Peer,
-    Script,
-    Server,
-    answer,
-    error,
-    header,
-)
-from taskcounts import (
-    ContractViolation,
-)
+from support.client import COUNTS, GUID, Call, Peer, Script, Server, answer, error, header
+from taskcounts import ContractViolation
 
 OTHER = "00000000-0000-0000-0000-000000000000"
 

@@ -26,13 +26,7 @@ from support.client import (
     answer,
     error,
 )
-from taskcounts import (
-    ContractViolation,
-    RetryPolicy,
-    ServiceBusy,
-    ServiceError,
-    ServiceUnreachable,
-)
+from taskcounts import ContractViolation, RetryPolicy, ServiceBusy, ServiceError, ServiceUnreachable
 from taskcounts.retry import RETRYABLE_STATUSES, parse_http_date, retry_after_seconds
 
 NOW = datetime(2024, 8, 1, 12, 34, 56, tzinfo=UTC)

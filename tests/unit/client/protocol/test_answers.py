@@ -7,19 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.client import (
-    BUSY,
-    COUNTS,
-    GUID,
-    REQUEST_ID,
-    Call,
-    FakeClock,
-    Reply,
-    Script,
-    answer,
-    error,
-    wire,
-)
+from support.client import BUSY, COUNTS, GUID, REQUEST_ID, Call, FakeClock, Reply, Script, answer, error, wire
 from taskcounts import (
     AuthenticationFailed,
     ContractViolation,

@@ -25,12 +25,7 @@ from support.client import (
 )
 from taskcounts import ContractViolation, SharedKey
 from taskcounts.protocol import messages
-from taskcounts.protocol.answers import (
-    USUAL_TYPES,
-    check_type,
-    find_inconsistencies,
-    read_json,
-)
+from taskcounts.protocol.answers import USUAL_TYPES, check_type, find_inconsistencies, read_json
 from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
 from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts_rest import contract

@@ -6,19 +6,8 @@ from typing import Any
 
 import pytest
 
-from support.client import (
-    Call,
-    Reply,
-    Script,
-    wire,
-)
-from taskcounts import (
-    AuthenticationFailed,
-    ContractViolation,
-    RetryPolicy,
-    ServiceBusy,
-    ServiceError,
-)
+from support.client import Call, Reply, Script, wire
+from taskcounts import AuthenticationFailed, ContractViolation, RetryPolicy, ServiceBusy, ServiceError
 
 ONCE = {"retry": RetryPolicy(max_attempts=1)}
 

@@ -14,13 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.client import COUNTS, GUID, TOKEN, Call, FakeClock, Reply, Script, answer, error, wire
-from taskcounts import (
-    BearerToken,
-    ContractViolation,
-    RetryPolicy,
-    ServiceBusy,
-    TaskCountsError,
-)
+from taskcounts import BearerToken, ContractViolation, RetryPolicy, ServiceBusy, TaskCountsError
 from taskcounts.protocol import answers, messages
 from taskcounts.protocol.messages import Answer, Request
 from taskcounts.protocol.redact import (
