@@ -123,7 +123,8 @@ def _sleep(state: State, now: float, notes: tuple[str, ...] = ()) -> Move:
         interval = interval_seconds(plan.min_interval, state.unchanged + state.failures, left, limit=limit)
     until = min(max(state.tick + interval, state.not_before, now), now + LONGEST)
     last_tick_at, over = state.last_tick_at, state.last_tick
-    if until >= last_tick_at:
+    # A tick that begins just before the last one may still be under way when that is due.
+    if until >= last_tick_at or last_tick_at - until < state.ends - last_tick_at:
         until = max(last_tick_at, state.not_before, now)
         # After this moment there is no time for an answer.
         over = over or until > last_tick_at

@@ -128,6 +128,16 @@ def test_no_wait_ends_blind(
     assert course.ended < deadline
 
 
+def test_no_tick_begins_just_before_the_last_one() -> None:
+    """A poll that lasts beyond the beginning of the last tick would leave the end of the job unseen."""
+    stands = snapshot(Numbers(running=1))
+    script: list[Happening] = [(0, "add", "a"), (0, "running", "a"), (107, "succeed", "a")]
+    how = {"report": lambda *_: stands, "takes": lambda _: 0.8}
+    course = waited(script, deadline=137, interval=30, min_interval=83, how=how)
+    assert course.ticks == [0, 30, 60, 90, 120.4]
+    assert course.end.reason is Reason.ALL_SUCCEEDED
+
+
 def test_the_last_look_asks_all_anew() -> None:
     """The last tick repeats refuted claims, and a list of all tasks that took long."""
     script: list[Happening] = [*RUNS, (88, "succeed", "a"), (88, "succeed", "b")]
