@@ -1,13 +1,13 @@
-"""Write generated/ from spec/, or check that it is what spec/ gives.
+"""Write generated/ from spec/, or check that it is up to date.
 
 `make generate` runs `generate.py`, `make check-generated` runs `generate.py --check`.
 The output is the same byte for byte on any machine and needs no network:
 
-- openapi-python-client writes the models and the httpx client, under the
-  configuration and templates beside this file; a warning of its fails the run;
+- openapi-python-client writes the models and the httpx client, with the configuration
+  and templates beside this file; any warning fails the run;
 - `contract.py` is derived here: for each operation the schema of its answers, their
-  invariants, and what else the wrapper and the contract checks have to know of it;
-- RECORD.json tells which inputs, generator and formatter made the tree.
+  invariants, and other facts for the wrapper and the contract checks;
+- RECORD.json names the inputs, the generator and the formatter that made the tree.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FRAGMENT = SPEC / "taskcounts.openapi.yaml"
 CONFIG = SPEC / "generator.yaml"
 TEMPLATES = SPEC / "templates"
 PACKAGE = "taskcounts_rest"
-# What the derived schemas may say; `taskcounts` checks answers against no more and no less.
+# The keywords that derived schemas may have: exactly those that `taskcounts` checks answers for.
 SCHEMA_WORDS = {"type", "format", "minimum", "required", "properties", "items"}
 PROSE = {"description", "example", "x-invariants", "x-known-values"}
 FORMATS: dict[str, set[str | None]] = {
@@ -48,7 +48,7 @@ FORMATS: dict[str, set[str | None]] = {
     "string": {None, "date-time"},
 }
 
-HEADER = '''"""What the fragment says of the operations, as data; derived from spec/ by `make generate`."""
+HEADER = '''"""The operations of the fragment, as data; derived from spec/ by `make generate`."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ from typing import Any, Final, NamedTuple
 
 
 class Operation(NamedTuple):
-    """One operation: how it is asked for, and what it answers.
+    """An operation: its request, and its answers.
 
     Attributes:
-        method: Its verb.
-        path: Its path, the names of parameters in braces.
-        parameters: The schema of each of its parameters by name, and where it stands (`in`).
+        method: The verb.
+        path: The path, with the names of parameters in braces.
+        parameters: The schema of each parameter by its name, with its location (`in`).
         result: The schema of the body of a 200.
-        invariants: What the numbers of such a body should satisfy: `whole` is the sum of `parts`.
-        error_codes: The codes that it is known to answer, by status.
+        invariants: The sums that the numbers of such a body should satisfy: `whole` is that of `parts`.
+        error_codes: The known error codes, by status.
     """
 
     method: str
@@ -79,11 +79,11 @@ class Operation(NamedTuple):
 
 
 class GenerationError(Exception):
-    """The tree can't be generated, or isn't what it should be; the text says what to do."""
+    """The tree can't be generated, or is out of date; the text says what to do."""
 
 
 def main() -> None:
-    """Generate or check; a failure is told on stderr, with exit code 1."""
+    """Generate or check; a failure is written to stderr, with exit code 1."""
     parser = argparse.ArgumentParser(description="Write generated/ from spec/.")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if generated/ differs")
     arguments = parser.parse_args()
@@ -104,7 +104,7 @@ def build(target: Path) -> None:
     """Write the whole tree to a folder that doesn't exist yet."""
     pins = pinned_versions()
     check_config()
-    # First, since the generator takes seconds, and passes over much that is refused here.
+    # First, since the generator takes seconds, and ignores much that is refused here.
     try:
         derived = contract_module(YAML(typ="safe").load(FRAGMENT))
     except (YAMLError, LookupError, TypeError, AttributeError) as error:
@@ -116,7 +116,7 @@ def build(target: Path) -> None:
         "--output-path", target / PACKAGE,
     )  # fmt: skip
     package = target / PACKAGE
-    # `--meta none` leaves it out, and without it no type checker looks at the package.
+    # `--meta none` leaves it out, and type checkers ignore a package without it.
     (package / "py.typed").touch()
     contract = package / "contract.py"
     contract.write_text(derived, encoding="utf-8")
@@ -132,7 +132,7 @@ def build(target: Path) -> None:
 
 
 def pinned_versions() -> dict[str, str]:
-    """Return the exact versions that pyproject.toml wants of what decides the output; refuse any other."""
+    """Return the versions of generator and formatter that pyproject.toml pins; refuse any other version."""
     pyproject = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = dict(line.split("==") for line in pyproject["dependency-groups"]["dev"] if isinstance(line, str))
     pins = {name: wanted[name] for name in ("openapi-python-client", "ruff")}
@@ -146,7 +146,7 @@ def pinned_versions() -> dict[str, str]:
 
 
 def check_config() -> None:
-    """Refuse a name in the configuration that the generator doesn't know: it would pass over it."""
+    """Refuse a name in the configuration that the generator doesn't know: it would ignore it."""
     unknown = set(YAML(typ="safe").load(CONFIG)) - set(ConfigFile.model_fields)
     if unknown:
         raise GenerationError(f"{CONFIG.name}: the generator knows no {', '.join(sorted(unknown))}")
@@ -200,7 +200,7 @@ def operation_source(fragment: dict[str, Any], path: str, method: str, operation
     for reference in operation["parameters"]:
         if "$ref" not in reference:
             raise GenerationError(f"{FRAGMENT.name}: parameters have to stand among the components")
-        # The whole of a parameter stands under PARAMETERS, by its name there.
+        # PARAMETERS has the whole parameter, by its name there.
         key = reference["$ref"].rpartition("/")[2]
         parameters[resolve(fragment, reference)["name"]] = f"PARAMETERS[{key!r}]"
     (content,) = operation["responses"]["200"]["content"].values()
@@ -227,7 +227,7 @@ def written_dict(members: dict[str, str]) -> str:
 
 
 def known_values(schemas: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return the values that members are known to have, by schema and member: `CloudTask.state`."""
+    """Return the known values of members, by schema and member, such as `CloudTask.state`."""
     return {
         f"{name}.{member}": tuple(described["x-known-values"])
         for name, schema in schemas.items()
@@ -237,7 +237,7 @@ def known_values(schemas: dict[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def resolve(fragment: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    """Return what a node stands for, following a local reference."""
+    """Return a node, or the target of its local reference."""
     if "$ref" not in node:
         return node
     found: Any = fragment
@@ -247,7 +247,7 @@ def resolve(fragment: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain_schema(fragment: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema without references and prose; refuse a word that no check would enforce."""
+    """Return a schema without references and prose; refuse a keyword that no check would enforce."""
     schema = {word: value for word, value in resolve(fragment, schema).items() if word not in PROSE}
     unknown = set(schema) - SCHEMA_WORDS
     if unknown:
@@ -281,7 +281,7 @@ def invariants(schema: dict[str, Any], result: dict[str, Any]) -> tuple[dict[str
 
 
 def counter_path(text: str, result: dict[str, Any]) -> tuple[str, ...]:
-    """Return the names on the way to a number that every answer has; refuse any other path."""
+    """Return the member names of a path to a number that every answer has; refuse any other path."""
     path = tuple(str(text).split("."))
     schema = result
     for name in path:
@@ -294,7 +294,7 @@ def counter_path(text: str, result: dict[str, Any]) -> tuple[str, ...]:
 
 
 def inputs() -> list[Path]:
-    """Return the files that decide the output, in a fixed order."""
+    """Return the files that determine the output, in a fixed order."""
     return [FRAGMENT, CONFIG, Path(__file__), *sorted(TEMPLATES.rglob("*.jinja"))]
 
 
@@ -304,7 +304,7 @@ def digest(path: Path) -> str:
 
 
 def run(*command: str | Path) -> None:
-    """Run a tool of this environment; show what it says only if it fails."""
+    """Run a tool of this environment; show its output only if it fails."""
     here = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": here + os.pathsep + os.environ.get("PATH", "")}
     program, *arguments = map(str, command)
@@ -316,35 +316,35 @@ def run(*command: str | Path) -> None:
 
 
 def replace(fresh: Path, target: Path) -> None:
-    """Put the fresh tree in the place of the old one, leaving nothing of that."""
+    """Replace the old tree by the fresh one, leaving no old file."""
     beside = target.with_name(target.name + ".fresh")
     shutil.rmtree(beside, ignore_errors=True)
-    # The old one goes only when the new one is there, whole.
+    # The old tree is removed only once the new one is complete.
     shutil.copytree(fresh, beside)
     shutil.rmtree(target, ignore_errors=True)
     beside.rename(target)
 
 
 def compare(fresh: Path, target: Path) -> None:
-    """Refuse any difference between the two trees, stale and missing files among them."""
+    """Refuse any difference between the two trees, including stale and missing files."""
     wanted, found = tree(fresh), tree(target)
     differences = [f"{name}: missing" for name in sorted(wanted - found)]
-    differences += [f"{name}: stale, spec/ no longer gives it" for name in sorted(found - wanted)]
+    differences += [f"{name}: stale, no longer derived from spec/" for name in sorted(found - wanted)]
     differences += [
-        f"{name}: differs from what spec/ gives"
+        f"{name}: differs, out of date or edited by hand"
         for name in sorted(wanted & found)
         if not filecmp.cmp(fresh / name, target / name, shallow=False)
     ]
     if differences:
         listing = "".join(f"\n  {target.name}/{difference}" for difference in differences)
         raise GenerationError(
-            f"{target.name}/ isn't what spec/ gives; change spec/, never {target.name}/, "
+            f"{target.name}/ is not up to date with spec/; change spec/, never {target.name}/, "
             f"then run 'make generate' and commit:{listing}"
         )
 
 
 def tree(root: Path) -> set[str]:
-    """Return the files below a folder, but for what Python caches."""
+    """Return the files below a folder, except Python's caches."""
     return {
         path.relative_to(root).as_posix()
         for path in root.rglob("*")

@@ -1,4 +1,4 @@
-"""What the fragment says of the operations, as data; derived from spec/ by `make generate`."""
+"""The operations of the fragment, as data; derived from spec/ by `make generate`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any, Final, NamedTuple
 
 
 class Operation(NamedTuple):
-    """One operation: how it is asked for, and what it answers.
+    """An operation: its request, and its answers.
 
     Attributes:
-        method: Its verb.
-        path: Its path, the names of parameters in braces.
-        parameters: The schema of each of its parameters by name, and where it stands (`in`).
+        method: The verb.
+        path: The path, with the names of parameters in braces.
+        parameters: The schema of each parameter by its name, with its location (`in`).
         result: The schema of the body of a 200.
-        invariants: What the numbers of such a body should satisfy: `whole` is the sum of `parts`.
-        error_codes: The codes that it is known to answer, by status.
+        invariants: The sums that the numbers of such a body should satisfy: `whole` is that of `parts`.
+        error_codes: The known error codes, by status.
     """
 
     method: str

@@ -19,7 +19,7 @@ from contract.run import EXAMPLES, Report, run
 from contract.target import Target
 from taskcounts import BearerToken, SharedKey
 from taskcounts.arguments import check_endpoint, check_job_id, check_token_channel
-from taskcounts.net.route import Reach
+from taskcounts.net.route import RouteOptions
 
 
 @click.command()
@@ -59,7 +59,7 @@ def _endpoint(endpoint: str, job: str | None, rate: float, examples: int) -> Rep
         endpoint = check_endpoint(endpoint)
         credential = _credential()
         if isinstance(credential, BearerToken):
-            check_token_channel(endpoint, True, Reach(None, None, trust_env=True))
+            check_token_channel(endpoint, True, RouteOptions(None, None, trust_env=True))
         target = Target(
             endpoint=endpoint,
             job=check_job_id(job),

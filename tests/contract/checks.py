@@ -12,20 +12,15 @@ from typing import Any
 from contract import items
 from contract.items import Check, Complaints
 from contract.target import COUNTS, Answered, Counts
-from taskcounts.protocol.answers import (
-    Violation,
-    compile_invariants,
-    compile_schema,
-    find_inconsistencies,
-    read_json,
-)
+from taskcounts.protocol.answers import find_inconsistencies, read_json
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts_rest import contract
 
 COUNTERS = ("active", "running", "completed", "succeeded", "failed")
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _check_error = compile_schema(contract.ERROR)
-_INVARIANTS = compile_invariants(contract.OPERATIONS["Job_GetTaskCounts"].invariants)
+_INVARIANTS = contract.OPERATIONS["Job_GetTaskCounts"].invariants
 
 
 def media_type(answered: Answered) -> Complaints:

@@ -9,7 +9,7 @@ from contract.target import Counts, InProcess, Target
 from taskcounts import SharedKey
 from taskcounts.net.base import Engine
 from taskcounts.net.factory import engine_over
-from taskcounts.net.route import Reach, connection
+from taskcounts.net.route import RouteOptions, find_route
 from taskcounts.net.transport_engine import over_httpx
 from taskcounts_emulator import Emulator
 
@@ -81,5 +81,5 @@ def make_target(emulator: Emulator, app: Any = None) -> Target:
 
 def socket_engine(endpoint: str) -> Engine:
     """Return an engine over httpx, which sends requests that ours refuses, and with any verb."""
-    engine: Engine = over_httpx(connection(endpoint, Reach(None, None, trust_env=True)), awaits=False)  # type: ignore[assignment]
+    engine: Engine = over_httpx(find_route(endpoint, RouteOptions(None, None, trust_env=True)), awaits=False)  # type: ignore[assignment]
     return engine

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from urllib.parse import unquote
 
 from contract.spoil import Scope, headers_of
-from taskcounts.retry import http_date
+from taskcounts.retry import parse_http_date
 
 
 def trust_all(scope: Scope) -> None:
@@ -37,7 +37,7 @@ def undated(minutes: int) -> Callable[[Scope], None]:
 
     def spoil(scope: Scope) -> None:
         headers = headers_of(scope)
-        date = http_date(headers.get("ocp-date", ""))
+        date = parse_http_date(headers.get("ocp-date", ""))
         if not headers.get("authorization", "").startswith("SharedKey ") or date is None:
             return
         now = datetime.now(UTC)

@@ -17,8 +17,9 @@ import httpx
 
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.net.base import Engine
-from taskcounts.protocol.answers import Violation, compile_schema, read_json
+from taskcounts.protocol.answers import read_json
 from taskcounts.protocol.messages import MAX_BODY, Failure, Request
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts.retry import retry_after_seconds
 from taskcounts_rest import contract
 

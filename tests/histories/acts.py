@@ -1,4 +1,4 @@
-"""What somebody does to a job or to the service while a client waits."""
+"""Acts: changes of a job or of the service while a client waits."""
 
 from __future__ import annotations
 

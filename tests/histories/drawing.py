@@ -1,4 +1,4 @@
-"""Histories, drawn from seeds: a job and what becomes of it, what goes wrong, and what is waited for."""
+"""Histories drawn from seeds: a job and its course, faults, and the goal of a wait."""
 
 from __future__ import annotations
 
@@ -80,19 +80,19 @@ class History(NamedTuple):
 
     @property
     def lag(self) -> dict[str, Any]:
-        """How reported counts trail the truth."""
+        """The lag of reported counts."""
         lag: dict[str, Any] = self.scenario["lag"]
         return lag
 
     @property
     def lies(self) -> bool:
-        """Whether counts may be told that were never true, or long ago."""
+        """True if counts may be reported that were never true, or long ago."""
         changing = {"delay", "miss", "swapActiveRunning", "staleFailures", "freezeAbove"}
         return bool(changing & self.lag.keys()) or any(act.fault.get("kind") == "lag" for act in self.acts)
 
     @property
     def acts(self) -> list[Act]:
-        """All that somebody does, or would do."""
+        """All acts of the history, drawn or possible."""
         return [act for *_, act in (*self.events, *self.after_all)] + [act for *_, act in self.spite]
 
 

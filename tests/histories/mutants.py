@@ -1,4 +1,4 @@
-"""Waits that are wrong on purpose: each believes, forgets or leaves out one thing, and must be found out."""
+"""Waits with one fault each, which the histories must reveal."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from taskcounts.errors import ServiceError
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting import flow, machine, proof, queries, rules
 from taskcounts.waiting.plan import WaitPlan
-from taskcounts.waiting.proof import Claim, Finding, Result, Stage, Trial
+from taskcounts.waiting.proof import Claim, Finding, Proof, Result, Stage
 from taskcounts.waiting.queries import Task
-from taskcounts.waiting.state import End, Event, Failed, JobSeen, Looked, Move, Reason, State, Why
+from taskcounts.waiting.state import Cause, End, Event, Failed, JobSeen, Move, Queried, Reason, State
 
 __all__ = ["MUTANTS", "Mutant", "find_out"]
 
 
 class Mutant(NamedTuple):
-    """A wait that is wrong.
+    """A wait with a fault.
 
     Attributes:
-        name: What it does wrong.
-        swaps: What takes which place: a module, a name in it, and what stands there instead.
-        fits: Which histories may find it out; the others would only take time.
-        betrayed: A part of what the oracle says of it.
+        name: The fault.
+        swaps: The replacements: a module, a name in it, and the replacement.
+        fits: Tells the histories that may reveal the fault; the others would only take time.
+        betrayed: A part of the oracle's text about it.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Mutant(NamedTuple):
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Let all waits be so."""
+        """Give all waits this fault."""
         with contextlib.ExitStack() as stack:
             for where, name, instead in self.swaps:
                 stack.enter_context(mock.patch.object(where, name, instead))
@@ -59,77 +59,81 @@ def find_out(number: int, histories: int) -> Report:
         return play(fitting, enough=mutant.is_betrayed)
 
 
-def _believes_counts(state: State, claim: Claim, why: Why, now: float, notes: tuple[str, ...] = ()) -> Move:
-    if why is not Why.CLAIM or state.snapshot is None:
-        return _TRY(state, claim, why, now, notes)
+def _believes_counts(
+    state: State, claim: Claim, cause: Cause, now: float, notes: tuple[str, ...] = ()
+) -> Move:
+    if cause is not Cause.CLAIM or state.snapshot is None:
+        return _PROVE(state, claim, cause, now, notes)
     failed = state.snapshot.task_counts.failed
     ended = Reason.SOME_FAILED if failed else Reason.ALL_SUCCEEDED
     reason = {Claim.ENDED: ended, Claim.IDLE: Reason.IDLE, Claim.FAILED: Reason.FAILED}[claim]
-    return machine._rule(state, reason, now, notes)
+    return machine._end(state, reason, now, notes)
 
 
-def _stalls_by_counts(state: State, claim: Claim, why: Why, now: float, notes: tuple[str, ...] = ()) -> Move:
-    if why is Why.STALL:
+def _stalls_by_counts(
+    state: State, claim: Claim, cause: Cause, now: float, notes: tuple[str, ...] = ()
+) -> Move:
+    if cause is Cause.STALL:
         return Move(state, End(Reason.STALLED), notes)
-    return _TRY(state, claim, why, now, notes)
+    return _PROVE(state, claim, cause, now, notes)
 
 
-def _looks_once(tried: Trial, found: Task | None) -> Trial | Finding:
+def _queries_once(tried: Proof, found: Task | None) -> Proof | Finding:
     if tried.claim is Claim.ENDED and found is None:
         return Finding(tried.claim, Result.PROVEN)
-    return _WEIGH(tried, found)
+    return _ADVANCE(tried, found)
 
 
-def _begins_in_the_middle(claim: Claim, *, likely: bool) -> Trial:
-    return _BEGIN(claim, likely=likely) if claim is Claim.FAILED else Trial(claim, Stage.MIDDLE)
+def _begins_in_the_middle(claim: Claim, *, likely: bool) -> Proof:
+    return _BEGIN(claim, likely=likely) if claim is Claim.FAILED else Proof(claim, Stage.MIDDLE)
 
 
-def _empty_is_done(tried: Trial, found: Task | None) -> Trial | Finding:
-    after = _WEIGH(tried, found)
+def _empty_is_done(tried: Proof, found: Task | None) -> Proof | Finding:
+    after = _ADVANCE(tried, found)
     if isinstance(after, Finding) and after.result is Result.EMPTY:
         return after._replace(result=Result.PROVEN)
     return after
 
 
-def _failed_is_ended(tried: Trial, found: Task | None) -> Trial | Finding:
+def _failed_is_ended(tried: Proof, found: Task | None) -> Proof | Finding:
     if tried.claim is Claim.ENDED and found is not None and found.failed:
         return Finding(tried.claim, Result.PROVEN, found)
-    return _WEIGH(tried, found)
+    return _ADVANCE(tried, found)
 
 
-def _refutes_nothing(tried: Trial, found: Task | None) -> Trial | Finding:
-    after = _WEIGH(tried, found)
+def _refutes_nothing(tried: Proof, found: Task | None) -> Proof | Finding:
+    after = _ADVANCE(tried, found)
     if isinstance(after, Finding) and after.result is Result.REFUTED:
         return after._replace(result=Result.PROVEN)
     return after
 
 
-def _ignores_failed_looks(state: State, event: Failed, now: float) -> Move:
-    if state.trial is None:
-        return _FAIL(state, event, now)
-    return machine._look(state, Looked(state.trial.look, None), now)
+def _ignores_failed_queries(state: State, event: Failed, now: float) -> Move:
+    if state.proof is None:
+        return _ON_FAILURE(state, event, now)
+    return machine._on_task(state, Queried(state.proof.query, None), now)
 
 
 def _keeps_failures(state: State, event: Event, now: float) -> Move:
-    move = _HEAR(state, event, now)
+    move = _HANDLE(state, event, now)
     kept = max(move.state.failures, state.failures)
-    return move._replace(state=move.state.but(failures=kept))
+    return move._replace(state=move.state.replace(failures=kept))
 
 
 def _forgets_failures(state: State, event: Event, now: float) -> Move:
-    return _HEAR(state.but(failures=0), event, now)
+    return _HANDLE(state.replace(failures=0), event, now)
 
 
 def _does_not_wait(state: State, event: Event, now: float) -> Move:
     if isinstance(event, Failed) and isinstance(event.error, ServiceError):
         event.error.retry_after = None
-    return _HEAR(state, event, now)
+    return _HANDLE(state, event, now)
 
 
 def _believes_the_job(state: State, event: JobSeen, now: float) -> Move:
     if event.job_state == "completed":
-        return machine._rule(state, Reason.ALL_SUCCEEDED, now)
-    return _SEE_JOB(state, event, now)
+        return machine._end(state, Reason.ALL_SUCCEEDED, now)
+    return _ON_JOB_STATE(state, event, now)
 
 
 def _believes_contradictions(plan: WaitPlan, snapshot: Snapshot) -> Iterator[Claim | Reason]:
@@ -137,11 +141,16 @@ def _believes_contradictions(plan: WaitPlan, snapshot: Snapshot) -> Iterator[Cla
 
 
 def _leaves_checks_out(state: State, now: float, notes: tuple[str, ...]) -> Move:
-    return machine._rest(state.but(closing=()), now, notes)
+    return machine._sleep(state.replace(final_checks=()), now, notes)
 
 
-_TRY, _FAIL, _HEAR, _SEE_JOB = machine._try, machine._fail, machine.hear, machine._see_job
-_WEIGH, _BEGIN, _CLAIMS = proof.weigh, proof.begin_trial, rules.claims
+_PROVE, _ON_FAILURE, _HANDLE, _ON_JOB_STATE = (
+    machine._prove,
+    machine._on_failure,
+    machine.handle,
+    machine._on_job_state,
+)
+_ADVANCE, _BEGIN, _CLAIMS = proof.advance, proof.begin_proof, rules.claims
 
 _HASTY: Mapping[str, str | None] = {
     name: filter_ and filter_.replace("state eq 'preparing' or ", "")
@@ -177,7 +186,7 @@ def _contradicts(history: History) -> bool:
     return any(act.fault.get("variant") == "contradiction" for act in history.acts)
 
 
-def _looks(history: History) -> bool:
+def _uses_queries(history: History) -> bool:
     return "=" not in history.goal or history.goal == "percent=100"
 
 
@@ -185,63 +194,66 @@ MUTANTS = (
     Mutant("believes counts and failures alike", ((flow, "wait", naive.wait),), "not so"),
     Mutant(
         "believes counts that claim the end",
-        ((machine, "_try", _believes_counts),),
+        ((machine, "_prove", _believes_counts),),
         "not so",
-        lambda history: history.lies and _looks(history),
+        lambda history: history.lies and _uses_queries(history),
     ),
     Mutant(
-        "looks for unfinished tasks alone, not for any",
-        ((machine, "weigh", _looks_once), (machine, "begin_trial", _begins_in_the_middle)),
+        "queries unfinished tasks alone, not any",
+        ((machine, "advance", _queries_once), (machine, "begin_proof", _begins_in_the_middle)),
         "not so",
-        lambda history: _deletes(history) and _looks(history),
+        lambda history: _deletes(history) and _uses_queries(history),
     ),
     Mutant(
         "takes an empty job for done",
-        ((machine, "weigh", _empty_is_done),),
+        ((machine, "advance", _empty_is_done),),
         "not so",
-        lambda history: _deletes(history) and _looks(history),
+        lambda history: _deletes(history) and _uses_queries(history),
     ),
     Mutant(
         "takes a failed task for the end",
-        ((machine, "weigh", _failed_is_ended),),
+        ((machine, "advance", _failed_is_ended),),
         "wasn't done",
         lambda history: history.goal == "done" and history.after_all,
     ),
-    Mutant("takes what is refuted for proven", ((machine, "weigh", _refutes_nothing),), "not so", _looks),
+    Mutant(
+        "takes what is refuted for proven", ((machine, "advance", _refutes_nothing),), "not so", _uses_queries
+    ),
     Mutant("forgets tasks that are prepared", ((flow, "FILTERS", _HASTY),), "not so", _prepares),
     Mutant(
-        "takes a look that failed for one that found nothing",
-        ((machine, "_fail", _ignores_failed_looks),),
+        "takes a query that failed for one that found nothing",
+        ((machine, "_on_failure", _ignores_failed_queries),),
         "not so",
         lambda history: history.after_all and _fails(history),
     ),
     Mutant(
-        "never looks while the counts stand still",
-        ((machine, "_check_is_due", lambda _: False),),
+        "never checks while the counts stand still",
+        ((State, "check_is_due", False),),
         "missed the end",
         lambda history: history.lies,
     ),
     Mutant(
-        "says that it stalled by the counts alone", ((machine, "_try", _stalls_by_counts),), "missed", _stalls
+        "says that it stalled by the counts alone",
+        ((machine, "_prove", _stalls_by_counts),),
+        "missed",
+        _stalls,
     ),
-    Mutant(
-        "never stalls", ((machine, "_stands_too_long", lambda *_: False),), "nothing had changed", _stalls
-    ),
+    Mutant("never stalls", ((State, "is_stalled", lambda *_: False),), "nothing had changed", _stalls),
     Mutant(
         "asks for ever after a job that is gone",
-        ((machine, "_is_gone", lambda _: False),),
+        ((rules, "is_gone", lambda _: False),),
         "lost",
         _loses_jobs,
     ),
-    Mutant("never forgets a failure", ((flow, "hear", _keeps_failures),), "lost", _fails),
-    Mutant("asks before the service is ready", ((flow, "hear", _does_not_wait),), "asked for", _fails),
-    Mutant("ends blind", ((State, "last_look", property(lambda state: state.ends)),), "ended blind"),
-    Mutant("looks at the counts alone at last", ((machine, "_close", _leaves_checks_out),), "ended blind"),
+    Mutant("never forgets a failure", ((flow, "handle", _keeps_failures),), "lost", _fails),
+    Mutant("asks before the service is ready", ((flow, "handle", _does_not_wait),), "asked for", _fails),
+    Mutant("ends blind", ((State, "last_tick_at", property(lambda state: state.ends)),), "ended blind"),
+    Mutant("polls the counts alone at last", ((machine, "_final_check", _leaves_checks_out),), "ended blind"),
     Mutant("hardly rests", ((machine, "interval_seconds", lambda *_, **__: 0.5),), "was to rest"),
-    Mutant("never gives up", ((flow, "hear", _forgets_failures),), "went on", _fails),
+    Mutant("never gives up", ((flow, "handle", _forgets_failures),), "went on", _fails),
     Mutant(
         "takes the end of a job for that of its tasks",
-        ((machine, "_see_job", _believes_the_job),),
+        ((machine, "_on_job_state", _believes_the_job),),
         "not so",
         _ends_jobs,
     ),
@@ -253,14 +265,14 @@ MUTANTS = (
     ),
     Mutant(
         "lists no tasks at the end",
-        ((machine, "_lists", lambda *_: False),),
+        ((rules, "needs_exact", lambda *_: False),),
         "exact",
         lambda history: history.options.get("exact_at_end"),
     ),
     Mutant(
-        "lists all tasks, and doesn't look at them",
-        ((rules, "borne_out", lambda _plan, reason, *_, **__: reason),),
+        "lists all tasks, and ignores them",
+        ((rules, "supported_reason", lambda _plan, reason, *_, **__: reason),),
         "it was met",
-        lambda history: history.lies and not _looks(history),
+        lambda history: history.lies and not _uses_queries(history),
     ),
 )

@@ -1,12 +1,12 @@
-"""The waiter that everybody writes: it asks for counts every few seconds, and believes them."""
+"""A naive wait: it asks for counts every few seconds, and trusts them."""
 
 from __future__ import annotations
 
 from taskcounts.errors import JobNotFound, TaskCountsError
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Pause, Settings
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.messages import Question
+from taskcounts.flow.steps import Flow, Pause, Settings
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.messages import Call
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict
@@ -15,8 +15,8 @@ __all__ = ["wait"]
 
 
 def wait(
-    settings: Settings, question: Question, plan: WaitPlan, observer: Observer | None, *, check: bool
-) -> Exchange[Verdict]:
+    settings: Settings, call: Call, plan: WaitPlan, observer: Observer | None, *, check: bool
+) -> Flow[Verdict]:
     """Ask for counts until nothing is active or running."""
     clock = settings.clock
     began, began_at, polls = clock.monotonic(), clock.now(), 0
@@ -26,14 +26,16 @@ def wait(
     while (left := plan.deadline - (clock.monotonic() - began)) > 0:
         polls, error = polls + 1, None
         try:
-            snapshot = yield from exchange(settings, COUNTS, question._replace(deadline=min(120, left)))
+            snapshot = yield from exchange(
+                settings, TASK_COUNTS_OPERATION, call._replace(deadline=min(120, left))
+            )
         except JobNotFound as missing:
             outcome, error = Outcome.GONE, missing
             break
         except TaskCountsError as failed:
             error = failed
         observation = Observation(
-            job_id=question.job_id,
+            job_id=call.job_id,
             number=polls,
             at=clock.now(),
             elapsed=clock.monotonic() - began,
@@ -42,7 +44,7 @@ def wait(
         )
         if observer is not None:
             observer(observation)
-        # Of failures most scripts hear nothing.
+        # Most scripts ignore failures.
         if error is None and snapshot is not None:
             counts = snapshot.task_counts
             if not counts.active and not counts.running:
@@ -50,10 +52,10 @@ def wait(
                 break
         yield Pause(min(5, max(1e-3, plan.deadline - (clock.monotonic() - began))))
     return Verdict(
-        job_id=question.job_id,
+        job_id=call.job_id,
         goal=str(plan.goal),
         outcome=outcome,
-        text=f"job {question.job_id!r}: {outcome.value}",
+        text=f"job {call.job_id!r}: {outcome.value}",
         confirmed=True,
         snapshot=snapshot,
         error=error,

@@ -1,4 +1,4 @@
-"""The oracle: judges a verdict by what truly happened, and by nothing that the machine says of itself.
+"""The oracle: judges a verdict by the truth, and by nothing that the machine says of itself.
 
 A verdict is wrong if what it claims was true at no moment of its last questions (a false end), if the truth
 was such that it should have ended long before (a missed end), or if its reason didn't exist: nothing had
@@ -34,21 +34,21 @@ _LONGEST_PAUSE = 31
 # Microseconds; a question that follows at once follows within these.
 _MOMENT = 10
 
-# What may go on after the stall time until it is said: the questions that look for the truth, and a pause.
+# Seconds after the stall time until the verdict: the polls that search for the truth, and a pause.
 _SLACK = 150.0
 
 # Seconds before the deadline from which on nothing has to be noticed any more.
 _BLIND = 2.0
 
-# These are about completion, and looks at the tasks can confirm them.
+# The outcomes about completion, which queries can confirm.
 _LOOKED_AT = ("done", "all-succeeded", "any-failed", "no-active")
 
 
 class Judgement(NamedTuple):
-    """What the oracle says of a verdict.
+    """The oracle's judgement of a verdict.
 
     Attributes:
-        wrong: Why it is wrong; None if it isn't.
+        wrong: The reason for which it is wrong; None if it isn't.
         apart: Why the truth was otherwise, where the wait only went by reported counts, and says so.
         answers: How many right answers it took to find the end, once the job had come to it for good.
     """

@@ -1,4 +1,4 @@
-"""Plays histories one after the other, and tells what came of them."""
+"""Plays histories one after the other, and reports their results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass
 class Report:
-    """What came of some histories.
+    """The results of some histories.
 
     Attributes:
         rows: By goal and outcome: how many verdicts were right, wrong, and apart from both.
@@ -65,7 +65,7 @@ class Report:
         self.failures += sum(each.failures > 0 for each in played.observations)
         self.lags.update(played.history.lag.keys() - {"validation"} or {"none"})
         for each in played.asked:
-            self.requests[each.what if each.what in ("counts", "job", "exact") else "look"] += 1
+            self.requests[each.what if each.what in ("counts", "job", "exact") else "query"] += 1
             if each.fault is not None:
                 self.faults[each.fault] += 1
             told = each.reported
@@ -73,7 +73,7 @@ class Report:
                 self.refuted += not played.truth.at(each.seen or 0).finished
 
     def merge(self, other: Report) -> None:
-        """Add what came of other histories."""
+        """Add the results of other histories."""
         for key, row in other.rows.items():
             self.rows[key].update(row)
         for mine, theirs in ((self.wrong, other.wrong), (self.apart, other.apart)):

@@ -1,4 +1,4 @@
-"""Where a history is played: an emulator over a real socket, its clock, and a network that takes its time."""
+"""The stage of a history: an emulator over a real socket, its clock, and a network with latency."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from histories.truth import Truth, Witness
 from taskcounts import AsyncTaskCountsClient, SharedKey, TaskCountsClient
 from taskcounts.net.base import AsyncEngine, Engine
 from taskcounts.net.factory import make_engine
-from taskcounts.net.route import Reach, connection
+from taskcounts.net.route import RouteOptions, find_route
 from taskcounts.protocol.messages import Answer, Failure, Request
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_emulator import Emulator
@@ -60,12 +60,12 @@ class Asked(NamedTuple):
 
     @property
     def healthy(self) -> bool:
-        """Whether a right answer came; old counts are right in form, and a missing job is an answer."""
+        """True if a valid answer came; old counts are valid, and so is the error of a missing job."""
         return self.status in (200, 404, 409) and self.fault in (None, "lag")
 
 
 class Played(NamedTuple):
-    """What came of a history: the verdict, or what was raised instead, and everything that led to it."""
+    """The result of a history: the verdict or error, and everything that led to it."""
 
     history: History
     verdict: Verdict | None
@@ -201,7 +201,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         self.emulator.__enter__()
-        reach = connection(self.emulator.endpoint, Reach(None, None, trust_env=False))
+        reach = find_route(self.emulator.endpoint, RouteOptions(None, None, trust_env=False))
         network = _Network(self)
         self._engine = _Engine(make_engine(reach, awaits=False), network)
         self._async_engine = _AsyncEngine(make_engine(reach, awaits=True), network)

@@ -47,7 +47,7 @@ def test_histories_are_rich(report: Report) -> None:
         "throttled", "busy", "internal-error", "bad-gateway", "unknown-status", "reset", "drip", "truncate",
         "lag", "slow", "wrong-shape",
     }  # fmt: skip
-    assert report.requests.keys() == {"counts", "look", "job", "exact"}
+    assert report.requests.keys() == {"counts", "query", "job", "exact"}
     assert report.refuted > 20
     assert report.failures > 500
 
@@ -85,7 +85,7 @@ def test_both_clients_wait_alike(seed: int) -> None:
 
 
 def test_the_witness_knows_the_truth() -> None:
-    """What it noted is what the emulator says, at the end of each history."""
+    """The recorded truth is that of the emulator, at the end of each history."""
     with Stage() as stage:
         for seed in range(1, 31):
             played = stage.play(draw_history(seed))
@@ -110,7 +110,7 @@ def test_a_single_history_is_told_whole() -> None:
 
 def test_wrong_verdicts_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has a line that says how to see it again, and the exit code tells of them."""
-    monkeypatch.setattr("taskcounts.waiting.machine._check_is_due", lambda _: False)
+    monkeypatch.setattr("taskcounts.waiting.state.State.check_is_due", False)
     monkeypatch.setattr("histories.__main__.play_all", play)
     result = CliRunner().invoke(main, ["--histories", "2", "--seed", "1"])
     assert result.exit_code == 1

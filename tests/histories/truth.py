@@ -1,4 +1,4 @@
-"""What truly happened to a job, moment by moment: noted by the emulator's store with every change."""
+"""The true states of a job, moment by moment: the emulator's store records every change."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _STATEMENTS = """
 
 
 class State(NamedTuple):
-    """How a job stands from a moment on; ``job`` is its own state, ``gone`` once it is deleted."""
+    """The state of a job from a moment on; ``job`` is its own state, ``gone`` once it is deleted."""
 
     at: int
     job: str
@@ -48,22 +48,22 @@ class State(NamedTuple):
 
     @property
     def unfinished(self) -> int:
-        """How many tasks are not completed."""
+        """The number of tasks that are not completed."""
         return self.active + self.preparing + self.running
 
     @property
     def completed(self) -> int:
-        """How many tasks succeeded or failed."""
+        """The number of tasks that succeeded or failed."""
         return self.succeeded + self.failed
 
     @property
     def total(self) -> int:
-        """How many tasks there are."""
+        """The number of tasks."""
         return self.unfinished + self.completed
 
     @property
     def finished(self) -> bool:
-        """Whether there are tasks, and all are completed."""
+        """True if there are tasks, and all are completed."""
         return self.total > 0 and not self.unfinished
 
     def __str__(self) -> str:
@@ -118,7 +118,7 @@ class Witness:
             db.executescript(_STATEMENTS)
 
     def begin(self) -> None:
-        """Forget what was noted."""
+        """Forget all records."""
         with self._store.reading() as db:
             db.execute("DELETE FROM changes")
 

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from support import strategies
 from support.client import ACCESS_KEY, BUSY, Call, FakeClock, Reply, Script, answer, error, wire
+from support.signing import signature
 from taskcounts import ContractViolation, RetryPolicy, ServiceError, Snapshot, TaskCountsError
-from taskcounts.credentials import signature, string_to_sign
-from taskcounts.protocol.answers import Violation, compile_schema
+from taskcounts.credentials import string_to_sign
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts.retry import RETRYABLE_STATUSES, retry_after_seconds
 from taskcounts.text import one_line
 from taskcounts_rest import contract
@@ -119,7 +120,7 @@ def test_pauses(policy: RetryPolicy, attempt: int, wish: float | None, draw: flo
     body=st.binary(),
 )
 def test_nothing_else_is_retried(call: Call, status: int, body: bytes) -> None:
-    """A status that isn't among the six, 4xx above all, is asked for once."""
+    """A status other than the six, such as any other 4xx, is not retried."""
     clock, script = FakeClock(), Script(answer(body, status, retry_after="1"))
     with pytest.raises(ServiceError) as caught:
         call(script, client={"clock": clock})
@@ -142,7 +143,7 @@ def test_every_attempt_is_signed_afresh(call: Call, failures: list[Reply], first
 
 
 class Fetches:
-    """A credential whose tokens live for as long as they are told to, and what it gave when."""
+    """A credential whose tokens have given lives, with a record of them."""
 
     def __init__(self, clock: FakeClock, lives: list[tuple[int | None, int | None]]) -> None:
         self.clock = clock
@@ -348,7 +349,7 @@ times = st.from_regex(
 @example(value="2024-08-01T12:34:56+24:00")
 @example(value="٢٠٢٤-08-01T12:34:56Z")
 def test_times_are_of_rfc_3339(value: Any) -> None:
-    """What passes for a time is one to a validator as well, and has a zone."""
+    """A text that passes for a time is one to a validator as well, and has a zone."""
     schema = {"type": "string", "format": "date-time"}
     if _allowed(schema, value):
         assert jsonschema_rs.is_valid(schema, value, validate_formats=True)

@@ -18,7 +18,7 @@ exact = Lister(awaits=False)
 
 
 def recounted(items: list[dict[str, Any]], *, in_slots: bool) -> list[int]:
-    """Return what tasks amount to, in another way than the client's."""
+    """Return the counts of tasks, computed in another way than the client's."""
     kinds: Counter[str] = Counter()
     for item in items:
         state = item["state"].lower()

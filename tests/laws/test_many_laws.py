@@ -1,4 +1,4 @@
-"""Laws of asking for many jobs: how many requests are under way, when they begin, and that none is lost."""
+"""Laws of get_many: the number of requests under way, their beginnings, and that none is lost."""
 
 from __future__ import annotations
 
@@ -192,10 +192,10 @@ def test_tasks(  # noqa: PLR0917 - Hypothesis gives them by name.
                 (f"job-{n}" for n in range(jobs)), concurrency=concurrency, deadline=deadline
             )
             found = [result async for result in results]
-            gate: Any = client._settings.gate
-            if gate is not None:
-                assert gate.in_flight == 0
-                assert not any(gate._lines)
+            limiter: Any = client._settings.limiter
+            if limiter is not None:
+                assert limiter.in_flight == 0
+                assert not any(limiter._queues)
             return found
 
     results = asyncio.run(ask())

@@ -16,10 +16,10 @@ from support.rest_calls import OF_A_JOB, OPERATIONS, RestCall, arguments, serve_
 from taskcounts import AsyncTaskCountsClient, ContractViolation, TaskCountsClient
 from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange
-from taskcounts.protocol.answers import Violation, compile_schema
-from taskcounts.protocol.lists import ask_job, ask_jobs, ask_tasks
-from taskcounts.protocol.messages import Ask, Parts
+from taskcounts.flow.steps import Flow
+from taskcounts.protocol.lists import job_get_operation, job_list_operation, task_list_operation
+from taskcounts.protocol.messages import Operation, RequestParts
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts_rest import contract
 from taskcounts_rest.models import CloudJob, CloudJobListResult, CloudTaskListResult, TaskCountsResult
 from taskcounts_rest.types import UNSET
@@ -52,21 +52,21 @@ def rest(request: pytest.FixtureRequest) -> RestCall:
     return RestCall(awaits=request.param == "async")
 
 
-def flow(client: Any, name: str, job_id: str, limits: dict[str, Any], known: dict[str, Any]) -> Exchange[Any]:
+def flow(client: Any, name: str, job_id: str, limits: dict[str, Any], known: dict[str, Any]) -> Flow[Any]:
     """Return the client's own exchange for a list, or for a job's state."""
     if name == "Job_Get":
         # The client itself always selects the same.
         options = tuple((NAMES[key], value) for key, value in known.items())
-        ask: Ask[Any] = ask_job()._replace(parts=Parts(name, options))
+        ask: Operation[Any] = job_get_operation()._replace(parts=RequestParts(name, options))
     else:
-        ask = (ask_tasks if name == "Task_List" else ask_jobs)(client.endpoint, **known)
+        ask = (task_list_operation if name == "Task_List" else job_list_operation)(client.endpoint, **known)
     job = job_id if name in OF_A_JOB else ""
-    question = client._asked(job, limits["service_timeout"], None, None, limits["client_request_id"])
-    return exchange(client._settings, ask, question)
+    call = client._call(job, limits["service_timeout"], None, None, limits["client_request_id"])
+    return exchange(client._settings, ask, call)
 
 
 def ask_both(rest: RestCall, url: str, name: str, job_id: str, limits: dict[str, Any], **known: Any) -> None:
-    """Ask the same with the client itself and with the generated function, one after the other."""
+    """Call an operation with the client's own method and with the generated function, one after the other."""
     function, job = OPERATIONS[name], arguments(name, job_id)
     marked = uuid.UUID(limits["client_request_id"])
     named = {**known, "client_request_id": marked, "timeout": limits["service_timeout"] or UNSET}

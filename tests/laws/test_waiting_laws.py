@@ -174,7 +174,7 @@ def _ending(script: list[tuple[float, str, str]], last: str) -> list[tuple[float
 def test_a_confirmed_verdict_was_true_while_it_was_confirmed(
     plan: WaitPlan, script: Any, report: Report, failing: set[int], durations: list[float]
 ) -> None:
-    """Nothing is said of a job that wasn't so at a moment of the last tick: never "done" with a task left."""
+    """A verdict was true at a moment of the last tick: never "done" with a task left."""
     plan = evolve(plan, deadline=600)
     course = _course(plan, script, report, failing, durations)
     classify(str(course.end.reason))
@@ -241,7 +241,7 @@ def test_limits_hold(  # noqa: PLR0917 - Hypothesis gives them by name.
 ) -> None:
     """No question after the deadline, none sooner than Retry-After, nor than the interval; all are counted.
 
-    The last look alone may come sooner than the interval, and only shortly before the deadline.
+    The last tick alone may come sooner than the interval, and only shortly before the deadline.
     """
     plan = evolve(plan, deadline=deadline, stall=stall)
     course = go(
@@ -255,7 +255,7 @@ def test_limits_hold(  # noqa: PLR0917 - Hypothesis gives them by name.
     asked = course.asked
     assert asked[-1].at < deadline
     assert course.ended <= max(deadline, asked[-1].at + max(durations))
-    ticks = course.ticks[:-1] if course.ticks[-1] >= course.state.last_look else course.ticks
+    ticks = course.ticks[:-1] if course.ticks[-1] >= course.state.last_tick_at else course.ticks
     for earlier, later in pairwise(ticks):
         assert later - earlier >= (MIN_INTERVAL if plan.interval is None else plan.interval) - 1e-9
     for question, following in pairwise(asked):
@@ -287,7 +287,7 @@ def test_no_wait_ends_blind(  # noqa: PLR0917 - Hypothesis gives them by name.
     interval: float | None,
     min_interval: float,
 ) -> None:
-    """A job at its end before the last look isn't told as timed out, whatever the interval and the counts."""
+    """A job that ends before the last tick isn't reported as timed out, whatever the interval and counts."""
     script = _ending(script, last)
     job = Job(script)
     plan = evolve(plan, interval=interval, min_interval=min_interval, deadline=job.last + left)
@@ -339,7 +339,7 @@ def test_a_tick_asks_one_cheap_question_unless_something_is_claimed(
         kinds = [type(question.step).__name__ for question in asked]
         assert len(asked) <= 16
         assert kinds.count("AskCounts") <= 1 + (tick == course.ticks[-1])
-        assert kinds.count("AskExact") <= 1 + course.state.last
+        assert kinds.count("AskExact") <= 1 + course.state.last_tick
         assert kinds.count("AskJob") <= 1
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from taskcounts import AsyncTaskCountsClient, SharedKey, Snapshot, TaskCountsClient
-from taskcounts.net.route import Connection
+from taskcounts.net.route import Route
 from taskcounts.protocol.messages import Request
 
 ENDPOINT = "https://myaccount.westeurope.batch.azure.com"
@@ -218,9 +218,9 @@ def get(port: int, scheme: str = "http", host: str = "127.0.0.1") -> Request:
     return Request("GET", f"{scheme}://{host}:{port}/x", {"accept": "a", "authorization": "secretword"})
 
 
-def way(port: int, scheme: str = "http", **options: Any) -> Connection:
+def way(port: int, scheme: str = "http", **options: Any) -> Route:
     """Return how to reach it."""
-    return Connection(scheme, "127.0.0.1", port, options.get("proxy"), options.get("verify"))
+    return Route(scheme, "127.0.0.1", port, options.get("proxy"), options.get("verify"))
 
 
 def always(reply: Reply) -> Behave:

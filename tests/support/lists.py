@@ -1,4 +1,4 @@
-"""What tests of lists share: tasks and pages as the service writes them, and calls of both clients."""
+"""Helpers of tests of lists: tasks and pages as the service writes them, and calls of both clients."""
 
 from __future__ import annotations
 

@@ -13,13 +13,12 @@ from support.client import FakeClock, Reply, answer
 from taskcounts.errors import ServiceBusy, ServiceUnreachable, TaskCountsError
 from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.goals import parse_goal
-from taskcounts.waiting.machine import begin, hear, wake
+from taskcounts.waiting.machine import begin, begin_tick, handle
 from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.queries import FILTERS, Task
 from taskcounts.waiting.state import (
     AskCounts,
     AskExact,
-    Asking,
     AskJob,
     AskTasks,
     Counted,
@@ -28,9 +27,10 @@ from taskcounts.waiting.state import (
     Failed,
     JobSeen,
     Listed,
-    Looked,
     Move,
-    Rest,
+    Poll,
+    Queried,
+    Sleep,
     State,
 )
 
@@ -145,12 +145,12 @@ class Job:
         """Return all tasks that a list has at some moment."""
         return next(tasks for since, tasks in reversed(self.tasks) if since <= second)
 
-    def find(self, look: str, second: float) -> Task | None:
+    def find(self, query: str, second: float) -> Task | None:
         """Return the first task of a kind."""
-        return next((task for task in self.tasks_at(second) if _fits(task, look)), None)
+        return next((task for task in self.tasks_at(second) if _fits(task, query)), None)
 
     def was_so(self, true: Callable[[Numbers], bool], since: float, until: float) -> bool:
-        """Whether the counts were of some kind at any moment of a span."""
+        """Return whether a test holds for the counts at any moment of a span."""
         moments = [since, *(second for second, _, _ in self.past if since <= second <= until)]
         return any(true(self.counts(moment)) for moment in moments)
 
@@ -172,7 +172,7 @@ def _happen(tasks: dict[str, Task], what: str, whom: str, state: str, second: fl
     return state
 
 
-def _fits(task: Task, look: str) -> bool:
+def _fits(task: Task, query: str) -> bool:
     unfinished = task.state != "completed"
     return {
         "any": True,
@@ -180,7 +180,7 @@ def _fits(task: Task, look: str) -> bool:
         "failed": task.failed,
         "unfinished": unfinished,
         "unsuccessful": unfinished or task.failed,
-    }[look]
+    }[query]
 
 
 class Asked(NamedTuple):
@@ -188,14 +188,14 @@ class Asked(NamedTuple):
 
     at: float
     tick: float
-    step: Asking
+    step: Poll
     event: Event
     move: Move
 
 
 @dataclass
 class Course:
-    """How a wait went."""
+    """The course of a wait."""
 
     job: Job
     asked: list[Asked]
@@ -213,7 +213,7 @@ def go(
     job: Job,
     *,
     report: Callable[[Job, float, int], Snapshot] | None = None,
-    fails: Callable[[int, float, Asking], TaskCountsError | None] = lambda *_: None,
+    fails: Callable[[int, float, Poll], TaskCountsError | None] = lambda *_: None,
     takes: Callable[[int], float] = lambda _: 0.0,
     most: int = 3000,
 ) -> Course:
@@ -230,10 +230,10 @@ def go(
     now, asked = 0.0, list[Asked]()
     move = begin(plan, now)
     while not isinstance(move.next, End):
-        if isinstance(move.next, Rest):
+        if isinstance(move.next, Sleep):
             assert move.next.until >= now
             now = move.next.until
-            move = wake(move.state, now)
+            move = begin_tick(move.state, now)
             continue
         number, at = len(asked), now
         assert number < most, "it doesn't end"
@@ -241,14 +241,14 @@ def go(
         moment, now = at + takes(number) / 2, at + takes(number)
         error = fails(number, at, step)
         event = Failed(error) if error else _answer(job, step, moment, number, report, takes(number))
-        move = hear(state, event, now)
+        move = handle(state, event, now)
         asked.append(Asked(at, state.tick, step, event, move))
     return Course(job, asked, move.state, move.next, now)
 
 
 def _answer(  # noqa: PLR0917 - what the loop knows.
     job: Job,
-    step: Asking,
+    step: Poll,
     moment: float,
     number: int,
     report: Callable[[Job, float, int], Snapshot] | None,
@@ -259,14 +259,14 @@ def _answer(  # noqa: PLR0917 - what the loop knows.
             told = report(job, moment, number) if report else snapshot(job.counts(moment), moment)
             return Counted(told)
         case AskTasks():
-            return Looked(step.look, job.find(step.look, moment))
+            return Queried(step.query, job.find(step.query, moment))
         case AskJob():
             return JobSeen(job.state(moment))
         case AskExact():
             return Listed(snapshot(job.counts(moment), moment, exact=True), seconds)
 
 
-LOOKS = {filter_: look for look, filter_ in FILTERS.items()}
+QUERIES = {filter_: query for query, filter_ in FILTERS.items()}
 
 
 class Service:
@@ -291,7 +291,7 @@ class Service:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         filter_ = request.url.params.get("$filter")
         path = request.url.path.removeprefix("/jobs/job-1")
-        kind = {"/taskcounts": "counts", "": "job"}.get(path) or LOOKS[filter_]
+        kind = {"/taskcounts": "counts", "": "job"}.get(path) or QUERIES[filter_]
         if path == "/tasks" and "requiredSlots" in request.url.params["$select"]:
             kind = "exact"
         reply = self.instead(kind, len(self.requests))
@@ -354,11 +354,11 @@ def told(*numbers: Numbers) -> Callable[[Job, float, int], Snapshot]:
     return report
 
 
-def failing(kind: type[Asking], times: int = 1000, error: TaskCountsError | None = None) -> Any:
+def failing(kind: type[Poll], times: int = 1000, error: TaskCountsError | None = None) -> Any:
     """Return which questions get no answer: the first ones of a kind."""
     left = [times]
 
-    def fails(number: int, at: float, step: Asking) -> TaskCountsError | None:
+    def fails(number: int, at: float, step: Poll) -> TaskCountsError | None:
         if not isinstance(step, kind) or not left[0]:
             return None
         left[0] -= 1
@@ -370,7 +370,7 @@ def failing(kind: type[Asking], times: int = 1000, error: TaskCountsError | None
 def kinds(course: Course) -> list[str]:
     """Return what was asked."""
     return [
-        asked.step.look if isinstance(asked.step, AskTasks) else type(asked.step).__name__[3:].lower()
+        asked.step.query if isinstance(asked.step, AskTasks) else type(asked.step).__name__[3:].lower()
         for asked in course.asked
     ]
 

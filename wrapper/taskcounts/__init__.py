@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskcounts._version import __version__
 from taskcounts.client import AsyncTaskCountsClient, TaskCountsClient
-from taskcounts.credentials import (
-    AsyncTokenCredential,
-    BearerToken,
-    Credential,
-    SharedKey,
-    TokenCredential,
-)
+from taskcounts.credentials import AsyncTokenCredential, BearerToken, Credential, SharedKey, TokenCredential
 from taskcounts.errors import (
     AuthenticationFailed,
     ContractViolation,
@@ -68,7 +62,7 @@ __all__ = [
     "__version__",
 ]
 
-# Most callers neither wait nor ask for many jobs: these are loaded when somebody names them.
+# These are loaded on first use: most callers neither wait nor ask for many jobs.
 _LATER = {
     "taskcounts.many.values": ("JobResult", "ListedJob"),
     "taskcounts.waiting.values": ("Kind", "Observation", "Observer", "Outcome", "Verdict", "WaitFailed"),
@@ -82,3 +76,7 @@ def __getattr__(name: str) -> Any:
 
             return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

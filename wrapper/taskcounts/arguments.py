@@ -1,4 +1,4 @@
-"""Checks of what callers pass in: ValueError or TypeError before anything is sent, and no secret shown."""
+"""Checks of the callers' arguments: a ValueError or TypeError before anything is sent, without secrets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from taskcounts.credentials import BearerToken, SharedKey, token_method
-from taskcounts.net.route import Reach
+from taskcounts.net.route import RouteOptions
 from taskcounts.text import one_line
 from taskcounts.urls import PORTS, bracketed, is_loopback, split_url
 from taskcounts_rest import contract
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import uuid
 
 JOB_ID = re.compile(contract.PARAMETERS["jobId"]["pattern"])
-# uuid.UUID also reads braces, URNs and missing hyphens; the service doesn't.
+# uuid.UUID also accepts braces, URNs and missing hyphens; the service doesn't.
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def check_endpoint(endpoint: str) -> str:
-    """Return an endpoint's URL in canonical form; no message shows what was given: it may hold a password."""
+    """Return an endpoint's URL in canonical form; no message shows the argument: it may hold a password."""
     if not isinstance(endpoint, str):
         raise TypeError(f"endpoint must be a str, not {type(endpoint).__name__}")
     text = endpoint.strip()
@@ -45,6 +45,7 @@ def check_endpoint(endpoint: str) -> str:
 
 
 def check_credential(credential: object, *, awaits: bool) -> None:
+    """Raise TypeError unless a credential fits a client; ``awaits`` marks an asynchronous one."""
     if isinstance(credential, SharedKey | BearerToken):
         return
     method = token_method(credential)
@@ -61,8 +62,8 @@ def check_credential(credential: object, *, awaits: bool) -> None:
         )
 
 
-def check_token_channel(endpoint: str, allow_token_over_http: bool, reach: Reach) -> None:
-    """Refuse plain http: whoever sees a bearer token can use it, while a shared key sends only signatures."""
+def check_token_channel(endpoint: str, allow_token_over_http: bool, options: RouteOptions) -> None:
+    """Raise ValueError if plain http would carry a bearer token, which anybody could read and use."""
     url = urlsplit(endpoint)
     if url.scheme == "https":
         return
@@ -73,14 +74,15 @@ def check_token_channel(endpoint: str, allow_token_over_http: bool, reach: Reach
             "a bearer token is not sent over plain http; for an emulator on this machine "
             "pass allow_token_over_http=True"
         )
-    if reach.proxy is not None:
+    if options.proxy is not None:
         raise ValueError("a bearer token is not sent over plain http through a proxy, which could read it")
 
 
 def check_job_id(job_id: str) -> str:
+    """Return a job id; raise ValueError or TypeError if the service would refuse it."""
     if not isinstance(job_id, str):
         raise TypeError(f"job_id must be a str, not {type(job_id).__name__}")
-    # Anything else could make another path of it: dots, slashes encoded or not, control characters.
+    # Dots, slashes (encoded or not) and control characters could change the path.
     if not JOB_ID.fullmatch(job_id):
         raise ValueError(
             f"{one_line(ascii(job_id), 100)} is not a job id: 1 to 64 letters, digits, '-' and '_', "
@@ -89,9 +91,8 @@ def check_job_id(job_id: str) -> str:
     return job_id
 
 
-def check_service_timeout(seconds: int | None) -> int | None:
-    if seconds is None:
-        return None
+def check_service_timeout(seconds: int) -> int:
+    """Return a service timeout in seconds, 1 to 30; raise ValueError or TypeError for any other."""
     if isinstance(seconds, bool) or not isinstance(seconds, int):
         raise TypeError(f"service_timeout must be an int, not {type(seconds).__name__}")
     if seconds > 30:
@@ -102,6 +103,7 @@ def check_service_timeout(seconds: int | None) -> int | None:
 
 
 def check_seconds(name: str, seconds: float) -> float:
+    """Return a positive number of seconds; raise ValueError or TypeError, which name the argument."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
     try:
@@ -114,15 +116,15 @@ def check_seconds(name: str, seconds: float) -> float:
 
 
 def check_callback(name: str, callback: object) -> None:
+    """Raise TypeError unless an argument is a plain function or None."""
     if callback is not None and not callable(callback):
         raise TypeError(f"{name} must be a function, not {type(callback).__name__}")
     if inspect.iscoroutinefunction(callback):
         raise TypeError(f"{name} must be a plain function; nobody would await what an asynchronous one does")
 
 
-def check_guid(guid: str | uuid.UUID | None) -> str:
-    if guid is None:
-        return new_guid()
+def check_guid(guid: str | uuid.UUID) -> str:
+    """Return a GUID in lower case; raise ValueError or TypeError if it isn't a plain one."""
     if isinstance(guid, str):
         if GUID.fullmatch(guid):
             return guid.lower()
@@ -130,7 +132,7 @@ def check_guid(guid: str | uuid.UUID | None) -> str:
             f"client_request_id {one_line(ascii(guid), 60)} is not a plain GUID, "
             "such as 9c4d50ee-2d56-4cd3-8152-34347dc9f2b0"
         )
-    import uuid  # noqa: PLC0415 - who has one, has loaded it.
+    import uuid  # noqa: PLC0415 - a caller who has a UUID has loaded it.
 
     if not isinstance(guid, uuid.UUID):
         raise TypeError(f"client_request_id must be a str or a UUID, not {type(guid).__name__}")
@@ -138,7 +140,7 @@ def check_guid(guid: str | uuid.UUID | None) -> str:
 
 
 def new_guid() -> str:
-    """Return a new random GUID, version 4, as the module uuid makes them in twice the time."""
+    """Return a new random GUID, version 4, in half the time that the module uuid takes."""
     digits = os.urandom(16).hex()
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

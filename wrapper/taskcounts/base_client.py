@@ -1,4 +1,4 @@
-"""What both clients have in common: checked arguments, and what holds the parts together; no policy."""
+"""The base of both clients: it checks the arguments and puts the parts together."""
 
 from __future__ import annotations
 
@@ -14,21 +14,16 @@ from taskcounts.arguments import (
     check_seconds,
     check_service_timeout,
     check_token_channel,
+    new_guid,
 )
 from taskcounts.clock import SYSTEM_CLOCK, AsyncClock, SyncClock
-from taskcounts.credentials import (
-    AsyncTokenCredential,
-    BearerToken,
-    Credential,
-    SharedKey,
-    scope_for,
-)
+from taskcounts.credentials import AsyncTokenCredential, BearerToken, Credential, SharedKey, scope_for
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Gate, Settings
+from taskcounts.flow.steps import Flow, Limiter, Settings
 from taskcounts.net.factory import engine_over, make_engine
-from taskcounts.net.route import Reach, connection
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.messages import Question
+from taskcounts.net.route import RouteOptions, find_route
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.messages import Call
 from taskcounts.retry import RetryPolicy
 from taskcounts.snapshot import Snapshot
 from taskcounts.tokens import TokenCache
@@ -36,34 +31,34 @@ from taskcounts.tokens import TokenCache
 if TYPE_CHECKING:
     import ssl
     import uuid
+    from collections.abc import Callable
 
     import httpx
 
     from taskcounts.many.job_list import Listing
-    from taskcounts.many.plan import Plan as ManyPlan
+    from taskcounts.many.plan import ManyPlan
     from taskcounts.net.base import AsyncEngine, Engine
     from taskcounts.rest import RestClient
-    from taskcounts.waiting.plan import WaitPlan
-    from taskcounts.waiting.values import Observer
+    from taskcounts.waiting.values import Observer, Verdict
 
-# One attempt may take a little longer than the 30 s that the service gives itself.
+# Seconds. An attempt may take a little longer than the 30 s that the service may work on a request.
 DEFAULT_TIMEOUT = 35.0
 DEFAULT_DEADLINE = 120.0
 
-# Seconds from one poll to the next, at the least, where a wait adapts its interval.
+# Seconds. The shortest adaptive interval between two polls of a wait.
 DEFAULT_MIN_INTERVAL = 2.0
 
-# After so many polls in a row without a trustworthy answer, each with its own retries, a wait is lost.
+# The number of polls in a row without a trustworthy answer, each with its retries, after which a wait ends.
 DEFAULT_MAX_FAILURES = 10
 
 DEFAULT_CONCURRENCY = 16
 
-# What the az CLI reads.
+# The variables that the az CLI reads.
 ENVIRONMENT = ("AZURE_BATCH_ACCOUNT", "AZURE_BATCH_ENDPOINT", "AZURE_BATCH_ACCESS_KEY")
 
 
 class AnyClock(SyncClock, AsyncClock, Protocol):
-    """What stands behind a client's ``clock``."""
+    """A clock for both kinds of clients."""
 
 
 SomeTransport = TypeVar("SomeTransport", "httpx.BaseTransport", "httpx.AsyncBaseTransport")
@@ -71,7 +66,7 @@ SomeEngine = TypeVar("SomeEngine", "Engine", "AsyncEngine")
 
 
 class Client(Generic[SomeTransport, SomeEngine]):
-    """What both clients have in common: all but the waiting."""
+    """The base of both clients, without the methods that wait for answers."""
 
     _awaits: ClassVar[bool]
     _rest: RestClient
@@ -100,47 +95,45 @@ class Client(Generic[SomeTransport, SomeEngine]):
             endpoint: The account's URL, such as ``https://myaccount.westeurope.batch.azure.com``.
                 Without a scheme, https is meant.
             credential: A SharedKey, a BearerToken, or a credential object of azure-identity.
-            retry: How often to ask, and how long to pause in between.
-            timeout: Seconds that one attempt may take as a whole: to connect, send, wait and read.
-            deadline: Seconds that a call may take as a whole, over all attempts and pauses.
+            retry: The number of attempts, and the pauses between them.
+            timeout: Seconds that one attempt may take to connect, send, wait and read.
+            deadline: Seconds that all attempts and pauses of a call may take together.
             strict: Raise ContractViolation for what is otherwise reported in ``Snapshot.inconsistencies``:
-                numbers that contradict each other, or with ``verify`` a list; a task that a list names
-                twice; signs that an answer may not be ours, or isn't of now.
-            scope: The scope to ask of a token credential; by default that of the endpoint's cloud.
+                numbers that contradict each other or, with ``verify``, a list; a task that a list names
+                twice; signs that an answer belongs to another request or comes from a cache.
+            scope: The scope to ask a token credential for; by default that of the endpoint's cloud.
             allow_token_over_http: Send a bearer token over plain http to this machine's
                 loopback interface (an emulator). To other hosts it is never sent without TLS.
-            proxy: The URL of a proxy, with its user and password percent-encoded; by default what the
-                environment names for the endpoint. NO_PROXY may hold names, with or without ``*.`` in
-                front, addresses and networks (``10.0.0.0/8``), each name and address with a port or without.
-            verify: What certificates to trust: an ssl.SSLContext, or the path of a PEM file or
-                of a hashed folder; by default SSL_CERT_FILE and SSL_CERT_DIR of the environment
-                together, or REQUESTS_CA_BUNDLE where neither is set, else the list that comes with
-                httpx. A context is never changed.
-            trust_env: Whether proxies and certificates are looked up in the environment.
-            transport: A transport of httpx or httpx2 to send over; it takes the place of ``proxy``,
-                ``verify`` and ``trust_env``, and is closed with the client. The deadline then can't cut
-                a synchronous read that the transport makes short of its own timeouts, and bytes that
-                follow an answer unasked may be taken for the next one. A forked process needs a client
-                of its own.
-            concurrency: How many requests of this client may be under way at once, 1 to 256, over all
-                threads or tasks; the others wait, on their own deadlines. When the service throttles,
-                all wait together and fewer are sent at once, until it recovers: see
-                `taskcounts.many.window`. By default there is no limit but for ``get_many``.
-            clock: Time, sleep and chance, for tests.
+            proxy: The URL of a proxy, with its user and password percent-encoded; by default the proxy that
+                the environment names for the endpoint. NO_PROXY may have names, with or without a leading
+                ``*.``, addresses and networks (``10.0.0.0/8``); names and addresses may have a port.
+            verify: The certificates to trust: an ssl.SSLContext, which is never changed, or the path of a
+                PEM file or of a hashed folder; by default SSL_CERT_FILE and SSL_CERT_DIR of the environment
+                together, or REQUESTS_CA_BUNDLE if neither is set, else certifi's list.
+            trust_env: Whether to look up the proxy and certificates in the environment.
+            transport: A transport of httpx or httpx2 to send over, in place of ``proxy``, ``verify`` and
+                ``trust_env``. It is closed with the client. The deadline can't interrupt a synchronous read
+                of the transport before its own timeouts, and bytes that follow an answer unasked may be
+                taken for the next one. A forked process needs a client of its own.
+            concurrency: The number of requests of this client that may be under way at once, 1 to 256, over
+                all threads or tasks; the others wait, within their own deadlines. When the service throttles,
+                all wait together and fewer are sent at once, until it recovers: see `taskcounts.many.window`.
+                By default only ``get_many`` has a limit.
+            clock: The source of time, sleep and random numbers, for tests.
 
         Raises:
             ValueError: An argument can't be used; the message says why and holds no secret.
             TypeError: An argument is of the wrong type.
         """
         if isinstance(credential, str | bytes):
-            # A key or token as it is: no frame of ours is to show it.
+            # It may be a key or a token: no frame of ours may show it.
             del credential
             raise TypeError(
                 "credential must be a SharedKey, a BearerToken or a credential object of azure-identity, "
                 "not a str; wrap a token in BearerToken, or a key in SharedKey"
             )
-        reach = Reach(proxy, verify, trust_env)
-        # An error reporter that prints local variables must not find its password here.
+        options = RouteOptions(proxy, verify, trust_env)
+        # An error reporter prints local variables: it must not find the proxy's password here.
         del proxy
         self._endpoint = check_endpoint(endpoint)
         self._timeout = check_seconds("timeout", timeout)
@@ -149,15 +142,15 @@ class Client(Generic[SomeTransport, SomeEngine]):
             raise TypeError(f"retry must be a RetryPolicy, not {type(retry).__name__}")
         check_credential(credential, awaits=self._awaits)
         if not isinstance(credential, SharedKey):
-            check_token_channel(self._endpoint, allow_token_over_http, reach)
+            check_token_channel(self._endpoint, allow_token_over_http, options)
         scope = scope_for(self._endpoint) if scope is None else scope
-        gate = None if concurrency is None else self._gate(concurrency, clock)
+        limiter = None if concurrency is None else self._make_limiter(concurrency, clock)
         source = credential if isinstance(credential, SharedKey | BearerToken) else TokenCache(credential)
-        self._settings = Settings(self._endpoint, source, scope, retry, strict, clock, gate)
+        self._settings = Settings(self._endpoint, source, scope, retry, strict, clock, limiter)
         self._clock = clock
         self._closed = False
         self._engine: SomeEngine = (
-            make_engine(connection(self._endpoint, reach), awaits=self._awaits)
+            make_engine(find_route(self._endpoint, options), awaits=self._awaits)
             if transport is None
             else engine_over(transport, awaits=self._awaits)
         )
@@ -169,8 +162,8 @@ class Client(Generic[SomeTransport, SomeEngine]):
         Reads AZURE_BATCH_ACCOUNT, AZURE_BATCH_ENDPOINT and AZURE_BATCH_ACCESS_KEY, as the az CLI does.
 
         Args:
-            **options: The client's keyword arguments, passed on. With ``credential``,
-                only AZURE_BATCH_ENDPOINT is read.
+            **options: Keyword arguments of the client. With ``credential``, only AZURE_BATCH_ENDPOINT is
+                read.
 
         Raises:
             ValueError: A variable is missing or can't be used; the message names it.
@@ -196,61 +189,74 @@ class Client(Generic[SomeTransport, SomeEngine]):
         try:
             return cls(endpoint, credential, **options)
         except BaseException:
-            # A proxy's URL may hold a password, which this frame is not to show.
+            # A proxy's URL may hold a password, which this frame must not show.
             options.clear()
             raise
 
-    def _question(self, job_id: str, *limits: Any) -> Question:
-        """Return a question about a job; see _asked for its limits."""
-        return self._asked(check_job_id(job_id), *limits)
-
-    def _asked(
+    def _call(
         self,
         job_id: str,
         service_timeout: int | None,
         timeout: float | None,
         deadline: float | None,
         client_request_id: str | uuid.UUID | None = None,
-    ) -> Question:
-        """Return a question with the client's limits where none are given; an empty job id is none."""
+    ) -> Call:
+        """Return a call about a job, or about none if the id is empty, with the client's limits as defaults.
+
+        Raises:
+            RuntimeError: The client is closed.
+            ValueError: A limit or the client request id is out of its range.
+            TypeError: A limit or the client request id is of the wrong type.
+        """
         if self._closed:
             raise RuntimeError("the client is closed; make a new one")
-        return Question(
+        return Call(
             job_id,
-            check_service_timeout(service_timeout),
+            None if service_timeout is None else check_service_timeout(service_timeout),
             self._timeout if timeout is None else check_seconds("timeout", timeout),
             self._deadline if deadline is None else check_seconds("deadline", deadline),
-            check_guid(client_request_id),
+            new_guid() if client_request_id is None else check_guid(client_request_id),
         )
 
-    def _counting(self, question: Question, verify: bool) -> Exchange[Snapshot]:
+    def _task_counts(self, job_id: str, verify: bool, *limits: Any) -> Flow[Snapshot]:
+        call = self._call(check_job_id(job_id), *limits)
         if not verify:
-            return exchange(self._settings, COUNTS, question)
+            return exchange(self._settings, TASK_COUNTS_OPERATION, call)
         from taskcounts.exact import verified_counts  # noqa: PLC0415 - most callers never list.
 
-        return verified_counts(self._settings, question)
+        return verified_counts(self._settings, call)
 
-    def _waiting(
+    def _exact_task_counts(
+        self, job_id: str, progress: Callable[[int], object] | None, *limits: Any
+    ) -> Flow[Snapshot]:
+        from taskcounts.exact import exact_counts  # noqa: PLC0415 - most callers never list.
+
+        return exact_counts(self._settings, self._call(check_job_id(job_id), *limits), progress)
+
+    def _wait(
         self,
         job_id: str,
         until: str,
         service_timeout: int | None,
         timeout: float | None,
         *,
-        observer: Observer | None = None,
+        check: bool,
+        observer: Observer | None,
         **limits: Any,
-    ) -> tuple[Question, WaitPlan]:
-        from taskcounts.waiting.plan import plan_wait  # noqa: PLC0415 - most callers never wait.
+    ) -> Flow[Verdict]:
+        from taskcounts.waiting.flow import wait  # noqa: PLC0415 - most callers never wait.
+        from taskcounts.waiting.plan import plan_wait  # noqa: PLC0415
 
         check_callback("observer", observer)
-        return self._question(job_id, service_timeout, timeout, None), plan_wait(until, **limits)
+        call = self._call(check_job_id(job_id), service_timeout, timeout, None)
+        return wait(self._settings, call, plan_wait(until, **limits), observer, check=check)
 
     @classmethod
-    def _gate(cls, concurrency: int, clock: Any) -> Gate:
-        from taskcounts.many.limiter import TaskGate, ThreadGate  # noqa: PLC0415 - most clients have none.
+    def _make_limiter(cls, concurrency: int, clock: Any) -> Limiter:
+        from taskcounts.many.limiter import TaskLimiter, ThreadLimiter  # noqa: PLC0415 - most clients have none.
         from taskcounts.many.window import check_concurrency  # noqa: PLC0415
 
-        return (TaskGate if cls._awaits else ThreadGate)(check_concurrency(concurrency), clock)
+        return (TaskLimiter if cls._awaits else ThreadLimiter)(check_concurrency(concurrency), clock)
 
     def _many(
         self,
@@ -258,24 +264,24 @@ class Client(Generic[SomeTransport, SomeEngine]):
         timeout: float | None,
         **options: Any,
     ) -> ManyPlan:
-        from taskcounts.many.plan import make_plan  # noqa: PLC0415 - most callers ask for one job.
+        from taskcounts.many.plan import plan_many  # noqa: PLC0415 - most callers ask for one job.
 
-        question = self._asked("", service_timeout, timeout, None)
-        return make_plan(self._settings, question, make_gate=self._gate, **options)
+        call = self._call("", service_timeout, timeout, None)
+        return plan_many(self._settings, call, make_limiter=self._make_limiter, **options)
 
     def _listing(self, filter_: str | None, *limits: Any) -> Listing:
         from taskcounts.many.job_list import Listing, check_filter  # noqa: PLC0415 - most callers list nothing.
 
-        return Listing(self._settings, self._asked("", *limits), check_filter(filter_))
+        return Listing(self._settings, self._call("", *limits), check_filter(filter_))
 
     @property
     def rest(self) -> RestClient:
-        """The generated client of ``taskcounts_rest``, sending over this client; see `taskcounts.rest`."""
+        """The client of ``taskcounts_rest``, which sends over this one; see `taskcounts.rest`."""
         if "_rest" not in vars(self):
             from taskcounts.rest import RestClient  # noqa: PLC0415 - takes 40 ms to load.
 
-            rest = RestClient(self._settings, self._asked, self._engine, self._clock, awaits=self._awaits)
-            # Where threads ask for the first one at once, all get the same.
+            rest = RestClient(self._settings, self._call, self._engine, self._clock, awaits=self._awaits)
+            # Threads that get here at once all get the same one.
             vars(self).setdefault("_rest", rest)
         return self._rest
 
@@ -290,11 +296,11 @@ class Client(Generic[SomeTransport, SomeEngine]):
         return self._endpoint
 
     def __repr__(self) -> str:
-        # An error reporter may ask for it while the constructor refuses its arguments.
+        # An error reporter may call this while the constructor refuses its arguments.
         settings = getattr(self, "_settings", "Settings()")
         return type(self).__name__ + repr(settings).strip("'").removeprefix("Settings")
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
-            f"{type(self).__name__} holds connections and is not pickled; make it where it is used"
+            f"{type(self).__name__} holds connections and can't be pickled; create one in each process"
         )

@@ -1,4 +1,4 @@
-"""The two clients that people import: what can be asked, and who waits for the answer."""
+"""The two clients, for threads and for asyncio: the public methods, over the checks of `base_client`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["AsyncTaskCountsClient", "TaskCountsClient"]
 
 
 class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
-    """Asks an Azure Batch account where its jobs stand. Threads may share one.
+    """A client for the task counts of an Azure Batch account. Threads may share it.
 
-    It is a context manager; used otherwise, close it.
+    It is a context manager, which closes it; without ``with``, call ``close``.
     """
 
     _awaits = False
@@ -40,13 +40,13 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
         deadline: float | None = None,
         client_request_id: str | uuid.UUID | None = None,
     ) -> Snapshot:
-        """Return where a job stands: how many of its tasks are active, running, completed, succeeded, failed.
+        """Return the numbers of a job's tasks that are active, running, completed, succeeded and failed.
 
         Args:
             job_id: The job: letters, digits, ``-`` and ``_``, at most 64; ``schedule:job-1`` for
                 a job of a schedule.
-            verify: List all tasks as well, and report in ``Snapshot.inconsistencies`` where the counts
-                differ from them; ``Snapshot.listed`` has the exact ones.
+            verify: List all tasks as well, and report differences from the counts in
+                ``Snapshot.inconsistencies``; ``Snapshot.listed`` has the exact counts.
             service_timeout: Seconds that the service may work on the request, 1 to 30 (its default).
             timeout: Seconds that one attempt may take; by default the client's.
             deadline: Seconds that all attempts and pauses may take together; by default the client's.
@@ -54,17 +54,17 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
                 on all attempts; by default a new one.
 
         Returns:
-            One observation. The service counts in the background, so it may trail the truth.
+            One observation. The service counts in the background, so the counts may lag.
 
         Raises:
-            TaskCountsError: There is no trustworthy answer; `taskcounts.errors` tells the kinds apart.
+            TaskCountsError: There is no trustworthy answer; see `taskcounts.errors`.
             ValueError: An argument is out of its range. Nothing was sent.
             TypeError: An argument is of the wrong type. Nothing was sent.
 
         Source: https://learn.microsoft.com/rest/api/batchservice/jobs/get-task-counts
         """
-        question = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
-        return run(self._counting(question, verify), self._engine, self._clock)
+        flow = self._task_counts(job_id, verify, service_timeout, timeout, deadline, client_request_id)
+        return run(flow, self._engine, self._clock)
 
     def get_exact_job_task_counts(
         self,
@@ -76,31 +76,34 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
         deadline: float | None = None,
         client_request_id: str | uuid.UUID | None = None,
     ) -> Snapshot:
-        """Return exactly where a job stands, by listing its tasks: one request for each 1,000 of them.
+        """Return a job's exact counts, by listing all its tasks: one request for each 1,000 of them.
 
-        A list of several pages is no snapshot: tasks move while it is read. What it covers lies between
-        ``Snapshot.began_at`` and ``observed_at``.
+        A list of several pages is no snapshot, since tasks change while it is read. It covers the time
+        between ``Snapshot.began_at`` and ``observed_at``.
 
         Args:
             job_id: The job.
-            progress: Called after each page with the number of tasks seen so far. What it raises ends
-                the call.
+            progress: Called after each page with the number of tasks so far. An exception that it raises
+                ends the call.
             service_timeout: Seconds that the service may work on each page.
             timeout: Seconds that one attempt at a page may take; by default the client's.
             deadline: Seconds that all pages may take together; by default the client's.
-            client_request_id: A GUID that marks the request for the first page.
+            client_request_id: A GUID that marks the request for the first page; by default a new one.
+
+        Returns:
+            The counts, with ``Snapshot.exact`` set.
 
         Raises:
-            TaskCountsError: There is no trustworthy list of all tasks; a part of one is no result.
+            TaskCountsError: There is no trustworthy list of all tasks; a part of a list is no result.
             ValueError: An argument is out of its range. Nothing was sent.
             TypeError: An argument is of the wrong type. Nothing was sent.
 
         Source: https://learn.microsoft.com/rest/api/batchservice/tasks/list
         """
-        from taskcounts.exact import exact_counts  # noqa: PLC0415 - most callers never list.
-
-        question = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
-        return run(exact_counts(self._settings, question, progress), self._engine, self._clock)
+        flow = self._exact_task_counts(
+            job_id, progress, service_timeout, timeout, deadline, client_request_id
+        )
+        return run(flow, self._engine, self._clock)
 
     def wait_for_job(
         self,
@@ -120,40 +123,45 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
         service_timeout: int | None = None,
         timeout: float | None = None,
     ) -> Verdict:
-        """Wait until a job is done, or otherwise as it should be, and return the verdict.
+        """Wait until a job is done, or has reached another goal, and return the verdict.
 
-        What the counts say is confirmed by a small list query before it is believed.
+        Counts that claim the goal is reached are confirmed by small list queries, which are never behind.
 
         Args:
             job_id: The job.
-            until: What to wait for: ``done``, ``all-succeeded``, ``any-failed``, ``no-active``,
+            until: The goal: ``done``, ``all-succeeded``, ``any-failed``, ``no-active``,
                 ``percent=N``, or a counter: ``count>=N`` (completed tasks), ``succeeded>=N``.
             deadline: Seconds that the wait may take as a whole, by default without limit. Each poll by
                 itself has the client's deadline.
-            stall: Seconds after which a job whose counts don't change is stalled, by default never.
+            stall: Seconds after which a job whose counts don't change is stalled; by default never.
             interval: Seconds from one poll to the next; None adapts it, see `taskcounts.waiting.pace`.
-            min_interval: The least that an adapted interval is: who waits for many jobs at once may ask
-                for each of them less often.
-            max_failures: After how many polls in a row without a trustworthy answer the wait is lost.
+            min_interval: The least adapted interval in seconds; a longer one suits a wait for many jobs at
+                once.
+            max_failures: The number of polls in a row without a trustworthy answer after which the status
+                is lost.
             fail_fast: End as soon as a task has failed.
             exact_at_end: List all tasks before a verdict, and let that decide.
             empty_is_done: Take a job without tasks for done.
-            check: Raise WaitFailed unless what was waited for is so; otherwise the verdict tells.
-            observer: Called with an Observation after each poll. What it raises ends the wait.
+            check: Raise WaitFailed unless the goal is reached; if false, return every verdict.
+            observer: Called with an Observation after each poll. An error that it raises ends the wait.
             service_timeout: Seconds that the service may work on each request.
             timeout: Seconds that one attempt may take; by default the client's.
 
+        Returns:
+            The verdict, which is true if the goal is reached.
+
         Raises:
-            WaitFailed: The wait ended with another outcome; its ``verdict`` tells which. What ended it,
-                such as JobNotFound or AuthenticationFailed, is its cause.
+            WaitFailed: The wait ended with another outcome, which its ``verdict`` names. An error that
+                ended it, such as JobNotFound or AuthenticationFailed, is its cause.
             ValueError: An argument is out of its range. Nothing was sent.
             TypeError: An argument is of the wrong type. Nothing was sent.
         """
-        question, plan = self._waiting(
+        flow = self._wait(
             job_id,
             until,
             service_timeout,
             timeout,
+            check=check,
             observer=observer,
             deadline=deadline,
             stall=stall,
@@ -164,9 +172,7 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
             exact_at_end=exact_at_end,
             empty_is_done=empty_is_done,
         )
-        from taskcounts.waiting.flow import wait  # noqa: PLC0415 - most callers never wait.
-
-        return run(wait(self._settings, question, plan, observer, check=check), self._engine, self._clock)
+        return run(flow, self._engine, self._clock)
 
     def get_many(
         self,
@@ -178,29 +184,33 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
         timeout: float | None = None,
         deadline: float | None = None,
     ) -> Generator[JobResult, None, None]:
-        """Yield where many jobs stand, in the order in which the answers come.
+        """Yield the counts of many jobs, in the order in which the answers come.
 
-        Each job has an outcome of its own: counts, or the error that it met, also for what is no job id.
-        When the service throttles, all wait together, for as long as it asks, and fewer are asked for at
-        once until it recovers: see `taskcounts.many.window`. That time is nobody's but the call's:
-        a job's own deadline counts from when its turn has come.
+        Each job has a result of its own: counts or an error, also for a value that is no job id. When the
+        service throttles, all requests wait for as long as it asks, and fewer are under way at once until it
+        recovers: see `taskcounts.many.window`. A busy service doesn't use up a job's own deadline: that
+        begins once the job's first request may be sent.
 
-        Nothing is sent before the first result is asked for. Closing the iterator ends what is under way,
-        as dropping it does.
+        Nothing is sent before the first result is asked for. Closing or dropping the iterator ends the
+        requests under way.
 
         Args:
-            job_ids: The jobs. An iterator is read as far as it is needed, in the caller's thread: not more
-                than ``concurrency`` and a few ahead of the results. What it raises is raised here,
-                after the results of what it gave before. An id that is given twice is asked for twice.
-            concurrency: How many jobs may be asked for at once, 1 to 256; not more than the client's own.
-            progress: Called before each result is yielded with how many there are, and how many of these
-                are errors. What it raises ends the call.
+            job_ids: The jobs. An iterator is read in the caller's thread, and only as far as needed: at most
+                ``concurrency`` and a few ids ahead of the results. An error that it raises is raised here,
+                after the results of the ids before. An id that is given twice is asked for twice.
+            concurrency: The number of jobs that may be asked for at once, 1 to 256; the client's own
+                ``concurrency`` limits it further.
+            progress: Called before each result is yielded, with the number of results so far and of errors
+                among them. An error that it raises ends the call.
             service_timeout: Seconds that the service may work on each request.
             timeout: Seconds that one attempt may take; by default the client's.
-            deadline: Seconds that all jobs may take together, from the first result that is asked for; by
-                default without limit. What is not asked for by then ends with DeadlineExceeded, to
-                the end of ``job_ids``; an endless iterator goes on so without end. Each job by itself
-                has the client's deadline.
+            deadline: Seconds that all jobs may take together, from the moment at which the first result is
+                asked for; by default without limit. All later jobs get a DeadlineExceeded as their result,
+                to the end of ``job_ids``, even if that never comes. Each job by itself has the client's
+                deadline.
+
+        Yields:
+            A JobResult for each id.
 
         Raises:
             ValueError: An argument is out of its range. Nothing was sent.
@@ -224,18 +234,21 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
     ) -> Generator[ListedJob, None, None]:
         """Yield the account's jobs with their states, page by page: one request for each 1,000 of them.
 
-        A list of several pages is no snapshot. Jobs that are added or deleted while it is read may be in
-        it or not, and a service that moves one from page to page yields it twice.
+        A list of several pages is no snapshot. Jobs that are added or deleted while it is read may be
+        missing, and a job that moves from page to page comes twice.
 
         Args:
-            filter: Which ones, in the service's words, such as ``state eq 'active'``
-                or ``startswith(id,'nightly')``.
+            filter: An OData filter, such as ``state eq 'active'`` or ``startswith(id,'nightly')``; by
+                default all jobs.
             service_timeout: Seconds that the service may work on each page.
             timeout: Seconds that one attempt at a page may take; by default the client's.
             deadline: Seconds that each page may take; by default the client's.
 
+        Yields:
+            A job with its state.
+
         Raises:
-            TaskCountsError: There is no trustworthy list of all jobs; those of earlier pages were yielded.
+            TaskCountsError: A page has no trustworthy answer. The jobs of the earlier pages were yielded.
             ValueError: An argument is out of its range. Nothing was sent.
             TypeError: An argument is of the wrong type. Nothing was sent.
 
@@ -247,7 +260,7 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
         return list_jobs(listing, self._engine, self._clock)
 
     def close(self) -> None:
-        """Close all connections. A closed client can't be used again."""
+        """Close all connections. Later calls raise RuntimeError."""
         self._closed = True
         self._engine.close()
 
@@ -261,9 +274,9 @@ class TaskCountsClient(Client["httpx.BaseTransport", "Engine"]):
 
 
 class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
-    """Asks an Azure Batch account where its jobs stand. The tasks of one asyncio event loop may share one.
+    """A client for the task counts of an Azure Batch account. The tasks of one event loop may share it.
 
-    It is an asynchronous context manager; used otherwise, close it.
+    It is an asynchronous context manager, which closes it; without ``async with``, await ``close``.
     """
 
     _awaits = True
@@ -278,9 +291,26 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         deadline: float | None = None,
         client_request_id: str | uuid.UUID | None = None,
     ) -> Snapshot:
-        """Return where a job stands; see TaskCountsClient.get_job_task_counts, which does the same."""
-        question = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
-        return await run_async(self._counting(question, verify), self._engine, self._clock)
+        """Return the numbers of a job's tasks that are active, running, completed, succeeded and failed.
+
+        Args:
+            job_id: The job.
+            verify: List all tasks as well, and report differences in ``Snapshot.inconsistencies``.
+            service_timeout: Seconds that the service may work on the request, 1 to 30.
+            timeout: Seconds that one attempt may take; by default the client's.
+            deadline: Seconds that all attempts and pauses may take together; by default the client's.
+            client_request_id: A GUID that marks the request in the service's logs; by default a new one.
+
+        Returns:
+            One observation. The service counts in the background, so the counts may lag.
+
+        Raises:
+            TaskCountsError: There is no trustworthy answer; see `taskcounts.errors`.
+            ValueError: An argument is out of its range. Nothing was sent.
+            TypeError: An argument is of the wrong type. Nothing was sent.
+        """
+        flow = self._task_counts(job_id, verify, service_timeout, timeout, deadline, client_request_id)
+        return await run_async(flow, self._engine, self._clock)
 
     async def get_exact_job_task_counts(
         self,
@@ -292,11 +322,28 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         deadline: float | None = None,
         client_request_id: str | uuid.UUID | None = None,
     ) -> Snapshot:
-        """Return exactly where a job stands; see TaskCountsClient.get_exact_job_task_counts."""
-        from taskcounts.exact import exact_counts  # noqa: PLC0415 - most callers never list.
+        """Return a job's exact counts, by listing all its tasks: one request for each 1,000 of them.
 
-        question = self._question(job_id, service_timeout, timeout, deadline, client_request_id)
-        return await run_async(exact_counts(self._settings, question, progress), self._engine, self._clock)
+        Args:
+            job_id: The job.
+            progress: Called after each page with the number of tasks so far; a plain function.
+            service_timeout: Seconds that the service may work on each page.
+            timeout: Seconds that one attempt at a page may take; by default the client's.
+            deadline: Seconds that all pages may take together; by default the client's.
+            client_request_id: A GUID that marks the request for the first page; by default a new one.
+
+        Returns:
+            The counts, between ``Snapshot.began_at`` and ``observed_at``.
+
+        Raises:
+            TaskCountsError: There is no trustworthy list of all tasks; a part of a list is no result.
+            ValueError: An argument is out of its range. Nothing was sent.
+            TypeError: An argument is of the wrong type. Nothing was sent.
+        """
+        flow = self._exact_task_counts(
+            job_id, progress, service_timeout, timeout, deadline, client_request_id
+        )
+        return await run_async(flow, self._engine, self._clock)
 
     async def wait_for_job(
         self,
@@ -316,12 +363,19 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         service_timeout: int | None = None,
         timeout: float | None = None,
     ) -> Verdict:
-        """Wait until a job is as it should be; see TaskCountsClient.wait_for_job, which does the same."""
-        question, plan = self._waiting(
+        """Wait until a job is done, or has reached another goal, and return the verdict.
+
+        The arguments are those of TaskCountsClient.wait_for_job.
+
+        Raises:
+            WaitFailed: The wait ended with another outcome, which its ``verdict`` names.
+        """
+        flow = self._wait(
             job_id,
             until,
             service_timeout,
             timeout,
+            check=check,
             observer=observer,
             deadline=deadline,
             stall=stall,
@@ -332,9 +386,6 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
             exact_at_end=exact_at_end,
             empty_is_done=empty_is_done,
         )
-        from taskcounts.waiting.flow import wait  # noqa: PLC0415 - most callers never wait.
-
-        flow = wait(self._settings, question, plan, observer, check=check)
         return await run_async(flow, self._engine, self._clock)
 
     def get_many(
@@ -347,10 +398,11 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         timeout: float | None = None,
         deadline: float | None = None,
     ) -> AsyncGenerator[JobResult, None]:
-        """Yield where many jobs stand, as the answers come; see TaskCountsClient.get_many.
+        """Yield the counts of many jobs, in the order in which the answers come.
 
-        ``job_ids`` may be an asynchronous iterator as well; it is read in a task of its own. Whoever leaves
-        the loop early closes the iterator, best by ``contextlib.aclosing``; asyncio does it later otherwise.
+        The arguments are those of TaskCountsClient.get_many. ``job_ids`` may be an asynchronous iterator as
+        well; it is read in a task of its own. A loop that may be left early is best written with
+        ``contextlib.aclosing``: otherwise asyncio closes the iterator only later.
         """
         from taskcounts.many.plan import check_ids  # noqa: PLC0415 - most callers ask for one job.
         from taskcounts.many.tasks import count_many_async  # noqa: PLC0415
@@ -368,14 +420,29 @@ class AsyncTaskCountsClient(Client["httpx.AsyncBaseTransport", "AsyncEngine"]):
         timeout: float | None = None,
         deadline: float | None = None,
     ) -> AsyncGenerator[ListedJob, None]:
-        """Yield the account's jobs with their states; see TaskCountsClient.list_jobs."""
+        """Yield the account's jobs with their states, page by page: one request for each 1,000 of them.
+
+        Args:
+            filter: An OData filter, such as ``state eq 'active'``; by default all jobs.
+            service_timeout: Seconds that the service may work on each page.
+            timeout: Seconds that one attempt at a page may take; by default the client's.
+            deadline: Seconds that each page may take; by default the client's.
+
+        Yields:
+            A job with its state.
+
+        Raises:
+            TaskCountsError: A page has no trustworthy answer. The jobs of the earlier pages were yielded.
+            ValueError: An argument is out of its range. Nothing was sent.
+            TypeError: An argument is of the wrong type. Nothing was sent.
+        """
         from taskcounts.many.job_list import list_jobs_async  # noqa: PLC0415 - most callers list nothing.
 
         listing = self._listing(filter, service_timeout, timeout, deadline)
         return list_jobs_async(listing, self._engine, self._clock)
 
     async def close(self) -> None:
-        """Close all connections. A closed client can't be used again."""
+        """Close all connections. Later calls raise RuntimeError."""
         self._closed = True
         await self._engine.close()
 

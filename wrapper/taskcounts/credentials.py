@@ -1,7 +1,7 @@
-"""Who is asking: a shared key, a bearer token, or any credential object of azure-identity.
+"""Credentials: a shared key, a bearer token, or any credential object of azure-identity.
 
-Signing is a pure function of the request; nothing in here does I/O. No repr,
-pickle or error of this module holds a key, a token or a signature.
+Signing is a pure function of the request; this module does no I/O. None of its reprs, pickles and errors
+holds a key, a token or a signature.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Awaitable, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn, Protocol, Self
 from urllib.parse import unquote_plus
 
@@ -32,16 +33,19 @@ SIGNED_HEADERS = (
     "range",
 )
 
-# The service accepts only the audience that ends in a slash, and Entra takes
-# what stands before the last slash of a scope as the audience: hence two slashes.
-# The public cloud's is documented; the doubled slash of the others is inferred from it.
+_UNDATED = MappingProxyType({"ocp-date": ""})
+
+# The service accepts only an audience that ends in a slash, and Entra takes the part of a scope before its
+# last slash as the audience: hence two slashes. The public cloud's scope is documented; the double slash of
+# the others is inferred from it.
 PUBLIC_SCOPE = "https://batch.core.windows.net//.default"
 SOVEREIGN_SCOPES = {
     ".batch.usgovcloudapi.net": "https://batch.core.usgovcloudapi.net//.default",
     ".batch.chinacloudapi.cn": "https://batch.chinacloudapi.cn//.default",
 }
 
-# Storage and Batch account names: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
+# Storage and Batch account names:
+# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
@@ -55,41 +59,42 @@ def string_to_sign(
     fold_names: bool = True,
     date_counts: bool = False,
 ) -> str:
-    """Return what the shared key signs for a request.
+    """Return the string that the shared key signs for a request.
 
     Args:
         method: The verb, in upper case.
         target: Path and query exactly as they are sent, percent-encoded.
         headers: All headers of the request, names in lower case.
         account: The account's name.
-        fold_names: Write the names of query parameters in lower case, as the
-            documentation asks. The service also takes them as they were sent,
-            which is what Microsoft's Python client signs.
-        date_counts: Sign ``date`` even beside an ``ocp-date``, as Microsoft's
-            clients do; the documentation wants its line empty then.
+        fold_names: Write the names of query parameters in lower case, as documented. The service also
+            accepts them as they were sent, which Microsoft's Python client signs.
+        date_counts: Sign ``date`` even beside an ``ocp-date``, as Microsoft's clients do; by the
+            documentation its line is empty then.
 
-    Source: the page "Authenticate requests to the Azure Batch service", checked
-    against signatures made by Microsoft's clients. That page's rule of a final
-    newline is contradicted by its own example and by every client: there is none.
-    They all read a query as a form, where a plus sign stands for a blank; a link
-    to a next page may hold one.
+    Source: the page "Authenticate requests to the Azure Batch service", checked against signatures made by
+    Microsoft's clients. That page demands a final newline, but its own example and all clients have none. The
+    clients parse the query as a form, where a plus sign stands for a space; a link to a next page may hold
+    one.
     """
     path, _, query = target.partition("?")
     if "ocp-date" in headers and not date_counts:
         headers = {name: value for name, value in headers.items() if name != "date"}
+    head, tail = head_to_sign(method, headers), query_to_sign(query, fold_names=fold_names)
+    return f"{head}\n/{account}{path}{tail}"
+
+
+def head_to_sign(method: str, headers: Mapping[str, str] = _UNDATED) -> str:
+    """Return the beginning of the string to sign: a line for the verb and for each header that is signed.
+
+    By default it ends where the value of ``ocp-date`` is to follow, and no other header is signed.
+    """
     lines = [method, *(headers.get(name, "") for name in SIGNED_HEADERS)]
     lines += [f"{name}:{headers[name]}" for name in sorted(headers) if name.startswith("ocp-")]
-    lines.append(f"/{account}{path}")
-    return "\n".join(lines) + query_to_sign(query, fold_names=fold_names)
-
-
-def head_to_sign(method: str) -> str:
-    """Return the beginning of the string to sign, up to the ``ocp-date``, where no other header is signed."""
-    return "\n".join([method, *("" for _ in SIGNED_HEADERS), "ocp-date:"])
+    return "\n".join(lines)
 
 
 def query_to_sign(query: str, *, fold_names: bool = True) -> str:
-    """Return the end of the string to sign: a line for each parameter of a query, after a newline."""
+    """Return the end of the string to sign: for each parameter of a query a newline and a line."""
     lines = []
     for part in sorted(filter(None, query.split("&")), key=lambda part: part.partition("=")[0].lower()):
         name, _, value = part.partition("=")
@@ -98,15 +103,8 @@ def query_to_sign(query: str, *, fold_names: bool = True) -> str:
     return "".join(lines)
 
 
-def signature(key: bytes, text: str) -> str:
-    """Return the Base64 of the HMAC-SHA256 of ``text`` under the decoded ``key``."""
-    import hmac  # noqa: PLC0415 - loads OpenSSL, which takes 5 ms.
-
-    return binascii.b2a_base64(hmac.digest(key, text.encode(), "sha256"), newline=False).decode("ascii")
-
-
 class _Secret:
-    """What the credentials have in common: they are immutable, and never leave the process."""
+    """A base for credentials: they are immutable, and can't be pickled."""
 
     __slots__ = ()
 
@@ -117,7 +115,9 @@ class _Secret:
         raise AttributeError(f"{type(self).__name__} is immutable")
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} holds a secret and is not pickled; make it where it is used")
+        raise TypeError(
+            f"{type(self).__name__} holds a secret and can't be pickled; create one in each process"
+        )
 
     def __copy__(self) -> Self:
         return self
@@ -144,7 +144,7 @@ class SharedKey(_Secret):
 
     def __init__(self, account: str, key: str) -> None:
         object.__setattr__(self, "_key", _decode_key(key))
-        # An error reporter that prints local variables must not find it here.
+        # An error reporter prints local variables: it must not find the key here.
         del key
         if not isinstance(account, str):
             raise TypeError(f"account must be a str, not {type(account).__name__}")
@@ -160,7 +160,7 @@ class SharedKey(_Secret):
         object.__setattr__(self, "account", account.lower())
         import hmac  # noqa: PLC0415 - loads OpenSSL, which takes 5 ms.
 
-        # What depends on the key alone is done once: a copy takes half the time of a new one.
+        # Keyed once: copying it takes half the time of keying a new one.
         object.__setattr__(self, "_mac", hmac.new(self._key, digestmod="sha256"))
 
     def authorization(self, method: str, target: str, headers: Mapping[str, str]) -> str:
@@ -191,12 +191,12 @@ class SharedKey(_Secret):
         return hash((SharedKey, self.account))
 
     def __repr__(self) -> str:
-        # An error reporter may ask for it while the constructor refuses its arguments.
+        # An error reporter may call this while the constructor refuses its arguments.
         return f"SharedKey({getattr(self, 'account', None)!r}, key=<hidden>)"
 
 
 class BearerToken(_Secret):
-    """A Microsoft Entra access token that somebody else fetched; it is sent as it is until it expires.
+    """A Microsoft Entra access token that the caller has fetched; it is sent until it expires.
 
     For tokens that renew themselves, hand the client a credential of azure-identity instead.
 
@@ -204,7 +204,7 @@ class BearerToken(_Secret):
         token: The token alone, without the word ``Bearer``.
 
     Raises:
-        ValueError: This can't be a token. The message doesn't show it.
+        ValueError: The text can't be a token. The message doesn't show it.
     """
 
     __slots__ = ("_token",)
@@ -242,7 +242,7 @@ class _AccessToken(Protocol):
     """The token that a credential gives; azure-core's AccessToken is one.
 
     It is used until its ``refresh_on``, or else until 5 minutes before its ``expires_on``, both in seconds
-    since 1970. One that has no ``expires_on`` is used once.
+    since 1970. A token without an ``expires_on`` is used once.
     """
 
     @property
@@ -253,7 +253,7 @@ class TokenCredential(Protocol):
     """Anything with azure-core's ``get_token``: every credential of ``azure.identity``."""
 
     def get_token(self, *scopes: str, **kwargs: Any) -> _AccessToken:
-        """Return a token for the scopes; ``claims`` are the service's, if it has asked for some."""
+        """Return a token for the scopes, with the ``claims`` that the service wants, if any."""
         ...
 
 
@@ -261,7 +261,7 @@ class AsyncTokenCredential(Protocol):
     """Anything with azure-core's asynchronous ``get_token``: every credential of ``azure.identity.aio``."""
 
     def get_token(self, *scopes: str, **kwargs: Any) -> Awaitable[_AccessToken]:
-        """Return a token for the scopes; ``claims`` are the service's, if it has asked for some."""
+        """Return a token for the scopes, with the ``claims`` that the service wants, if any."""
         ...
 
 
@@ -269,7 +269,7 @@ class SupportsTokenInfo(Protocol):
     """Anything with azure-core's ``get_token_info``, synchronous or not; it is preferred to ``get_token``."""
 
     def get_token_info(self, *scopes: str, options: Any = None) -> Any:
-        """Return a token for the scopes, with what else is known of it."""
+        """Return a token for the scopes, with its expiry and other facts."""
         ...
 
 
@@ -279,7 +279,7 @@ Credential = SharedKey | BearerToken | TokenCredential | SupportsTokenInfo
 def token_method(credential: object) -> str | None:
     """Return the name of the method by which a credential gives tokens, None if it has none.
 
-    No variable holds the method itself: its repr has that of the credential.
+    No variable holds the method itself, whose repr contains that of the credential.
     """
     for name in ("get_token_info", "get_token"):
         if callable(getattr(credential, name, None)):
@@ -288,7 +288,7 @@ def token_method(credential: object) -> str | None:
 
 
 def scope_for(endpoint: str) -> str:
-    """Return the Entra scope of the cloud that an endpoint belongs to; the public cloud's if unknown."""
+    """Return the Entra scope of an endpoint's cloud, or that of the public cloud if the cloud is unknown."""
     try:
         _, host, _ = split_url(endpoint if "://" in endpoint else f"https://{endpoint}")
     except ValueError:
@@ -300,7 +300,7 @@ def scope_for(endpoint: str) -> str:
 
 
 def _decode_key(key: str) -> bytes:
-    """Return a key's bytes, none if it isn't one; an error raised here would have it in a frame."""
+    """Return the bytes of a key, b"" if it isn't Base64: an error raised here would have it in a frame."""
     try:
         return binascii.a2b_base64(key.strip(), strict_mode=True)
     except (binascii.Error, ValueError, AttributeError, TypeError):

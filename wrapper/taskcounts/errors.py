@@ -1,17 +1,17 @@
-"""What can go wrong, cut by what the caller can do about it.
+"""The errors, divided by what the caller can do about them.
 
 ::
 
     TaskCountsError           root; .job_id .attempts .client_request_id
     ├── CredentialFailed      the credential gave no token; this attempt was not sent
     ├── ServiceUnreachable    no usable answer; the transport's error is the cause
-    │   └── DeadlineExceeded  we stopped asking: the deadline is over
+    │   └── DeadlineExceeded  the deadline passed before there was one
     ├── ServiceError          .status .code .message .details .request_id .retry_after
     │   ├── AuthenticationFailed   401 and 403
     │   ├── JobNotFound            404 with that code
     │   └── ServiceBusy            429 and 503
     ├── ContractViolation     an answer that is not what the service promises; .path .answer
-    └── WaitFailed            a wait ended otherwise than it was meant to; .verdict (of `waiting.values`)
+    └── WaitFailed            a wait ended with another outcome; .verdict (of `waiting.values`)
 
 A wrong argument is a ValueError or TypeError, raised before anything is sent.
 ``str()`` of every error is one line. All of them can be pickled, and none holds a secret.
@@ -38,11 +38,11 @@ __all__ = [
 
 
 class TaskCountsError(Exception):
-    """A question about a job has no trustworthy answer, or a wait for it another end than it was to have.
+    """A call got no trustworthy answer, or a wait for a job ended with another outcome than it was to have.
 
     Attributes:
-        job_id: The job that was asked about; empty if it was the account's list of jobs.
-        attempts: How many requests were sent, from 1; 0 if none was.
+        job_id: The job of the call; empty for the account's list of jobs.
+        attempts: The number of requests that were sent.
         client_request_id: The GUID that all these requests carried.
     """
 
@@ -59,11 +59,11 @@ class TaskCountsError(Exception):
 
 
 class CredentialFailed(TaskCountsError):
-    """The credential gave no token; its own error is the cause. Trying again won't help before it does."""
+    """The credential gave no token; its own error is the cause. A retry fails until the credential works."""
 
 
 class ServiceUnreachable(TaskCountsError):
-    """No attempt brought a usable answer; the transport's last error is the cause."""
+    """No attempt got a usable answer; the transport's last error is the cause."""
 
 
 class DeadlineExceeded(ServiceUnreachable):
@@ -71,15 +71,15 @@ class DeadlineExceeded(ServiceUnreachable):
 
 
 class ServiceError(TaskCountsError):
-    """The service, or a proxy in front of it, answered with something else than 200.
+    """The service, or a proxy in front of it, answered with another status than 200.
 
     Attributes:
-        status: The HTTP status, 520 and its like included.
+        status: The HTTP status.
         code: The service's name for the error, None if the answer has none.
-        message: The service's text, as it came, None if the answer has none.
-        details: Pairs of key and value from the answer's ``values``.
+        message: The service's text, None if the answer has none.
+        details: The pairs of key and value in the answer's ``values``.
         request_id: The service's id of the request; quote it to Azure support.
-        retry_after: How long the service asks to wait, in seconds, None if it doesn't say.
+        retry_after: Seconds that the service asks to wait, None if it doesn't ask.
     """
 
     status: int
@@ -91,24 +91,24 @@ class ServiceError(TaskCountsError):
 
 
 class AuthenticationFailed(ServiceError):
-    """The service doesn't accept the credential (401), or not for this (403)."""
+    """The service refuses the credential (401), or the credential lacks the permission (403)."""
 
 
 class JobNotFound(ServiceError):
-    """The account has no job of this id; it may have been deleted."""
+    """The account has no job with this id; it may have been deleted."""
 
 
 class ServiceBusy(ServiceError):
-    """The service throttles (429) or is overloaded (503), and was so at every attempt that was allowed."""
+    """The service throttled (429) or was overloaded (503) at the last attempt that was allowed."""
 
 
 class ContractViolation(TaskCountsError):
-    """An answer that can't be trusted: a 200 that breaks what the service promises, or another's answer.
+    """An answer that can't be trusted: a 200 that breaks the contract, or the answer to another request.
 
     Attributes:
         path: The member at fault, such as ``taskCounts.failed``; ``$`` for the answer as a whole.
         answer: The beginning of the body, as text.
-        status: 200; another one if the answer says that it belongs to another request.
+        status: 200, or the status of an answer that belongs to another request.
         request_id: The service's id of the request; quote it to Azure support.
     """
 
@@ -119,14 +119,14 @@ class ContractViolation(TaskCountsError):
 
 
 def cut_context(error: BaseException, handled: BaseException | None) -> None:
-    """Part an error from the exception that the caller was handling, which is none of ours to change."""
+    """Detach an error from the exception that the caller was handling, which must not be changed."""
     for cause in causes_of(error):
         if cause.__context__ is handled:
             cause.__context__ = None
 
 
 def causes_of(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what caused it, and what caused that; each once, even if they run in a circle."""
+    """Yield an error and its chain of causes, each once, even if they form a circle."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -1,7 +1,7 @@
-"""Exact counts: all tasks of a job, page after page, counted one by one in constant memory.
+"""Exact counts: all tasks of a job, listed page by page and counted one by one in constant memory.
 
-The list is the service's truth, but no snapshot if it has several pages: a task may move between two of
-them. Whatever can't be counted for sure ends the count; a part of a list is no result.
+The list is exact, but a list of several pages is no snapshot: a task may change between two of them. A task
+that can't be counted for sure ends the count, and so does a page that fails: a part of a list is no result.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from attrs import evolve
 from taskcounts.arguments import check_callback, new_guid
 from taskcounts.errors import ContractViolation, DeadlineExceeded, TaskCountsError
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Settings
-from taskcounts.protocol.answers import Violation
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.lists import Page, Trail, ask_tasks
-from taskcounts.protocol.messages import Ask, Question, Reply
+from taskcounts.flow.steps import Flow, Settings
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.lists import LoopDetector, Page, task_list_operation
+from taskcounts.protocol.messages import Call, CheckedAnswer, Operation
+from taskcounts.protocol.schema import Violation
 from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.text import one_line
 
@@ -28,50 +28,51 @@ SELECT = "id,state,executionInfo,requiredSlots"
 
 MEMBERS = ("active", "running", "completed", "succeeded", "failed")
 
-# The service's words for where a task stands, compared without regard to case.
+# The service's names for states and results, compared without regard to case.
 _STATES = {"active": "active", "preparing": "running", "running": "running", "completed": "completed"}
 _RESULTS = {"success": "succeeded", "failure": "failed"}
 
-# How many ids a text names.
-_SHOWN = 3
+# The number of ids that a message names.
+_MOST_EXAMPLES = 3
 
 
 def exact_counts(
-    settings: Settings, question: Question, progress: Callable[[int], object] | None = None
-) -> Exchange[Snapshot]:
+    settings: Settings, call: Call, progress: Callable[[int], object] | None = None
+) -> Flow[Snapshot]:
     """List all tasks and return their counts.
 
     Args:
-        settings: Whom to ask, and how.
-        question: Its deadline is for all pages together, its client request id for the first one.
-        progress: Called after each page with the number of tasks seen so far. What it raises ends the count.
+        settings: The client's settings.
+        call: The call. Its deadline is for all pages together, its client request id for the first one.
+        progress: Called after each page with the number of tasks so far. An exception that it raises ends the
+            count.
 
     Raises:
-        TaskCountsError: A page has no trustworthy answer; the text says how many tasks were seen before it.
-        TypeError: ``progress`` can't be called. Nothing was sent.
+        TaskCountsError: A page has no trustworthy answer; the text has the number of tasks before it.
+        TypeError: ``progress`` is not a plain function. Nothing was sent.
     """
-    ends = settings.clock.monotonic() + question.deadline
-    return (yield from _list(settings, question, ends, progress))
+    ends = settings.clock.monotonic() + call.deadline
+    return (yield from _list(settings, call, ends, progress))
 
 
-def verified_counts(settings: Settings, question: Question) -> Exchange[Snapshot]:
-    """Return the reported counts, with what an exact count says against them.
+def verified_counts(settings: Settings, call: Call) -> Flow[Snapshot]:
+    """Return the reported counts, compared with an exact count.
 
-    A difference may mean no more than that reported counts trail the truth, and that listing takes a while.
-    It is told in ``Snapshot.inconsistencies``; where a client is strict, it is raised.
+    Differences may only show that reported counts lag, and that listing takes a while. They are reported in
+    ``Snapshot.inconsistencies``; a strict client raises them.
 
     Args:
-        settings: Whom to ask, and how.
-        question: Its deadline is for the counts and the list together.
+        settings: The client's settings.
+        call: The call. Its deadline is for the counts and the list together.
 
     Raises:
         ContractViolation: The list contradicts the counts, and the client is strict.
         TaskCountsError: There are no trustworthy counts, or no trustworthy list to compare them with.
     """
-    ends = settings.clock.monotonic() + question.deadline
-    reported = yield from exchange(settings, COUNTS, question)
+    ends = settings.clock.monotonic() + call.deadline
+    reported = yield from exchange(settings, TASK_COUNTS_OPERATION, call)
     try:
-        listed = yield from _list(settings, question._replace(client_request_id=new_guid()), ends, None)
+        listed = yield from _list(settings, call._replace(client_request_id=new_guid()), ends, None)
     except TaskCountsError as error:
         _add(error, "the counts came, but not the list to verify them")
         raise
@@ -82,13 +83,12 @@ def verified_counts(settings: Settings, question: Question) -> Exchange[Snapshot
     if differences and settings.strict:
         why = "; ".join(each.text for each in differences)
         raise ContractViolation(
-            f"job {question.job_id!r}: the counts can't be trusted, a list of all tasks contradicts them: "
-            f"{why}",
+            f"job {call.job_id!r}: the counts can't be trusted, a list of all tasks contradicts them: {why}",
             path=differences[0].path,
             answer="",
             status=200,
             request_id=reported.request_id,
-            job_id=question.job_id,
+            job_id=call.job_id,
             attempts=reported.attempts + listed.attempts,
             client_request_id=reported.client_request_id,
         )
@@ -96,37 +96,39 @@ def verified_counts(settings: Settings, question: Question) -> Exchange[Snapshot
 
 
 def _list(
-    settings: Settings, question: Question, ends: float, progress: Callable[[int], object] | None
-) -> Exchange[Snapshot]:
-    """List all tasks until some moment and return their counts."""
+    settings: Settings, call: Call, ends: float, progress: Callable[[int], object] | None
+) -> Flow[Snapshot]:
+    """List all tasks, until ``ends`` on the monotonic clock at the latest, and return their counts."""
     check_callback("progress", progress)
     clock = settings.clock
     began_at = clock.now()
-    tally, trail = Tally(), Trail()
-    link, client_request_id, attempts = None, question.client_request_id, 0
+    tally, loop_detector = Tally(), LoopDetector()
+    link, client_request_id, attempts = None, call.client_request_id, 0
     while True:
-        asked = question._replace(
+        page_call = call._replace(
             deadline=max(ends - clock.monotonic(), 0.0), client_request_id=client_request_id
         )
         try:
-            page = yield from exchange(settings, _counted(settings.endpoint, link, trail, tally), asked)
+            page = yield from exchange(
+                settings, _counted(settings.endpoint, link, loop_detector, tally), page_call
+            )
         except TaskCountsError as error:
             if link is not None:
                 _add(error, f"{_tasks(tally.listed)} seen before that: a part of a list is no count")
-            if isinstance(error, DeadlineExceeded) and asked.deadline < question.deadline - 0.1:
+            if isinstance(error, DeadlineExceeded) and page_call.deadline < call.deadline - 0.1:
                 # Its text has the seconds that were left for this page.
-                _add(error, f"all requests together may take {question.deadline:g} s")
+                _add(error, f"all requests together may take {call.deadline:g} s")
             raise
         attempts += page.attempts
         if progress is not None:
             progress(tally.listed)
         if page.link is None:
-            return tally.snapshot(question, page, began_at=began_at, attempts=attempts)
+            return tally.snapshot(call, page, began_at=began_at, attempts=attempts)
         link, client_request_id = page.link, new_guid()
 
 
 class CountedPage(NamedTuple):
-    """What is left of a page once its tasks are counted."""
+    """The facts of a page that are kept once its tasks are counted."""
 
     link: str | None
     request_id: str | None
@@ -135,19 +137,19 @@ class CountedPage(NamedTuple):
 
 
 class Tally:
-    """What a list has been counted to so far. Its size doesn't depend on how many tasks that were.
+    """The counts of a list so far, in memory that doesn't grow with the number of tasks.
 
     Attributes:
-        listed: How many tasks were counted.
-        tasks: How many of them belong in each member of the counts.
-        slots: How many task slots these need.
+        listed: The number of tasks that were counted.
+        tasks: The number of tasks in each member of the counts.
+        slots: The number of task slots in each member of the counts.
     """
 
     def __init__(self) -> None:
         self.listed = 0
         self.tasks = dict.fromkeys(MEMBERS, 0)
         self.slots = dict.fromkeys(MEMBERS, 0)
-        self._doubts: dict[str, Inconsistency] = {}
+        self._inconsistencies: dict[str, Inconsistency] = {}
         self._repeats = 0
         self._examples: list[str] = []
         self._more = False
@@ -157,10 +159,10 @@ class Tally:
         """Count a page's tasks.
 
         Raises:
-            Violation: One of them can't be counted, or is listed twice where that isn't allowed.
+            Violation: A task can't be counted, or is listed twice and the client is strict.
         """
         if self._seen is None and page.link is not None:
-            # A list of one page needs no memory of others.
+            # A list of one page needs no memory of other pages.
             self._seen = Seen()
         here: set[str] = set()
         for index, task in enumerate(page.items):
@@ -176,23 +178,21 @@ class Tally:
                     raise Violation(f"value[{index}]", self._repeated())
             here.add(folded)
         self.listed += len(page.items)
-        for doubt in page.doubts:
-            self._doubts.setdefault(doubt.invariant, doubt)
+        for each in page.inconsistencies:
+            self._inconsistencies.setdefault(each.invariant, each)
 
-    def snapshot(
-        self, question: Question, page: CountedPage, *, began_at: datetime, attempts: int
-    ) -> Snapshot:
-        """Return what the list was counted to, after its last page."""
-        inconsistencies = list(self._doubts.values())
+    def snapshot(self, call: Call, page: CountedPage, *, began_at: datetime, attempts: int) -> Snapshot:
+        """Return the snapshot of the list, after its last page."""
+        inconsistencies = list(self._inconsistencies.values())
         if self._repeats:
             inconsistencies.append(Inconsistency("listed-twice", "value", self._repeated()))
         return Snapshot(
-            job_id=question.job_id,
+            job_id=call.job_id,
             task_counts=TaskCounts.from_dict(self.tasks),
             task_slot_counts=TaskSlotCounts.from_dict(self.slots),
             observed_at=page.observed_at,
             request_id=page.request_id,
-            client_request_id=question.client_request_id,
+            client_request_id=call.client_request_id,
             attempts=attempts,
             inconsistencies=tuple(inconsistencies),
             exact=True,
@@ -202,8 +202,8 @@ class Tally:
     def _repeat(self, task_id: str) -> None:
         self._repeats += 1
         if task_id not in self._examples:
-            self._more = len(self._examples) == _SHOWN
-            self._examples = [*self._examples, task_id][:_SHOWN]
+            self._more = len(self._examples) == _MOST_EXAMPLES
+            self._examples = [*self._examples, task_id][:_MOST_EXAMPLES]
 
     def _repeated(self) -> str:
         times = f"{self._repeats:,} times" if self._repeats > 1 else "once"
@@ -215,23 +215,23 @@ class Tally:
 
 
 class Seen:
-    """Which ids were seen before, as far back as it remembers: in two tables of constant size.
+    """The ids of a list's last tasks, in two tables of constant size.
 
-    A table holds a 64-bit hash of each id. Once ``limit`` are in it, it becomes the older one and a new one
-    begins, so any id is remembered until at least ``limit`` others came, and memory stays at 16 MiB at most
-    (of which the system gives only what is written to). With the sizes given here, two ids in a list of a
-    million have the same hash once in 30 million such lists; an id that is there twice is always found
-    among those remembered.
+    A table holds a 64-bit hash of each id. A table with ``limit`` hashes becomes the older one, and a new one
+    replaces it, so an id is remembered until at least ``limit`` others have come, and the memory stays at 16
+    MiB at most (of which the system provides only the pages that are written to). A remembered id is always
+    found. With the default sizes, two different ids in a list of a million have the same hash in one of 30
+    million such lists.
     """
 
     __slots__ = ("_held", "_limit", "_older", "_size", "_younger")
 
     def __init__(self, size: int = 1 << 20, limit: int = 700_000) -> None:
-        """Make an empty one.
+        """Make empty tables.
 
         Args:
-            size: The places of a table, eight bytes each; a power of two.
-            limit: How many of them are filled; the emptier a table, the shorter a search.
+            size: The number of slots of a table, eight bytes each; a power of two.
+            limit: The number of slots that are filled at most; searches in an emptier table are shorter.
         """
         self._size, self._limit, self._held = size, limit, 0
         self._younger: Any = self._table()
@@ -239,47 +239,49 @@ class Seen:
 
     def add(self, folded: str) -> bool:
         """Remember an id, in lower case; return whether it was remembered already."""
-        # JSON can hold half a surrogate pair, which UTF-8 can't.
+        # JSON may hold a lone surrogate, which UTF-8 can't encode.
         digest = blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        # An empty place is a 0.
-        mark = int.from_bytes(digest) or 1
-        place = self._find(self._younger, mark)
-        if self._younger[place]:
+        # 0 marks an empty slot.
+        fingerprint = int.from_bytes(digest) or 1
+        slot = self._find(self._younger, fingerprint)
+        if self._younger[slot]:
             return True
-        known = self._older is not None and self._older[self._find(self._older, mark)] != 0
+        known = self._older is not None and self._older[self._find(self._older, fingerprint)] != 0
         if self._held == self._limit:
             self._younger, self._older, self._held = self._table(), self._younger, 0
-            place = mark % self._size
-        self._younger[place] = mark
+            slot = fingerprint % self._size
+        self._younger[slot] = fingerprint
         self._held += 1
         return known
 
     def _table(self) -> Any:
-        # Unlike an array's, the memory of a bytearray is none before it is written to.
+        # Unlike an array, a bytearray takes no memory before it is written to.
         return memoryview(bytearray(8 * self._size)).cast("Q")
 
-    def _find(self, table: Any, mark: int) -> int:
-        """Return the place of a hash, or the empty one that it would get."""
-        place = mark % self._size
-        while table[place] not in (0, mark):
-            place = (place + 1) % self._size
-        return place
+    def _find(self, table: Any, fingerprint: int) -> int:
+        """Return the slot of a hash, or the empty slot that it would get."""
+        slot = fingerprint % self._size
+        while table[slot] not in (0, fingerprint):
+            slot = (slot + 1) % self._size
+        return slot
 
 
-def _counted(endpoint: str, link: str | None, trail: Trail, tally: Tally) -> Ask[CountedPage]:
-    """Return the question for a page, whose tasks are counted once its answer is accepted."""
-    ask = ask_tasks(endpoint, link=link, trail=trail, select=SELECT)
+def _counted(
+    endpoint: str, link: str | None, loop_detector: LoopDetector, tally: Tally
+) -> Operation[CountedPage]:
+    """Return the operation that gets a page of tasks and adds them to a tally."""
+    operation = task_list_operation(endpoint, link=link, loop_detector=loop_detector, select=SELECT)
 
-    def build(reply: Reply) -> CountedPage:
-        page = ask.build(reply)
-        tally.add(page, strict=reply.strict)
-        return CountedPage(page.link, page.headers.get("request-id"), page.attempts, reply.observed_at)
+    def build(answer: CheckedAnswer) -> CountedPage:
+        page = operation.build(answer)
+        tally.add(page, strict=answer.strict)
+        return CountedPage(page.link, page.headers.get("request-id"), page.attempts, answer.observed_at)
 
-    return Ask(ask.parts, ask.check, build, ask.limit)
+    return Operation(operation.parts, operation.check, build, operation.limit)
 
 
 def _members_of(task: Mapping[str, Any], path: str) -> tuple[str, ...]:
-    """Return the members of the counts in which a task belongs; raise Violation if that isn't told.
+    """Return the members of the counts that a task belongs to; raise Violation if they are unknown.
 
     Source: https://learn.microsoft.com/rest/api/batchservice/jobs/get-task-counts
     """
@@ -306,16 +308,16 @@ def _members_of(task: Mapping[str, Any], path: str) -> tuple[str, ...]:
 
 
 def _differences(name: str, reported: object, listed: object) -> Iterator[Inconsistency]:
-    """Yield in which members reported counts aren't those of a list."""
+    """Yield the members in which reported counts differ from those of a list."""
     for member in MEMBERS:
-        told, found = getattr(reported, member), getattr(listed, member)
-        if told != found:
+        reported_number, listed_number = getattr(reported, member), getattr(listed, member)
+        if reported_number != listed_number:
             path = f"{name}.{member}"
             if name == "taskCounts":
-                text = f"{_tasks(found)} listed so"
+                text = f"{_tasks(listed_number)} listed so"
             else:
-                text = f"the tasks listed so need {found}"
-            yield Inconsistency("verified", path, f"{path} is {told}, but {text}")
+                text = f"the tasks listed so need {listed_number}"
+            yield Inconsistency("verified", path, f"{path} is {reported_number}, but {text}")
 
 
 def _tasks(number: int) -> str:

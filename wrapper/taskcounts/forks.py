@@ -1,4 +1,4 @@
-"""What a forked process must not share with the one before: locks, counts and connections."""
+"""Renewal after a fork: a child process must not share locks, counts and connections with its parent."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from weakref import WeakSet
 
 
 class Renewable(Protocol):
-    """Something that a child process begins anew."""
+    """An object that is renewed in a child process."""
 
     def renew(self) -> None:
-        """Forget what belongs to the threads of the parent, which the child doesn't have."""
+        """Drop the state of the parent's threads, which the child doesn't have."""
         ...
 
 
@@ -19,7 +19,10 @@ _renewables: WeakSet[Renewable] = WeakSet()
 
 
 def renew_after_fork(each: Renewable) -> None:
-    """Have ``each`` renewed in every child, before any code of a caller runs there, while it is alive."""
+    """Register an object to be renewed in every child, before the caller's code runs there.
+
+    The registration doesn't keep the object alive.
+    """
     _renewables.add(each)
 
 

@@ -1,4 +1,4 @@
-"""When to ask again: pure decisions, no clock, no sleep and no state."""
+"""The retry policy, and the parsing of Retry-After: pure decisions without clock, sleep or state."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from attrs import Attribute, field, frozen
 
 __all__ = ["RetryPolicy"]
 
-# Repeating a GET is always safe; these are the answers after which it is also of use.
+# Repeating a GET is always safe; after these statuses it may also succeed.
 RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
 _NUMBER = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 
-# It parts the values of a header. The one behind the day of a week belongs to a date.
+# The comma between the values of a header; a comma after the day of a week belongs to a date.
 _COMMA = re.compile(r"(?<!mon|tue|wed|thu|fri|sat|sun|day),", re.IGNORECASE)
 
-# Beyond a year in seconds nobody waits, and beyond some 10**308 there are no floats.
+# Seconds, a year. Nobody waits longer.
 LONGEST = 366 * 86400
 
 
@@ -37,25 +37,25 @@ def _number(least: float, most: float = math.inf) -> Callable[[object, Attribute
 
 @frozen(kw_only=True)
 class RetryPolicy:
-    """How often to ask, and how long to pause in between.
+    """The number of attempts, and the pauses between them.
 
     After attempt n (from 1) the pause in seconds is::
 
         max(retry_after, min(max_pause, first_pause * 2 ** (n - 1)) * (1 - jitter * u))
 
-    with ``u`` drawn evenly from [0, 1), and ``retry_after`` what the service asked for, or 0.
-    The service's wish is never cut short: if it, or any pause, doesn't fit into the
-    deadline, there is no further attempt.
+    with ``u`` from a uniform distribution over [0, 1), and ``retry_after`` the wait that the service asked
+    for, or 0. That wait is never cut short: if it, or any pause, doesn't fit into the deadline, there is no
+    further attempt.
 
-    The client asks again after the statuses 408, 429, 500, 502, 503 and 504, and after transport
-    errors other than an untrusted certificate. ``RetryPolicy(max_attempts=1)`` never asks again.
-    The one request that answers a challenge for another token comes on top.
+    The client retries after the statuses 408, 429, 500, 502, 503 and 504, and after transport errors other
+    than an untrusted certificate. ``RetryPolicy(max_attempts=1)`` never retries. The one request that answers
+    a challenge for another token doesn't count.
 
     Attributes:
-        max_attempts: How many requests at the most, the first one included.
+        max_attempts: The number of requests at most, including the first one.
         first_pause: Seconds, before jitter, after the first attempt.
-        max_pause: Seconds, the longest pause of our own making.
-        jitter: Which part of our own pause is left to chance, 0 to 1.
+        max_pause: Seconds, the longest pause that the service didn't ask for.
+        jitter: The fraction of such a pause that is random, 0 to 1.
     """
 
     max_attempts: int = field(default=4)
@@ -71,12 +71,12 @@ class RetryPolicy:
             raise ValueError(f"max_attempts is {value}; give 1 or more")
 
     def pause_after(self, attempt: int, retry_after: float | None, draw: float) -> float | None:
-        """Return how many seconds to pause after a failed attempt, or None if it was the last one.
+        """Return the seconds to pause after a failed attempt, None if it was the last one.
 
         Args:
-            attempt: Which attempt failed, from 1.
-            retry_after: How long the service asks to wait, in seconds, None if it doesn't say.
-            draw: A number drawn evenly from [0, 1).
+            attempt: The number of the failed attempt, from 1.
+            retry_after: Seconds that the service asks to wait, None if it doesn't ask.
+            draw: A random number from a uniform distribution over [0, 1).
         """
         if attempt >= self.max_attempts:
             return None
@@ -86,13 +86,13 @@ class RetryPolicy:
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return how long an answer asks to wait, in seconds; None if it doesn't say so in a readable way.
+    """Return the seconds that an answer asks to wait, None if it asks for none or can't be read.
 
     Args:
         headers: The answer's headers, names in lower case. ``retry-after`` holds seconds,
             with or without a fraction, or an HTTP date; ``retry-after-ms`` and
-            ``x-ms-retry-after-ms`` hold milliseconds. Where there are several, even in one
-            header, the longest counts.
+            ``x-ms-retry-after-ms`` hold milliseconds. Of several values, even in one header, the
+            longest counts.
         now: The current time, for an HTTP date in an answer that has no ``date`` of its own.
     """
     wishes = [
@@ -104,24 +104,24 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
     for wish in _values(headers.get("retry-after", "")):
         if _NUMBER.fullmatch(wish):
             wishes.append(float(wish))
-        elif moment := http_date(wish):
-            # Measured by the service's own clock, the wish doesn't suffer from ours being off.
-            since = http_date(headers.get("date", "")) or now
+        elif moment := parse_http_date(wish):
+            # Relative to the service's own clock, so that an error of ours doesn't matter.
+            since = parse_http_date(headers.get("date", "")) or now
             wishes.append(max(0.0, (moment - since).total_seconds()))
-    # What is told of it, JSON has to be able to say.
+    # Clamp to a finite float: the value is serialised to JSON.
     return min(max(wishes), sys.float_info.max) if wishes else None
 
 
 def _values(header: str) -> list[str]:
-    """Return the values of a header that may have been given several times."""
+    """Return the values of a header, which may have come several times."""
     return [value.strip() for value in _COMMA.split(header)]
 
 
-def http_date(text: str) -> datetime | None:
-    """Return the moment that an HTTP date names, None if it names none."""
+def parse_http_date(text: str) -> datetime | None:
+    """Return the moment of an HTTP date, None if the text isn't one."""
     if not text:
         return None
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - takes 12 ms to load, and few answers name one.
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - takes 12 ms to load; few answers need it.
 
     try:
         moment = parsedate_to_datetime(text)

@@ -1,4 +1,4 @@
-"""What one answer says of a job: one observation of its counts."""
+"""Snapshots: one observation of a job's counts, as frozen values."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from attrs import field, frozen
 __all__ = ["Inconsistency", "Snapshot", "TaskCounts", "TaskSlotCounts"]
 
 
-# How deep objects and arrays may be nested in all: they have to be written and compared.
+# The depth to which objects and arrays may be nested: deeper ones could not be written and compared.
 MAX_DEPTH = 100
 
-# What can't be changed anyway, which nearly all members are.
+# Immutable types, which nearly all members have.
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 class FrozenMapping(Mapping[str, Any]):
-    """The members of a JSON object, which can't be changed: in it, objects are like it, and arrays tuples."""
+    """A read-only mapping of the members of a JSON object; objects in it are likewise, arrays are tuples."""
 
     __slots__ = ("_members",)
     _members: Mapping[str, Any]
 
     def __init__(self, members: Mapping[str, Any], room: int = MAX_DEPTH - 1) -> None:
-        """Take members as they are now.
+        """Copy the members.
 
         Args:
             members: The members.
-            room: How deep there may be others in them.
+            room: The depth to which values in them may be nested.
 
         Raises:
-            ValueError: They are nested deeper.
+            ValueError: The values are nested deeper.
         """
         frozen_members = {
             name: value if type(value) in _PLAIN else _freeze(value, room) for name, value in members.items()
@@ -53,7 +53,7 @@ class FrozenMapping(Mapping[str, Any]):
         return hash(frozenset(self._members.items()))
 
     def __repr__(self) -> str:
-        # What they hold may be long, and comes from outside.
+        # The members may be long, and come from outside.
         return f"<{len(self)} members>"
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -71,7 +71,7 @@ class FrozenMapping(Mapping[str, Any]):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """Return them as JSON has them: dicts and lists, which are the caller's own."""
+        """Return the members as a new dict, with objects as dicts and arrays as lists."""
         return {name: _thaw(value) for name, value in self._members.items()}
 
 
@@ -100,14 +100,14 @@ _NONE = FrozenMapping({})
 
 @frozen
 class Inconsistency:
-    """Something about an answer that speaks against its numbers.
+    """A contradiction in an answer, or another reason to doubt its numbers.
 
     Attributes:
         invariant: The name of an invariant in the fragment, such as ``task-counts-completed``; or
-            ``echo``, ``request-id`` or ``age`` for an answer that may not be the service's to our
-            request, or not of now.
+            ``echo``, ``request-id`` or ``age`` for an answer that may belong to another request, come from
+            another server or from a cache.
         path: The member at fault, such as ``taskCounts.completed``, or the header.
-        text: What is wrong, in one line for people.
+        text: The contradiction, in one line for people.
     """
 
     invariant: str
@@ -131,7 +131,7 @@ class _Counts:
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> Self:
-        """Return the counts of a JSON object; what it has besides them is kept."""
+        """Return the counts of a JSON object, with its other members as additional properties."""
         active, running, completed = members["active"], members["running"], members["completed"]
         succeeded, failed = members["succeeded"], members["failed"]
         if len(members) == 5:
@@ -140,7 +140,7 @@ class _Counts:
         return cls(active, running, completed, succeeded, failed, additional_properties=others)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return them as JSON has them, with what else came."""
+        """Return the counts and the additional properties as a dict for JSON."""
         return self.additional_properties.to_dict() | {
             "active": self.active,
             "running": self.running,
@@ -151,12 +151,12 @@ class _Counts:
 
 
 class TaskCounts(_Counts):
-    """How many tasks of a job are in each state.
+    """The numbers of a job's tasks in each state.
 
     Attributes:
         active: Tasks that wait for a node, or for the tasks that they depend on.
         running: Tasks that run on a node or are being prepared there.
-        completed: Tasks that ended, with success or with failure and no retry left.
+        completed: Tasks that ended with success, or with failure and no retry left.
         succeeded: Completed tasks whose result is success.
         failed: Completed tasks whose result is failure.
         additional_properties: Members that the service's description doesn't name, read-only.
@@ -166,14 +166,14 @@ class TaskCounts(_Counts):
 
 
 class TaskSlotCounts(_Counts):
-    """How many task slots the tasks of a job need that are in each state.
+    """The numbers of task slots of a job's tasks in each state.
 
     Attributes:
-        active: Slots that the active tasks need.
-        running: Slots that the running tasks have.
-        completed: Slots that the completed tasks had.
-        succeeded: Slots of the tasks that succeeded.
-        failed: Slots of the tasks that failed.
+        active: Slots of the active tasks.
+        running: Slots of the running tasks.
+        completed: Slots of the completed tasks.
+        succeeded: Slots of the succeeded tasks.
+        failed: Slots of the failed tasks.
         additional_properties: Members that the service's description doesn't name, read-only.
     """
 
@@ -182,30 +182,32 @@ class TaskSlotCounts(_Counts):
 
 @frozen(kw_only=True)
 class Snapshot:
-    """The counts of a job as the service told them at one moment, or as a list of its tasks gave them.
+    """The counts of a job as the service reported them at one moment, or as a list of its tasks gave them.
 
-    The service counts in the background: the numbers may trail the truth by seconds or more,
-    and can go down when tasks are reactivated or deleted. One snapshot never proves a job done.
-    An exact one was counted task by task; as a list of several pages takes a while, it is of a
-    span of time.
+    The service counts in the background: the numbers may lag by seconds or more, and can go down when tasks
+    are reactivated or deleted. One snapshot never proves that a job is done. An exact snapshot was counted
+    task by task; since listing several pages takes a while, it covers a span of time.
 
     Attributes:
-        job_id: The job, as it was asked for.
-        task_counts: Tasks that are active, running, completed, succeeded, failed.
-        task_slot_counts: The same in task slots. The service doesn't keep it in step with ``task_counts``.
-        observed_at: When the answer came, or the last page of a list, in UTC, by this machine's clock.
-        request_id: The service's id of the request, None if the answer had none; of a list, the last page's.
-        client_request_id: Our GUID of the request; of a list, the first page's.
-        attempts: How many requests it took, from 1.
-        inconsistencies: What speaks against the numbers: invariants that they break, and signs that
-            the answer isn't ours or isn't fresh; ``listed-twice`` for a list that changed while it
-            was read, ``verified`` for counts that a list contradicts.
-            Empty is the rule; otherwise don't rely on any of them.
-        additional_properties: Members of the answer that its description doesn't name, as they came, in a
+        job_id: The job, as the caller wrote it.
+        task_counts: The numbers of tasks that are active, running, completed, succeeded, failed.
+        task_slot_counts: The same in task slots. The service doesn't keep them in step with ``task_counts``.
+        observed_at: The time at which the answer, or the last page of a list, came; UTC by this machine's
+            clock.
+        request_id: The service's id of the request, or of that for a list's last page; None if the answer had
+            none.
+        client_request_id: The GUID of the request, or of that for a list's first page.
+        attempts: The number of requests that it took, from 1.
+        inconsistencies: The reasons to doubt the numbers: invariants that they break, signs that the answer
+            isn't ours or isn't fresh, ``listed-twice`` for a list that changed while it was read, and
+            ``verified`` for counts that a list contradicts. Usually empty; if not, rely on none of the
+            numbers.
+        additional_properties: Members of the answer that the service's description doesn't name, in a
             read-only mapping; objects in it are likewise, arrays are tuples.
         exact: Whether the tasks were listed and counted one by one.
-        began_at: When an exact count began, in UTC, by this machine's clock; None for another.
-        listed: The exact count that these counts were compared with, None if they weren't.
+        began_at: The time at which an exact count began, in UTC by this machine's clock; None for other
+            counts.
+        listed: The exact count that these counts were compared with, None without one.
     """
 
     job_id: str
@@ -223,15 +225,15 @@ class Snapshot:
 
     @property
     def total(self) -> int:
-        """How many tasks the job has: active, running and completed."""
+        """The number of the job's tasks: active, running and completed."""
         return self.task_counts.active + self.task_counts.running + self.task_counts.completed
 
     @property
     def completed(self) -> int:
-        """How many tasks are completed."""
+        """The number of completed tasks."""
         return self.task_counts.completed
 
     @property
     def percent(self) -> float | None:
-        """Which part of the tasks is completed, 0 to 100; None for a job without tasks."""
+        """The percentage of completed tasks, 0 to 100; None for a job without tasks."""
         return 100 * self.completed / self.total if self.total else None

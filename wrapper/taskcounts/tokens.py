@@ -1,9 +1,9 @@
-"""Fetches the tokens of a credential: one fetch at a time, and one for as long as a token lives.
+"""The cache of a credential's token, which fetches one token at a time and keeps it while it is valid.
 
 The rules are those of azure-core's BearerTokenCredentialPolicy, which authorizes the requests of Microsoft's
 clients: a token is used until its ``refresh_on``, or else until 5 minutes before its ``expires_on``, and is
-forgotten once the service answers 401 to it. Such an answer alone is no reason to ask again: a credential of
-azure-identity would give the same token from a cache of its own. A challenge that names claims is one.
+forgotten when the service answers 401 to it. A 401 alone is no reason to fetch another token: a credential of
+azure-identity would give the same one from its own cache. A challenge that names claims is a reason.
 """
 
 from __future__ import annotations
@@ -17,23 +17,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from taskcounts.clock import Clock
 from taskcounts.credentials import BearerToken, token_method
 from taskcounts.errors import cut_context
-from taskcounts.flow.steps import FetchToken, NoToken
 from taskcounts.forks import renew_after_fork
 from taskcounts.protocol.messages import Request
-from taskcounts.text import HiddenText, one_line
+from taskcounts.text import SecretText, one_line
 
 if TYPE_CHECKING:
     import asyncio
 
-# Seconds before a token expires from which on it is not used any more, if it has no time of its own for that.
+# Seconds before its expiry from which a token is no longer used, unless it has a ``refresh_on``.
 REFRESH_WINDOW = 300
 
-# The text of DefaultAzureCredential names all credentials that it has tried, and takes 1,500 characters.
+# Characters. The message of DefaultAzureCredential lists all credentials that it has tried, in some 1,500.
 LONGEST_REASON = 1800
 
-# Errors by which a sound credential fails: those of processes that it runs, and of libraries that send
-# requests. Errors of the system, as those of urllib and requests are, and ValueErrors are failures, too.
-# Everything else is a bug.
+# Errors that count as a credential's failure: those of processes that it runs and of libraries that send
+# requests. An OSError, as urllib and requests raise them, or a ValueError is a failure as well. Any other
+# error is a bug.
 _FAILURES = (
     ("azure.core.exceptions", "AzureError"),
     ("subprocess", "SubprocessError"),
@@ -46,13 +45,40 @@ _FAILURES = (
 _NEVER = float("-inf")
 
 
+class FetchToken(NamedTuple):
+    """A step: fetch a token. The outcome is a BearerToken or a NoToken.
+
+    Attributes:
+        source: The source of the token.
+        scope: The scope to ask for.
+        claims: The claims that the service wants in the token, None if it wants none.
+        until: The latest moment on the monotonic clock.
+    """
+
+    source: TokenCache
+    scope: str
+    claims: str | None
+    until: float
+
+
+class NoToken(NamedTuple):
+    """The outcome of a credential that failed or was too slow."""
+
+    reason: str
+    error: BaseException
+    timed_out: bool = False
+
+    def __repr__(self) -> str:
+        return f"NoToken({type(self.error).__name__})"
+
+
 class _Fetched(NamedTuple):
-    """The end of a fetch.
+    """The result of a fetch.
 
     Attributes:
         outcome: The token, or the credential's failure; None before the first fetch.
-        claims: The claims that it was fetched with.
-        until: When it is to be fetched anew, in seconds since 1970.
+        claims: The claims that the token was fetched with.
+        until: The end of its use, in seconds since 1970.
     """
 
     outcome: BearerToken | NoToken | None = None
@@ -60,15 +86,15 @@ class _Fetched(NamedTuple):
     until: float = _NEVER
 
 
-class _Given:
-    """The object that a credential gave, whose own repr may show the token to an error reporter."""
+class _TokenHolder:
+    """A holder of the object that a credential returned: its own repr might show the token."""
 
     __slots__ = ("value",)
     value: Any
 
 
 class TokenCache:
-    """A client's credential, with the token that it gave last. Threads, or the tasks of a loop, share it."""
+    """A client's credential with its last token, shared by threads or by the tasks of an event loop."""
 
     __slots__ = ("__weakref__", "_credential", "_last", "_lock", "_loop", "_method", "_turn")
 
@@ -82,51 +108,51 @@ class TokenCache:
         renew_after_fork(self)
 
     def __repr__(self) -> str:
-        # A credential of somebody else's may show anything in its own repr.
+        # The repr of a foreign credential may show anything.
         return type(self._credential).__name__
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a token is not pickled; make the client where it is used")
+        raise TypeError("a token can't be pickled; create a client in each process")
 
     def renew(self) -> None:
-        """Have a lock that nobody holds: the thread that held it at a fork is not there in the child."""
+        """Replace the lock: the thread that held it at a fork doesn't exist in the child."""
         self._lock = threading.RLock()
 
     def known(self, now: datetime, claims: str | None) -> BearerToken | None:
-        """Return the last token while it lives, None otherwise.
+        """Return the last token while it is valid, None otherwise.
 
         Args:
             now: The current time.
-            claims: The claims that it has to have been fetched with; None if any will do.
+            claims: The claims that it must have been fetched with; None if any will do.
         """
         outcome, fetched_with, until = self._last
         lives = isinstance(outcome, BearerToken) and now.timestamp() < until
         return outcome if lives and claims in (None, fetched_with) else None  # type: ignore[return-value]
 
     def forget(self, request: Request) -> None:
-        """Forget the token that a request was refused with, unless it is another one by now."""
+        """Forget the token that the service refused in a request, unless another one has replaced it."""
         token = self._last.outcome
         if isinstance(token, BearerToken) and token.authorization() == request.headers["authorization"]:
             self._last = _Fetched()
 
     def takes_claims(self) -> bool:
-        """Whether the credential can be asked for a token that has certain claims."""
+        """Return whether the credential can be asked for a token with certain claims."""
         wanted = "options" if self._method == "get_token_info" else "claims"
         try:
             parameters = inspect.signature(getattr(self._credential, self._method)).parameters.values()
         except (ValueError, TypeError):
-            # What is not written in Python may not tell.
+            # A function in C may have no signature.
             return False
         return any(each.name == wanted or each.kind is each.VAR_KEYWORD for each in parameters)
 
     def fetch(self, step: FetchToken, clock: Clock) -> BearerToken | NoToken:
         """Return a new token, or one that another thread has fetched meanwhile.
 
-        The wait for other threads ends in time. The credential's own work has no limit: it can't be stopped
-        from outside.
+        The wait for other threads ends at the deadline. The credential's own work has no time limit, since it
+        can't be stopped from outside.
 
         Raises:
-            TypeError: The credential is asynchronous, or what it gives is no token.
+            TypeError: The credential is asynchronous, or returns something else than a token.
         """
         outcome = self._fetch(step, clock)
         if inspect.isawaitable(outcome):
@@ -134,14 +160,14 @@ class TokenCache:
         return outcome  # type: ignore[no-any-return]
 
     async def fetch_async(self, step: FetchToken, clock: Clock) -> BearerToken | NoToken:
-        """Return a new token, or one that another task has fetched meanwhile, in time.
+        """Return a new token, or one that another task has fetched meanwhile, before the deadline.
 
-        A synchronous credential is asked in a thread: it would hold up the whole event loop.
+        A synchronous credential is called in a thread, so that it doesn't block the event loop.
 
         Raises:
-            TypeError: What the credential gives is no token.
+            TypeError: The credential returns something else than a token.
         """
-        import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever runs this has it.
+        import asyncio  # noqa: PLC0415 - takes 10 ms to load, and a coroutine has loaded it.
 
         from taskcounts.net.base import running_loop  # noqa: PLC0415 - loads ssl, as asyncio does.
 
@@ -152,14 +178,14 @@ class TokenCache:
         limit = asyncio.timeout(step.until - clock.monotonic())
         try:
             async with limit, self._turn:
-                if (found := self._found(before, step, clock)) is not None:
+                if (found := self._fetched_meanwhile(before, step, clock)) is not None:
                     return found
                 if inspect.iscoroutinefunction(getattr(self._credential, self._method)):
-                    outcome = self._ask(step)
+                    outcome = self._request_token(step)
                 else:
-                    # It takes the threads' lock as well: the thread of a task that is cancelled goes on.
+                    # It takes the threads' lock as well: the thread of a cancelled task goes on.
                     outcome = await asyncio.to_thread(self._fetch_in_thread, step, clock)
-                return await self._awaited(outcome, step)
+                return await self._await_outcome(outcome, step)
         except TimeoutError as error:
             if not limit.expired():
                 raise
@@ -169,7 +195,7 @@ class TokenCache:
         try:
             return self._fetch(step, clock)
         except StopIteration as error:
-            # No future can hold one; this is what a coroutine makes of it.
+            # A future can't hold a StopIteration; a coroutine raises this error in its place.
             raise RuntimeError("coroutine raised StopIteration") from error
 
     def _fetch(self, step: FetchToken, clock: Clock) -> Any:
@@ -181,20 +207,22 @@ class TokenCache:
             if not lock.acquire(timeout=seconds):
                 error = TimeoutError("another call is still fetching a token")
                 return NoToken("another call's fetch took longer than the deadline", error, timed_out=True)
-            found = self._found(before, step, clock)
-            return self._ask(step) if found is None else found
+            found = self._fetched_meanwhile(before, step, clock)
+            return self._request_token(step) if found is None else found
         finally:
-            # The lock knows whose it is, so it is released wherever an interruption came. Nothing is called
-            # before that: Python looks for interruptions after calls.
+            # An RLock knows its owner, so it is released wherever an interruption came. Nothing is called
+            # before that, since Python handles interruptions after calls.
             try:  # noqa: SIM105
                 lock.release()
             except RuntimeError:
                 pass
 
-    def _found(self, before: _Fetched, step: FetchToken, clock: Clock) -> BearerToken | NoToken | None:
-        """Return what others have fetched since ``before``: a token that lives, or the credential's failure.
+    def _fetched_meanwhile(
+        self, before: _Fetched, step: FetchToken, clock: Clock
+    ) -> BearerToken | NoToken | None:
+        """Return the result that others have fetched since ``before``: a valid token, or a failure.
 
-        Calls whose credential fails would otherwise wait for each other's failures, one after the other.
+        Without the shared failure, waiting calls would repeat a slow failure one after the other.
         """
         if (token := self.known(clock.now(), step.claims)) is not None:
             return token
@@ -202,47 +230,47 @@ class TokenCache:
         failed_meanwhile = isinstance(last.outcome, NoToken) and last is not before
         return last.outcome if failed_meanwhile and last.claims == step.claims else None
 
-    def _ask(self, step: FetchToken) -> Any:
-        """Ask the credential; return the outcome, or an awaitable that gives the token."""
+    def _request_token(self, step: FetchToken) -> Any:
+        """Call the credential; return the outcome, or an awaitable that gives the token."""
         handled = sys.exc_info()[1]
         try:
-            # There are keywords only where they are needed: not every credential takes them.
+            # Keyword arguments only if they are needed: not every credential accepts them.
             more: dict[str, Any] = {} if step.claims is None else {"claims": step.claims}
             if more and self._method == "get_token_info":
                 more = {"options": more}
-            given = _Given()
-            given.value = getattr(self._credential, self._method)(step.scope, **more)
-            return given.value if inspect.isawaitable(given.value) else self._keep(given, step)
+            holder = _TokenHolder()
+            holder.value = getattr(self._credential, self._method)(step.scope, **more)
+            return holder.value if inspect.isawaitable(holder.value) else self._keep(holder, step)
         except Exception as error:
             return self._failed(error, step, handled)
 
-    async def _awaited(self, outcome: Any, step: FetchToken) -> BearerToken | NoToken:
-        """Return an outcome once it is there."""
+    async def _await_outcome(self, outcome: Any, step: FetchToken) -> BearerToken | NoToken:
+        """Return an outcome, or that of an awaitable."""
         if not inspect.isawaitable(outcome):
             return outcome  # type: ignore[no-any-return]
         handled = sys.exc_info()[1]
         try:
-            given = _Given()
-            given.value = await outcome
-            return self._keep(given, step)
+            holder = _TokenHolder()
+            holder.value = await outcome
+            return self._keep(holder, step)
         except Exception as error:
             return self._failed(error, step, handled)
 
-    def _keep(self, given: _Given, step: FetchToken) -> BearerToken:
-        """Keep the token that the credential gave for as long as it says, and return it."""
-        if not hasattr(given.value, "token"):
+    def _keep(self, holder: _TokenHolder, step: FetchToken) -> BearerToken:
+        """Keep the token that the credential returned, and return it as a BearerToken."""
+        if not hasattr(holder.value, "token"):
             raise TypeError(
-                f"{self!r}.{self._method} returned {type(given.value).__name__}, which has no attribute "
+                f"{self!r}.{self._method} returned {type(holder.value).__name__}, which has no attribute "
                 "'token'; it must return an object such as azure-core's AccessToken"
             )
-        hidden = isinstance(given.value.token, str)
-        token = BearerToken(HiddenText(given.value.token) if hidden else given.value.token)
-        expires, refresh = (getattr(given.value, name, None) for name in ("expires_on", "refresh_on"))
+        hidden = isinstance(holder.value.token, str)
+        token = BearerToken(SecretText(holder.value.token) if hidden else holder.value.token)
+        expires, refresh = (getattr(holder.value, name, None) for name in ("expires_on", "refresh_on"))
         self._last = _Fetched(token, step.claims, _kept_until(expires, refresh))
         return token
 
     def _failed(self, error: Exception, step: FetchToken, handled: BaseException | None) -> NoToken:
-        """Return the failure of a credential; raise what isn't one: bugs stay bugs."""
+        """Return the failure of a credential; raise any other error, which is a bug."""
         if not isinstance(error, (OSError, ValueError, *_loaded_failures())):
             raise error
         cut_context(error, handled)
@@ -252,12 +280,12 @@ class TokenCache:
 
 
 def _kept_until(expires: object, refresh: object) -> float:
-    """Return when a token is to be fetched anew, in seconds since 1970; one that doesn't tell is not kept."""
+    """Return the end of a token's use, in seconds since 1970; a token without an expiry is not kept."""
     if not isinstance(expires, int | float):
         return _NEVER
     return min(refresh, expires) if isinstance(refresh, int | float) and refresh else expires - REFRESH_WINDOW
 
 
 def _loaded_failures() -> list[type[Exception]]:
-    """Return the kinds of failures whose modules are loaded: nothing else can have raised one."""
+    """Return the types of failures whose modules are loaded: no others can have been raised."""
     return [getattr(sys.modules[module], name) for module, name in _FAILURES if module in sys.modules]

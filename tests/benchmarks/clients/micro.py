@@ -13,8 +13,8 @@ from collections.abc import Callable
 from benchmarks.clients.measure import Setting, memory, setting
 from taskcounts import SharedKey
 from taskcounts.protocol import answers, requests
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.messages import Question, Reply
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.messages import Call, CheckedAnswer
 
 SIZE = 1024
 REPEATS = 15
@@ -50,19 +50,19 @@ def answer() -> bytes:
 def parts(given: Setting) -> dict[str, Callable[[], object]]:
     """Return what can be measured, by name."""
     body, identity = answer(), HEADERS["client-request-id"]
-    question = Question("nightly", None, 35.0, 120.0, identity)
+    call = Call("nightly", None, 35.0, 120.0, identity)
     observed = datetime.datetime.now(datetime.UTC)
     key = SharedKey(given.account, given.key)
-    form = requests.prepare(COUNTS.parts, None)
-    path, date = form.path("nightly"), requests.http_date(observed)
+    template = requests.request_template(TASK_COUNTS_OPERATION.parts, None)
+    path, date = template.path("nightly"), requests.format_http_date(observed)
     secret = base64.b64decode(given.key)
 
     def snapshot() -> object:
-        result = answers.read_result(HEADERS, body, COUNTS.check)
-        return COUNTS.build(Reply(question, 1, result, HEADERS, observed, True))
+        result = answers.read_result(HEADERS, body, TASK_COUNTS_OPERATION.check)
+        return TASK_COUNTS_OPERATION.build(CheckedAnswer(call, 1, result, HEADERS, observed, True))
 
     def text() -> str:
-        return f"{form.head}{date}\n/{key.account}{path}{form.tail}"
+        return template.string_to_sign(key.account, path, date)
 
     return {
         "ours-answer": snapshot,

@@ -14,8 +14,8 @@ import pytest
 from attrs import evolve
 
 from support.client import ACCESS_KEY, FakeClock
-from taskcounts.flow.steps import Exchange, Pause, Settings
-from taskcounts.protocol.messages import Question
+from taskcounts.flow.steps import Flow, Pause, Settings
+from taskcounts.protocol.messages import Call
 from taskcounts.waiting import flow
 from taskcounts.waiting.plan import WaitPlan
 from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict
@@ -101,21 +101,21 @@ class Waits:
 
     def __init__(self) -> None:
         self.plans: dict[str, WaitPlan] = {}
-        self.questions: dict[str, Question] = {}
+        self.questions: dict[str, Call] = {}
         self.started: dict[str, float] = {}
         self.closed: list[str] = []
         self.checks: list[bool] = []
-        self.gated: list[bool] = []
+        self.limited: list[bool] = []
 
     def __call__(
-        self, settings: Settings, question: Question, plan: WaitPlan, observer: Observer, *, check: bool
-    ) -> Exchange[Verdict]:
+        self, settings: Settings, call: Call, plan: WaitPlan, observer: Observer, *, check: bool
+    ) -> Flow[Verdict]:
         """Return a flow."""
-        job = question.job_id
+        job = call.job_id
         self.plans[job], self.started[job] = plan, settings.clock.monotonic()
-        self.questions[job] = question
+        self.questions[job] = call
         self.checks.append(check)
-        self.gated.append(settings.gate is not None)
+        self.limited.append(settings.limiter is not None)
         try:
             observer(Observation(job_id=job, number=1, at=NOW, elapsed=0.0, kind=Kind.COUNTS))
             if job.startswith("never"):
@@ -185,7 +185,7 @@ def test_several_jobs_hold_back_together(waits: Waits, handlers: None) -> None:
     """When the service throttles one of several jobs, the others wait as well."""
     run_session(ACCOUNT, ["a"], OPTIONS, Recorder(), clock=FakeClock())
     run_session(ACCOUNT, ["b", "c"], OPTIONS, Recorder(), clock=FakeClock())
-    assert waits.gated == [False, True, True]
+    assert waits.limited == [False, True, True]
 
 
 def test_every_viewer_ends(waits: Waits, handlers: None) -> None:

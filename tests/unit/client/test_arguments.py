@@ -1,4 +1,4 @@
-"""What callers may pass in: everything else is refused before anything is sent."""
+"""The arguments that callers may pass: all others are refused before anything is sent."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ import pytest
 
 from support.client import ACCESS_KEY, ENDPOINT, GUID, KEY, TOKEN, Call, Script, answer
 from taskcounts import BearerToken, SharedKey
-from taskcounts.net.route import Reach, connection
+from taskcounts.net.route import RouteOptions, find_route
 
 VARIABLES = {
     "AZURE_BATCH_ACCOUNT": "myaccount",
@@ -45,7 +45,7 @@ def test_job_ids(call: Call, job_id: str) -> None:
     ids=lambda job_id: ascii(job_id)[:30],
 )  # fmt: skip
 def test_job_ids_that_are_none(call: Call, job_id: str) -> None:
-    """What isn't a job id is refused, shown in a line that does a terminal no harm; nothing is sent."""
+    """An invalid job id is refused, in a line that does a terminal no harm; nothing is sent."""
     script = Script(answer())
     with pytest.raises(ValueError, match="is not a job id: 1 to 64 letters") as caught:
         call(script, job_id)
@@ -173,7 +173,7 @@ def test_endpoints(call: Call, endpoint: str, url: str) -> None:
     assert str(script.requests[0].url).startswith(f"{url}/jobs/job-1/taskcounts?")
     assert script.requests[0].headers["host"] == url.partition("://")[2]
     text = endpoint.strip()
-    found = connection(text if "://" in text else f"https://{text}", Reach(None, None, False))
+    found = find_route(text if "://" in text else f"https://{text}", RouteOptions(None, None, False))
     assert f"{found.scheme}://{found.netloc}" == url
 
 
@@ -192,7 +192,7 @@ def test_endpoints(call: Call, endpoint: str, url: str) -> None:
     ],
 )  # fmt: skip
 def test_endpoints_that_are_none(call: Call, endpoint: str) -> None:
-    """What isn't the URL of an account is refused, and not shown: it may hold a password."""
+    """A text that is no URL of an account is refused, and not shown: it may hold a password."""
     with pytest.raises(ValueError, match="the endpoint") as caught:
         call.client_type(endpoint, KEY)
     assert "secret" not in str(caught.value)
@@ -210,7 +210,7 @@ def test_endpoint_of_a_wrong_type(call: Call) -> None:
     ids=lambda credential: type(credential).__name__,
 )
 def test_credentials_that_are_none(call: Call, credential: Any) -> None:
-    """What can't sign or give a token is refused, and not shown; a string gets a hint."""
+    """An object that is no credential is refused, and not shown; a string gets a hint."""
     with pytest.raises(TypeError, match="credential must be a SharedKey, a BearerToken or") as caught:
         call.client_type(ENDPOINT, credential)
     assert ACCESS_KEY not in str(caught.value)
@@ -280,7 +280,7 @@ def test_closed_client(call: Call) -> None:
 
 
 def test_repr(call: Call) -> None:
-    """A client shows where it asks and who, and no secret."""
+    """A client's repr shows the endpoint and the account, and no secret."""
     name = call.client_type.__name__
     assert (
         repr(call.client_type(ENDPOINT, KEY)) == f"{name}('{ENDPOINT}', SharedKey('myaccount', key=<hidden>))"
@@ -292,12 +292,12 @@ def test_repr(call: Call) -> None:
 
 def test_client_is_not_pickled(call: Call) -> None:
     """A client holds connections; pickling it is refused in words."""
-    with pytest.raises(TypeError, match="holds connections and is not pickled"):
+    with pytest.raises(TypeError, match="holds connections and can't be pickled"):
         pickle.dumps(call.client_type(ENDPOINT, KEY))
 
 
 def test_endpoint_is_read_only(call: Call) -> None:
-    """Where requests go can't be changed under a signature."""
+    """The target of requests can't be changed under a signature."""
     with pytest.raises(AttributeError):
         call.client_type(ENDPOINT, SharedKey("other", ACCESS_KEY)).endpoint = "https://b.example"
 

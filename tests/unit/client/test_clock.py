@@ -6,7 +6,7 @@ from taskcounts.clock import SystemClock
 
 
 def test_clock_of_the_machine() -> None:
-    """The default clock tells UTC, never goes back, draws within [0, 1) and really sleeps."""
+    """The default clock has UTC, never goes back, draws within [0, 1) and really sleeps."""
     clock = SystemClock()
     first = clock.monotonic()
     clock.sleep(0.001)

@@ -1,4 +1,4 @@
-"""Shared keys: what is signed, and that nothing else leaves them."""
+"""Shared keys: the strings that they sign, and their secrecy."""
 
 import base64
 import copy
@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from support.client import ACCESS_KEY, KEY, Call, Server, always, answer, header
+from support.signing import signature
 from taskcounts import SharedKey
-from taskcounts.credentials import signature, string_to_sign
+from taskcounts.credentials import string_to_sign
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "sharedkey_vectors.json").read_text())["vectors"]
 
@@ -65,7 +66,7 @@ def test_what_is_sent_is_what_was_signed(
 
 
 def test_date_variants() -> None:
-    """Beside an ocp-date the line of the date is empty, unless it is asked for."""
+    """Beside an ocp-date the line of the date is empty, unless ``date_counts`` is set."""
     both = {"date": "Thu, 01 Aug 2024 12:34:56 GMT", "ocp-date": "Thu, 01 Aug 2024 12:34:57 GMT"}
     assert string_to_sign("GET", "/jobs", both, "a").split("\n")[6] == ""
     assert string_to_sign("GET", "/jobs", both, "a", date_counts=True).split("\n")[6] == both["date"]
@@ -118,7 +119,7 @@ def test_signature_of_a_known_text() -> None:
     ids=ascii,
 )
 def test_keys_that_are_none(key: Any) -> None:
-    """What isn't Base64 is refused, and not shown."""
+    """A key that isn't Base64 is refused, and not shown."""
     with pytest.raises(ValueError, match="the access key is not Base64") as caught:
         SharedKey("myaccount", key)
     assert not key or str(key).strip() == "" or str(key) not in str(caught.value)
@@ -129,7 +130,7 @@ def test_keys_that_are_none(key: Any) -> None:
     "account", ["", "ab", "a" * 25, "my-account", "https://myaccount.x", "ünïcode", "a\n"]
 )
 def test_accounts_that_are_none(account: str) -> None:
-    """What isn't an account's name is refused, and shown: it is no secret."""
+    """An invalid account name is refused, and shown: it is no secret."""
     with pytest.raises(ValueError, match="is not the name of a Batch account") as caught:
         SharedKey(account, ACCESS_KEY)
     assert repr(account) in str(caught.value)
@@ -158,14 +159,14 @@ def test_equality() -> None:
 
 
 def test_immutable_and_never_pickled() -> None:
-    """A key can't be changed; a copy of it is itself; it is not pickled and not shown."""
+    """A key can't be changed or pickled, a copy of it is itself, and its repr doesn't show it."""
     for name in ("account", "new"):
         with pytest.raises(AttributeError, match="SharedKey is immutable"):
             setattr(KEY, name, "x")
     with pytest.raises(AttributeError, match="SharedKey is immutable"):
         del KEY.account
     assert copy.copy(KEY) is copy.deepcopy(KEY) is KEY
-    with pytest.raises(TypeError, match="holds a secret and is not pickled"):
+    with pytest.raises(TypeError, match="holds a secret and can't be pickled"):
         pickle.dumps(KEY)
     assert repr(KEY) == str(KEY) == "SharedKey('myaccount', key=<hidden>)"
 

@@ -1,4 +1,4 @@
-"""Exact counts: what a list of tasks is counted to, and what is said where it can't be."""
+"""Exact counts: the counts of lists of tasks, and the errors of lists that can't be counted."""
 
 import json
 import threading
@@ -69,7 +69,7 @@ def test_what_is_asked(exact: Lister) -> None:
 
 
 def test_a_job_without_tasks(exact: Lister) -> None:
-    """Nothing is listed, and that is what is counted."""
+    """An empty list gives counts of zero."""
     snapshot = exact(Script(page()))
     assert numbers(snapshot.task_counts) == numbers(snapshot.task_slot_counts) == [0] * 5
 
@@ -195,7 +195,7 @@ def test_sums_beyond_int32(exact: Lister) -> None:
     ],
 )
 def test_tasks_that_are_listed_again(exact: Lister, pages: list[list[str]], times: str, ids: str) -> None:
-    """They are counted as they come, on one page or several, and told; strict refuses them."""
+    """They are counted as often as they come, on one page or several, and reported; strict refuses them."""
 
     def script() -> Script:
         last = len(pages) - 1
@@ -217,7 +217,7 @@ def test_tasks_that_are_listed_again(exact: Lister, pages: list[list[str]], time
 
 
 def test_ids_that_are_no_text(exact: Lister) -> None:
-    """Half a character in an id is compared like any other, and shown as what it is."""
+    """A lone surrogate in an id is compared like any character, and its repr is shown."""
     half = b'{"id": "\\ud800", "state": "active"}'
     link = json.dumps(link_to("1")).encode()
     pages = [
@@ -229,7 +229,7 @@ def test_ids_that_are_no_text(exact: Lister) -> None:
 
 
 def test_secrets_in_a_list(exact: Lister) -> None:
-    """A server that puts the token in its list makes nobody show it."""
+    """A token that a server repeats in its list isn't shown."""
     token = "a-token-that-is-long-enough"
     script = Script(page(task(token), task(token)))
     assert token not in repr(exact(script, credential=BearerToken(token)))
@@ -289,7 +289,7 @@ def test_links_that_run_in_a_circle(exact: Lister, length: int) -> None:
     ],
 )
 def test_a_part_of_a_list_is_no_count(exact: Lister, reply: Any, kind: type[Exception]) -> None:
-    """Whatever a later page meets is raised, with what was seen before; on the first page nothing was."""
+    """The error of a later page is raised with the number of tasks before it; the first page has none."""
     options: Any = {"client": {"clock": FakeClock(), "retry": RetryPolicy(max_attempts=2)}}
     with pytest.raises(kind, match=r"; 2 tasks were seen before that: a part of a list is no count$"):
         exact(Script(page(task("a"), task("b"), token="1"), reply), **options)
@@ -312,7 +312,7 @@ def slow(clock: FakeClock, seconds: float, *replies: Any) -> Script:
 
 
 def test_the_deadline_is_for_all_pages(exact: Lister, clock: FakeClock) -> None:
-    """Pages that take it up one by one leave nothing for the next, which isn't asked for."""
+    """The next page isn't requested once the pages before it have used up the deadline."""
     script = slow(clock, 4, *(page(task(f"t{n}"), token=str(n)) for n in range(9)))
     with pytest.raises(DeadlineExceeded) as caught:
         exact(script, deadline=12, client={"clock": clock})
@@ -323,7 +323,7 @@ def test_the_deadline_is_for_all_pages(exact: Lister, clock: FakeClock) -> None:
 
 
 def test_retries_are_for_each_page(exact: Lister, clock: FakeClock) -> None:
-    """A page that is throttled doesn't use up what others may try, and the deadline covers the pauses."""
+    """Each page has all its attempts, whatever the pages before it took; the deadline covers the pauses."""
     throttled = error(429, "TooManyRequests", retry_after="10")
     pages = [throttled, page(task("a"), token="1"), throttled, page(task("b"), token="2"), throttled, page()]
     options: Any = {"client": {"clock": clock, "retry": RetryPolicy(max_attempts=2)}}
@@ -334,7 +334,7 @@ def test_retries_are_for_each_page(exact: Lister, clock: FakeClock) -> None:
 
 
 def test_the_first_page_is_like_any_question(exact: Lister, clock: FakeClock) -> None:
-    """Where one page takes the whole deadline, its error says just that."""
+    """A page that takes the whole deadline has an error that says so."""
     script = Script(httpx.ReadTimeout("slow"))
     with pytest.raises(DeadlineExceeded) as caught:
         exact(script, deadline=0.5, client={"clock": clock, "retry": RetryPolicy(max_attempts=9)})
@@ -343,7 +343,7 @@ def test_the_first_page_is_like_any_question(exact: Lister, clock: FakeClock) ->
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_progress_can_end_the_count(exact: Lister, times: int) -> None:
-    """What it raises comes out as it is, and the client goes on being of use."""
+    """An exception of progress passes unchanged, and the client can still be used."""
     stop = LookupError("enough")
     calls = 0
 

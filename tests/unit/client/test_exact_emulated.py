@@ -1,4 +1,4 @@
-"""Exact counts over sockets, against an account that has what can go wrong."""
+"""Exact counts over sockets, against an emulated account with faults."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -139,7 +139,7 @@ def test_pages_that_break_the_contract(
 
 
 def test_a_page_that_repeats_a_task(exact: Callable[..., Any], emulator: Emulator) -> None:
-    """It is counted twice, and told; strict refuses it."""
+    """A repeated task is counted twice, and reported; strict refuses it."""
     emulator.fault("wrong-shape", operation="Task_List", variant="repeated-item")
     snapshot = exact()
     assert snapshot.total == 2314 + 3
@@ -164,7 +164,7 @@ def test_a_page_that_repeats_a_task(exact: Callable[..., Any], emulator: Emulato
 def test_pages_that_come_in_the_end(
     exact: Callable[..., Any], emulator: Emulator, kind: str, options: dict[str, Any], page_number: int
 ) -> None:
-    """What passes is tried again, on whichever page; the count is right, and says how many it took."""
+    """A transient error is retried on any page; the count is right, and has the number of attempts."""
 
     def fail(seen: int) -> None:
         if seen == 1000 * (page_number - 1):
@@ -180,7 +180,7 @@ def test_pages_that_come_in_the_end(
 
 
 def test_pages_that_never_come(exact: Callable[..., Any], emulator: Emulator) -> None:
-    """What doesn't pass is raised as it is for any question, with what was seen before."""
+    """A lasting error is raised, with the number of tasks before it."""
 
     def fail(kind: str, **options: Any) -> Callable[[int], object]:
         return lambda _: emulator.fault(kind, operation="Task_List", **options)
@@ -245,7 +245,7 @@ def test_an_interrupted_count_leaves_the_client_usable(emulator: Emulator) -> No
 def test_a_link_with_plus_signs_is_accepted(
     awaits: bool, emulator: Emulator, serve: Callable[..., Server]
 ) -> None:
-    """What is sent as it came is signed as Microsoft's clients sign it: see `test_signing`."""
+    """A link that is sent word for word is signed as Microsoft's clients sign it: see `test_signing`."""
 
     def behave(peer: Peer) -> None:
         first = b"$filter" not in peer.head

@@ -1,4 +1,4 @@
-"""What an exact count remembers of the ids that it has seen, and how little memory that takes."""
+"""The ids that an exact count remembers, and the little memory that they take."""
 
 import tracemalloc
 
@@ -98,7 +98,7 @@ def peak(tasks: int) -> int:
 
 
 def test_memory_does_not_grow() -> None:
-    """Fifteen pages take what three take: a page, and the memory of ids, which a single page doesn't need."""
+    """Fifteen pages take the memory of three: a page, and the tables of ids that a single page lacks."""
     peak(1000)  # What is loaded once.
     table = 8 << 20
     assert peak(1000) < 4 << 20

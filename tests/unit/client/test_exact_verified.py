@@ -59,7 +59,7 @@ def test_counts_that_a_list_confirms(ask: Lister) -> None:
 
 
 def test_counts_that_a_list_contradicts(ask: Lister) -> None:
-    """Each member that differs is told with both numbers."""
+    """Each member that differs is reported with both numbers."""
     snapshot = verified(ask, Script(answer(), page(*LISTED[1:], task("late"))))
     assert snapshot.task_counts.active == 5
     assert [(each.invariant, each.path, each.text) for each in snapshot.inconsistencies] == [
@@ -137,7 +137,7 @@ def test_counts_that_do_not_come(ask: Lister) -> None:
 def test_a_list_that_does_not_come(
     ask: Lister, replies: list[Reply], kind: type[Exception], seen: str
 ) -> None:
-    """What can't be verified is no answer to whoever asks for what is; the error says what was missing."""
+    """Counts that can't be verified are an error, which says that the list was missing."""
     options = {"clock": FakeClock(), "retry": RetryPolicy(max_attempts=1)}
     with pytest.raises(kind) as caught:
         verified(ask, Script(answer(), *replies), client=options)
@@ -147,7 +147,7 @@ def test_a_list_that_does_not_come(
 
 
 def test_the_deadline_is_for_both(ask: Lister, clock: FakeClock) -> None:
-    """What the counts took is missing for the list."""
+    """The time that the counts took is missing for the list."""
 
     def late(request: httpx.Request) -> Reply:
         clock.pass_by(7)

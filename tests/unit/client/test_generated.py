@@ -1,4 +1,4 @@
-"""The generated package as we use it: what of it is loaded, and when."""
+"""The generated package, and the parts of it that are loaded."""
 
 import subprocess
 import sys
@@ -34,6 +34,6 @@ def test_generated_clients_are_loaded_when_asked_for(name: str) -> None:
 
 
 def test_no_other_names() -> None:
-    """What the generated package hasn't is told as everywhere."""
+    """An unknown name of the generated package is an AttributeError."""
     with pytest.raises(AttributeError, match="module 'taskcounts_rest' has no attribute 'Clients'"):
         _ = taskcounts_rest.Clients  # type: ignore[attr-defined]

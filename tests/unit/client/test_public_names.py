@@ -1,4 +1,4 @@
-"""What is public, and what importing it loads."""
+"""The public names, and the modules that importing them loads."""
 
 import inspect
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 import taskcounts
 
-# What only the command line, the emulator or tests may need.
+# Packages that only the command line, the emulator or tests may need.
 EXTRAS = {"click", "rich", "starlette", "uvicorn", "azure", "sqlite3"}
 
 
@@ -27,6 +27,13 @@ def test_public_names_are_sorted_and_whole() -> None:
     own = (client, credentials, errors, retry, snapshot, many.values, waiting.values)
     exported = {name for module in own for name in module.__all__}
     assert exported - {"scope_for"} <= set(taskcounts.__all__)
+
+
+def test_public_names_are_listed() -> None:
+    """Names that are loaded on first use are listed, also before that."""
+    assert set(taskcounts.__all__) <= set(dir(taskcounts))
+    program = "import taskcounts; assert set(taskcounts.__all__) <= set(dir(taskcounts))"
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)  # noqa: S603
 
 
 def test_public_methods_are_documented() -> None:

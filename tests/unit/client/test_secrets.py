@@ -1,4 +1,4 @@
-"""No key, signature or token shows anywhere: in texts, values, logs, or what an error reporter collects."""
+"""No key, signature or token shows in texts, values, logs, or the frames that an error reporter collects."""
 
 import base64
 import json
@@ -49,7 +49,7 @@ WRAPPER = str(Path(taskcounts.__file__).parent)
 
 @dataclass
 class StaticCredential:
-    """A credential as people write them: its repr shows what it holds."""
+    """A credential as people write them, with its key in its repr."""
 
     token: str
 
@@ -71,7 +71,7 @@ def credential(request: pytest.FixtureRequest) -> Any:
 
 
 def secrets_of(head: bytes | None) -> list[str]:
-    """Return what must not show: what the credentials hold, and what a request carried."""
+    """Return the secrets: those of the credentials, and those that a request carried."""
     found = [ACCESS_KEY, repr(base64.b64decode(ACCESS_KEY))[2:-1], TOKEN]
     if head is not None:
         found.append((header(head, "authorization") or "").rpartition(" ")[2].rpartition(":")[2])
@@ -174,7 +174,7 @@ def test_credentials(kind: object) -> None:
     ],
 )  # fmt: skip
 def test_frames_of_a_refused_credential(make: Callable[[], object]) -> None:
-    """When a credential is refused, no local variable of ours holds the secret."""
+    """No local variable of ours holds the secret of a refused credential."""
     with pytest.raises((ValueError, TypeError)) as caught:
         make()
     for where, text in told_by(caught.value):
@@ -192,7 +192,7 @@ def test_snapshot(call: Call, credential: Any, caplog: pytest.LogCaptureFixture)
 
 
 def _echo(shape: Callable[[str], Any]) -> Callable[[Peer], None]:
-    """Return a behaviour that shows the Authorization header to whoever asks."""
+    """Return a behaviour that repeats the Authorization header in the answer."""
 
     def behave(peer: Peer) -> None:
         reply = shape(header(peer.head, "authorization") or "")
@@ -299,7 +299,7 @@ def test_causes_that_bite_their_own_tail() -> None:
 
 
 def test_nonsense_of_a_credential(call: Call, caplog: pytest.LogCaptureFixture) -> None:
-    """What a credential gives isn't shown even if it can't be a token."""
+    """A credential's result isn't shown, even if it can't be a token."""
     with nothing_leaks(caplog):
         call(Script(answer()), credential=StaticCredential(f"Bearer {TOKEN}"))
     assert json.dumps(TOKEN) not in caplog.text
@@ -307,7 +307,7 @@ def test_nonsense_of_a_credential(call: Call, caplog: pytest.LogCaptureFixture) 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
 def test_interruptions(call: Call, credential: Any, interruption: type[BaseException]) -> None:
-    """What passes through from the transport leaves the transport's frames behind: they hold the headers."""
+    """An exception that passes through from the transport has no frames of it: they hold the headers."""
     held: list[Any] = []
 
     def interrupt(request: httpx.Request) -> Any:
@@ -367,13 +367,13 @@ def test_spellings_of_json(call: Call, credential: Any) -> None:
 
 
 def frames_of(error: BaseException) -> str:
-    """Return what an error reporter shows of our frames."""
+    """Return the local variables of our frames, as an error reporter shows them."""
     shown = traceback.TracebackException.from_exception(error, capture_locals=True)
     return repr([frame.locals for frame in shown.stack if frame.filename.startswith(WRAPPER)])
 
 
 def test_frames_of_a_key_that_is_not_wrapped(call: Call) -> None:
-    """Who passes a key as it is gets a hint, and no frame that shows it."""
+    """A key that is passed as a string gets a hint, and no frame shows it."""
     with pytest.raises(TypeError, match="wrap a token in BearerToken, or a key in SharedKey") as caught:
         call.client_type(ENDPOINT, ACCESS_KEY)
     assert leaks(frames_of(caught.value), [ACCESS_KEY]) == []
@@ -388,7 +388,7 @@ def test_frames_of_an_environment_with_a_bad_proxy(call: Call, monkeypatch: pyte
 
 
 def test_frames_of_a_credential_that_gives_something_else(call: Call) -> None:
-    """Nor what a credential gave that isn't a token at all."""
+    """Nor is the result of a credential that isn't a token at all."""
 
     class Odd:
         """A credential of another library."""
@@ -403,7 +403,7 @@ def test_frames_of_a_credential_that_gives_something_else(call: Call) -> None:
 
 
 def test_frames_of_a_bug(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor does a bug of ours show what an answer repeats; whose answer it is can be seen."""
+    """A bug of ours doesn't show a secret that an answer repeats, but the frames show the job."""
     sent: list[str] = []
 
     def repeat(request: httpx.Request) -> Any:

@@ -162,7 +162,7 @@ def test_errors_are_pickled_whole(call: Call, clock: FakeClock, reply: Any) -> N
 
 
 def test_members_that_nobody_knows_are_frozen_too(call: Call) -> None:
-    """At any depth objects can't be changed, and arrays are tuples; none follows what it was made of."""
+    """At any depth objects can't be changed, and arrays are tuples; none follows changes of its source."""
     given: dict[str, Any] = {"a": [1, {"b": [2.5]}], "c": None}
     tasks: dict[str, Any] = {**counts(0, 0, 5, 2, 3), "preparing": {"d": [3]}}
     snapshot = call(Script(answer({**body(tasks, counts(0, 0, 5, 2, 3)), "later": given})))
@@ -196,7 +196,7 @@ PLAIN = (str, int, float, bool, type(None), datetime, tuple)
 
 
 def _values() -> Iterator[object]:
-    """Yield what users get, with something in each attribute that can hold more than a number or a text."""
+    """Yield the public values, with content in each attribute that can hold more than a number or a text."""
     now = datetime(2024, 8, 1, tzinfo=UTC)
     odd = Inconsistency("a", "b", "c")
     failure = ServiceError("x", job_id="j", details=(("a", "b"),), status=500)
@@ -238,7 +238,7 @@ def _values() -> Iterator[object]:
 
 
 def _walk(value: object) -> Iterator[object]:
-    """Yield a value, and what its public attributes and members lead to."""
+    """Yield a value, and the values in its public attributes and members."""
     yield value
     if isinstance(value, Mapping):
         inner = [*value.keys(), *value.values()]

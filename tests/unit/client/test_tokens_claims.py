@@ -21,9 +21,8 @@ from taskcounts import (
     ServiceBusy,
     TaskCountsClient,
 )
-from taskcounts.flow.steps import FetchToken
 from taskcounts.protocol.answers import read_claims
-from taskcounts.tokens import TokenCache
+from taskcounts.tokens import FetchToken, TokenCache
 
 CLAIMS = '{"access_token":{"nbf":{"essential":true, "value":"1604106651"}}}'
 ENCODED = base64.b64encode(CLAIMS.encode()).decode()
@@ -44,7 +43,7 @@ class Access:
 
 
 class Credential:
-    """A credential that takes claims, and says what it was asked."""
+    """A credential that takes claims, and keeps a record of its calls."""
 
     def __init__(self, fails: Exception | None = None, expires_on: float = 9e9) -> None:
         self.asked: list[Any] = []
@@ -104,7 +103,7 @@ def sent(script: Script) -> list[str]:
 
 @with_credentials
 def test_a_challenge_is_answered(call: Call, kind: Any, clock: FakeClock) -> None:
-    """The call goes on with a token that has the claims, at once, even where nothing is asked again."""
+    """The call goes on at once with a token that has the claims, even under a policy without retries."""
     credential, script = kind(), Script(CHALLENGE, answer())
     first, second = call.times(2, script, credential=credential, client={"clock": clock, "retry": ONCE})
     assert credential.asked == [None, CLAIMS]
@@ -138,7 +137,7 @@ def test_a_challenge_takes_no_attempt(call: Call, kind: Any, clock: FakeClock, e
 
 
 def test_a_challenge_at_the_deadline(call: Call, clock: FakeClock) -> None:
-    """Where no time is left, the refusal is the error, and says why it stands."""
+    """The refusal is the error if no time is left, and says why it stands."""
 
     class Slow(Credential):
         def give(self, asked: Any) -> Access:
@@ -179,7 +178,7 @@ class BareInfoCredential(Credential):
 
 
 class BuiltInCredential(Credential):
-    """One whose signature nobody can read."""
+    """A credential whose method has no readable signature."""
 
     class Method:
         __signature__ = "none"
@@ -223,7 +222,7 @@ def test_nobody_to_ask(call: Call, credential: Any) -> None:
     ],
 )
 def test_what_is_no_challenge(call: Call, reply: Any, kind: type[Exception]) -> None:
-    """Any other refusal is one, and isn't asked again: so does azure-core."""
+    """Any other 401 is final, as in azure-core."""
     credential, script = Credential(), Script(reply, answer())
     with pytest.raises(kind):
         call(script, credential=credential)
@@ -274,7 +273,7 @@ def test_threads_answer_a_challenge_once() -> None:
     ],
 )
 def test_reading_a_challenge(header: str, claims: str | None) -> None:
-    """Claims are read as RFC 9110 writes challenges; what can't be read asks for nothing."""
+    """Claims are read from challenges as in RFC 9110; an unreadable challenge has none."""
     assert read_claims(header) == claims
 
 

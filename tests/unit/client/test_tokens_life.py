@@ -1,4 +1,4 @@
-"""How long a token is used, and who fetches the next one."""
+"""The life of a token, and the fetch of the next one."""
 
 from __future__ import annotations
 
@@ -32,9 +32,8 @@ from taskcounts import (
     tokens,
 )
 from taskcounts.clock import SYSTEM_CLOCK
-from taskcounts.flow.steps import FetchToken, NoToken
 from taskcounts.protocol.messages import Request
-from taskcounts.tokens import TokenCache
+from taskcounts.tokens import FetchToken, NoToken, TokenCache
 
 PACKAGE = os.path.dirname(tokens.__file__)
 
@@ -42,7 +41,7 @@ HOUR = 3600
 
 
 class Access:
-    """A token with what azure-core's AccessToken, or AccessTokenInfo, says of it."""
+    """A token with the attributes of azure-core's AccessToken or AccessTokenInfo."""
 
     def __init__(self, token: str, **says: Any) -> None:
         self.token = token
@@ -50,7 +49,7 @@ class Access:
 
 
 class Credential:
-    """A credential: a new token each time it is asked, which lives for some seconds on a clock."""
+    """A credential: each call gives a new token, which is valid for some seconds on a clock."""
 
     def __init__(self, clock: Any = SYSTEM_CLOCK, lives: float | None = HOUR, **says: Any) -> None:
         self.clock = clock
@@ -78,7 +77,7 @@ class AsyncCredential(Credential):
 
 
 class InfoCredential(Credential):
-    """A credential that gives tokens by azure-core's newer protocol, and must not be asked by the older."""
+    """A credential with azure-core's newer protocol, whose older method must not be called."""
 
     def get_token_info(self, *_: str, **__: Any) -> Any:
         return self.give()
@@ -184,7 +183,7 @@ def test_a_token_without_end(call: Call) -> None:
 
 
 def test_a_token_of_the_caller_s(call: Call) -> None:
-    """A BearerToken is sent as it is, after a 401 too."""
+    """A BearerToken is sent unchanged, after a 401 too."""
     script = Script(error(401, "AuthenticationFailed"), answer())
     with pytest.raises(AuthenticationFailed):
         call(script, credential=BearerToken(TOKEN))
@@ -193,7 +192,7 @@ def test_a_token_of_the_caller_s(call: Call) -> None:
 
 
 def ask_each_time(call: Call, times: int, script: Any, credential: Any, **client: Any) -> list[Any]:
-    """Ask some times over one client; return the snapshots and errors."""
+    """Call some times over one client; return the snapshots and errors."""
     if not call.awaits:
         with TaskCountsClient(ENDPOINT, credential, transport=httpx.MockTransport(script), **client) as sync:
             return [each.error or each.snapshot for n in range(times) for each in sync.get_many([f"job-{n}"])]
@@ -325,7 +324,7 @@ def test_get_many_fetches_once() -> None:
 
 
 def test_waiting_for_another_thread_ends_in_time() -> None:
-    """Whoever waits for somebody else's fetch waits no longer than the own deadline."""
+    """A thread that waits for another one's fetch waits until its own deadline at the latest."""
     credential = Gated()
     script = Script(answer())
     with TaskCountsClient(ENDPOINT, credential, transport=httpx.MockTransport(script)) as client:
@@ -343,7 +342,7 @@ def test_waiting_for_another_thread_ends_in_time() -> None:
 
 
 class Interrupted(BaseException):
-    """What a signal handler raises."""
+    """The exception of a signal handler."""
 
 
 def interrupted(work: Callable[[], object], at: int) -> bool:
@@ -454,7 +453,7 @@ class Slow(Credential):
 
 
 class SlowInThread(Slow):
-    """A synchronous one, which nobody can stop."""
+    """A synchronous credential, which can't be stopped."""
 
     def get_token(self, *_: str, **__: Any) -> Any:
         self.busy += 1
@@ -485,7 +484,7 @@ def test_tasks_fetch_once(kind: Any) -> None:
 
 @both
 def test_a_cancelled_fetch(kind: Any) -> None:
-    """If the task that fetches is cancelled, another one goes on; no two fetches are under way at once."""
+    """If the fetching task is cancelled, another one takes over; only one fetch is under way at a time."""
     credential = kind()
     source = TokenCache(credential)
 
@@ -507,7 +506,7 @@ def test_a_cancelled_fetch(kind: Any) -> None:
 
 @both
 def test_waiting_for_another_task_ends_in_time(kind: Any) -> None:
-    """Whoever waits for another task's fetch waits no longer than the own deadline."""
+    """A task that waits for another one's fetch waits until its own deadline at the latest."""
     source = TokenCache(kind())
 
     async def ask() -> tuple[Any, Any]:
@@ -581,7 +580,7 @@ def test_bugs_are_not_shared() -> None:
 
 
 class Shown(Credential):
-    """A credential as people write them: it shows what it holds."""
+    """A credential as people write them, with its secret in its repr."""
 
     def __repr__(self) -> str:
         return f"Shown({TOKEN})"
@@ -618,7 +617,7 @@ def test_a_kept_token_is_secret(call: Call, kind: Any) -> None:
     # Without the texts, which may be long: pytest compares what differs.
     leaks = [TOKEN in text for text in (*shown, repr(source), repr(step(source)), repr(source._last))]
     assert not any(leaks)
-    with pytest.raises(TypeError, match="not pickled"):
+    with pytest.raises(TypeError, match="can't be pickled"):
         pickle.dumps(source)
     with pytest.raises(TypeError):
         vars(source)
@@ -670,7 +669,7 @@ LONG = "\n".join(
 
 
 def test_what_a_failed_sign_in_said(call: Call) -> None:
-    """The text of a failed sign-in is told to its end, on one line, without what colours a terminal."""
+    """The message has the whole text of a failed sign-in, on one line and without escape sequences."""
 
     class Failing(Credential):
         def give(self) -> Access:

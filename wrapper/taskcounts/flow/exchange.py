@@ -1,187 +1,194 @@
-"""The one flow from a question to a value or an error, for sync and async alike.
+"""The one flow from a call to its value or error, for sync and async alike.
 
-`exchange` is a generator: it says what to do next (wait for leave, fetch a token, send, pause),
-is sent what came of it, and returns what the operation makes of the answer. It does no I/O,
-never sleeps, and reads the clock only through `Settings`. `drive` runs it.
+`exchange` is a generator: it yields the next step (wait for the limiter, fetch a token, send, pause), is sent
+the outcome of that step, and returns the value that the operation makes of the answer. It does no I/O, never
+sleeps, and reads the clock only through `Settings`. `drive` runs it; `failures` has its errors.
 """
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Generator, Iterator
-from datetime import datetime
+from collections.abc import Generator
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from attrs import evolve
 
 from taskcounts._version import __version__
 from taskcounts.credentials import BearerToken, SharedKey
-from taskcounts.errors import (
-    AuthenticationFailed,
-    ContractViolation,
-    CredentialFailed,
-    DeadlineExceeded,
-    JobNotFound,
-    ServiceBusy,
-    ServiceError,
-    ServiceUnreachable,
-    TaskCountsError,
-)
+from taskcounts.errors import AuthenticationFailed, ServiceError, TaskCountsError
+from taskcounts.flow import failures
 from taskcounts.flow.steps import (
-    Admit,
-    Exchange,
-    FetchToken,
-    Gate,
-    NoPlace,
-    NoToken,
+    Acquire,
+    Flow,
+    Limiter,
+    NoPermit,
     Outcome,
     Pause,
-    Place,
     Send,
     Settings,
     Step,
 )
 from taskcounts.protocol import answers
-from taskcounts.protocol.messages import Answer, Ask, Failure, Parts, Question, Reply, Request
-from taskcounts.protocol.redact import Secrets, clean, hide, hide_in, hide_in_answer, secrets_of, shown
-from taskcounts.protocol.requests import http_date, prepare
-from taskcounts.retry import LONGEST, RETRYABLE_STATUSES, RetryPolicy, retry_after_seconds
-from taskcounts.retry import http_date as parse_http_date
+from taskcounts.protocol.messages import (
+    Answer,
+    Call,
+    CheckedAnswer,
+    Failure,
+    Operation,
+    Request,
+    RequestParts,
+)
+from taskcounts.protocol.redact import Secrets, redact_answer, redact_error, redact_value, secrets_of
+from taskcounts.protocol.requests import format_http_date, request_template
+from taskcounts.protocol.schema import Violation
+from taskcounts.retry import LONGEST
+from taskcounts.semaphore import Permit
 from taskcounts.text import one_line
+from taskcounts.tokens import FetchToken, NoToken
 
 if TYPE_CHECKING:
     import logging
 
 T = TypeVar("T")
 
-# As the module logging has them.
+# The levels of the module logging.
 DEBUG, INFO = 10, 20
-
-# Seconds by which two clocks differ that nobody sets right. The service refuses a date 15 minutes off.
-MAX_SKEW = 300.0
-
-# The Base64 of an HMAC-SHA256, as it is or in a URL.
-_SIGNATURE = re.compile(r"(?:[A-Za-z0-9+/]|%2[BbFf]){43}(?:=|%3[Dd])")
 
 USER_AGENT = f"taskcounts/{__version__}"
 
 
-def exchange(settings: Settings, ask: Ask[T], question: Question, place: Place | None = None) -> Exchange[T]:
-    """Ask until there is a value to return or an error to raise.
+def exchange(
+    settings: Settings, operation: Operation[T], call: Call, permit: Permit | None = None
+) -> Flow[T]:
+    """Send requests until there is a value to return or an error to raise.
 
-    Where the settings have a gate, each attempt waits there for a place, and gives it back before any pause.
-    ``place`` is one that the caller has got already, for the first attempt.
+    If the settings have a limiter, each attempt acquires a permit, and releases it before any pause.
+
+    Args:
+        settings: The client's settings.
+        operation: The operation to call.
+        call: The job, the limits of time and the client request id.
+        permit: A permit that the caller has acquired already, for the first attempt.
     """
-    clock = settings.clock
-    ends = clock.monotonic() + question.deadline
+    clock, limiter = settings.clock, settings.limiter
+    ends = clock.monotonic() + call.deadline
     attempt = 0
-    failed: TaskCountsError | None = None
+    error: TaskCountsError | None = None
     claims: str | None = None
     secrets: Secrets = ()
     while True:
         attempt += 1
-        if settings.gate is not None and place is None:
-            place = yield from _admission(settings, settings.gate, question, failed, ends)
-        status, rest = None, 0.0
+        if limiter is not None and permit is None:
+            permit = yield from _acquire(settings, limiter, call, error, ends)
+        status, cooldown = None, 0.0
         try:
-            # Date and authorization belong to this attempt alone: the service refuses old ones.
-            request = stamp(settings, ask.parts, question, claims)
+            # The date and the authorization are those of this attempt: the service refuses old ones.
+            request = _new_request(settings, operation.parts, call, claims)
             if "authorization" not in request.headers:
-                yield from _fetch_token(settings, question, request, claims, attempt=attempt, ends=ends)
+                yield from _fetch_token(settings, call, request, claims, attempt=attempt, ends=ends)
             now = clock.monotonic()
             if now >= ends:
                 # A pause or a credential took longer than it should have.
-                raise _out_of_time(failed or _unsent(question), question, None)
-            outcome = yield Send(request, min(now + question.timeout, ends), ask.limit)
+                raise failures.deadline_passed(error or failures.nothing_sent(call), call, None)
+            outcome = yield Send(request, min(now + call.timeout, ends), operation.limit)
             secrets = secrets_of(request, secrets)
             assert isinstance(outcome, (Answer, Failure))  # noqa: S101 - drivers answer Send with these alone.
             status = outcome.status if isinstance(outcome, Answer) else None
-            judged = _judge(settings, ask, question, attempt=attempt, outcome=outcome, secrets=secrets)
-            if not isinstance(judged, TaskCountsError):
-                _log(question, attempt, None, None)
-                return judged
-            failed = judged
-            if (wanted := _claims_wanted(settings, request, judged, outcome)) is not None and claims is None:
+            result = _value_or_error(
+                settings, operation, call, attempt=attempt, outcome=outcome, secrets=secrets
+            )
+            if not isinstance(result, TaskCountsError):
+                _log(call, attempt, None, None)
+                return result
+            error = result
+            if (wanted := _wanted_claims(settings, request, error, outcome)) is not None and claims is None:
                 # The answer to a challenge is no retry: it has no pause, and the policy doesn't count it.
                 claims = wanted
-                _log(question, attempt, judged, 0.0)
+                _log(call, attempt, error, 0.0)
                 continue
-            again = _worth_asking_again(judged, outcome)
-            wish = judged.retry_after if isinstance(judged, ServiceError) else None
-            draw = clock.draw() if again else 0.0
-            pause = settings.retry.pause_after(attempt - (claims is not None), wish, draw) if again else None
-            # The others leave a busy service alone even where this exchange asks no more.
-            rest = _rest(settings.retry, attempt, wish, draw)
+            retryable, pause, cooldown = _plan_retry(
+                settings, attempt, error, outcome, challenged=claims is not None
+            )
         finally:
-            if place is not None:
-                place.give_back(status, rest)
-                place = None
+            if limiter is not None and permit is not None:
+                limiter.release(permit, status, cooldown)
+                permit = None
         now = clock.monotonic()
         left = ends - now
-        # Nobody waits for more than a year, and no clock can. Floats of different sizes round differently:
-        # what is compared here is what the clock will say.
+        # Nobody waits for more than a year, and no clock can. Floats of different sizes round differently, so
+        # this compares the very numbers that the clock will give.
         fits = pause is not None and pause < LONGEST and now + pause < ends
-        _log(question, attempt, judged, pause if fits else None)
-        if not again or (pause is None and left > 0):
-            raise judged
+        _log(call, attempt, error, pause if fits else None)
+        if not retryable or (pause is None and left > 0):
+            raise error
         if pause is None or not fits:
-            raise _out_of_time(judged, question, pause, left)
+            raise failures.deadline_passed(error, call, pause, left)
         yield Pause(pause)
 
 
-def _admission(
-    settings: Settings, gate: Gate, question: Question, failed: TaskCountsError | None, ends: float
-) -> Generator[Step, Outcome, Place]:
-    """Return a place for one attempt, or raise what failed so far if there is none in time."""
-    outcome = yield Admit(gate, ends, again=failed is not None)
-    if isinstance(outcome, NoPlace):
-        raise _out_of_time(
-            failed or _unsent(question), question, outcome.rest or None, ends - settings.clock.monotonic()
+def _acquire(
+    settings: Settings, limiter: Limiter, call: Call, error: TaskCountsError | None, ends: float
+) -> Generator[Step, Outcome, Permit]:
+    """Return a permit for one attempt, or raise the last attempt's error if none is free in time."""
+    outcome = yield Acquire(limiter, ends, is_retry=error is not None)
+    if isinstance(outcome, NoPermit):
+        left = ends - settings.clock.monotonic()
+        raise failures.deadline_passed(
+            error or failures.nothing_sent(call), call, outcome.cooldown or None, left
         )
-    return cast(Place, outcome)
+    return cast(Permit, outcome)
 
 
-def _rest(retry: RetryPolicy, attempt: int, wish: float | None, draw: float) -> float:
-    """Return for how long a busy service is left alone by all: as it asks, else as long as we would pause.
+def _plan_retry(
+    settings: Settings, attempt: int, error: TaskCountsError, outcome: Answer | Failure, *, challenged: bool
+) -> tuple[bool, float | None, float]:
+    """Return what follows a failed attempt.
 
-    What asks for more than a year means something else, and must not silence a client for good.
+    Args:
+        settings: The client's settings.
+        attempt: The number of the attempt, from 1.
+        error: Its error.
+        outcome: Its outcome.
+        challenged: Whether one attempt answered a challenge, so that the policy doesn't count it.
+
+    Returns:
+        Whether another attempt may succeed; the seconds to pause before it, None if the policy allows none;
+        and the seconds for which the client's other calls leave a busy service alone, also where this one
+        ends: those that the service asks for, else the next pause.
     """
-    if wish is not None and wish <= LONGEST:
-        return wish
-    return evolve(retry, max_attempts=attempt + 1).pause_after(attempt, None, draw) or 0.0
+    retryable = failures.is_retryable(error, outcome)
+    retry_after = error.retry_after if isinstance(error, ServiceError) else None
+    draw = settings.clock.draw() if retryable else 0.0
+    pause = settings.retry.pause_after(attempt - challenged, retry_after, draw) if retryable else None
+    if retry_after is not None and retry_after <= LONGEST:
+        return retryable, pause, retry_after
+    # A wish for more than a year is a mistake, and must not silence a client for good.
+    cooldown = evolve(settings.retry, max_attempts=attempt + 1).pause_after(attempt, None, draw)
+    return retryable, pause, cooldown or 0.0
 
 
-def _unsent(question: Question) -> TaskCountsError:
-    """Return the error of an exchange that sent nothing."""
-    return ServiceUnreachable(
-        _text(question, "no time was left to send the request", 0), **_facts(question, 0)
-    )
-
-
-def stamp(settings: Settings, parts: Parts, question: Question, claims: str | None = None) -> Request:
-    """Return the request of a new attempt, dated now; a token that has to be fetched is not in it yet."""
-    form = prepare(parts, question.service_timeout)
+def _new_request(settings: Settings, parts: RequestParts, call: Call, claims: str | None) -> Request:
+    """Return the request of a new attempt, dated now; without authorization if a token has to be fetched."""
+    template = request_template(parts, call.service_timeout)
     now = settings.clock.now()
-    path, date = form.path(question.job_id), http_date(now)
+    path, date = template.path(call.job_id), format_http_date(now)
     request = Request(
-        form.method,
-        settings.endpoint + path + form.query,
+        template.method,
+        settings.endpoint + path + template.query,
         {
             "accept": "application/json",
-            # An answer is smaller than what compressing saves, and a bomb can't be sent plain.
+            # Answers are small, and a decompression bomb can't be sent uncompressed.
             "accept-encoding": "identity",
             "user-agent": USER_AGENT,
-            "client-request-id": question.client_request_id,
+            "client-request-id": call.client_request_id,
             "return-client-request-id": "true",
             "ocp-date": date,
         },
     )
-    # The credential has no local name here: one of somebody else's shows anything in its repr.
+    # No local variable holds the credential: the repr of a foreign class may show anything.
     if isinstance(settings.credential, SharedKey):
-        text = f"{form.head}{date}\n/{settings.credential.account}{path}{form.tail}"
+        text = template.string_to_sign(settings.credential.account, path, date)
         request.headers["authorization"] = settings.credential.sign(text)
     elif isinstance(settings.credential, BearerToken):
         request.headers["authorization"] = settings.credential.authorization()
@@ -191,26 +198,21 @@ def stamp(settings: Settings, parts: Parts, question: Question, claims: str | No
 
 
 def _fetch_token(
-    settings: Settings, question: Question, request: Request, claims: str | None, *, attempt: int, ends: float
+    settings: Settings, call: Call, request: Request, claims: str | None, *, attempt: int, ends: float
 ) -> Generator[Step, Outcome, None]:
-    """Give the request the Authorization header of a token that its credential fetches."""
-    assert not isinstance(settings.credential, (SharedKey, BearerToken))  # noqa: S101 - they wait for nothing.
+    """Add the Authorization header, with a token that the credential fetches."""
+    assert not isinstance(settings.credential, (SharedKey, BearerToken))  # noqa: S101 - they fetch nothing.
     outcome = yield FetchToken(settings.credential, settings.scope, claims, ends)
     if isinstance(outcome, NoToken):
-        kind = DeadlineExceeded if outcome.timed_out else CredentialFailed
-        asked = "" if claims is None else " with the claims that the service asks for"
-        text = _text(question, f"the credential gave no token{asked}: {outcome.reason}", attempt - 1)
-        error = kind(text, **_facts(question, attempt - 1))
-        error.__cause__ = outcome.error
-        raise clean(error, ())
+        raise redact_error(failures.credential_failed(call, attempt - 1, outcome, claims), ())
     assert isinstance(outcome, BearerToken)  # noqa: S101 - drivers answer FetchToken with these alone.
     request.headers["authorization"] = outcome.authorization()
 
 
-def _claims_wanted(
+def _wanted_claims(
     settings: Settings, request: Request, error: TaskCountsError, outcome: Answer | Failure
 ) -> str | None:
-    """Forget a token that the service refuses; return the claims that it asks for in another one, if any."""
+    """Forget a refused token; return the claims that the service wants in another one, None without."""
     source = settings.credential
     if isinstance(source, SharedKey | BearerToken) or not isinstance(outcome, Answer):
         return None
@@ -221,10 +223,10 @@ def _claims_wanted(
     return claims if claims is not None and source.takes_claims() else None
 
 
-def _judge(
+def _value_or_error(
     settings: Settings,
-    ask: Ask[T],
-    question: Question,
+    operation: Operation[T],
+    call: Call,
     *,
     attempt: int,
     outcome: Answer | Failure,
@@ -232,190 +234,50 @@ def _judge(
 ) -> T | TaskCountsError:
     """Return the value that an outcome gives, or the error that it amounts to."""
     if isinstance(outcome, Answer):
-        # Some servers repeat in their answer what they were asked with.
-        outcome = hide_in_answer(outcome, secrets)
+        # Some servers repeat parts of the request in their answer.
+        outcome = redact_answer(outcome, secrets)
         if outcome.status == 200 and outcome.broken is not None:
             outcome = outcome.broken
     error: TaskCountsError
     if isinstance(outcome, Failure):
-        reason = one_line(hide(outcome.reason, secrets))
-        text = _text(question, f"no answer from {settings.endpoint}: {reason}", attempt)
-        error = ServiceUnreachable(text, **_facts(question, attempt))
-        error.__cause__ = outcome.error
+        error = failures.no_answer(settings.endpoint, call, attempt, outcome, secrets)
     else:
         try:
-            _check_echo(question, outcome)
+            _check_echo(call, outcome)
             if outcome.status == 200:
-                return accept(settings, ask, question, attempt=attempt, answer=outcome, secrets=secrets)
-            error = _service_error(settings, question, attempt, outcome)
-        except answers.Violation as violation:
-            error = _violation(question, attempt, outcome, violation, secrets)
-    return clean(error, secrets)
+                return _value(settings, operation, call, attempt=attempt, answer=outcome, secrets=secrets)
+            error = failures.service_error(call, attempt, outcome, settings.clock.now())
+        except Violation as violation:
+            error = failures.contract_violation(call, attempt, outcome, violation, secrets)
+    return redact_error(error, secrets)
 
 
-def _violation(
-    question: Question, attempt: int, answer: Answer, violation: answers.Violation, secrets: Secrets
-) -> ContractViolation:
-    """Return the error that an answer amounts to which is not what the fragment says."""
-    request_id = answer.headers.get("request-id")
-    text = f"the answer can't be trusted: {violation.path}: {violation.reason}"
-    return ContractViolation(
-        _text(question, text, attempt, request_id),
-        path=violation.path,
-        answer=shown(answer.body, secrets)[:2000],
-        status=answer.status,
-        request_id=request_id,
-        **_facts(question, attempt),
-    )
-
-
-def _check_echo(question: Question, answer: Answer) -> None:
+def _check_echo(call: Call, answer: Answer) -> None:
     """Raise Violation if an answer says that it belongs to another request.
 
-    A cache or a mixed-up proxy may hand us the answer to somebody else's question.
+    A cache or a mixed-up proxy may hand us the answer to somebody else's request.
     """
-    echo, ours = answer.headers.get("client-request-id"), question.client_request_id
-    # A header that is there twice, as two layers may write it, has its values joined.
+    echo, ours = answer.headers.get("client-request-id"), call.client_request_id
+    # Two layers may write the header twice; its values are joined.
     if echo not in (None, ours) and any(each.strip().lower() != ours for each in str(echo).split(",")):
-        raise answers.Violation("$", "it answers another request: its client-request-id isn't ours")
+        raise Violation("$", "it answers another request: its client-request-id isn't ours")
 
 
-def accept(
-    settings: Settings, ask: Ask[T], question: Question, *, attempt: int, answer: Answer, secrets: Secrets
+def _value(
+    settings: Settings, operation: Operation[T], call: Call, *, attempt: int, answer: Answer, secrets: Secrets
 ) -> T:
-    """Return the value of a 200; raise Violation if it isn't what the fragment says."""
+    """Return the value of a 200; raise Violation if it isn't what the fragment describes."""
     if answer.oversize:
-        raise answers.Violation("$", f"it is larger than {ask.limit:,} bytes")
+        raise Violation("$", f"it is larger than {operation.limit:,} bytes")
     try:
-        body = answers.read_result(answer.headers, answer.body, ask.check)
+        body = answers.read_result(answer.headers, answer.body, operation.check)
         if b"\\" in answer.body:
-            # JSON can spell a secret in ways that show only now.
-            body = hide_in(body, secrets)
+            # JSON escapes may have concealed a secret up to here.
+            body = redact_value(body, secrets)
     except RecursionError:
-        raise answers.Violation("$", "it is nested too deep") from None
-    reply = Reply(question, attempt, body, answer.headers, settings.clock.now(), settings.strict)
-    return ask.build(reply)
-
-
-def _service_error(settings: Settings, question: Question, attempt: int, answer: Answer) -> ServiceError:
-    """Return the error that an answer other than 200 amounts to."""
-    whole = answer.broken is None and not answer.oversize
-    code, message, details = answers.read_error(answer.headers, answer.body if whole else b"")
-    kind: type[ServiceError] = ServiceError
-    if answer.status in (401, 403):
-        kind = AuthenticationFailed
-        # The service shows what it has signed, and may show the signature that would have been right.
-        message = message and _SIGNATURE.sub("<hidden>", message)
-        details = tuple((key, _SIGNATURE.sub("<hidden>", value)) for key, value in details)
-    elif answer.status == 404 and code == "JobNotFound":
-        kind = JobNotFound
-    elif answer.status in (429, 503):
-        kind = ServiceBusy
-    text = f"{answer.status} {code}" if code else f"{answer.status}"
-    if message and message.strip():
-        # What follows in further lines repeats the request id and the time.
-        text += f": {message.strip().splitlines()[0]}"
-    elif answer.status == 407:
-        text += ": the proxy wants a user name and password that it knows"
-    elif 300 <= answer.status < 400 and answer.status != 304 and answer.headers.get("location"):
-        # Following would hand the signature or the token to wherever the answer points.
-        text += f": a redirect{_host(answer)}, which is not followed"
-    elif not code:
-        text += ": not in the service's error format; a proxy on the way may have answered"
-    if kind is AuthenticationFailed:
-        for reason in _reasons(details, answer, settings.clock.now()):
-            text = f"{text.rstrip('.')}; {reason}"
-    request_id = answer.headers.get("request-id")
-    return kind(
-        _text(question, text, attempt, request_id),
-        status=answer.status,
-        code=code,
-        message=message,
-        details=details,
-        request_id=request_id,
-        retry_after=retry_after_seconds(answer.headers, settings.clock.now()),
-        **_facts(question, attempt),
-    )
-
-
-def _reasons(details: tuple[tuple[str, str], ...], answer: Answer, now: datetime) -> Iterator[str]:
-    """Yield why the service doesn't accept a credential, as far as it says so, or its clock does."""
-    for key, value in details:
-        if key == "AuthenticationErrorDetail":
-            yield one_line(value, 600)
-    told = parse_http_date(answer.headers.get("date", ""))
-    off = 0.0 if told is None else (now - told).total_seconds()
-    if abs(off) > MAX_SKEW:
-        side = "ahead of" if off > 0 else "behind"
-        yield f"this machine's clock is {abs(off) / 60:,.0f} minutes {side} the service's"
-
-
-def _host(answer: Answer) -> str:
-    """Return where an answer redirects to, as far as it can be shown: a path or query may hold secrets."""
-    try:
-        host = urlsplit(answer.headers.get("location", "")).netloc.rpartition("@")[2]
-    except ValueError:
-        host = ""
-    return f" to {host}" if host else ""
-
-
-def _worth_asking_again(error: TaskCountsError, outcome: Answer | Failure) -> bool:
-    """Whether another attempt may end better. Any may be made: a GET changes nothing."""
-    if isinstance(error, ServiceError):
-        return error.status in RETRYABLE_STATUSES
-    broken = outcome.broken if isinstance(outcome, Answer) else outcome
-    return broken is not None and not broken.permanent
-
-
-def _out_of_time(
-    error: TaskCountsError, question: Question, pause: float | None, left: float = 0.0
-) -> TaskCountsError:
-    """Return the error of an exchange that the deadline ends.
-
-    What the service last said is worth more than that time was up: its errors stay, with the reason added.
-    """
-    why = f"the deadline of {_seconds(question.deadline)} is over"
-    if pause is not None and left > 0:
-        wish = error.retry_after if isinstance(error, ServiceError) else None
-        asked = wish is not None and wish >= pause
-        wanted = "the service asks to wait" if asked else "the next attempt would wait"
-        why = f"{wanted} {_seconds(pause)}, the deadline leaves {_seconds(left)}"
-    text = f"{error.args[0]}; gave up: {why}"
-    if isinstance(error, ServiceUnreachable):
-        late = DeadlineExceeded(text, **vars(error))
-        late.__cause__ = error.__cause__
-        return late
-    error.args = (text,)
-    return error
-
-
-def _facts(question: Question, attempts: int) -> dict[str, Any]:
-    return {
-        "job_id": question.job_id,
-        "attempts": attempts,
-        "client_request_id": question.client_request_id,
-    }
-
-
-def _text(question: Question, text: str, attempts: int, request_id: str | None = None) -> str:
-    trail = [f"{attempts} attempt{'' if attempts == 1 else 's'}"]
-    if request_id:
-        trail.append(f"request id {request_id}")
-    return f"{_subject(question)}: {text} ({', '.join(trail)})"
-
-
-def _subject(question: Question) -> str:
-    return f"job {question.job_id!r}" if question.job_id else "the list of jobs"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f}".removesuffix(".0") + " s"
-
-
-def _summary(error: TaskCountsError) -> str:
-    if isinstance(error, ServiceError):
-        return f"{error.status} {error.code or ''}".strip()
-    return type(error).__name__ if error.__cause__ is None else str(error.__cause__) or "no answer"
+        raise Violation("$", "it is nested too deep") from None
+    checked = CheckedAnswer(call, attempt, body, answer.headers, settings.clock.now(), settings.strict)
+    return operation.build(checked)
 
 
 @cache
@@ -425,21 +287,20 @@ def _logger() -> logging.Logger:
     return logging.getLogger("taskcounts")
 
 
-def _log(question: Question, attempt: int, error: TaskCountsError | None, pause: float | None) -> None:
+def _log(call: Call, attempt: int, error: TaskCountsError | None, pause: float | None) -> None:
     """Write the one record of an attempt, cut to one line: a part of it comes from outside."""
     if "logging" not in sys.modules:
-        # Nobody can listen yet: without it, Python shows warnings at the most.
+        # Nobody can listen yet: without the module, Python shows warnings at the most.
         return
     level = DEBUG if error is None else INFO
     if not _logger().isEnabledFor(level):
         return
-    then = "" if pause is None else f"; next attempt in {_seconds(pause)}"
     _logger().log(
         level,
         "%s, attempt %d: %s%s",
-        _subject(question),
+        failures.subject(call),
         attempt,
-        "200" if error is None else one_line(_summary(error), 200),
-        then,
-        extra={"client_request_id": question.client_request_id, "pause": pause},
+        "200" if error is None else one_line(failures.summary(error), 200),
+        "" if pause is None else f"; next attempt in {failures.format_seconds(pause)}",
+        extra={"client_request_id": call.client_request_id, "pause": pause},
     )

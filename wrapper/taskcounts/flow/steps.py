@@ -1,98 +1,67 @@
-"""What the flow and its drivers say to each other: plain values, no behaviour.
+"""The steps that the flow yields to its drivers, and their outcomes: plain values without behaviour.
 
-They are named tuples, which take a third of the time to define that attrs classes take: this is
-paid at every import. What comes from outside, or holds a secret, stays out of every repr: error
-reporters print the local variables of all frames.
+They are named tuples, since defining one takes a third of the time that an attrs class takes, at every
+import. No repr shows a value from outside or a secret: error reporters print the local variables of all
+frames.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from datetime import datetime
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from taskcounts.clock import Clock
 from taskcounts.credentials import BearerToken, SharedKey
 from taskcounts.protocol.messages import Answer, Failure, Request
 from taskcounts.retry import RetryPolicy
+from taskcounts.semaphore import Permit
+from taskcounts.tokens import FetchToken, NoToken, TokenCache
 
 T = TypeVar("T")
 
 
-class Place(Protocol):
-    """Leave to send one request. Whoever has it gives it back, once."""
+class Limiter(Protocol):
+    """A limit to the number of requests under way."""
 
-    def give_back(self, status: int | None, rest: float) -> None:
-        """Say what came of the request.
+    @property
+    def acquire(self) -> Callable[..., Any]:
+        """Return a Permit as soon as one is free, or a NoPermit; see `many.limiter`."""
+        ...
+
+    def release(self, permit: Permit, status: int | None, cooldown: float) -> None:
+        """Take a permit back, once.
 
         Args:
-            status: The answer's status, None if there was none.
-            rest: For how many seconds a service that is busy is to be left alone.
+            permit: The permit.
+            status: The status of the answer to its request, None if there was none.
+            cooldown: Seconds during which nobody may send to a service that is busy.
         """
         ...
 
 
-class Gate(Protocol):
-    """Decides when one more request may be sent."""
-
-    def admit(self, until: float, again: bool) -> Any:
-        """Return a Place as soon as there is one, or a NoPlace; an asynchronous gate is awaited."""
-        ...
-
-
-class TokenSource(Protocol):
-    """Gives the tokens of a credential; `tokens.TokenCache` is one."""
-
-    def known(self, now: datetime, claims: str | None) -> BearerToken | None:
-        """Return the token that is there already, None if there is none that lives and has the claims."""
-        ...
-
-    def forget(self, request: Request) -> None:
-        """Forget the token that a request was refused with."""
-        ...
-
-    def takes_claims(self) -> bool:
-        """Whether a token with certain claims can be asked for."""
-        ...
-
-    def fetch(self, step: FetchToken, clock: Clock) -> BearerToken | NoToken:
-        """Fetch a token in this thread."""
-        ...
-
-    async def fetch_async(self, step: FetchToken, clock: Clock) -> BearerToken | NoToken:
-        """Fetch a token in this event loop."""
-        ...
-
-
 class Settings(NamedTuple):
-    """What stays the same over all exchanges of a client; ``gate`` is what its requests wait at, if any."""
+    """The parts of a client that all its exchanges share; ``limiter`` is None where nothing limits them."""
 
     endpoint: str
-    credential: SharedKey | BearerToken | TokenSource
+    credential: SharedKey | BearerToken | TokenCache
     scope: str
     retry: RetryPolicy
     strict: bool
     clock: Clock
-    gate: Gate | None = None
+    limiter: Limiter | None = None
 
     def __repr__(self) -> str:
         return f"Settings({self.endpoint!r}, {self.credential!r})"
 
 
-class FetchToken(NamedTuple):
-    """Fetch a token until some moment, with claims if the service asks for some.
-
-    The outcome is a BearerToken or a NoToken.
-    """
-
-    source: TokenSource
-    scope: str
-    claims: str | None
-    until: float
-
-
 class Send(NamedTuple):
-    """Send a request, read its answer, both until some moment; the outcome is an Answer or a Failure."""
+    """A step: send a request and read its answer. The outcome is an Answer or a Failure.
+
+    Attributes:
+        request: The request.
+        until: The end of the attempt on the monotonic clock.
+        limit: The bytes of the body that are read at most.
+    """
 
     request: Request
     until: float
@@ -100,39 +69,31 @@ class Send(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """Wait for some seconds; the outcome is None."""
+    """A step: wait for some seconds. The outcome is None."""
 
     seconds: float
 
 
-class Admit(NamedTuple):
-    """Wait for leave to send a request, until some moment; the outcome is a Place or a NoPlace.
+class Acquire(NamedTuple):
+    """A step: acquire a permit to send a request. The outcome is a Permit or a NoPermit.
 
-    ``again`` marks the further attempts of an exchange: who was refused comes before who wasn't yet.
+    Attributes:
+        limiter: The limiter.
+        until: The latest moment on the monotonic clock.
+        is_retry: Whether this is a further attempt; retries are served before first attempts.
     """
 
-    gate: Gate
+    limiter: Limiter
     until: float
-    again: bool
+    is_retry: bool
 
 
-class NoPlace(NamedTuple):
-    """There was no leave in time; ``rest`` is for how many seconds nobody may send at all."""
+class NoPermit(NamedTuple):
+    """The outcome if no permit was free in time; nobody may send for ``cooldown`` seconds from now."""
 
-    rest: float
-
-
-class NoToken(NamedTuple):
-    """The credential failed, or was too slow."""
-
-    reason: str
-    error: BaseException
-    timed_out: bool = False
-
-    def __repr__(self) -> str:
-        return f"NoToken({type(self.error).__name__})"
+    cooldown: float
 
 
-Step = FetchToken | Send | Pause | Admit
-Outcome = BearerToken | NoToken | Answer | Failure | Place | NoPlace | None
-Exchange = Generator[Step, Outcome, T]
+Step = FetchToken | Send | Pause | Acquire
+Outcome = BearerToken | NoToken | Answer | Failure | Permit | NoPermit | None
+Flow = Generator[Step, Outcome, T]

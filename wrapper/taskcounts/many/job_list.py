@@ -9,61 +9,65 @@ from taskcounts.arguments import JOB_ID, new_guid
 from taskcounts.clock import AsyncClock, SyncClock
 from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Settings
+from taskcounts.flow.steps import Flow, Settings
 from taskcounts.many.values import ListedJob
-from taskcounts.protocol import answers
-from taskcounts.protocol.lists import Page, Trail, ask_jobs
-from taskcounts.protocol.messages import Ask, Question, Reply
+from taskcounts.protocol.lists import LoopDetector, Page, job_list_operation
+from taskcounts.protocol.messages import Call, CheckedAnswer, Operation
+from taskcounts.protocol.schema import Violation
 from taskcounts.snapshot import Inconsistency
 
 if TYPE_CHECKING:
     from taskcounts.net.base import AsyncEngine, Engine
 
-# Pages in a row without a job. A filter that few jobs pass makes some; what goes on so for longer has no end,
-# and nobody would hear of it: each page has a deadline of its own.
+# Pages in a row without a job after which a list counts as endless. A filter that few jobs pass makes some
+# empty pages. Each page has a deadline of its own, so no deadline would end such a list.
 MAX_EMPTY = 1000
 
 
 class Listing:
-    """The pages of one list of jobs. ``ended`` is true after the last one."""
+    """One list of jobs, read page by page. ``ended`` is true after the last page."""
 
-    def __init__(self, settings: Settings, question: Question, filter_: str | None) -> None:
+    def __init__(self, settings: Settings, call: Call, filter_: str | None) -> None:
         self.ended = False
         self._settings = settings
-        self._question = question
+        self._question = call
         self._options: dict[str, Any] = {"select": "id,state"}
         if filter_ is not None:
             self._options["filter_"] = filter_
         self._link: str | None = None
-        self._trail = Trail()
+        self._loop_detector = LoopDetector()
         self._empty = 0
 
-    def next_page(self) -> Exchange[list[ListedJob]]:
-        """Ask for the next page, which may have no jobs without being the last."""
-        ask = ask_jobs(self._settings.endpoint, link=self._link, trail=self._trail, **self._options)
-        # What is checked while an answer is read gets all that is known of it into its error.
-        page: Page = yield from exchange(
-            self._settings, ask._replace(build=lambda reply: self._checked(ask, reply)), self._question
+    def next_page(self) -> Flow[list[ListedJob]]:
+        """Return the jobs of the next page, which may be empty without being the last."""
+        operation = job_list_operation(
+            self._settings.endpoint, link=self._link, loop_detector=self._loop_detector, **self._options
         )
-        if page.doubts:
-            _warn(page.doubts)
+        # Checked while the answer is read: so an error has all details of the answer.
+        page: Page = yield from exchange(
+            self._settings,
+            operation._replace(build=lambda answer: self._checked(operation, answer)),
+            self._question,
+        )
+        if page.inconsistencies:
+            _warn(page.inconsistencies)
         self._empty = 0 if page.items else self._empty + 1
         self._link = page.link
         self.ended = page.link is None
         self._question = self._question._replace(client_request_id=new_guid())
         return [
-            ListedJob(job_id=item["id"], state=item["state"].lower(), inconsistencies=page.doubts)
+            ListedJob(job_id=item["id"], state=item["state"].lower(), inconsistencies=page.inconsistencies)
             for item in page.items
         ]
 
-    def _checked(self, ask: Ask[Page], reply: Reply) -> Page:
-        page = ask.build(reply)
+    def _checked(self, operation: Operation[Page], answer: CheckedAnswer) -> Page:
+        page = operation.build(answer)
         if not page.items and page.link is not None and self._empty + 1 == MAX_EMPTY:
             text = f"{MAX_EMPTY:,} pages in a row hold no job, and there are more: the list has no end"
-            raise answers.Violation("odata.nextLink", text)
+            raise Violation("odata.nextLink", text)
         for index, item in enumerate(page.items):
             if not JOB_ID.fullmatch(item["id"]):
-                raise answers.Violation(f"value[{index}].id", "it is no job id")
+                raise Violation(f"value[{index}].id", "it is no job id")
         return page
 
 
@@ -75,7 +79,7 @@ def _warn(doubts: Iterable[Inconsistency]) -> None:
 
 
 def list_jobs(listing: Listing, engine: Engine, clock: SyncClock) -> Generator[ListedJob, None, None]:
-    """Yield the jobs of all pages; the next one is asked for when those before are used up."""
+    """Yield the jobs of all pages; the next page is asked for once the jobs before are used up."""
     while not listing.ended:
         yield from run(listing.next_page(), engine, clock)
 
@@ -83,14 +87,14 @@ def list_jobs(listing: Listing, engine: Engine, clock: SyncClock) -> Generator[L
 async def list_jobs_async(
     listing: Listing, engine: AsyncEngine, clock: AsyncClock
 ) -> AsyncGenerator[ListedJob, None]:
-    """Yield the jobs of all pages; the next one is asked for when those before are used up."""
+    """Yield the jobs of all pages; the next page is asked for once the jobs before are used up."""
     while not listing.ended:
         for job in await run_async(listing.next_page(), engine, clock):
             yield job
 
 
 def check_filter(text: str | None) -> str | None:
-    """Return a filter; refuse what is none before anything is sent."""
+    """Return a filter; raise ValueError or TypeError for an unfit one."""
     if text is None:
         return None
     if not isinstance(text, str):

@@ -1,232 +1,176 @@
-"""Where requests wait until one more may be sent: a gate for threads, and one for the tasks of a loop.
+"""Limits the requests under way at once: one limiter for threads, one for the tasks of an event loop.
 
-Whoever comes first gets in first, but who was refused comes before who wasn't yet: it has fewer attempts
-left. A place is had for one request and given back with what came of it.
-What is allowed is decided in `taskcounts.many.window`; here is only the waiting.
+Requests are served in the order in which they come, but retries before first attempts, which have more
+attempts left. `taskcounts.many.window` decides how many may be under way; the limiters only wait.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from taskcounts.clock import AsyncClock, Clock, SyncClock, SystemClock
-from taskcounts.flow.steps import NoPlace
+from taskcounts.clock import AsyncClock, SyncClock, SystemClock
+from taskcounts.flow.drive import Stop
+from taskcounts.flow.steps import NoPermit
 from taskcounts.forks import renew_after_fork
 from taskcounts.many.window import open_window
+from taskcounts.semaphore import Permit, Semaphore
 
-
-class Stopped(Exception):
-    """Whoever wanted the result is gone: nothing more is sent or waited for."""
-
-
-class Stop:
-    """Whether nobody wants the result any more; not an Event, whose lock an interruption may leave held."""
-
-    __slots__ = ("_is_set",)
-
-    def __init__(self) -> None:
-        self._is_set = False
-
-    def set(self) -> None:
-        """Say that nobody does."""
-        self._is_set = True
-
-    def is_set(self) -> bool:
-        """Return whether nobody does."""
-        return self._is_set
+SomeClock = TypeVar("SomeClock", SyncClock, AsyncClock)
 
 
 class _Wait(NamedTuple):
-    """How long to wait: for a moment before which nobody may send, or else at the most, for a place."""
+    """Seconds to wait: exactly, for the end of a cooldown, or at most, for a permit."""
 
     seconds: float
-    for_a_moment: bool
-
-
-class _Place:
-    """Leave to send one request."""
-
-    __slots__ = ("_gate", "round")
-
-    def __init__(self, gate: ThreadGate | TaskGate, of_round: int) -> None:
-        self._gate = gate
-        self.round = of_round
-
-    def give_back(self, status: int | None, rest: float) -> None:
-        """Say what came of the request; see `taskcounts.flow.steps.Place`."""
-        self._gate.take_back(self, status, rest)
-
-
-class _HadPlace(_Place):
-    """One that is had. It can't be lost: an interruption may come between the gate and who was to have it.
-
-    A place is of this kind only until it is given back, so that most never run `__del__`, where Python would
-    swallow an interruption.
-    """
-
-    __slots__ = ()
-
-    def __del__(self) -> None:
-        self.give_back(None, 0)
+    for_cooldown: bool
 
 
 class _Waiter:
-    """Somebody who waits, what wakes them, and the place that was given them meanwhile."""
+    """A request that waits, the function that wakes it, and the permit that it was granted meanwhile."""
 
-    __slots__ = ("place", "wake")
+    __slots__ = ("permit", "wake")
 
     def __init__(self, wake: Callable[[], object]) -> None:
-        self.place: _Place | None = None
+        self.permit: Permit | None = None
         self.wake = wake
 
 
-class _Gate:
-    """What both gates have in common: all but the waiting."""
+class _Limiter(Generic[SomeClock]):
+    """The common part of both limiters: everything but the waiting."""
 
-    def __init__(self, most: int, clock: Clock) -> None:
+    def __init__(self, most: int, clock: SomeClock) -> None:
         self._window = open_window(most)
+        self._clock: SomeClock = clock
         self._now = clock.monotonic
         self.renew()
         renew_after_fork(self)
 
     def renew(self) -> None:
-        """Begin anew, as in a forked process, which lacks the threads that had places or waited for one."""
-        # The ids of the places that are had.
-        self._had: set[int] = set()
-        # Those who ask again, and those who ask for the first time.
-        self._lines: tuple[deque[_Waiter], ...] = (deque(), deque())
-        # Of the kind that its owner may take again: a flow that is collected as garbage gives its place
-        # back wherever the collector happens to run.
+        """Start afresh, as a forked process has to: it lacks the threads that had permits."""
+        self._semaphore = Semaphore(self._window.most, self._grant)
+        # Retries, and first attempts.
+        self._queues: tuple[deque[_Waiter], ...] = (deque(), deque())
+        # Reentrant: the garbage collector may drop a permit in a thread that has the lock.
         self._lock = threading.RLock()
 
     @property
     def in_flight(self) -> int:
-        """How many places are had."""
-        return len(self._had)
+        """The number of permits that are held."""
+        return self._semaphore.in_use
 
-    def take_back(self, place: _Place, status: int | None, rest: float) -> None:
-        """Take a place back, and let in who may follow."""
+    def wake(self) -> None:
+        """Let all waiting requests check anew what they wait for."""
         with self._lock:
-            if id(place) not in self._had:
-                # It was given back before, or had by a thread of the process before this one.
-                return
+            for waiter in chain(*self._queues):
+                waiter.wake()
+
+    def release(self, permit: Permit, status: int | None, cooldown: float) -> None:
+        """Take a permit back, and adapt the window; see `taskcounts.flow.steps.Limiter`."""
+        with self._lock:
             before = self._window
-            self._window = after = before.after(place.round, status, self._now() + rest)
-            self._had.discard(id(place))
-            place.__class__ = _Place
+            self._window = after = before.after(permit.round, status, self._now() + cooldown)
             if after.resume_at > before.resume_at:
-                # They wait for another moment now, and no place that is given back would tell them.
+                # All wait for another moment now, and no returning permit would wake them.
                 self.wake()
-            self._let_in()
+            permit.release()
         if after.resume_at > before.resume_at:
             import logging  # noqa: PLC0415 - takes 4 ms to load, and few services are ever busy.
 
             text = "the service is busy: nothing is sent for %.1f s, then up to %d requests at once"
-            logging.getLogger("taskcounts").info(text, rest, after.limit)
+            logging.getLogger("taskcounts").info(text, cooldown, after.limit)
 
-    def wake(self) -> None:
-        """Let everybody who waits look again at what they wait for."""
-        with self._lock:
-            for waiter in chain(*self._lines):
-                waiter.wake()
-
-    def _enter(self, until: float) -> _Place | None:
-        """Return a place, if one can be had without waiting."""
+    def _acquire(self, until: float, *, queued: bool = False) -> Permit | None:
+        """Return a permit if the window allows one more request now, and none waits unless ``queued``."""
         with self._lock:
             now = self._now()
-            if now < until and self._window.allows(self.in_flight, now) and not any(self._lines):
-                return self._place()
+            if now < until and (queued or not any(self._queues)) and self._window.allows(self.in_flight, now):
+                permit = self._semaphore.acquire()
+                if permit is not None:
+                    permit.round = self._window.round
+                return permit
         return None
 
-    def _arrive(self, wake: Callable[[], object], again: bool) -> _Waiter:
+    def _enqueue(self, wake: Callable[[], object], is_retry: bool) -> _Waiter:
         waiter = _Waiter(wake)
         with self._lock:
-            self._lines[0 if again else 1].append(waiter)
+            self._queues[0 if is_retry else 1].append(waiter)
         return waiter
 
-    def _look(self, waiter: _Waiter, until: float) -> _Place | NoPlace | _Wait:
-        """Return a place, or that there will be none in time, or else how long to wait."""
+    def _check(self, waiter: _Waiter, until: float) -> Permit | NoPermit | _Wait:
+        """Return the permit of a waiter, or NoPermit if none can come in time, or how long to wait."""
         with self._lock:
             now, resume_at = self._now(), self._window.resume_at
-            if waiter.place is None and max(now, resume_at) >= until:
-                return NoPlace(max(resume_at - now, 0.0))
-            self._let_in()
-            if waiter.place is not None:
-                place, waiter.place = waiter.place, None
-                return place
+            if waiter.permit is None and max(now, resume_at) >= until:
+                return NoPermit(max(resume_at - now, 0.0))
+            self._grant()
+            if waiter.permit is not None:
+                permit, waiter.permit = waiter.permit, None
+                return permit
             return _Wait(resume_at - now, True) if resume_at > now else _Wait(until - now, False)
 
     def _leave(self, waiter: _Waiter) -> None:
+        """Forget a waiter, and drop a permit that came just when the waiting ended otherwise."""
         with self._lock:
-            self._step_out(waiter)
-            if waiter.place is not None:
-                # It came in the very moment in which the waiting ended otherwise.
-                waiter.place.give_back(None, 0)
+            self._remove(waiter)
+            waiter.permit = None
 
-    def _let_in(self) -> None:
-        """Give places to those who wait, as far as the window allows it now."""
-        while any(self._lines) and self._window.allows(self.in_flight, self._now()):
-            waiter = next(chain(*self._lines))
-            # In this order nobody is left out of the line without a place, wherever an interruption comes.
-            waiter.place = self._place()
-            waiter.wake()
-            self._step_out(waiter)
+    def _grant(self) -> None:
+        """Grant permits to waiting requests, as far as the window allows it now."""
+        with self._lock:
+            while waiter := next(chain(*self._queues), None):
+                # An interruption may have left one that has its permit already.
+                waiter.permit = waiter.permit or self._acquire(math.inf, queued=True)
+                if waiter.permit is None:
+                    return
+                waiter.wake()
+                # The last step: wherever an interruption comes, a waiter without a permit is in a queue.
+                self._remove(waiter)
 
-    def _step_out(self, waiter: _Waiter) -> None:
-        for line in self._lines:
-            if waiter in line:
-                line.remove(waiter)
-
-    def _place(self) -> _Place:
-        # In this order: an interruption leaves no place counted that doesn't give itself back.
-        place = _Place(self, self._window.round)  # type: ignore[arg-type]
-        place.__class__ = _HadPlace
-        self._had.add(id(place))
-        return place
+    def _remove(self, waiter: _Waiter) -> None:
+        for queue in self._queues:
+            if waiter in queue:
+                queue.remove(waiter)
 
 
-class ThreadGate(_Gate):
-    """A gate for any number of threads."""
+class ThreadLimiter(_Limiter[SyncClock]):
+    """A limiter for any number of threads."""
 
-    def __init__(self, most: int, clock: SyncClock) -> None:
-        super().__init__(most, clock)
-        self._clock = clock
-
-    def admit(self, until: float, again: bool = False, stop: Stop | None = None) -> _Place | NoPlace:
-        """Return a place as soon as there is one.
+    def acquire(self, until: float, is_retry: bool = False, stop: Stop | None = None) -> Permit | NoPermit:
+        """Return a permit as soon as one is free.
 
         Args:
-            until: When it is of no more use, on the monotonic clock.
-            again: Whether this was refused before.
-            stop: Ends the waiting when it is set, and everybody was woken.
+            until: The moment on the monotonic clock from which on a permit is of no use.
+            is_retry: Whether the service refused an earlier attempt.
+            stop: Ends the waiting once it is set and `wake` is called.
 
         Raises:
             Stopped: ``stop`` is set.
         """
-        if stop is not None and stop.is_set():
-            raise Stopped
-        return self._enter(until) or self._wait(until, again, stop)
+        if stop is not None:
+            stop.check()
+        return self._acquire(until) or self._wait(until, is_retry, stop)
 
-    def _wait(self, until: float, again: bool, stop: Stop | None) -> _Place | NoPlace:
-        # Not an Event: one whose set() is interrupted may stay locked, and this gate with it.
+    def _wait(self, until: float, is_retry: bool, stop: Stop | None) -> Permit | NoPermit:
+        # Not an Event: an interruption of its set() may leave it locked, and this limiter with it.
         woken: SimpleQueue[None] = SimpleQueue()
-        waiter = self._arrive(partial(woken.put, None), again)
+        waiter = self._enqueue(partial(woken.put, None), is_retry)
         try:
             while True:
-                if stop is not None and stop.is_set():
-                    raise Stopped
-                outcome = self._look(waiter, until)
+                if stop is not None:
+                    stop.check()
+                outcome = self._check(waiter, until)
                 if not isinstance(outcome, _Wait):
                     return outcome
-                if outcome.for_a_moment and not isinstance(self._clock, SystemClock):
-                    # Such a clock can't be woken.
+                if outcome.for_cooldown and not isinstance(self._clock, SystemClock):
+                    # A clock of a caller's can't be woken.
                     self._clock.sleep(outcome.seconds)
                 else:
                     with contextlib.suppress(Empty):
@@ -235,30 +179,26 @@ class ThreadGate(_Gate):
             self._leave(waiter)
 
 
-class TaskGate(_Gate):
-    """A gate for the tasks of one event loop."""
+class TaskLimiter(_Limiter[AsyncClock]):
+    """A limiter for the tasks of one event loop."""
 
-    def __init__(self, most: int, clock: AsyncClock) -> None:
-        super().__init__(most, clock)
-        self._clock = clock
+    async def acquire(self, until: float, is_retry: bool = False) -> Permit | NoPermit:
+        """Return a permit as soon as one is free; see `ThreadLimiter.acquire`."""
+        return self._acquire(until) or await self._wait(until, is_retry)
 
-    async def admit(self, until: float, again: bool = False) -> _Place | NoPlace:
-        """Return a place as soon as there is one; see `ThreadGate.admit`."""
-        return self._enter(until) or await self._wait(until, again)
-
-    async def _wait(self, until: float, again: bool) -> _Place | NoPlace:
+    async def _wait(self, until: float, is_retry: bool) -> Permit | NoPermit:
         import asyncio  # noqa: PLC0415 - takes 10 ms to load, and whoever runs this has it.
 
         woken = asyncio.Event()
-        waiter = self._arrive(woken.set, again)
+        waiter = self._enqueue(woken.set, is_retry)
         try:
             while True:
-                # First of all, so that nothing that happens from here on goes unnoticed.
+                # Before the check, so that no wake-up after it is lost.
                 woken.clear()
-                outcome = self._look(waiter, until)
+                outcome = self._check(waiter, until)
                 if not isinstance(outcome, _Wait):
                     return outcome
-                if outcome.for_a_moment:
+                if outcome.for_cooldown:
                     await self._clock.sleep_async(outcome.seconds)
                 else:
                     with contextlib.suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""What asking for many jobs is made of, for threads and tasks alike: arguments, one job's flow, the tally."""
+"""The parts of get_many that threads and tasks share: its plan, the flow of one job, and the tally."""
 
 from __future__ import annotations
 
@@ -9,66 +9,67 @@ from typing import Any, NamedTuple, TypeVar, cast
 from taskcounts.arguments import check_callback, check_job_id, check_seconds, new_guid
 from taskcounts.errors import DeadlineExceeded, TaskCountsError
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Gate, NoPlace, Place, Settings
+from taskcounts.flow.steps import Acquire, Flow, Limiter, NoPermit, Settings
 from taskcounts.many.values import JobResult
 from taskcounts.many.window import check_concurrency
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.messages import Question
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.messages import Call
+from taskcounts.semaphore import Permit
 from taskcounts.snapshot import Snapshot
 
-# How many ids are read beyond those that are asked for, so that nobody who asks waits for the next one.
-AHEAD = 4
+# Job ids that are read beyond the concurrency, so that no worker waits for the next one.
+PREFETCH = 4
 
 Progress = Callable[[int, int], object]
 SomeIds = TypeVar("SomeIds", bound="Iterable[str] | AsyncIterable[str]")
 
 
-class Plan(NamedTuple):
-    """What is the same for all jobs of one call, its arguments checked.
+class ManyPlan(NamedTuple):
+    """The checked arguments of one call.
 
     Attributes:
-        settings: The client's, with the gate that the requests wait at.
-        question: The question about each job, but for its id.
-        concurrency: How many jobs may be asked for at once.
-        deadline: Seconds that all may take together.
-        progress: Called after each result.
+        settings: The client's, with a limiter.
+        call: The question about each job, without its id.
+        concurrency: The number of jobs that may be asked for at once.
+        deadline: Seconds that all jobs may take together.
+        progress: Called before each result is yielded.
     """
 
     settings: Settings
-    question: Question
+    call: Call
     concurrency: int
     deadline: float
     progress: Progress | None
 
 
-def make_plan(
+def plan_many(
     settings: Settings,
-    question: Question,
+    call: Call,
     *,
     concurrency: int,
     deadline: float | None,
     progress: Progress | None,
-    make_gate: Callable[[int, Any], Gate],
-) -> Plan:
+    make_limiter: Callable[[int, Any], Limiter],
+) -> ManyPlan:
     """Return a plan; raise ValueError or TypeError for an argument that can't be used."""
     check_concurrency(concurrency)
     deadline = math.inf if deadline is None else check_seconds("deadline", deadline)
     check_callback("progress", progress)
-    if settings.gate is None:
-        settings = settings._replace(gate=make_gate(concurrency, settings.clock))
-    return Plan(settings, question, concurrency, deadline, progress)
+    if settings.limiter is None:
+        settings = settings._replace(limiter=make_limiter(concurrency, settings.clock))
+    return ManyPlan(settings, call, concurrency, deadline, progress)
 
 
 def check_ids(job_ids: SomeIds, *kinds: type) -> SomeIds:
-    """Return what job ids are read from; refuse what would be read as something else."""
+    """Return an iterable of job ids; raise TypeError for a single string, and for anything else."""
     if isinstance(job_ids, str | bytes | bytearray) or not isinstance(job_ids, kinds):
-        # The letters of a string are job ids, too.
+        # Each letter of a string would pass for a job id.
         raise TypeError(f"job_ids must be several job ids, such as a list, not {type(job_ids).__name__}")
     return job_ids
 
 
-def refusal(job_id: object) -> ValueError | TypeError | None:
-    """Return why something is no job id, None if it is one."""
+def job_id_error(job_id: object) -> ValueError | TypeError | None:
+    """Return the error of a value that is no job id, None for a job id."""
     try:
         check_job_id(cast(str, job_id))
     except (ValueError, TypeError) as error:
@@ -76,36 +77,34 @@ def refusal(job_id: object) -> ValueError | TypeError | None:
     return None
 
 
-def counting(
-    plan: Plan, settings: Settings, job_id: str, place: Place | NoPlace, ends: float
-) -> Exchange[Snapshot]:
-    """Return the flow that asks for the counts of one job among many.
+def count_job(plan: ManyPlan, job_id: str, ends: float) -> Flow[Snapshot]:
+    """Return the counts of one job among many.
 
-    Its deadline begins now that its turn has come: a service that is busy for long would otherwise use up
-    the time of jobs that were never asked for.
+    The job's own deadline begins once there is a permit for its first request: a cooldown of the service
+    would otherwise use up the time of jobs that were never asked for.
 
     Args:
-        plan: What is the same for all.
-        settings: The plan's, if need be with another gate.
+        plan: The plan of the call.
         job_id: The job.
-        place: What the gate gave for its first request.
-        ends: When the time of all is over, on the monotonic clock.
+        ends: The moment on the monotonic clock at which the time of all jobs is over.
 
     Raises:
-        DeadlineExceeded: The gate gave no place in time.
+        DeadlineExceeded: There was no permit in time.
     """
-    _, service_timeout, timeout, deadline, _ = plan.question
-    if isinstance(place, NoPlace):
-        raise _not_asked(plan, job_id, place.rest)
+    settings, call = plan.settings, plan.call
+    permit = yield Acquire(cast(Limiter, settings.limiter), ends, is_retry=False)
+    if isinstance(permit, NoPermit):
+        raise _not_asked(plan, job_id, permit.cooldown)
+    deadline = call.deadline
     if ends != math.inf:
-        # At the very end the time may be over meanwhile; then the exchange says so.
+        # At the very end the time may be over by now; then the exchange says so.
         deadline = min(deadline, max(ends - settings.clock.monotonic(), 0.0))
-    question = Question(job_id, service_timeout, timeout, deadline, new_guid())
-    return exchange(settings, COUNTS, question, place)
+    call = Call(job_id, call.service_timeout, call.timeout, deadline, new_guid())
+    return (yield from exchange(settings, TASK_COUNTS_OPERATION, call, cast(Permit, permit)))
 
 
-def _not_asked(plan: Plan, job_id: str, rest: float) -> DeadlineExceeded:
-    busy = f"; the service is busy, and asked to be left alone for {rest:.1f} s" if rest else ""
+def _not_asked(plan: ManyPlan, job_id: str, cooldown: float) -> DeadlineExceeded:
+    busy = f"; the service is busy, and asked to be left alone for {cooldown:.1f} s" if cooldown else ""
     return DeadlineExceeded(
         f"job {job_id!r}: not asked for: the deadline of {plan.deadline:g} s for all jobs "
         f"ends before{busy} (0 attempts)",
@@ -115,13 +114,13 @@ def _not_asked(plan: Plan, job_id: str, rest: float) -> DeadlineExceeded:
     )
 
 
-def failed(job_id: str, error: TaskCountsError) -> JobResult:
-    """Return the result of a job that has no counts. The frames of its error would keep much alive."""
+def error_result(job_id: str, error: TaskCountsError) -> JobResult:
+    """Return the result of a job without counts; the frames of its error would keep many objects alive."""
     return JobResult(job_id=job_id, error=error.with_traceback(None))
 
 
 class Tally:
-    """How many results there were, and how many of them were errors."""
+    """The number of results so far, and of the errors among them."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
@@ -129,7 +128,7 @@ class Tally:
         self._errors = 0
 
     def count(self, result: JobResult) -> JobResult:
-        """Count a result, tell of it, and return it."""
+        """Count a result, report the progress, and return the result."""
         self._results += 1
         self._errors += result.error is not None
         if self._progress is not None:

@@ -1,4 +1,4 @@
-"""Where many jobs stand, asked for by the tasks of an event loop."""
+"""Counts of many jobs, asked for by the tasks of an event loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from taskcounts.clock import AsyncClock
 from taskcounts.errors import TaskCountsError
 from taskcounts.flow.drive import run_async
-from taskcounts.many.plan import AHEAD, Plan, Tally, counting, failed, refusal
+from taskcounts.many.plan import PREFETCH, ManyPlan, Tally, count_job, error_result, job_id_error
 from taskcounts.many.values import JobResult
 from taskcounts.net.base import running_loop
 
@@ -19,59 +19,41 @@ if TYPE_CHECKING:
 
 
 async def count_many_async(
-    plan: Plan, job_ids: Iterable[str] | AsyncIterable[str], engine: AsyncEngine, clock: AsyncClock
+    plan: ManyPlan, job_ids: Iterable[str] | AsyncIterable[str], engine: AsyncEngine, clock: AsyncClock
 ) -> AsyncGenerator[JobResult, None]:
     """Yield the results of all jobs as they come."""
     tally = Tally(plan.progress)
-    crew = _Crew(plan, clock.monotonic() + plan.deadline, engine, clock)
-    reader = crew.start(crew.read(job_ids), lambda _: crew.news.ring())
+    workers = _Workers(plan, engine, clock)
+    reader = workers.start(workers.read(job_ids), lambda _: workers.news.set())
     try:
-        while crew.busy or not reader.done():
-            if crew.results:
-                yield tally.count(crew.take_result())
+        while workers.pending or not reader.done():
+            if workers.results:
+                yield tally.count(workers.take_result())
             else:
-                await crew.news.wait()
+                workers.news.clear()
+                await workers.news.wait()
     finally:
-        await crew.stop()
-    # What reading the ids ended with, if it didn't come to their end.
+        await workers.stop()
+    # Raises the error that ended the reading of the ids, if one did.
     reader.result()
 
 
-class _Bell:
-    """Wakes the one task that waits; who rings while nobody waits is not heard."""
+class _Workers:
+    """Tasks: one that reads ids, and others that each ask for one job after the other."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._rung: asyncio.Future[None] | None = None
-
-    async def wait(self) -> None:
-        """Wait until somebody rings."""
-        self._rung = self._loop.create_future()
-        await self._rung
-
-    def ring(self) -> None:
-        """Wake who waits."""
-        if self._rung is not None and not self._rung.done():
-            self._rung.set_result(None)
-
-
-class _Crew:
-    """Tasks: one that reads ids, and workers that each ask for one job after the other."""
-
-    def __init__(self, plan: Plan, ends: float, engine: AsyncEngine, clock: AsyncClock) -> None:
+    def __init__(self, plan: ManyPlan, engine: AsyncEngine, clock: AsyncClock) -> None:
         self._loop = running_loop()
-        # How many jobs were read whose results were not taken yet.
-        self.busy = 0
-        # Results as they came, and workers that ended with something else.
+        # The number of jobs that were read whose results were not taken yet.
+        self.pending = 0
+        # Results as they came, and tasks of workers that failed with an error that is not a job's own.
         self.results: deque[JobResult | asyncio.Task[Any]] = deque()
-        self.news = _Bell()
-        self._room = _Bell()
+        # Set when there is a new result, or the ids are read; and when there is room for another job.
+        self.news, self._room = asyncio.Event(), asyncio.Event()
         self._plan = plan
-        self._ends = ends
+        self._ends = clock.monotonic() + plan.deadline
         self._engine = engine
         self._clock = clock
-        self._gate: Any = plan.settings.gate
-        self._ended = False
+        self._stopped = False
         self._tasks: list[asyncio.Task[Any]] = []
         self._workers = 0
         self._ids: deque[str] = deque()
@@ -80,58 +62,59 @@ class _Crew:
     def start(
         self, work: Coroutine[Any, Any, Any], at_end: Callable[[asyncio.Task[Any]], None]
     ) -> asyncio.Task[Any]:
-        """Start a task; something is to be done when it has ended."""
+        """Start a task, and have a function called at its end."""
         task = self._loop.create_task(work)
         self._tasks.append(task)
         task.add_done_callback(at_end)
         return task
 
     async def read(self, job_ids: Iterable[str] | AsyncIterable[str]) -> None:
-        """Have each job asked for, as far as there is room for results that nobody has taken yet."""
+        """Submit all jobs, each as soon as there is room for it."""
         if isinstance(job_ids, AsyncIterable):
             async for job_id in job_ids:
-                await self._ask(job_id)
+                await self._submit(job_id)
         else:
             for job_id in job_ids:
-                await self._ask(job_id)
+                await self._submit(job_id)
 
     def take_result(self) -> JobResult:
-        """Return the next result; raise what isn't one."""
+        """Return the next result; raise an error that is not a job's own."""
         result = self.results.popleft()
-        self.busy -= 1
-        self._room.ring()
+        self.pending -= 1
+        self._room.set()
         return result if isinstance(result, JobResult) else result.result()
 
     async def stop(self) -> None:
-        """Cancel what is under way, and wait until it has ended."""
-        self._ended = True
+        """Cancel all tasks, and wait until they have ended."""
+        self._stopped = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _ask(self, job_id: str) -> None:
+    async def _submit(self, job_id: str) -> None:
         """Have a job asked for, and wait until there is room for another one."""
-        if self._ended:
-            # They come from code that goes on when it is cancelled.
+        if self._stopped:
+            # The iterator of the ids goes on although it was cancelled.
             raise asyncio.CancelledError
-        if (error_of_id := refusal(job_id)) is not None:
-            self._give(JobResult(job_id=job_id, error=error_of_id))
+        if (error_of_id := job_id_error(job_id)) is not None:
+            self._add_result(JobResult(job_id=job_id, error=error_of_id))
         elif self._idle:
             self._idle.pop().set_result(job_id)
         elif self._workers < self._plan.concurrency:
             self._workers += 1
-            self.start(self._work(job_id), self._give)
+            self.start(self._work(job_id), self._add_result)
         else:
             self._ids.append(job_id)
-        self.busy += 1
-        while self.busy >= self._plan.concurrency + AHEAD:
+        self.pending += 1
+        while self.pending >= self._plan.concurrency + PREFETCH:
+            self._room.clear()
             await self._room.wait()
 
     async def _work(self, job_id: str) -> None:
         while True:
-            self._give(await self._count(job_id))
-            if self._ended:
-                # Its engine goes on when it is cancelled.
+            self._add_result(await self._count(job_id))
+            if self._stopped:
+                # The engine goes on although it was cancelled.
                 return
             if self._ids:
                 job_id = self._ids.popleft()
@@ -141,12 +124,11 @@ class _Crew:
 
     async def _count(self, job_id: str) -> JobResult:
         try:
-            place = await self._gate.admit(self._ends)
-            flow = counting(self._plan, self._plan.settings, job_id, place, self._ends)
+            flow = count_job(self._plan, job_id, self._ends)
             return JobResult(job_id=job_id, snapshot=await run_async(flow, self._engine, self._clock))
         except TaskCountsError as error:
-            return failed(job_id, error)
+            return error_result(job_id, error)
 
-    def _give(self, result: JobResult | asyncio.Task[Any]) -> None:
+    def _add_result(self, result: JobResult | asyncio.Task[Any]) -> None:
         self.results.append(result)
-        self.news.ring()
+        self.news.set()

@@ -1,8 +1,7 @@
-"""Where many jobs stand, asked for by threads.
+"""Counts of many jobs, asked for by threads.
 
-The ids are read, and progress is told, in the thread that takes the results: iterators are often bound to
-a thread. The threads in here ask, and nothing else. They are daemons, so that a server which doesn't answer
-can't keep the process from ending.
+The caller's thread reads the ids and reports the progress: iterators are often bound to a thread. The worker
+threads only ask. They are daemons, so that a server which never answers can't keep the process from ending.
 """
 
 from __future__ import annotations
@@ -15,81 +14,75 @@ from collections.abc import Generator, Iterator
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, cast
 
-from taskcounts.clock import SyncClock, SystemClock
+from taskcounts.clock import SyncClock
 from taskcounts.errors import TaskCountsError
-from taskcounts.flow.drive import run
-from taskcounts.flow.steps import NoPlace, Place
+from taskcounts.flow.drive import STOP_INTERVAL, Stop, Stopped, run
 from taskcounts.forks import renew_after_fork
-from taskcounts.many.limiter import Stop, Stopped, ThreadGate
-from taskcounts.many.plan import AHEAD, Plan, Tally, counting, failed, refusal
+from taskcounts.many.limiter import ThreadLimiter
+from taskcounts.many.plan import PREFETCH, ManyPlan, Tally, count_job, error_result, job_id_error
 from taskcounts.many.values import JobResult
-from taskcounts.protocol.messages import Answer, Failure, Request
 
 if TYPE_CHECKING:
     from taskcounts.net.base import Engine
-# Seconds for which the end of the results waits for requests that are under way. An attempt that takes
-# longer ends by itself, with its own limit of time, and what comes of it is dropped.
-GRACE = 1.0
 
-# Seconds after which a thread that waits looks whether anybody still wants its result.
-LOOK = 0.25
+# Seconds for which the end of the results waits for requests under way. An attempt that takes longer ends
+# by itself, at its own timeout, and its outcome is dropped.
+GRACE = 1.0
 
 
 def count_many(
-    plan: Plan, job_ids: Iterator[str], engine: Engine, clock: SyncClock
+    plan: ManyPlan, job_ids: Iterator[str], engine: Engine, clock: SyncClock
 ) -> Generator[JobResult, None, None]:
     """Yield the results of all jobs as they come."""
     tally = Tally(plan.progress)
-    ends = clock.monotonic() + plan.deadline
-    crew = _Crew(plan, ends, engine, clock)
-    trouble: Exception | None = None
-    reads = True
+    workers = _Workers(plan, engine, clock)
+    ids_error: Exception | None = None
+    has_ids = True
     try:
-        while reads or crew.busy:
-            if reads:
+        while has_ids or workers.pending:
+            if has_ids:
                 try:
                     job_id = next(job_ids)
-                    error_of_id = refusal(job_id)
+                    error_of_id = job_id_error(job_id)
                 except StopIteration:
-                    reads = False
+                    has_ids = False
                     continue
                 except Exception as error:
-                    # What was asked for by now is not lost.
-                    trouble, reads = error, False
+                    # The results of the ids before come first.
+                    ids_error, has_ids = error, False
                     continue
                 if error_of_id is not None:
                     yield tally.count(JobResult(job_id=job_id, error=error_of_id))
                     continue
-                crew.ask(job_id)
-                if crew.busy < plan.concurrency + AHEAD and not crew.has_results():
+                workers.submit(job_id)
+                if workers.pending < plan.concurrency + PREFETCH and not workers.has_results():
                     continue
-            yield tally.count(crew.next_result())
+            yield tally.count(workers.next_result())
     finally:
-        crew.stop()
-    if trouble is not None:
-        raise trouble
+        workers.stop()
+    if ids_error is not None:
+        raise ids_error
 
 
-class _Crew:
+class _Workers:
     """Threads that each ask for one job after the other."""
 
-    def __init__(self, plan: Plan, ends: float, engine: Engine, clock: SyncClock) -> None:
-        # How many jobs were asked for whose results were not taken yet.
-        self.busy = 0
+    def __init__(self, plan: ManyPlan, engine: Engine, clock: SyncClock) -> None:
+        # The number of submitted jobs whose results were not taken yet.
+        self.pending = 0
         self._plan = plan
-        self._ends = ends
+        self._ends = clock.monotonic() + plan.deadline
+        self._engine = engine
+        self._clock = clock
         self._begin()
         renew_after_fork(self)
-        self._gate = _StoppableGate(cast(ThreadGate, plan.settings.gate), self._stop)
-        self._engine = _StoppableEngine(engine, self._stop)
-        self._clock = _StoppableClock(clock, self._stop)
-        self._settings = plan.settings._replace(gate=self._gate, clock=self._clock)
         self._threads: list[threading.Thread] = []
         self._ids: deque[str] = deque()
-        # Threads that wait for an id, each at a queue of its own, and whether one of them was woken that has
-        # not looked yet. To wake all at once for as many ids, or at one queue some for nothing, costs more.
+        # A queue for each idle thread that waits for an id. To wake all threads at once, or some in vain at
+        # one common queue, would cost more.
         self._idle: list[SimpleQueue[None]] = []
-        self._rouses = False
+        # Whether a thread was woken that has not taken its id yet.
+        self._waking = False
 
     def renew(self) -> None:
         """End in a forked process, which lacks the threads."""
@@ -101,45 +94,45 @@ class _Crew:
         self._lock = threading.RLock()
         self._results: SimpleQueue[JobResult | BaseException] = SimpleQueue()
 
-    def ask(self, job_id: str) -> None:
+    def submit(self, job_id: str) -> None:
         """Have a job asked for."""
-        self.busy += 1
+        self.pending += 1
         with self._lock:
             self._ids.append(job_id)
-            short = len(self._ids) > len(self._idle) + self._rouses
-            self._rouse()
-        if short and len(self._threads) < self._plan.concurrency:
+            is_short = len(self._ids) > len(self._idle) + self._waking
+            self._wake_one()
+        if is_short and len(self._threads) < self._plan.concurrency:
             name = f"taskcounts-{len(self._threads) + 1}"
             thread = threading.Thread(target=self._work, name=name, daemon=True)
-            # Only one that has begun can be waited for.
+            # In this order: only a started thread can be joined.
             thread.start()
             self._threads.append(thread)
 
     def has_results(self) -> bool:
-        """Whether a result is there already."""
+        """Return whether a result is there already."""
         return not self._results.empty()
 
     def next_result(self) -> JobResult:
-        """Return the next result; raise what isn't one."""
+        """Return the next result; raise an error that is not a job's own."""
         result = self._results.get()
-        self.busy -= 1
+        self.pending -= 1
         if isinstance(result, BaseException):
             raise result
         return result
 
     def stop(self) -> None:
-        """Send nothing more, and wait a little for what is under way."""
-        self._stop.set()
-        self._gate.wake()
+        """Send nothing more, and wait a little for requests under way."""
+        self._stop.is_set = True
+        cast(ThreadLimiter, self._plan.settings.limiter).wake()
         with self._lock:
             self._ids.clear()
             for woken in self._idle:
                 woken.put(None)
-        patience = time.monotonic() + GRACE
+        deadline = time.monotonic() + GRACE
         for thread in self._threads:
-            # It is this thread itself where the garbage collector ends an iterator that was dropped.
+            # The garbage collector may end a dropped iterator in a worker itself.
             if thread is not threading.current_thread():
-                thread.join(max(patience - time.monotonic(), 0))
+                thread.join(max(deadline - time.monotonic(), 0))
 
     def _work(self) -> None:
         woken: SimpleQueue[None] = SimpleQueue()
@@ -153,84 +146,33 @@ class _Crew:
 
     def _next_id(self, woken: SimpleQueue[None]) -> str | None:
         """Return the id of the next job as soon as there is one; None at the end."""
-        while not self._stop.is_set():
+        while not self._stop.is_set:
             with self._lock:
                 if self._ids:
                     job_id = self._ids.popleft()
-                    self._rouse()
+                    self._wake_one()
                     return job_id
                 self._idle.append(woken)
-            # If the end came before, it didn't find this one among the idle.
-            # An interruption may keep it from being woken at the end.
-            while not self._stop.is_set():
+            # A stop just before didn't find this thread among the idle ones, and an interruption may keep a
+            # stop from waking all of them: so the flag is checked now and then.
+            while not self._stop.is_set:
                 with contextlib.suppress(Empty):
-                    woken.get(timeout=LOOK)
-                    self._rouses = False
+                    woken.get(timeout=STOP_INTERVAL)
+                    self._waking = False
                     break
         return None
 
-    def _rouse(self) -> None:
-        """Wake a thread if ids wait; it wakes the next one, if there are still some."""
-        if self._ids and self._idle and not self._rouses:
-            self._rouses = True
+    def _wake_one(self) -> None:
+        """Wake a thread if ids wait; it wakes the next one if more of them do."""
+        if self._ids and self._idle and not self._waking:
+            self._waking = True
             # In this order: an interruption in between leaves no thread that waits for ever.
             self._idle[-1].put(None)
             self._idle.pop()
 
     def _count(self, job_id: str) -> JobResult:
         try:
-            place = self._gate.admit(self._ends)
-            flow = counting(self._plan, self._settings, job_id, place, self._ends)
-            return JobResult(job_id=job_id, snapshot=run(flow, self._engine, self._clock))
+            flow = count_job(self._plan, job_id, self._ends)
+            return JobResult(job_id=job_id, snapshot=run(flow, self._engine, self._clock, self._stop))
         except TaskCountsError as error:
-            return failed(job_id, error)
-
-
-class _StoppableGate:
-    """A gate that lets nobody in once nobody wants the answers."""
-
-    def __init__(self, inner: ThreadGate, stop: Stop) -> None:
-        self._inner = inner
-        self._stop = stop
-        self.wake = inner.wake
-
-    def admit(self, until: float, again: bool = False) -> Place | NoPlace:
-        """Return a place as soon as there is one, or raise Stopped."""
-        return self._inner.admit(until, again, self._stop)
-
-
-class _StoppableEngine:
-    """An engine that sends nothing more once nobody wants the answers."""
-
-    def __init__(self, inner: Engine, stop: Stop) -> None:
-        self._inner = inner
-        self._stop = stop
-
-    def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
-        """Send a request, or raise Stopped."""
-        if self._stop.is_set():
-            raise Stopped
-        return self._inner.send(request, seconds, limit)
-
-
-class _StoppableClock:
-    """A clock on which nobody sleeps any more once nobody wants the answers."""
-
-    def __init__(self, inner: SyncClock, stop: Stop) -> None:
-        self._inner = inner
-        self._stop = stop
-        self.monotonic = inner.monotonic
-        self.now = inner.now
-        self.draw = inner.draw
-
-    def sleep(self, seconds: float) -> None:
-        """Wait, or raise Stopped."""
-        if isinstance(self._inner, SystemClock):
-            ends = self._inner.monotonic() + seconds
-            while not self._stop.is_set() and (left := ends - self._inner.monotonic()) > 0:
-                self._inner.sleep(min(left, LOOK))
-        else:
-            # Such a clock can't be woken.
-            self._inner.sleep(seconds)
-        if self._stop.is_set():
-            raise Stopped
+            return error_result(job_id, error)

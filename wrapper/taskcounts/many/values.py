@@ -1,4 +1,4 @@
-"""What asking for many jobs tells of each."""
+"""The results of calls about many jobs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["JobResult", "ListedJob"]
 
 @frozen(kw_only=True)
 class JobResult:
-    """What became of one job among many: counts, or the error that it met.
+    """The result of one job among many: counts, or an error.
 
     Attributes:
-        job_id: The job, as it was asked for.
-        snapshot: Its counts, None if there is no trustworthy answer.
-        error: Why there is none; a ValueError or TypeError for what is no job id.
+        job_id: The job id, as it was given.
+        snapshot: The job's counts, None if there is no trustworthy answer.
+        error: The error, None with counts; a ValueError or TypeError for a value that is no job id.
     """
 
     job_id: str
@@ -32,9 +32,9 @@ class ListedJob:
     Attributes:
         job_id: Its id.
         state: Its own state, in lower case: active, disabling, disabled, enabling, terminating,
-            completed, deleting, or one that the service has come to know since.
-        inconsistencies: Signs that the page which named it isn't the service's to our request, or isn't
-            fresh. Empty is the rule; otherwise don't rely on the list.
+            completed, deleting, or one that the service has introduced since.
+        inconsistencies: Signs that the page with the job is stale, or isn't the service's answer to this
+            request. Normally empty; don't rely on the list otherwise.
     """
 
     job_id: str

@@ -1,4 +1,4 @@
-"""How many requests may be under way at once, and from when on: pure decisions, no clock and no waiting."""
+"""The number of requests that may be under way at once: pure decisions, no clock and no waiting."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from taskcounts.net.base import MAX_CONNECTIONS
 
-# The answers of a service that has too much to do.
+# The statuses of a service that has too much to do.
 BUSY_STATUSES = frozenset({429, 503})
 
 
 class Window(NamedTuple):
-    """How many requests may be under way, as the answers so far suggest.
+    """A limit of concurrent requests that adapts to the answers.
 
     It begins at ``most`` and changes with each answer (additive increase, multiplicative decrease)::
 
@@ -19,18 +19,18 @@ class Window(NamedTuple):
         any other status below 500     limit = min(most, limit + 1 / limit)
         anything else                  limit stays
 
-    408 belongs to "anything else". Only the answer to a request of this round changes the limit: one that
-    was sent before the last halving says nothing of what the service bears after it, neither way. So a
-    burst of refusals halves the limit once.
+    408 belongs to "anything else". Only the answer to a request of this round changes the limit: a request
+    sent before the last halving shows nothing of the load after it. So a burst of refusals halves the limit
+    once.
 
-    After a 429 or 503 of any round nobody sends for as long as the service asks (if that is no more than a
-    year), or else for the pause of the retry policy; of several such wishes the latest moment counts.
+    After a 429 or 503 of any round nobody sends for as long as the service asks (if that is at most a year),
+    or else for the pause of the retry policy; of several such moments the latest counts.
 
     Attributes:
-        most: The limit where the service keeps up, from 1.
-        limit: How many may be under way, 1 to ``most``; of a fraction the whole part counts.
-        round: How often the limit was halved.
-        resume_at: When sending may go on, on the monotonic clock.
+        most: The limit while the service keeps up, from 1.
+        limit: The present limit, 1 to ``most``; a fraction is rounded down.
+        round: The number of times that the limit was halved.
+        resume_at: The moment from which on requests may be sent, on the monotonic clock.
     """
 
     most: int
@@ -39,16 +39,16 @@ class Window(NamedTuple):
     resume_at: float = float("-inf")
 
     def allows(self, in_flight: int, now: float) -> bool:
-        """Whether one more request may be sent while so many are under way."""
+        """Return whether one more request may be sent while ``in_flight`` are under way."""
         return in_flight + 1 <= self.limit and now >= self.resume_at
 
     def after(self, of_round: int, status: int | None, resume_at: float) -> Window:
-        """Return the window after a request; where the service keeps up that is this very one.
+        """Return the window after a request; that is this object while the service keeps up.
 
         Args:
-            of_round: The round in which it was sent.
+            of_round: The round in which the request was sent.
             status: The answer's status, None if there was none.
-            resume_at: When a busy service may be asked again; of no meaning after another status.
+            resume_at: The moment from which on a busy service may be asked; ignored for another status.
         """
         if status in BUSY_STATUSES:
             resume_at = max(self.resume_at, resume_at)
@@ -61,17 +61,17 @@ class Window(NamedTuple):
 
 
 def _says_well(status: int | None) -> bool:
-    """Whether an answer shows that the service keeps up."""
+    """Return whether an answer shows that the service keeps up."""
     return status is not None and status < 500 and status != 408
 
 
 def open_window(most: int) -> Window:
-    """Return the window of a service that nothing is known against yet."""
+    """Return the window to begin with, which is as wide as it may be."""
     return Window(most, float(most))
 
 
 def check_concurrency(concurrency: int) -> int:
-    """Return how many requests may be under way at once; refuse what is no such number."""
+    """Return a number of concurrent requests; raise ValueError or TypeError for an unfit one."""
     if isinstance(concurrency, bool) or not isinstance(concurrency, int):
         raise TypeError(f"concurrency must be an int, not {type(concurrency).__name__}")
     if not 1 <= concurrency <= MAX_CONNECTIONS:

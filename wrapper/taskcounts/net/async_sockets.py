@@ -1,4 +1,4 @@
-"""Connections of asyncio's tasks. No operation ends by itself: whoever awaits it cancels it."""
+"""Connections for asyncio. They have no timeouts of their own: the caller cancels an operation."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import socket
 from collections.abc import Callable
 from typing import Any, Self
 
-from taskcounts.net.base import NEXT_ADDRESS, READ_SIZE, Talk, first_hop
+from taskcounts.net.base import NEXT_ADDRESS, READ_SIZE, Conversation, first_hop
 from taskcounts.net.connection import HttpConnection
-from taskcounts.net.route import Connection as Route
+from taskcounts.net.route import Route
 
-# Bytes that are kept unread. A task that reads takes them at once; nobody asked for what is more than this.
+# Bytes that may wait to be read. A reading task takes them at once, so more than this came unasked.
 _MOST_UNREAD = 2**20
 
 
 class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
-    """A connection that one task at a time uses."""
+    """A connection for one task at a time."""
 
     _transport: asyncio.Transport
 
@@ -36,10 +36,10 @@ class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
         """Return a connection to a route's endpoint.
 
         Args:
-            route: The way there.
+            route: The route to the endpoint.
             buffer: The receive buffer that all connections of a loop share: allocating one for each read
                 takes longer than the read.
-            opened: Called with the connection as soon as there is one.
+            opened: Called with the connection as soon as its socket is open.
         """
         connection: Self | None = None
         try:
@@ -55,16 +55,17 @@ class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
             raise
         return made
 
-    async def run(self, talk: Talk[None]) -> None:
-        """Have a conversation."""
+    async def run(self, conversation: Conversation[None]) -> None:
+        """Run a conversation."""
         data: Any = None
         while True:
             try:
-                written = talk.send(data)
+                written = conversation.send(data)
             except StopIteration:
                 return
             if written:
-                # After all tasks that can go on now: a system call between two of them empties caches.
+                # Written once all ready tasks have run: a system call between two tasks empties the CPU's
+                # caches.
                 self._loop.call_soon(self._write, written)
             while not self._data and not self._ended:
                 self._waiting = self._loop.create_future()
@@ -77,54 +78,54 @@ class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
             data = self._take()
 
     def receive_nowait(self) -> bytes | None:
-        """Return what came, b"" for the end, None for nothing."""
+        """Return the bytes that came, b"" at the end of the stream, None if none came."""
         if self._data or self._ended:
             return self._take()
-        # The event loop may not have looked since it came.
+        # The event loop may not have polled the socket yet.
         try:
             return self._socket.recv(READ_SIZE)
         except BlockingIOError:
             return None
 
     def close(self) -> None:
-        """Close it at once, without a goodbye: an answer has an end of its own."""
+        """Close the connection at once, without TLS's closing message: answers have an end of their own."""
         if self._loop.is_running() and self._loop is not asyncio._get_running_loop():
-            # It belongs to another thread.
+            # The loop runs in another thread.
             self._loop.call_soon_threadsafe(self.close)
             return
         with contextlib.suppress(AttributeError, RuntimeError):
-            # There is no transport yet while it is being made, and its loop may have ended.
+            # The transport may not be made yet, and the loop may have ended.
             self.connection_lost(ConnectionAbortedError("the connection was closed"))
             self._transport.abort()
         self._socket.close()
 
     def close_inherited(self) -> None:
-        """Close it in a forked process, whose parent goes on with it and with the event loop."""
+        """Close the socket in a forked process; its parent goes on using the connection."""
         self._ended = True
         self._socket.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport, from the event loop, as in all that follows up to ``connection_lost``."""
+        """Keep the transport. The event loop calls this and the methods up to ``connection_lost``."""
         self._transport = transport  # type: ignore[assignment]
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Return where the loop may read to, before it calls the next one."""
+        """Return the buffer that the loop reads to."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Keep what came."""
+        """Keep the bytes that came."""
         self._data += self._buffer[:nbytes]
         if len(self._data) > _MOST_UNREAD:
             self.close()
         self._wake()
 
     def eof_received(self) -> None:
-        """Take note that nothing more will come; the transport closes itself."""
+        """Note the end of the stream; the transport closes itself."""
         self._ended = True
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take note of the end."""
+        """Note that the connection has ended."""
         self._ended = True
         self._error = self._error or exc
         self._wake()
@@ -134,7 +135,7 @@ class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
         return data
 
     def _write(self, data: bytes) -> None:
-        # It may have been closed meanwhile.
+        # The connection may have been closed meanwhile.
         if not self._ended:
             self._transport.write(data)
 
@@ -146,7 +147,7 @@ class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
 async def _connect(host: str, port: int) -> socket.socket:
     """Return a socket that is connected to the first of a host's addresses that answers.
 
-    asyncio's own way to do that forgets a connection that comes about just as it is cancelled.
+    asyncio's own function leaks a connection that is established just as it is cancelled.
     """
     loop = asyncio.get_running_loop()
     waiting = [(info[0], info[4]) for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
@@ -157,7 +158,7 @@ async def _connect(host: str, port: int) -> socket.socket:
         while waiting or pending:
             if waiting:
                 trying.append(loop.create_task(_connect_to(*waiting.pop(0))))
-            # A task may have ended already as it begins, in a loop that is eager.
+            # With an eager task factory, a task may have ended before it is waited for.
             if pending := {each for each in trying if not each.done()}:
                 _, pending = await asyncio.wait(
                     pending, timeout=NEXT_ADDRESS if waiting else None, return_when=asyncio.FIRST_COMPLETED
@@ -180,7 +181,7 @@ async def _connect_to(family: int, address: Any) -> socket.socket:
     try:
         fresh.setblocking(False)
         await asyncio.get_running_loop().sock_connect(fresh, address)
-        # A request is sent at once, not when the server has told that it has the one before.
+        # Send a request at once, not after the acknowledgement of the previous one.
         fresh.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
         fresh.close()
@@ -189,6 +190,6 @@ async def _connect_to(family: int, address: Any) -> socket.socket:
 
 
 def _close(late: asyncio.Task[socket.socket]) -> None:
-    """Close a connection that came about too late; take note of an error, so that nobody is told of it."""
+    """Close a connection that was established too late; retrieve an error, so that asyncio doesn't log it."""
     if not late.cancelled() and late.exception() is None:
         late.result().close()

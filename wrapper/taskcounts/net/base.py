@@ -1,8 +1,8 @@
-"""The interface that every engine has, and what engines share: one request in, one answer or failure out.
+"""The interface of engines, and the parts that they share: one request in, one answer or failure out.
 
-An engine brings along proxies, CA settings, the bound on what is read, and a limit of time that a dripping
-server can't stretch. It returns a Failure for what goes wrong on the way, and lets pass what isn't its own,
-such as an interruption, without frames that hold the request's headers.
+An engine knows the proxy and the certificates, limits the bytes that are read, and keeps to a time limit that
+a slow server can't stretch. It returns a Failure for errors of the network, and lets other exceptions pass,
+such as an interruption, without the frames that hold the request's headers.
 """
 
 from __future__ import annotations
@@ -19,45 +19,44 @@ from taskcounts.protocol.messages import Answer, Failure, Request
 if TYPE_CHECKING:
     import asyncio
 
-    from taskcounts.net.route import Connection
+    from taskcounts.net.route import Route
 
 T = TypeVar("T")
 
-# How many requests of a client can be under way at once.
+# The number of requests of a client that can be under way at once.
 MAX_CONNECTIONS = 256
 
-# Seconds. An idle connection is kept for a minute, so that a poll every ten seconds or so doesn't open a new
-# one each time.
+# Seconds that an idle connection is kept, so that polling doesn't open a new one each time.
 IDLE = 60.0
 
-# A conversation with a server, without I/O: it yields bytes to write, is sent what came in answer, b"" at the
-# end of the stream, and returns a result.
-Talk = Generator[bytes, bytes, T]
+# A conversation with a server, without I/O: a generator that yields bytes to write, is sent the bytes that
+# came in answer, or b"" at the end of the stream, and returns a result.
+Conversation = Generator[bytes, bytes, T]
 
-# Bytes that are read at once: as many as a record of TLS can have, and some more.
+# Bytes that are read at once: more than the largest TLS record.
 READ_SIZE = 2**16
 
-# Seconds, twelve days. Systems count milliseconds, and not to any number.
+# Seconds, twelve days. Operating systems take a limited number of milliseconds.
 LONGEST_TIMEOUT = 1e6
 
-# Seconds until a host's next address is tried beside one that is silent, as broken IPv6 often is: RFC 8305.
+# Seconds until the next address of a host is tried beside one that doesn't answer (RFC 8305).
 NEXT_ADDRESS = 0.25
 
 
 class AttemptTimedOut(TimeoutError):
-    """The time of the attempt is over."""
+    """The attempt timed out."""
 
 
 class BrokenAnswer(ConnectionError):
-    """The server sent something that isn't HTTP, or not the whole of an answer."""
+    """The answer is not HTTP, or incomplete."""
 
 
 class NeverWorks(ConnectionError):
-    """A refusal that another attempt meets again, such as a proxy's to a wrong password."""
+    """An error that another attempt would meet again, such as a proxy's refusal of a password."""
 
 
 class Sender(Protocol):
-    """Sends one request at a time in each of any number of threads."""
+    """The part of an engine that sends requests, one at a time in each of any number of threads."""
 
     def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
         """Send a request and read its answer, up to a limit of bytes, within some seconds."""
@@ -65,12 +64,12 @@ class Sender(Protocol):
 
 
 class Engine(Sender, Protocol):
-    """The part of a client that sends its requests; it is named after the library that reads the answers."""
+    """The part of a client that sends its requests, named after the library that reads the answers."""
 
     name: str
 
     def close(self) -> None:
-        """Close all connections. Whoever sends then gets a Failure."""
+        """Close all connections. Later requests get a Failure."""
         ...
 
 
@@ -84,32 +83,32 @@ class AsyncEngine(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close all connections. Whoever sends then gets a Failure."""
+        """Close all connections. Later requests get a Failure."""
         ...
 
 
-class Reading:
+class PartialAnswer:
     """The part of an answer that was read so far.
 
     Attributes:
-        limit: How many bytes of a body are read.
-        status: Its status, 0 as long as there is none.
-        headers: Its headers, by their names in lower case.
-        body: Its body.
-        again: Whether its connection can be used for another request.
+        limit: The bytes of the body that are read at most.
+        status: The HTTP status, 0 before it was read.
+        headers: The headers, names in lower case.
+        body: The body.
+        reusable: Whether the connection can be used for another request.
     """
 
-    __slots__ = ("again", "body", "headers", "limit", "status")
+    __slots__ = ("body", "headers", "limit", "reusable", "status")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = bytearray()
-        self.again = False
+        self.reusable = False
 
     def outcome(self, broken: Failure | None) -> Answer | Failure:
-        """Return the answer, or why there is none; ``broken`` is why no more came of it."""
+        """Return the answer, or ``broken``, the reason for its early end, if there is no status."""
         if broken is not None and not self.status:
             return broken
         oversize = len(self.body) > self.limit
@@ -117,15 +116,18 @@ class Reading:
 
 
 def join_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return headers by their names in lower case; the values of one that is given twice are joined."""
+    """Return headers by their names in lower case, without white space around their values.
+
+    The values of a header that comes twice are joined.
+    """
     headers: dict[str, str] = {}
-    for given, value in pairs:
-        name = given.lower()
+    for given, text in pairs:
+        name, value = given.lower(), text.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 
 
-def failure(
+def failure_from(
     error: BaseException,
     seconds: float,
     handled: BaseException | None,
@@ -133,14 +135,14 @@ def failure(
     timed_out: bool = False,
     permanent: bool = False,
 ) -> Failure:
-    """Return the failure that an error amounts to, without frames: they hold the request.
+    """Return the failure for an error, without the frames of the error, which hold the request.
 
     Args:
         error: The error that ended the attempt.
-        seconds: The time that the attempt had.
+        seconds: The time limit of the attempt.
         handled: The exception that the caller was handling when the attempt began.
-        timed_out: Whether the error says that the time is over, also if it is no TimeoutError.
-        permanent: Whether another attempt would meet the same error, as far as the caller knows.
+        timed_out: Whether the error is a timeout, even if it is no TimeoutError.
+        permanent: Whether another attempt would meet the same error; some errors imply it.
     """
     without_frames(error, handled)
     if timed_out or isinstance(error, TimeoutError):
@@ -149,13 +151,13 @@ def failure(
     for cause in causes_of(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             untrusted = f"the certificate is not trusted: {cause.verify_message}"
-            # What stands before the words of OpenSSL names a proxy.
+            # The text before that of OpenSSL names the proxy.
             return Failure(reason.partition("[SSL")[0] + untrusted, error, permanent=True)
     return Failure(reason, error, permanent or isinstance(error, NeverWorks))
 
 
 def running_loop() -> asyncio.AbstractEventLoop:
-    """Return the event loop that runs here; raise RuntimeError if that isn't asyncio's."""
+    """Return the running event loop of asyncio; raise RuntimeError if there is none."""
     from asyncio import get_running_loop  # noqa: PLC0415 - takes 40 ms to load, which threads don't need.
 
     try:
@@ -167,17 +169,17 @@ def running_loop() -> asyncio.AbstractEventLoop:
         ) from None
 
 
-def closed() -> Failure:
-    """Return the failure of a call whose client is closed meanwhile."""
+def closed_failure() -> Failure:
+    """Return the failure of a request whose client is closed."""
     return Failure("the client was closed", RuntimeError("the client was closed"), permanent=True)
 
 
 def without_frames(error: BaseException, handled: BaseException | None) -> None:
-    """Drop the frames of an error that passes through, such as an interruption: they hold headers.
+    """Drop the frames of an error that passes through, such as an interruption; they hold headers.
 
     Args:
         error: The error.
-        handled: The exception that the caller was handling when the call began; it is none of ours.
+        handled: The exception that the caller was handling when the call began, which stays unchanged.
     """
     cut_context(error, handled)
     for cause in causes_of(error):
@@ -185,8 +187,8 @@ def without_frames(error: BaseException, handled: BaseException | None) -> None:
 
 
 @contextlib.contextmanager
-def first_hop(route: Connection) -> Iterator[tuple[str, int]]:
-    """Yield the host and port to connect to; an error that follows names the proxy, if that is one's."""
+def first_hop(route: Route) -> Iterator[tuple[str, int]]:
+    """Yield the host and port to connect to; an error in the block gets the proxy's name, if there is one."""
     hop = route.proxy or route
     try:
         yield hop.host, hop.port

@@ -1,34 +1,31 @@
 """A pool of reusable connections, last used first.
 
-Few requests at once keep few connections warm, and the others are closed when they have been idle for a
-while. Taking one and putting it back costs the same however many there are. Nothing in here waits but for a
-permit, and closing never does, so there is no moment at which a cancellation could lose a connection.
+Few requests at once keep few connections in use, and the others are closed when they have been idle for a
+while. Taking and putting back a connection takes constant time. Nothing in here waits, so a cancellation
+can't lose a connection.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-import weakref
 from collections import deque
-from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from taskcounts.net.base import IDLE, AttemptTimedOut
+from taskcounts.net.base import IDLE
 from taskcounts.net.connection import HttpConnection
 
 C = TypeVar("C", bound=HttpConnection)
 
 
 class Pool(Generic[C]):
-    """Idle connections. Only one thread or task uses a connection at a time; any may take it next."""
+    """A pool of idle connections, each of which any thread or task may take for itself."""
 
     def __init__(self) -> None:
         self.closed = False
         self._idle: deque[tuple[C, float]] = deque()
 
     def take(self) -> C | None:
-        """Return the connection that was used last, None if none can be used again."""
+        """Return the last used connection that can be used again, None if there is none."""
         while (kept := self._pop()) is not None:
             connection, since = kept
             if since > time.monotonic() - IDLE and connection.is_quiet():
@@ -37,7 +34,7 @@ class Pool(Generic[C]):
         return None
 
     def put(self, connection: C) -> None:
-        """Keep a connection for the next request, and close those that have been idle for too long."""
+        """Keep a connection for the next request, and close those that were idle for too long."""
         self._idle.append((connection, time.monotonic()))
         if self.closed:
             self.close_idle()
@@ -51,7 +48,7 @@ class Pool(Generic[C]):
             kept[0].close()
 
     def close(self) -> None:
-        """Close all idle connections, and those in use once they are put back."""
+        """Close all idle connections, and those in use when they are put back."""
         self.closed = True
         self.close_idle()
 
@@ -59,44 +56,5 @@ class Pool(Generic[C]):
         try:
             return self._idle.popleft() if oldest else self._idle.pop()
         except IndexError:
-            # Another thread took what was there a moment ago.
+            # Another thread has taken the last one.
             return None
-
-
-class Permit:
-    """Leave to have one request under way; if it is dropped, it goes back by itself.
-
-    An exception out of a signal handler may come between any two byte codes, so no code can be sure to
-    put back what it took; but whatever nobody has any more, Python collects.
-    """
-
-    __slots__ = ("_home",)
-
-    def __init__(self, home: weakref.ref[SimpleQueue[Permit]]) -> None:
-        self._home = home
-
-    def __del__(self) -> None:
-        if (home := self._home()) is not None:
-            home.put(Permit(self._home))
-
-
-class Permits:
-    """A limited number of permits, for any number of threads."""
-
-    def __init__(self, number: int) -> None:
-        # A queue in C: no interruption leaves it locked.
-        self._free: SimpleQueue[Permit] = SimpleQueue()
-        home = weakref.ref(self._free)
-        for _ in range(number):
-            self._free.put(Permit(home))
-
-    def take(self, seconds: float) -> Permit:
-        """Return a permit; raise AttemptTimedOut if none gets free in time."""
-        try:
-            return self._free.get(timeout=min(seconds, threading.TIMEOUT_MAX))
-        except Empty:
-            raise AttemptTimedOut from None
-
-    def put(self, permit: Permit) -> None:
-        """Give a permit back."""
-        self._free.put(permit)

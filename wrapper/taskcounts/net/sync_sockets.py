@@ -1,4 +1,4 @@
-"""Connections of threads: sockets whose every operation ends with the attempt."""
+"""Connections for threads: every operation of a socket ends with the attempt at the latest."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-from taskcounts.net.base import LONGEST_TIMEOUT, NEXT_ADDRESS, READ_SIZE, AttemptTimedOut, Talk, first_hop
+from taskcounts.net.base import (
+    LONGEST_TIMEOUT,
+    NEXT_ADDRESS,
+    READ_SIZE,
+    AttemptTimedOut,
+    Conversation,
+    first_hop,
+)
 from taskcounts.net.connection import HttpConnection
-from taskcounts.net.route import Connection as Route
+from taskcounts.net.route import Route
 
 
 class SyncConnection(HttpConnection):
-    """A connection that one thread at a time uses."""
+    """A connection for one thread at a time."""
 
     def __init__(self, connected: socket.socket) -> None:
         super().__init__()
@@ -28,9 +35,9 @@ class SyncConnection(HttpConnection):
         """Return a connection to a route's endpoint.
 
         Args:
-            route: The way there.
+            route: The route to the endpoint.
             ends: The end of the attempt on the monotonic clock.
-            opened: Called with the connection as soon as there is one.
+            opened: Called with the connection as soon as its socket is open.
         """
         connection: Self | None = None
         try:
@@ -45,26 +52,26 @@ class SyncConnection(HttpConnection):
             raise
         return connection
 
-    def run(self, talk: Talk[None], ends: float) -> None:
-        """Have a conversation, until some moment on the monotonic clock."""
+    def run(self, conversation: Conversation[None], ends: float) -> None:
+        """Run a conversation, until ``ends`` on the monotonic clock at the latest."""
         data: Any = None
         while True:
             try:
-                written = talk.send(data)
+                written = conversation.send(data)
             except StopIteration:
                 return
             self._write(written, ends)
             data = self._read(ends)
 
     def receive_nowait(self) -> bytes | None:
-        """Return what came, b"" for the end, None for nothing."""
+        """Return the bytes that came, b"" at the end of the stream, None if none came."""
         try:
             return self._socket.recv(READ_SIZE)
         except BlockingIOError:
             return None
 
     def close(self) -> None:
-        """Close it at once, without a goodbye: an answer has an end of its own."""
+        """Close the connection at once, without TLS's closing message: answers have an end of their own."""
         self._socket.close()
 
     def _read(self, ends: float) -> bytes:
@@ -82,17 +89,17 @@ class SyncConnection(HttpConnection):
 
 
 class _Socket(socket.socket):
-    """A socket that an interruption may leave to the garbage collector, which closes it without a warning."""
+    """A socket that the garbage collector closes without a warning, as after an interruption."""
 
     __slots__ = ()
 
     def __del__(self) -> None:
-        # Not its own close(): it may not even have been made whole.
+        # Not its own close(), which needs attributes that an interrupted constructor hasn't set.
         super(socket.socket, self).close()
 
 
 def _wait(connected: socket.socket, ends: float, *, writes: bool) -> None:
-    """Wait until a socket can be written to, or read from."""
+    """Wait until a socket is ready to be written to or read from; raise AttemptTimedOut at ``ends``."""
     seconds = min(ends - time.monotonic(), LONGEST_TIMEOUT)
     ready: Any = None
     if seconds > 0 and hasattr(select, "poll"):
@@ -109,7 +116,7 @@ def _wait(connected: socket.socket, ends: float, *, writes: bool) -> None:
 def _connect(host: str, port: int, ends: float) -> socket.socket:
     """Return a socket that is connected to the first of a host's addresses that answers.
 
-    Looking them up has no limit of time but the system's own.
+    The look-up of the addresses has no time limit but the system's own.
     """
     waiting = [(info[0], info[4]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     error = OSError(f"the name {host!r} has no address")
@@ -125,7 +132,7 @@ def _connect(host: str, port: int, ends: float) -> socket.socket:
                 for key, _ in trying.select(seconds) if trying.get_map() else ():
                     ready: Any = trying.unregister(key.fileobj).fileobj
                     if not (code := ready.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
-                        # A request is sent at once, not when the server has told that it has the one before.
+                        # Send a request at once, not after the acknowledgement of the previous one.
                         ready.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                         return ready  # type: ignore[no-any-return]
                     ready.close()
@@ -137,11 +144,11 @@ def _connect(host: str, port: int, ends: float) -> socket.socket:
 
 
 def _begin(trying: selectors.BaseSelector, family: int, address: Any) -> OSError | None:
-    """Begin to connect to an address; return why that can't be."""
+    """Begin to connect to an address; return the error if that fails at once."""
     try:
         fresh = _Socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        # The machine lacks this family, or has no descriptor left.
+        # The machine doesn't support the family, or has no descriptor left.
         return error
     fresh.setblocking(False)
     code = fresh.connect_ex(address)

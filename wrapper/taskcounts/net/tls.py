@@ -1,28 +1,28 @@
-"""TLS without a socket, so that threads and tasks share it, and one connection can have it twice."""
+"""TLS without a socket, for threads and tasks alike; a connection may have two layers of it."""
 
 from __future__ import annotations
 
 import ssl
 
-from taskcounts.net.base import READ_SIZE, BrokenAnswer, NeverWorks, T, Talk
+from taskcounts.net.base import READ_SIZE, BrokenAnswer, Conversation, NeverWorks, T
 
 
 class Tls:
     """The client's side of a TLS connection."""
 
     def __init__(self, context: ssl.SSLContext, hostname: str) -> None:
-        """Make it for a context, and the name or address that the server's certificate has to have."""
+        """Make a layer for a context and the name or address that the certificate must have."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
-        # The beginning of a record of which more is to come; OpenSSL doesn't show what it keeps of one.
+        # The beginning of an incomplete record; OpenSSL doesn't show that it has one.
         self._part = b""
 
-    def handshake(self) -> Talk[None]:
-        """Agree on keys and a protocol. The last bytes are sent along with what is written next.
+    def handshake(self) -> Conversation[None]:
+        """Do the handshake. Its last bytes are sent along with the next ones that are written.
 
         Raises:
-            SSLError: The server isn't trusted, or there is nothing to agree on.
-            NeverWorks: The server agreed on another protocol than HTTP/1.1.
+            SSLError: The server isn't trusted, or the handshake failed.
+            NeverWorks: The server chose another protocol than HTTP/1.1.
         """
         while True:
             try:
@@ -37,25 +37,26 @@ class Tls:
                 "this client speaks HTTP/1.1 alone: give it a context of its own"
             )
 
-    def carry(self, talk: Talk[T]) -> Talk[T]:
+    def carry(self, conversation: Conversation[T]) -> Conversation[T]:
         """Carry a conversation inside TLS, and return its result.
 
         Raises:
-            BrokenAnswer: The stream ended without TLS's goodbye: anybody may have cut it (RFC 9112, 9.8).
+            BrokenAnswer: The stream ended without TLS's closing message, so that anybody may have cut it (RFC
+                9112, 9.8).
         """
         try:
-            written = next(talk)
+            written = next(conversation)
             while True:
                 if written:
                     self._tls.write(written)
                 while (read := self._read()) is None:
                     self._feed((yield self._outgoing.read()))
-                written = talk.send(read)
+                written = conversation.send(read)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
     def unasked(self, data: bytes | None) -> bytes | None:
-        """Return what bytes that came unasked hold; None if they are TLS's own, such as a session ticket."""
+        """Return the content of bytes that came unasked; None if TLS sent them, such as a session ticket."""
         if data is not None:
             self._feed(data)
         return self._part or self._read()
@@ -67,7 +68,7 @@ class Tls:
         self._incoming.write(data)
         records, start = self._part + data, 0
         while start + 5 <= len(records):
-            # A type, a version, and the length of what follows.
+            # A record has a type, a version, and the length of the rest.
             end = start + 5 + int.from_bytes(records[start + 3 : start + 5], "big")
             if end > len(records):
                 break
@@ -75,7 +76,7 @@ class Tls:
         self._part = records[start:]
 
     def _read(self) -> bytes | None:
-        """Return what came, b"" at the end, None if more is needed."""
+        """Return decrypted bytes, b"" at the end of the stream, None if more are needed."""
         try:
             return self._tls.read(READ_SIZE)
         except ssl.SSLWantReadError:

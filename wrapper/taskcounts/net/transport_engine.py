@@ -1,4 +1,4 @@
-"""Sends over a transport of httpx, or of httpx2, its successor with the same interface."""
+"""Engines over a transport of httpx, or of httpx2, its successor with the same interface."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from taskcounts.net.base import (
     LONGEST_TIMEOUT,
     MAX_CONNECTIONS,
     AttemptTimedOut,
-    Reading,
-    closed,
-    failure,
+    PartialAnswer,
+    closed_failure,
+    failure_from,
     join_headers,
     running_loop,
     without_frames,
 )
-from taskcounts.net.route import Connection
+from taskcounts.net.route import Route
 from taskcounts.protocol.messages import Answer, Failure, Request
 
 
 class _OverTransport:
-    """The transport, the library that it belongs to, and what an answer or error of it means."""
+    """A base for engines over a transport of httpx or httpx2."""
 
     _method: str
 
     def __init__(self, transport: Any, name: str = "") -> None:
-        """Take the transport, which is closed with the engine.
+        """Make an engine over a transport, which is closed with the engine.
 
         Raises:
-            TypeError: It is no transport, or not one for this kind of client.
+            TypeError: The object is no transport, or not one for this kind of client.
         """
         if not callable(getattr(transport, self._method, None)):
             raise TypeError(
@@ -49,7 +49,7 @@ class _OverTransport:
         renew_after_fork(self)
 
     def renew(self) -> None:
-        """Take note of a fork: the connections of the transport are still those of the process before."""
+        """Note a fork: the parent goes on using the transport's connections."""
         self._forked = True
 
     def _check_process(self) -> None:
@@ -65,13 +65,13 @@ class _OverTransport:
     def _failure(self, error: BaseException, seconds: float, handled: BaseException | None) -> Failure:
         late = isinstance(error, self._library.TimeoutException)
         permanent = (self._library.UnsupportedProtocol, self._library.LocalProtocolError)
-        return failure(error, seconds, handled, timed_out=late, permanent=isinstance(error, permanent))
+        return failure_from(error, seconds, handled, timed_out=late, permanent=isinstance(error, permanent))
 
 
 class TransportEngine(_OverTransport):
-    """Sends over a transport, one attempt at a time in each thread.
+    """An engine over a synchronous transport.
 
-    It can cut short what lies between two chunks of an answer, and no read that the transport makes.
+    Its time limit is checked between the chunks of an answer; it can't interrupt a read of the transport.
     """
 
     _method = "handle_request"
@@ -81,20 +81,20 @@ class TransportEngine(_OverTransport):
         self._check_process()
         handled = sys.exc_info()[1]
         if self._closed:
-            return closed()
+            return closed_failure()
         ends = time.monotonic() + seconds
-        reading, broken = Reading(limit), None
+        answer, broken = PartialAnswer(limit), None
         try:
             timeout = seconds if seconds < LONGEST_TIMEOUT else None
             response = self._transport.handle_request(self._request(request, timeout))
-            reading.status, reading.headers = (
+            answer.status, answer.headers = (
                 response.status_code,
                 join_headers(response.headers.multi_items()),
             )
             try:
                 for chunk in response.stream:
-                    reading.body += chunk
-                    if len(reading.body) > limit:
+                    answer.body += chunk
+                    if len(answer.body) > limit:
                         break
                     if time.monotonic() >= ends:
                         raise AttemptTimedOut
@@ -105,7 +105,7 @@ class TransportEngine(_OverTransport):
         except BaseException as error:
             without_frames(error, handled)
             raise
-        return reading.outcome(broken)
+        return answer.outcome(broken)
 
     def close(self) -> None:
         """Close the transport."""
@@ -114,7 +114,7 @@ class TransportEngine(_OverTransport):
 
 
 class AsyncTransportEngine(_OverTransport):
-    """Sends over an asynchronous transport."""
+    """An engine over an asynchronous transport."""
 
     _method = "handle_async_request"
 
@@ -126,19 +126,19 @@ class AsyncTransportEngine(_OverTransport):
         self._check_process()
         handled = sys.exc_info()[1]
         if self._closed:
-            return closed()
-        reading, broken = Reading(limit), None
+            return closed_failure()
+        answer, broken = PartialAnswer(limit), None
         try:
             async with timeout(seconds):
                 response = await self._transport.handle_async_request(self._request(request, None))
-                reading.status, reading.headers = (
+                answer.status, answer.headers = (
                     response.status_code,
                     join_headers(response.headers.multi_items()),
                 )
                 try:
                     async for chunk in response.stream:
-                        reading.body += chunk
-                        if len(reading.body) > limit:
+                        answer.body += chunk
+                        if len(answer.body) > limit:
                             break
                 finally:
                     await response.aclose()
@@ -147,7 +147,7 @@ class AsyncTransportEngine(_OverTransport):
         except BaseException as error:
             without_frames(error, handled)
             raise
-        return reading.outcome(broken)
+        return answer.outcome(broken)
 
     async def close(self) -> None:
         """Close the transport."""
@@ -155,7 +155,7 @@ class AsyncTransportEngine(_OverTransport):
         await self._transport.aclose()
 
 
-def over_httpx(route: Connection, *, awaits: bool) -> TransportEngine | AsyncTransportEngine:
+def over_httpx(route: Route, *, awaits: bool) -> TransportEngine | AsyncTransportEngine:
     """Return an engine over a transport that httpx makes for a route."""
     import httpx  # noqa: PLC0415 - most clients send over sockets.
 
@@ -172,7 +172,7 @@ def over_httpx(route: Connection, *, awaits: bool) -> TransportEngine | AsyncTra
 
 
 def _library_of(transport: object) -> ModuleType:
-    """Return the library whose requests a transport takes: httpx2 if its class is of that, else httpx."""
+    """Return the library of a transport: httpx2 for an instance of its classes, else httpx."""
     httpx2 = sys.modules.get("httpx2")
     if httpx2 is not None and isinstance(transport, httpx2.BaseTransport | httpx2.AsyncBaseTransport):
         return httpx2

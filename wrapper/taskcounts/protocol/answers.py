@@ -1,6 +1,6 @@
-"""From the bytes of an answer to counts, or to what is wrong with them; pure functions.
+"""Decoding and checking of answers, from their bytes to JSON values; pure functions.
 
-What is checked stands in the fragment: `taskcounts_rest.contract` is derived from it.
+The checks are those of the fragment, from which `taskcounts_rest.contract` is derived.
 """
 
 from __future__ import annotations
@@ -10,29 +10,22 @@ import math
 import re
 from base64 import urlsafe_b64decode
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import getitem
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
+from taskcounts.protocol.schema import Check, Violation
 from taskcounts.snapshot import Inconsistency
 from taskcounts.text import one_line
 from taskcounts_rest.contract import MEDIA_TYPE
 
-Check = Callable[[Any, str], None]
-
-# How the service and others write the content type; what is written otherwise has to be taken apart.
+# The usual spellings of the content type; any other one is parsed.
 USUAL_TYPES = frozenset({MEDIA_TYPE, MEDIA_TYPE.replace("; ", ";"), "application/json"})
 
-# RFC 3339, as ISO 8601 is written in JSON.
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})"
-)
 
-
-# A parameter of a challenge, and before the first one of each its scheme (RFC 9110 11.6.1). A name begins
-# where nothing of one stands before it, or a long one would be looked at from each of its letters.
+# A parameter of a challenge, with the scheme in front of the first one (RFC 9110, 11.6.1). The lookbehind
+# lets a match begin only where a name begins: otherwise a long name takes quadratic time.
 _NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]"
 _PARAMETER = re.compile(
     rf"(?<!{_NAME})(?:(?P<scheme>{_NAME}+) +)?(?P<name>{_NAME}+)[ \t]*=[ \t]*"
@@ -40,25 +33,16 @@ _PARAMETER = re.compile(
 )
 
 
-class Violation(Exception):
-    """An answer breaks the contract: where, and how."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(reason)
-        self.path = path
-        self.reason = reason
-
-
 def read_result(headers: Mapping[str, str], body: bytes, check: Check) -> dict[str, Any]:
-    """Return the JSON object of a 200, exactly as the fragment describes it.
+    """Return the JSON object of a 200, checked against the fragment.
 
     Args:
         headers: The answer's headers, names in lower case.
         body: The body, whole.
-        check: What the fragment says of it.
+        check: The check of the operation's schema.
 
     Raises:
-        Violation: The answer is anything else.
+        Violation: The answer is not as the fragment describes it.
     """
     content_type = headers.get("content-type", "")
     if content_type not in USUAL_TYPES:
@@ -69,7 +53,7 @@ def read_result(headers: Mapping[str, str], body: bytes, check: Check) -> dict[s
 
 
 def check_type(content_type: str) -> None:
-    """Raise Violation for an answer that isn't JSON in UTF-8, as its header says."""
+    """Raise Violation if a content type is not that of JSON in UTF-8."""
     media_type, _, parameters = content_type.partition(";")
     if media_type.strip().lower() != "application/json":
         shown = f"is {media_type.strip()!r}" if media_type.strip() else "is missing"
@@ -83,7 +67,7 @@ def check_type(content_type: str) -> None:
 def read_error(
     headers: Mapping[str, str], body: bytes
 ) -> tuple[str | None, str | None, tuple[tuple[str, str], ...]]:
-    """Return code, message and details of an error answer; what it doesn't tell in a readable way is None."""
+    """Return the code, message and details of an error answer; None, None and () if they can't be read."""
     try:
         error = read_json(headers, body)
     except Violation:
@@ -122,22 +106,23 @@ def read_claims(challenges: str) -> str | None:
 
 
 def read_json(headers: Mapping[str, str], body: bytes) -> Any:
-    """Return the JSON value of a body; refuse what parsers disagree about.
+    """Return the JSON value of a body, without the extensions that JSON parsers disagree about.
 
     Raises:
-        Violation: Compressed unasked, not UTF-8, not JSON, a member given twice, NaN, or nested too deep.
+        Violation: The body is compressed, not UTF-8 or not JSON, has a member twice, a number that is not
+            finite, or is nested too deep.
     """
     coding = headers.get("content-encoding", "identity")
     if coding != "identity" and coding.strip().lower() != "identity":
-        # None was asked for, and inflating what a stranger compressed has no bound.
+        # The request asked for no compression, and decompression has no bound.
         raise Violation("$", f"it is compressed ({coding.strip().lower()}), which was not asked for")
     if not body:
         raise Violation("$", "it is empty")
     try:
-        # Some proxies put a byte order mark in front; it says nothing but UTF-8.
+        # Some proxies add a byte order mark, which means nothing but UTF-8.
         text = body.decode().removeprefix("\ufeff")
         if text.startswith("{"):
-            # The usual answer begins and ends with a brace: there is no white space to look for.
+            # The usual answer has no white space around it, so there is none to search for.
             value, end = _DECODER.raw_decode(text)
             if end == len(text):
                 return value
@@ -169,220 +154,36 @@ def _finite(text: str) -> float:
     return number
 
 
-# One for all: making it takes as long as reading an answer.
+# One decoder for all: making one takes as long as decoding an answer.
 _DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_finite)
 
 
-class Invariant(NamedTuple):
-    """A sum that the numbers of an answer should satisfy.
-
-    Attributes:
-        name: Its name in the fragment.
-        path: The member that is the whole, such as ``taskCounts.completed``.
-        addends: The names of the members that it is the sum of, for people.
-        whole: Gets the whole from a checked result.
-        parts: Get its parts.
-    """
-
-    name: str
-    path: str
-    addends: str
-    whole: Callable[[Any], int]
-    parts: tuple[Callable[[Any], int], ...]
-
-
-def compile_invariants(rules: Iterable[Mapping[str, Any]]) -> tuple[Invariant, ...]:
-    """Return invariants of the fragment, ready to be looked at in any number of answers."""
-    return tuple(
-        Invariant(
-            name=rule["name"],
-            path=".".join(rule["whole"]),
-            addends=" + ".join(part[-1] for part in rule["parts"]),
-            whole=_getter(rule["whole"]),
-            parts=tuple(map(_getter, rule["parts"])),
-        )
-        for rule in rules
-    )
-
-
-def _getter(path: tuple[str, ...]) -> Callable[[Any], int]:
-    if len(path) == 2:
-        # As all of today's are.
-        outer, inner = path
-        return lambda result: result[outer][inner]
-    return lambda result: reduce(getitem, path, result)
-
-
 def find_inconsistencies(
-    invariants: Iterable[Invariant], result: Mapping[str, Any]
+    invariants: Iterable[Mapping[str, Any]], result: Mapping[str, Any]
 ) -> tuple[Inconsistency, ...]:
-    """Return which of the fragment's invariants a checked result breaks."""
+    """Return the fragment's invariants that a checked result breaks."""
     broken = []
-    for name, path, addends, get_whole, get_parts in invariants:
-        whole, parts = get_whole(result), [get_part(result) for get_part in get_parts]
+    for rule in invariants:
+        whole: Any = reduce(getitem, rule["whole"], result)
+        parts: list[Any] = [reduce(getitem, part, result) for part in rule["parts"]]
         if whole != sum(parts):
-            numbers = " + ".join(map(str, parts))
-            text = f"{path} is {whole}, but {addends} is {numbers} = {sum(parts)}"
-            broken.append(Inconsistency(invariant=name, path=path, text=text))
+            path = ".".join(rule["whole"])
+            names, numbers = " + ".join(part[-1] for part in rule["parts"]), " + ".join(map(str, parts))
+            text = f"{path} is {whole}, but {names} is {numbers} = {sum(parts)}"
+            broken.append(Inconsistency(invariant=rule["name"], path=path, text=text))
     return tuple(broken)
 
 
-def find_doubts(headers: Mapping[str, str]) -> tuple[Inconsistency, ...]:
-    """Return what the headers of a 200 leave open: whether it belongs to our request, and is of now."""
-    doubts = []
+def header_inconsistencies(headers: Mapping[str, str]) -> tuple[Inconsistency, ...]:
+    """Return the signs in a 200's headers that it may belong to another request or come from a cache."""
+    found = []
     if "client-request-id" not in headers:
         text = "the answer lacks the client-request-id that was asked for: it may belong to another request"
-        doubts.append(Inconsistency(invariant="echo", path="client-request-id", text=text))
+        found.append(Inconsistency(invariant="echo", path="client-request-id", text=text))
     if "request-id" not in headers:
         text = "the answer lacks the request-id that the service gives to each: it may be somebody else's"
-        doubts.append(Inconsistency(invariant="request-id", path="request-id", text=text))
+        found.append(Inconsistency(invariant="request-id", path="request-id", text=text))
     if headers.get("age", "0").strip() != "0":
         text = f"the answer comes from a cache, where it is {one_line(headers['age'], 20)} seconds old"
-        doubts.append(Inconsistency(invariant="age", path="age", text=text))
-    return tuple(doubts)
-
-
-def compile_schema(schema: Mapping[str, Any]) -> Check:
-    """Return a function that raises Violation for a value which the schema doesn't allow.
-
-    It knows the words that the fragment's answers use. `make generate` refuses a fragment with others.
-    A number is an integer only if it is written as one: 5.0 and 5e0 are not.
-    """
-    look_at = _compile(schema)
-
-    def check(value: Any, path: str) -> None:
-        try:
-            look_at(value)
-        except Violation as violation:
-            violation.path = _under(path, violation.path)
-            raise
-
-    return check
-
-
-def _under(name: str, path: str) -> str:
-    """Return the path of what stands under something; the outermost has no name."""
-    if not path or path.startswith("["):
-        return name + path
-    return path if name == "$" else f"{name}.{path}"
-
-
-def _compile(schema: Mapping[str, Any]) -> Callable[[Any], None]:
-    """Return a check whose violations have the path from the value on; who looks into it adds the rest."""
-    match schema["type"]:
-        case "object":
-            return _object(schema)
-        case "array":
-            return _array(schema)
-        case "integer":
-            return _integer(schema)
-        case "boolean":
-            return _boolean
-        case "string":
-            return _time if schema.get("format") == "date-time" else _string
-        case other:
-            raise ValueError(f"no check for the type {other!r}")
-
-
-def _object(schema: Mapping[str, Any]) -> Callable[[Any], None]:
-    required = tuple(schema.get("required", ()))
-    members = [(name, _compile(member)) for name, member in schema.get("properties", {}).items()]
-
-    def check(value: Any) -> None:
-        if type(value) is not dict:
-            raise Violation("", f"{_shown(value)} is not an object")
-        for name in required:
-            if name not in value:
-                raise Violation(name, "the member is missing")
-        try:
-            for name, check_member in members:
-                if name in value:
-                    check_member(value[name])
-        except Violation as violation:
-            violation.path = _under(name, violation.path)
-            raise
-
-    numbers = [
-        (name, *_range(member))
-        for name, member in schema.get("properties", {}).items()
-        if name in required and member["type"] == "integer"
-    ]
-    return check if len(numbers) < len(members) else _numbers(numbers, check)
-
-
-def _numbers(ranges: list[tuple[str, int, int]], check: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return the check of an object of numbers alone: one that calls nothing while there is nothing wrong."""
-
-    def quick_check(value: Any) -> None:
-        if type(value) is dict:
-            for name, least, most in ranges:
-                number = value.get(name)
-                if type(number) is not int or not least <= number <= most:
-                    break
-            else:
-                return
-        check(value)
-
-    return quick_check
-
-
-def _array(schema: Mapping[str, Any]) -> Callable[[Any], None]:
-    check_item = _compile(schema["items"])
-
-    def check(value: Any) -> None:
-        if type(value) is not list:
-            raise Violation("", f"{_shown(value)} is not an array")
-        index = 0
-        try:
-            for index, item in enumerate(value):  # noqa: B007
-                check_item(item)
-        except Violation as violation:
-            violation.path = _under(f"[{index}]", violation.path)
-            raise
-
-    return check
-
-
-def _integer(schema: Mapping[str, Any]) -> Callable[[Any], None]:
-    least, most = _range(schema)
-
-    def check(value: Any) -> None:
-        if type(value) is not int:
-            raise Violation("", f"{_shown(value)} is not an integer")
-        if not least <= value <= most:
-            raise Violation("", f"{_shown(value)} is not within {least} to {most}")
-
-    return check
-
-
-def _range(schema: Mapping[str, Any]) -> tuple[int, int]:
-    bits = {"int32": 31, "int64": 63}[schema["format"]]
-    return max(schema.get("minimum", -(2**bits)), -(2**bits)), 2**bits - 1
-
-
-def _string(value: Any) -> None:
-    if type(value) is not str:
-        raise Violation("", f"{_shown(value)} is not a string")
-
-
-def _boolean(value: Any) -> None:
-    if type(value) is not bool:
-        raise Violation("", f"{_shown(value)} is neither true nor false")
-
-
-def _time(value: Any) -> None:
-    _string(value)
-    try:
-        sound = _TIME.fullmatch(value) is not None and bool(datetime.fromisoformat(value))
-    except ValueError:
-        sound = False
-    if not sound:
-        raise Violation("", f"{_shown(value)} is not a time")
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "an array"
-    text = json.dumps(value)
-    # Only what is short is shown: a part of something secret would be no easier to hide than the whole.
-    return text if len(text) <= 12 else "a string" if isinstance(value, str) else "a number"
+        found.append(Inconsistency(invariant="age", path="age", text=text))
+    return tuple(found)

@@ -1,38 +1,40 @@
-"""*Job - Get Task Counts* as the flow asks it: the request, and an answer's snapshot."""
+"""The operation *Job - Get Task Counts*: its request, and the snapshot that it builds from an answer."""
 
 from __future__ import annotations
 
 from taskcounts.protocol import answers
-from taskcounts.protocol.messages import Ask, Parts, Reply
+from taskcounts.protocol.messages import CheckedAnswer, Operation, RequestParts
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts.snapshot import Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts_rest import contract
 
 _NAME = "Job_GetTaskCounts"
 _OPERATION = contract.OPERATIONS[_NAME]
-_INVARIANTS = answers.compile_invariants(_OPERATION.invariants)
 
 
-def _build(reply: Reply) -> Snapshot:
-    """Return the snapshot of an answer; raise Violation if it contradicts itself and that isn't allowed."""
-    body, headers = reply.body, reply.headers
-    inconsistencies = answers.find_inconsistencies(_INVARIANTS, body) + answers.find_doubts(headers)
-    if inconsistencies and reply.strict:
-        raise answers.Violation(inconsistencies[0].path, "; ".join(each.text for each in inconsistencies))
+def _build(answer: CheckedAnswer) -> Snapshot:
+    """Return the snapshot of an answer; raise Violation if a strict client finds inconsistencies."""
+    body, headers = answer.body, answer.headers
+    inconsistencies = answers.find_inconsistencies(
+        _OPERATION.invariants, body
+    ) + answers.header_inconsistencies(headers)
+    if inconsistencies and answer.strict:
+        raise Violation(inconsistencies[0].path, "; ".join(each.text for each in inconsistencies))
     others = body.copy()
     try:
         return Snapshot(
-            job_id=reply.question.job_id,
+            job_id=answer.call.job_id,
             task_counts=TaskCounts.from_dict(others.pop("taskCounts")),
             task_slot_counts=TaskSlotCounts.from_dict(others.pop("taskSlotCounts")),
-            observed_at=reply.observed_at,
+            observed_at=answer.observed_at,
             request_id=headers.get("request-id"),
-            client_request_id=reply.question.client_request_id,
-            attempts=reply.attempt,
+            client_request_id=answer.call.client_request_id,
+            attempts=answer.attempt,
             inconsistencies=inconsistencies,
             additional_properties=others,
         )
     except ValueError as error:
-        raise answers.Violation("$", str(error)) from None
+        raise Violation("$", str(error)) from None
 
 
-COUNTS = Ask(Parts(_NAME), answers.compile_schema(_OPERATION.result), _build)
+TASK_COUNTS_OPERATION = Operation(RequestParts(_NAME), compile_schema(_OPERATION.result), _build)

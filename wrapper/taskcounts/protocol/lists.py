@@ -1,7 +1,7 @@
-"""*Task - List*, *Job - Get* and *Job - List* as the flow asks them, and how their pages follow each other.
+"""The operations *Task - List*, *Job - Get* and *Job - List*, and the links between their pages.
 
-A link to the next page is followed as it came, and only to the same origin and path: anywhere else it
-would take our signature or token along, or count the tasks of another job.
+The link to the next page is used word for word, and only if it leads to the same origin and path: elsewhere
+it would take our signature or token along, or count the tasks of another job.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 from taskcounts.protocol import answers
-from taskcounts.protocol.messages import Ask, Parts, Question, Reply
+from taskcounts.protocol.messages import Call, CheckedAnswer, Operation, RequestParts
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts.snapshot import Inconsistency
 from taskcounts_rest import contract
 
-# A page has up to 1,000 items. Most have some 300 bytes; one that failed says why at any length.
+# Bytes. A page has up to 1,000 items. Most have some 300 bytes; a failed task has a message of any length.
 MAX_PAGE = 32 << 20
 
-# Answers name Microsoft-HTTPAPI, which takes no more than this for a request's line and headers together.
+# Bytes. The service runs on Microsoft-HTTPAPI, which takes no more for a request's line and headers together.
 MAX_LINK = 16 << 10
 
 _CHECKS = {
-    name: answers.compile_schema(contract.OPERATIONS[name].result)
-    for name in ("Task_List", "Job_Get", "Job_List")
+    name: compile_schema(contract.OPERATIONS[name].result) for name in ("Task_List", "Job_Get", "Job_List")
 }
 _NAMES = {"filter_": "$filter", "select": "$select", "maxresults": "maxresults"}
 _PORTS = {"http": 80, "https": 443}
@@ -34,24 +34,24 @@ class Page(NamedTuple):
 
     Attributes:
         items: The items, as the fragment describes them.
-        link: Where the next page is, path and query; None after the last.
-        doubts: What speaks against the page: signs that it isn't ours or isn't fresh.
+        link: Path and query of the next page; None after the last.
+        inconsistencies: Signs that the page belongs to another request or comes from a cache.
         headers: The answer's headers, names in lower case.
-        attempts: How many requests it took.
+        attempts: The number of requests that it took.
     """
 
     items: list[dict[str, Any]]
     link: str | None
-    doubts: tuple[Inconsistency, ...]
+    inconsistencies: tuple[Inconsistency, ...]
     headers: Any
     attempts: int
 
 
-class Trail:
-    """The links that were followed through one list; finds a loop of any length in constant memory.
+class LoopDetector:
+    """A detector of loops in the links between a list's pages, in constant memory.
 
-    Brent's way: one link is kept and compared with those that follow. It is replaced after 1, 2, 4, 8 …
-    links, so in a loop the kept one soon is one of the loop's, and then comes again. A loop of n pages that
+    It is Brent's algorithm: one link is kept and compared with those that follow. It is replaced after 1, 2,
+    4, 8 … links, so the kept link soon belongs to the loop, and then comes again. A loop of n pages that
     begins after m others is found within 2 max(m, n) + n + 1 links.
     """
 
@@ -63,7 +63,7 @@ class Trail:
         self._room = 1
 
     def follow(self, link: str | None) -> str | None:
-        """Return the link, None after the last page.
+        """Return the link, or None after the last page.
 
         Raises:
             Violation: The link was followed before.
@@ -71,88 +71,90 @@ class Trail:
         if link is None:
             return None
         if link == self._kept:
-            raise answers.Violation("odata.nextLink", "it leads to a page before: the list has no end")
+            raise Violation("odata.nextLink", "it leads to a page before: the list has no end")
         self._since += 1
         if self._since == self._room:
             self._kept, self._since, self._room = link, 0, 2 * self._room
         return link
 
 
-def ask_tasks(
-    endpoint: str, *, link: str | None = None, trail: Trail | None = None, **options: Any
-) -> Ask[Page]:
-    """Return the question for a page of a job's tasks.
+def task_list_operation(
+    endpoint: str, *, link: str | None = None, loop_detector: LoopDetector | None = None, **options: Any
+) -> Operation[Page]:
+    """Return the operation that gets a page of a job's tasks.
 
     Args:
         endpoint: The account's URL.
-        link: The link of the page before, None for the first page.
-        trail: What follows the links of the whole list; a page that leads back is no answer.
+        link: The link of the previous page, None for the first page.
+        trail: Follows the links of the whole list; a page that leads back to an earlier one is refused.
         options: ``filter_``, ``select``, and ``maxresults``, 1 to 1,000 (the default).
     """
 
-    def path(question: Question) -> str:
-        return f"/jobs/{quote(question.job_id, safe='')}/tasks"
+    def path(call: Call) -> str:
+        return f"/jobs/{quote(call.job_id, safe='')}/tasks"
 
-    parts = Parts("Task_List", _named(options), link)
-    return Ask(parts, _CHECKS["Task_List"], _page(endpoint, path, trail), MAX_PAGE)
-
-
-def ask_jobs(
-    endpoint: str, *, link: str | None = None, trail: Trail | None = None, **options: Any
-) -> Ask[Page]:
-    """Return the question for a page of the account's jobs; see ``ask_tasks``."""
-    parts = Parts("Job_List", _named(options), link)
-    return Ask(parts, _CHECKS["Job_List"], _page(endpoint, lambda _: "/jobs", trail), MAX_PAGE)
+    parts = RequestParts("Task_List", _named(options), link)
+    return Operation(parts, _CHECKS["Task_List"], _page(endpoint, path, loop_detector), MAX_PAGE)
 
 
-def ask_job() -> Ask[dict[str, Any]]:
-    """Return the question for a job's own state: its ``id`` and ``state``."""
+def job_list_operation(
+    endpoint: str, *, link: str | None = None, loop_detector: LoopDetector | None = None, **options: Any
+) -> Operation[Page]:
+    """Return the operation that gets a page of the account's jobs; see ``task_list_operation``."""
+    parts = RequestParts("Job_List", _named(options), link)
+    return Operation(parts, _CHECKS["Job_List"], _page(endpoint, lambda _: "/jobs", loop_detector), MAX_PAGE)
 
-    def build(reply: Reply) -> dict[str, Any]:
-        _doubts(reply)
-        if reply.body["id"].lower() != reply.question.job_id.lower():
-            raise answers.Violation("id", "it is another job's")
-        return reply.body
 
-    return Ask(Parts("Job_Get", _named({"select": "id,state"})), _CHECKS["Job_Get"], build)
+def job_get_operation() -> Operation[dict[str, Any]]:
+    """Return the operation that gets a job's ``id`` and ``state``."""
+
+    def build(answer: CheckedAnswer) -> dict[str, Any]:
+        _inconsistencies(answer)
+        if answer.body["id"].lower() != answer.call.job_id.lower():
+            raise Violation("id", "it is another job's")
+        return answer.body
+
+    return Operation(RequestParts("Job_Get", _named({"select": "id,state"})), _CHECKS["Job_Get"], build)
 
 
 def _named(options: dict[str, Any]) -> tuple[tuple[str, str | int], ...]:
-    """Return the options of a query by their names in the fragment."""
+    """Return options with their names in the fragment."""
     return tuple((_NAMES[name], value) for name, value in options.items())
 
 
-def _page(endpoint: str, path: Callable[[Question], str], trail: Trail | None) -> Callable[[Reply], Page]:
-    def build(reply: Reply) -> Page:
-        doubts = _doubts(reply)
-        link = reply.body.get("odata.nextLink")
+def _page(
+    endpoint: str, path: Callable[[Call], str], loop_detector: LoopDetector | None
+) -> Callable[[CheckedAnswer], Page]:
+    def build(answer: CheckedAnswer) -> Page:
+        inconsistencies = _inconsistencies(answer)
+        link = answer.body.get("odata.nextLink")
         if link is not None:
-            link = _checked_link(link, endpoint, path(reply.question))
-            if trail is not None:
-                trail.follow(link)
-        return Page(reply.body["value"], link, doubts, reply.headers, reply.attempt)
+            link = _checked_link(link, endpoint, path(answer.call))
+            if loop_detector is not None:
+                loop_detector.follow(link)
+        return Page(answer.body["value"], link, inconsistencies, answer.headers, answer.attempt)
 
     return build
 
 
-def _doubts(reply: Reply) -> tuple[Inconsistency, ...]:
-    """Return what speaks against an answer; raise Violation if there is anything and that isn't allowed."""
-    doubts = answers.find_doubts(reply.headers)
-    if doubts and reply.strict:
-        raise answers.Violation(doubts[0].path, "; ".join(doubt.text for doubt in doubts))
-    return doubts
+def _inconsistencies(answer: CheckedAnswer) -> tuple[Inconsistency, ...]:
+    """Return the signs that an answer isn't ours or isn't fresh; if the client is strict, raise Violation."""
+    found = answers.header_inconsistencies(answer.headers)
+    if found and answer.strict:
+        raise Violation(found[0].path, "; ".join(each.text for each in found))
+    return found
 
 
 def _checked_link(link: str, endpoint: str, path: str) -> str:
-    """Return the path and query of a link, as they came; raise Violation if it leads elsewhere."""
+    """Return the path and query of a link, word for word; raise Violation if it leads elsewhere."""
     ours = urlsplit(endpoint)
-    # What is sent has to be what was checked: nothing here that one reader of URLs drops, and
-    # another one doesn't.
-    sound = link.isascii() and link.isprintable() and not set(link) & set(" \\#")
+    # The link that is sent must be the one that was checked, so it may hold nothing that some parsers of URLs
+    # drop and others keep.
+    is_plain = link.isascii() and link.isprintable() and not set(link) & set(" \\#")
     try:
         theirs = urlsplit(link)
         same = (
-            sound
+            is_plain
             and theirs.scheme == ours.scheme
             and theirs.username is None
             and theirs.hostname == (ours.hostname or "").lower()
@@ -161,13 +163,13 @@ def _checked_link(link: str, endpoint: str, path: str) -> str:
     except ValueError:
         same = False
     if not same:
-        raise answers.Violation(
+        raise Violation(
             "odata.nextLink", "it is no URL of the same server; no other one gets anything from us"
         )
     if len(link) > MAX_LINK:
-        raise answers.Violation("odata.nextLink", f"it is longer than {MAX_LINK:,} characters")
+        raise Violation("odata.nextLink", f"it is longer than {MAX_LINK:,} characters")
     if _segments(theirs.path) != _segments(path):
-        raise answers.Violation("odata.nextLink", "it leads to another list")
+        raise Violation("odata.nextLink", "it leads to another list")
     return f"{theirs.path}?{theirs.query}" if theirs.query else theirs.path
 
 
@@ -176,5 +178,5 @@ def _port(url: SplitResult) -> int:
 
 
 def _segments(path: str) -> list[bytes]:
-    """Return what a path names, however it is encoded and in any case; an encoded slash parts nothing."""
+    """Return the decoded segments of a path in lower case; an encoded slash separates nothing."""
     return [unquote_to_bytes(segment).lower() for segment in path.split("/")]

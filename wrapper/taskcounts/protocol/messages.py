@@ -1,4 +1,4 @@
-"""Requests and answers as plain values, between the flow, the operations and the network."""
+"""Requests and answers as plain values, shared by the flow, the operations and the network."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-# How much of a body is read. An answer has some 400 bytes, an error some 1,000.
+# The bytes of a body that are read at most. An answer has some 400 bytes, an error some 1,000.
 MAX_BODY = 1 << 20
 
 
-class Question(NamedTuple):
-    """What one call is about, its arguments checked; ``job_id`` is empty if it is about no single job."""
+class Call(NamedTuple):
+    """The checked arguments of one call.
+
+    Attributes:
+        job_id: The job; empty for a call that is about no single job, such as a list of jobs.
+        service_timeout: Seconds that the service may work on a request, None for its default.
+        timeout: Seconds that one attempt may take.
+        deadline: Seconds that all attempts and pauses may take together.
+        client_request_id: The GUID that all requests of the call carry.
+    """
 
     job_id: str
     service_timeout: int | None
@@ -22,10 +30,10 @@ class Question(NamedTuple):
     client_request_id: str
 
 
-class Reply(NamedTuple):
-    """A 200 whose body is what the fragment says, on its way to becoming a value."""
+class CheckedAnswer(NamedTuple):
+    """A 200 whose body is as the fragment describes it, from which an operation builds its value."""
 
-    question: Question
+    call: Call
     attempt: int
     body: dict[str, Any]
     headers: Mapping[str, str]
@@ -33,43 +41,43 @@ class Reply(NamedTuple):
     strict: bool
 
     def __repr__(self) -> str:
-        return f"Reply({self.question.job_id!r})"
+        return f"CheckedAnswer({self.call.job_id!r})"
 
 
-class Parts(NamedTuple):
-    """What a request is made of, but for its job and what belongs to an attempt.
+class RequestParts(NamedTuple):
+    """The parts of a request that depend neither on the job nor on the attempt.
 
     Attributes:
-        operation: Its name in the fragment.
-        options: Parameters of the query by their names in the fragment.
-        link: Path and query that the page before gave, in place of the operation's own; None without.
+        operation_id: The operation's name in the fragment.
+        options: Pairs of name and value for the query, with the names of the fragment.
+        link: The path and query that the previous page gave, in place of the operation's own; None without.
     """
 
-    operation: str
+    operation_id: str
     options: tuple[tuple[str, str | int], ...] = ()
     link: str | None = None
 
 
-class Ask(NamedTuple, Generic[T]):
-    """One operation: what it sends, and what it makes of the answer.
+class Operation(NamedTuple, Generic[T]):
+    """An operation of the service: the request that it sends, and the value that it builds from the answer.
 
     Attributes:
-        parts: What its request is made of.
+        parts: The parts of its request.
         check: Raises Violation for a body that the fragment doesn't allow.
         build: Returns the value of a checked answer; raises Violation if that can't be trusted.
-        limit: How many bytes of a body are read.
+        limit: The bytes of a body that are read at most.
     """
 
-    parts: Parts
+    parts: RequestParts
     check: Callable[[Any, str], None]
-    build: Callable[[Reply], T]
+    build: Callable[[CheckedAnswer], T]
     limit: int = MAX_BODY
 
 
 class Request(NamedTuple):
-    """One attempt's request, as it goes out.
+    """The request of one attempt.
 
-    ``headers`` stays out of the repr: it holds the signature or token.
+    The repr leaves ``headers`` out: they hold the signature or the token.
     """
 
     method: str
@@ -81,9 +89,14 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What was read of an answer: names of headers in lower case, and the body up to its limit.
+    """An answer, as far as it was read.
 
-    ``broken`` says why the rest of the body is missing, if it is.
+    Attributes:
+        status: The HTTP status.
+        headers: The headers, names in lower case.
+        body: The body, up to the limit of the operation.
+        broken: The reason why the rest of the body is missing; None if the body is whole.
+        oversize: Whether the body is larger than the limit.
     """
 
     status: int
@@ -97,7 +110,13 @@ class Answer(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """There is no answer, or not the whole of one; ``permanent`` marks what another attempt can't mend."""
+    """The reason why there is no answer, or only a part of one.
+
+    Attributes:
+        reason: The reason, for people.
+        error: The error that ended the attempt.
+        permanent: Whether another attempt would fail as well.
+    """
 
     reason: str
     error: BaseException

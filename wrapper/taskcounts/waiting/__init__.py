@@ -1,1 +1,1 @@
-"""Waiting for a job: what to ask next is decided by pure functions, and a flow without I/O asks it."""
+"""Waiting for a job: pure functions decide on the next poll, and a flow without I/O makes it."""

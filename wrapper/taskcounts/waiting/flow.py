@@ -1,4 +1,4 @@
-"""Runs a wait as a flow: asks what the decisions want to know, and tells the observer."""
+"""The flow of a wait: makes the polls that `machine` decides on, and reports them to the observer."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from taskcounts.clock import Clock
 from taskcounts.errors import DeadlineExceeded, ServiceError, TaskCountsError
 from taskcounts.exact import exact_counts
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import Exchange, Pause, Settings
-from taskcounts.protocol.answers import Violation, find_doubts
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.lists import Page, Trail, ask_job, ask_tasks
-from taskcounts.protocol.messages import Ask, Question, Reply
+from taskcounts.flow.steps import Flow, Pause, Settings
+from taskcounts.protocol.answers import header_inconsistencies
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.lists import LoopDetector, Page, job_get_operation, task_list_operation
+from taskcounts.protocol.messages import Call, CheckedAnswer, Operation
+from taskcounts.protocol.schema import Violation
 from taskcounts.retry import RETRYABLE_STATUSES
 from taskcounts.text import one_line
-from taskcounts.waiting.machine import begin, hear, wake
+from taskcounts.waiting.machine import begin, begin_tick, handle
 from taskcounts.waiting.plan import WaitPlan
-from taskcounts.waiting.queries import FILTERS, SELECT, Task, found_task
+from taskcounts.waiting.queries import FILTERS, SELECT, Task, first_task
 from taskcounts.waiting.report import verdict_text
 from taskcounts.waiting.rules import outcome_of
 from taskcounts.waiting.state import (
     AskCounts,
     AskExact,
-    Asking,
     AskJob,
     AskTasks,
     Counted,
@@ -34,9 +34,10 @@ from taskcounts.waiting.state import (
     Failed,
     JobSeen,
     Listed,
-    Looked,
     Move,
-    Rest,
+    Poll,
+    Queried,
+    Sleep,
     State,
 )
 from taskcounts.waiting.values import Kind, Observation, Observer, Verdict, WaitFailed
@@ -45,7 +46,7 @@ T = TypeVar("T")
 
 _KINDS = {
     Counted: Kind.COUNTS,
-    Looked: Kind.TASKS,
+    Queried: Kind.TASKS,
     JobSeen: Kind.JOB,
     Listed: Kind.EXACT,
     Failed: Kind.FAILURE,
@@ -53,35 +54,35 @@ _KINDS = {
 
 
 def wait(
-    settings: Settings, question: Question, plan: WaitPlan, observer: Observer | None, *, check: bool
-) -> Exchange[Verdict]:
-    """Ask until there is a verdict; return it, or raise WaitFailed if it is to be checked.
+    settings: Settings, call: Call, plan: WaitPlan, observer: Observer | None, *, check: bool
+) -> Flow[Verdict]:
+    """Poll until there is a verdict, and return it; with ``check``, raise WaitFailed unless the goal was met.
 
     Args:
-        settings: Whom to ask, and how.
-        question: The job, and the limits of each single poll.
-        plan: What to wait for, and its limits.
-        observer: Called after each poll. What it raises ends the wait.
-        check: Whether a verdict other than met is raised.
+        settings: The client's.
+        call: The job, and the limits of each single poll.
+        plan: The goal, and the limits of the wait.
+        observer: Called after each poll. An error that it raises ends the wait.
+        check: Whether to raise WaitFailed for a verdict other than met.
 
     Raises:
-        WaitFailed: The wait ended with another outcome, and it is checked.
+        WaitFailed: The wait ended with another outcome, and ``check`` is true.
     """
     clock = settings.clock
-    began_at, asked = clock.now(), question
+    began_at, asked = clock.now(), call
     move = begin(plan, clock.monotonic())
     while not isinstance(move.next, End):
         state, step = move.state, move.next
-        if isinstance(step, Rest):
+        if isinstance(step, Sleep):
             pause = step.until - clock.monotonic()
             if pause > 0:
                 yield Pause(pause)
-            move = wake(state, clock.monotonic())
+            move = begin_tick(state, clock.monotonic())
             continue
         left = max(0.0, state.ends - clock.monotonic())
-        asked = _limited(question, step, left)
+        asked = _limited(call, step, left)
         event = yield from _ask(settings, asked, step, cut=asked.deadline >= left)
-        move = hear(state, event, clock.monotonic())
+        move = handle(state, event, clock.monotonic())
         if observer is not None:
             observer(_observation(state, move, step, event, clock, job_id=asked.job_id))
     verdict = _verdict(asked.job_id, move.state, move.next, began_at, clock)
@@ -90,96 +91,98 @@ def wait(
     return verdict
 
 
-def _limited(question: Question, step: Asking, left: float) -> Question:
-    """Return a question of its own that ends with the wait at the latest.
+def _limited(call: Call, step: Poll, left: float) -> Call:
+    """Return a question with an id of its own that ends with the wait at the latest.
 
-    A list of all tasks may take longer than a call does otherwise: each of its pages has limits of its own.
+    A list of all tasks may take all of the time that is left: each of its pages has limits of its own.
     """
-    deadline = left if isinstance(step, AskExact) else min(question.deadline, left)
-    return question._replace(deadline=deadline, client_request_id=new_guid())
+    deadline = left if isinstance(step, AskExact) else min(call.deadline, left)
+    return call._replace(deadline=deadline, client_request_id=new_guid())
 
 
-def _ask(settings: Settings, question: Question, step: Asking, *, cut: bool) -> Exchange[Event]:
-    """Ask what the machine wants to know, and return what came of it."""
+def _ask(settings: Settings, call: Call, step: Poll, *, cut: bool) -> Flow[Event]:
+    """Make a poll, and return its outcome."""
     began = settings.clock.monotonic()
     try:
         if isinstance(step, AskCounts):
-            return Counted((yield from exchange(settings, COUNTS, question)))
+            return Counted((yield from exchange(settings, TASK_COUNTS_OPERATION, call)))
         if isinstance(step, AskTasks):
-            return Looked(step.look, (yield from _look(settings, question, step.look)))
+            return Queried(step.query, (yield from _find_task(settings, call, step.query)))
         if isinstance(step, AskJob):
-            return JobSeen((yield from exchange(settings, _JOB, question)))
-        snapshot = yield from exact_counts(settings, question)
+            return JobSeen((yield from exchange(settings, _JOB, call)))
+        snapshot = yield from exact_counts(settings, call)
         return Listed(snapshot, settings.clock.monotonic() - began)
     except TaskCountsError as error:
         return Failed(error, cut_off=cut and _lacked_time(error, settings))
 
 
 def _lacked_time(error: TaskCountsError, settings: Settings) -> bool:
-    """Whether a question might have been answered if its deadline had left it more time."""
+    """Return whether more time could have brought an answer."""
     if isinstance(error, ServiceError):
         return error.status in RETRYABLE_STATUSES and error.attempts < settings.retry.max_attempts
     return isinstance(error, DeadlineExceeded)
 
 
-def _look(settings: Settings, question: Question, look: str) -> Exchange[Task | None]:
-    """Return a task of some kind, None if there is none.
+def _find_task(settings: Settings, call: Call, query: str) -> Flow[Task | None]:
+    """Return a task that a query finds, None if there is none.
 
-    The service may answer with an empty page and a link: only the last page says that there is none.
+    The service may answer with an empty page and a link: only the last page shows that there is no task.
     """
-    ends = settings.clock.monotonic() + question.deadline
-    trail, link = Trail(), None
+    ends = settings.clock.monotonic() + call.deadline
+    loop_detector, link = LoopDetector(), None
     while True:
-        ask = _trusted(_tasks(settings.endpoint, look, trail, link))
-        found, link = yield from exchange(settings, ask, question)
+        operation = _trusted(_task_page(settings.endpoint, query, loop_detector, link))
+        found, link = yield from exchange(settings, operation, call)
         if found is not None or link is None:
             return found
         left = max(0.0, ends - settings.clock.monotonic())
-        question = question._replace(deadline=left, client_request_id=new_guid())
+        call = call._replace(deadline=left, client_request_id=new_guid())
 
 
-def _tasks(endpoint: str, look: str, trail: Trail, link: str | None) -> Ask[tuple[Task | None, str | None]]:
-    """Return the question for one page of a look: its first task, and where the next page is."""
+def _task_page(
+    endpoint: str, query: str, loop_detector: LoopDetector, link: str | None
+) -> Operation[tuple[Task | None, str | None]]:
+    """Return the operation that reads one page of a query: its first task, and the link to the next."""
     options: dict[str, Any] = {"select": SELECT, "maxresults": 1}
-    if (filter_ := FILTERS[look]) is not None:
+    if (filter_ := FILTERS[query]) is not None:
         options["filter_"] = filter_
-    ask = ask_tasks(endpoint, link=link, **options)
+    operation = task_list_operation(endpoint, link=link, **options)
 
-    def build(reply: Reply) -> tuple[Task | None, str | None]:
-        page: Page = ask.build(reply)
-        return found_task(page.items, look), trail.follow(page.link)
+    def build(answer: CheckedAnswer) -> tuple[Task | None, str | None]:
+        page: Page = operation.build(answer)
+        return first_task(page.items, query), loop_detector.follow(page.link)
 
-    return Ask(ask.parts, ask.check, build, ask.limit)
+    return Operation(operation.parts, operation.check, build, operation.limit)
 
 
-def _trusted(ask: Ask[T]) -> Ask[T]:
-    """Return a question whose answer counts only if it is the service's, to us, and of now."""
+def _trusted(operation: Operation[T]) -> Operation[T]:
+    """Return an operation that refuses an answer which may be stale, or not the service's to this request."""
 
-    def build(reply: Reply) -> T:
-        if doubts := find_doubts(reply.headers):
+    def build(answer: CheckedAnswer) -> T:
+        if doubts := header_inconsistencies(answer.headers):
             raise Violation(doubts[0].path, "; ".join(each.text for each in doubts))
-        return ask.build(reply)
+        return operation.build(answer)
 
-    return Ask(ask.parts, ask.check, build, ask.limit)
+    return Operation(operation.parts, operation.check, build, operation.limit)
 
 
-def _job_state() -> Ask[str]:
-    """Return the question for a job's own state, in lower case."""
-    ask = ask_job()
+def _job_state() -> Operation[str]:
+    """Return the operation that reads a job's own state, in lower case."""
+    operation = job_get_operation()
 
-    def build(reply: Reply) -> str:
-        return str(ask.build(reply)["state"]).lower()
+    def build(answer: CheckedAnswer) -> str:
+        return str(operation.build(answer)["state"]).lower()
 
-    return _trusted(Ask(ask.parts, ask.check, build, ask.limit))
+    return _trusted(Operation(operation.parts, operation.check, build, operation.limit))
 
 
 _JOB = _job_state()
 
 
 def _observation(
-    before: State, move: Move, step: Asking, event: Event, clock: Clock, *, job_id: str
+    before: State, move: Move, step: Poll, event: Event, clock: Clock, *, job_id: str
 ) -> Observation:
-    """Return what an observer is told of a poll."""
+    """Return the observation of a poll."""
     state, now = move.state, clock.monotonic()
     error = event.error if isinstance(event, Failed) else None
     old, new = before.snapshot, state.snapshot
@@ -191,8 +194,8 @@ def _observation(
         kind=_KINDS[type(event)],
         snapshot=new,
         changed=new is not old and (old is None or new is None or old.task_counts != new.task_counts),
-        looked_for=step.look if isinstance(step, AskTasks) else None,
-        found=event.found.id if isinstance(event, Looked) and event.found else None,
+        looked_for=step.query if isinstance(step, AskTasks) else None,
+        found=event.found.id if isinstance(event, Queried) and event.found else None,
         job_state=state.job_state,
         error=error,
         failures=state.failures,
@@ -200,7 +203,7 @@ def _observation(
         note=one_line("; ".join(move.notes), 1000) if move.notes else None,
         rate=state.rate.value if state.rate else None,
         left=state.left,
-        pause=max(0.0, move.next.until - now) if isinstance(move.next, Rest) else 0.0,
+        pause=max(0.0, move.next.until - now) if isinstance(move.next, Sleep) else 0.0,
     )
 
 
@@ -224,7 +227,7 @@ def _verdict(job_id: str, state: State, end: End, began_at: datetime, clock: Clo
     )
 
 
-def _failure(verdict: Verdict, asked: Question) -> WaitFailed:
+def _failure(verdict: Verdict, asked: Call) -> WaitFailed:
     return WaitFailed(
         verdict.text,
         job_id=verdict.job_id,

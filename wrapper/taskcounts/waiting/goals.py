@@ -1,4 +1,4 @@
-"""What can be waited for, as people write it."""
+"""The goals of a wait, as people write them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _COUNT = re.compile(rf"(count|{'|'.join(COUNTERS)})\s*>=\s*([0-9]{{1,10}})", re.
 
 @frozen
 class Goal:
-    """What to wait for.
+    """A goal of a wait.
 
     Attributes:
         name: One of NAMES, ``percent``, or one of COUNTERS.
-        least: The percentage or number that has to be reached; None for one of NAMES.
+        least: The percentage or number of tasks to reach; None for one of NAMES.
     """
 
     name: str
@@ -34,11 +34,11 @@ class Goal:
 
 
 def parse_goal(text: str) -> Goal:
-    """Return what a text names, such as ``done``, ``percent=50`` or ``count>=100`` (completed tasks).
+    """Return the goal of a text such as ``done``, ``percent=50`` or ``count>=100`` (completed tasks).
 
     Raises:
-        ValueError: It names nothing that can be waited for.
-        TypeError: It is no text.
+        ValueError: The text names no goal.
+        TypeError: It is not a str.
     """
     if not isinstance(text, str):
         raise TypeError(f"until must be a str, not {type(text).__name__}")

@@ -1,11 +1,11 @@
-"""What of an answer is worth telling a person while a wait goes on; pure."""
+"""Notes on the answers of a wait, for people; pure."""
 
 from __future__ import annotations
 
 from taskcounts.snapshot import Snapshot
-from taskcounts.text import one_line
 from taskcounts.waiting.proof import Claim, Finding, Result
-from taskcounts.waiting.state import State, Why
+from taskcounts.waiting.queries import quoted
+from taskcounts.waiting.state import Cause, State
 
 _JOB_STATES = {
     "active": "the job is active again",
@@ -18,13 +18,8 @@ _JOB_STATES = {
 }
 
 
-def shown(text: str) -> str:
-    """Return an id or a word of the service as it can stand in a line."""
-    return repr(one_line(text, 100))
-
-
 def about_counts(old: Snapshot | None, new: Snapshot) -> tuple[str, ...]:
-    """Return what is odd about counts, by themselves and after those before."""
+    """Return notes on inconsistent counts, and on a change that no progress explains."""
     notes = [each.text for each in new.inconsistencies]
     if old is None:
         return tuple(notes)
@@ -42,18 +37,18 @@ def about_counts(old: Snapshot | None, new: Snapshot) -> tuple[str, ...]:
 
 
 def about_job(old: str | None, new: str) -> tuple[str, ...]:
-    """Return what a change of the job's own state means; nothing for a job that is active as it should be."""
+    """Return a note on a change of the job's own state; none for a job that is and was active."""
     if new == (old or "active"):
         return ()
-    return (_JOB_STATES.get(new, f"the job's own state is {shown(new)}, which is unknown here"),)
+    return (_JOB_STATES.get(new, f"the job's own state is {quoted(new)}, which is unknown here"),)
 
 
 def about_finding(state: State, finding: Finding) -> tuple[str, ...]:
-    """Return how looks contradict what the counts claim."""
+    """Return a note on a proof that contradicts the counts, or that came to nothing."""
     task = finding.task
     if finding.result is Result.OPEN:
         return ("tasks came or went while the list was asked",)
-    if state.why is not Why.CLAIM or finding.result is Result.PROVEN:
+    if state.cause is not Cause.CLAIM or finding.result is Result.PROVEN:
         return ()
     if finding.claim is Claim.FAILED:
         return ("by the counts tasks failed, but the list has none that did",)
@@ -64,12 +59,12 @@ def about_finding(state: State, finding: Finding) -> tuple[str, ...]:
         said = "there are no tasks"
     else:
         said = "all tasks are completed" if finding.claim is Claim.ENDED else "no task is active"
-    # Only a task refutes these.
-    return (f"by the counts {said}, but {shown(task.id)} is {task.state}",) if task else ()
+    # These two claims are refuted by a task alone.
+    return (f"by the counts {said}, but {quoted(task.id)} is {task.state}",) if task else ()
 
 
 def about_exact(exact: Snapshot, *, believed: bool) -> tuple[str, ...]:
-    """Return why a list of all tasks doesn't let a wait end."""
+    """Return notes on a list of all tasks that doesn't let the wait end."""
     if exact.inconsistencies:
         return tuple(each.text for each in exact.inconsistencies)
     if believed:

@@ -1,74 +1,53 @@
-"""What a wait is for, and its limits, checked."""
+"""The plan of a wait: its goal and its limits, checked."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from attrs import frozen
+from attrs import Attribute, field, frozen
 
 from taskcounts.arguments import check_seconds
 from taskcounts.waiting.goals import Goal, parse_goal
 from taskcounts.waiting.pace import MIN_INTERVAL
 
 
+def _check_number(_: WaitPlan, attribute: Attribute[int], number: int) -> None:
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"{attribute.name} must be an int, not {type(number).__name__}")
+    if number < 1:
+        raise ValueError(f"{attribute.name} is {number}; give 1 or more")
+
+
 @frozen(kw_only=True)
 class WaitPlan:
-    """What to wait for, and within which limits; times in seconds.
-
-    Attributes:
-        goal: What to wait for.
-        deadline: How long the wait may take as a whole.
-        stall: How long nothing may change.
-        interval: From one poll to the next; None adapts it.
-        min_interval: The least that an adapted interval is: who waits for many jobs at once asks for each
-            of them less often.
-        max_failures: After how many polls in a row without a trustworthy answer the wait is lost.
-        fail_fast: Whether the first failed task ends the wait.
-        exact_at_end: Whether a list of all tasks decides at the end.
-        empty_is_done: Whether a job without tasks is done.
-    """
+    """The goal of a wait and its limits, in seconds; `TaskCountsClient.wait_for_job` describes them."""
 
     goal: Goal
     deadline: float = math.inf
     stall: float = math.inf
     interval: float | None = None
     min_interval: float = MIN_INTERVAL
-    max_failures: int = 10
+    max_failures: int = field(default=10, validator=_check_number)
     fail_fast: bool = False
     exact_at_end: bool = False
     empty_is_done: bool = False
 
 
-def plan_wait(
-    until: str,
-    *,
-    deadline: float | None,
-    stall: float | None,
-    interval: float | None,
-    min_interval: float,
-    max_failures: int,
-    fail_fast: bool,
-    exact_at_end: bool,
-    empty_is_done: bool,
-) -> WaitPlan:
-    """Return a plan.
+def plan_wait(until: str, **limits: Any) -> WaitPlan:
+    """Return the plan of a wait.
+
+    Args:
+        until: The text of its goal.
+        **limits: Attributes of the plan. A ``deadline``, ``stall`` or ``interval`` of None is no limit.
 
     Raises:
         ValueError: An argument is out of its range.
         TypeError: An argument is of the wrong type.
     """
-    if isinstance(max_failures, bool) or not isinstance(max_failures, int):
-        raise TypeError(f"max_failures must be an int, not {type(max_failures).__name__}")
-    if max_failures < 1:
-        raise ValueError(f"max_failures is {max_failures}; give 1 or more")
-    return WaitPlan(
-        goal=parse_goal(until),
-        deadline=math.inf if deadline is None else check_seconds("deadline", deadline),
-        stall=math.inf if stall is None else check_seconds("stall", stall),
-        interval=None if interval is None else check_seconds("interval", interval),
-        min_interval=check_seconds("min_interval", min_interval),
-        max_failures=max_failures,
-        fail_fast=fail_fast,
-        exact_at_end=exact_at_end,
-        empty_is_done=empty_is_done,
-    )
+    for name in ("deadline", "stall", "interval", "min_interval"):
+        if name in limits and (limits[name] is not None or name == "min_interval"):
+            limits[name] = check_seconds(name, limits[name])
+        else:
+            limits.pop(name, None)
+    return WaitPlan(goal=parse_goal(until), **limits)

@@ -1,10 +1,9 @@
-"""Trials: a few looks, one after the other, that prove a claim about a job or refute it. Pure.
+"""Proofs: a few list queries, one after the other, that prove a claim about a job or refute it; pure.
 
-Two looks are made at two moments, and tasks come, go and move in between. So a trial of "all is done"
-holds the deciding look between two others: a task is there before and after, completed, and meanwhile
-no task is unfinished. At the moment of the look in the middle the job then was done, and had a task.
-That holds however much time passes in between, so a trial goes on where a question without an answer
-broke it off.
+Tasks come, go and move between two queries. So the proof of "all tasks are completed" holds the deciding
+query between two others: they find the same completed task before and after, and the one in the middle
+finds no unfinished task. At the moment of the middle query the job then was done, and had a task. That holds
+however much time passes in between, so a proof is resumed after a query without an answer.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from typing import NamedTuple
 
 from taskcounts.waiting.queries import Task
 
-# Lists have no documented order: if another task comes each time, so many rounds are enough.
+# Lists have no documented order: after so many rounds another task each time is accepted.
 ROUNDS = 3
 
 
 class Claim(StrEnum):
-    """What can be proven by looks."""
+    """A claim that list queries can prove."""
 
     ENDED = "ended"
     """There are tasks, and all of them are completed."""
@@ -30,37 +29,37 @@ class Claim(StrEnum):
 
 
 class Stage(StrEnum):
-    """How far a trial is."""
+    """The next query of a proof."""
 
     FIRST = "first"
-    """One look that refutes at the least cost."""
+    """One query that refutes the claim at the least cost."""
     BEFORE = "before"
-    """Is there a task at all, and does it speak against the claim?"""
+    """Is there a task at all, and does it contradict the claim?"""
     MIDDLE = "middle"
-    """Is there a task that speaks against the claim?"""
+    """Is there a task that contradicts the claim?"""
     AFTER = "after"
-    """Is the task of before still there?"""
+    """Is the task found before still there?"""
 
 
-class Trial(NamedTuple):
-    """A claim, and how far its proof is.
+class Proof(NamedTuple):
+    """The state of a proof.
 
     Attributes:
-        claim: What is to be proven.
-        stage: Which look comes next.
-        witness: A task that the look before found; it doesn't speak against the claim.
-        rounds: How many times another task was there after than before.
+        claim: The claim to prove.
+        stage: The next query.
+        task_before: The task that the query before found; it doesn't contradict the claim.
+        rounds: The number of times that the task found after differed from the one before.
     """
 
     claim: Claim
     stage: Stage
-    witness: Task | None = None
+    task_before: Task | None = None
     rounds: int = 0
 
     @property
-    def look(self) -> str:
-        """What to look for next."""
-        failed = self.witness is not None and self.witness.failed
+    def query(self) -> str:
+        """The name of the next query, one of `queries.FILTERS`."""
+        failed = self.task_before is not None and self.task_before.failed
         match self.claim, self.stage:
             case Claim.FAILED, _:
                 return "failed"
@@ -76,22 +75,22 @@ class Trial(NamedTuple):
 
 
 class Result(StrEnum):
-    """How a trial can end."""
+    """The result of a proof."""
 
     PROVEN = "proven"
     REFUTED = "refuted"
     EMPTY = "empty"
     """The job has no task."""
     OPEN = "open"
-    """Tasks came or went while it was looked."""
+    """Tasks came or went between the queries."""
 
 
 class Finding(NamedTuple):
-    """What a trial came to.
+    """The outcome of a proof.
 
     Attributes:
-        claim: What was to be proven.
-        result: Whether it was.
+        claim: The claim.
+        result: Whether it is proven.
         task: The task that proves or refutes it; a failed one if there is one.
     """
 
@@ -100,47 +99,47 @@ class Finding(NamedTuple):
     task: Task | None = None
 
 
-def begin_trial(claim: Claim, *, likely: bool) -> Trial:
-    """Return a new trial; of what isn't likely, the first look is the one that refutes at the least cost."""
+def begin_proof(claim: Claim, *, likely: bool) -> Proof:
+    """Return a new proof; that of an unlikely claim begins with the cheapest query that can refute it."""
     if claim is Claim.FAILED or not likely:
-        return Trial(claim, Stage.FIRST)
-    return Trial(claim, Stage.BEFORE)
+        return Proof(claim, Stage.FIRST)
+    return Proof(claim, Stage.BEFORE)
 
 
-def weigh(trial: Trial, found: Task | None) -> Trial | Finding:  # noqa: PLR0911 - a line for each case.
-    """Return how a trial goes on after its look found a task or none, or what it came to."""
-    claim = trial.claim
+def advance(proof: Proof, found: Task | None) -> Proof | Finding:  # noqa: PLR0911 - a line for each case.
+    """Return the proof after its query found a task or none, or the finding that ends it."""
+    claim = proof.claim
     if claim is Claim.FAILED:
         return Finding(claim, Result.PROVEN if found else Result.REFUTED, found)
-    if found is not None and _speaks_against(claim, found):
+    if found is not None and _contradicts(claim, found):
         return Finding(claim, Result.REFUTED, found)
-    match trial.stage:
+    match proof.stage:
         case Stage.FIRST:
-            return trial._replace(stage=Stage.BEFORE)
+            return proof._replace(stage=Stage.BEFORE)
         case Stage.BEFORE if found is None:
             return Finding(claim, Result.EMPTY)
         case Stage.BEFORE:
-            return trial._replace(stage=Stage.MIDDLE, witness=found)
+            return proof._replace(stage=Stage.MIDDLE, task_before=found)
         case Stage.MIDDLE if found is None:
-            return trial._replace(stage=Stage.AFTER)
+            return proof._replace(stage=Stage.AFTER)
         case Stage.MIDDLE:
-            # Looked for unfinished or failed ones, and one failed: are there unfinished ones besides?
-            return trial._replace(witness=found)
-    return _after(trial, found)
+            # The query was for unfinished or failed tasks, and found a failed one: is another unfinished?
+            return proof._replace(task_before=found)
+    return _after(proof, found)
 
 
-def _speaks_against(claim: Claim, task: Task) -> bool:
+def _contradicts(claim: Claim, task: Task) -> bool:
     return not task.completed if claim is Claim.ENDED else task.state == "active"
 
 
-def _after(trial: Trial, found: Task | None) -> Trial | Finding:
-    """Return what the last look comes to."""
+def _after(proof: Proof, found: Task | None) -> Proof | Finding:
+    """Return the outcome of the last query."""
     if found is None:
-        return Finding(trial.claim, Result.OPEN)
-    witness = trial.witness
-    same = witness is not None and (found.id, found.created) == (witness.id, witness.created)
-    if same and (trial.claim is Claim.IDLE or found == witness):
-        return Finding(trial.claim, Result.PROVEN, found)
-    if trial.rounds + 1 < ROUNDS:
-        return trial._replace(stage=Stage.MIDDLE, witness=found, rounds=trial.rounds + 1)
-    return Finding(trial.claim, Result.OPEN if same else Result.PROVEN, found)
+        return Finding(proof.claim, Result.OPEN)
+    task_before = proof.task_before
+    same = task_before is not None and (found.id, found.created) == (task_before.id, task_before.created)
+    if same and (proof.claim is Claim.IDLE or found == task_before):
+        return Finding(proof.claim, Result.PROVEN, found)
+    if proof.rounds + 1 < ROUNDS:
+        return proof._replace(stage=Stage.MIDDLE, task_before=found, rounds=proof.rounds + 1)
+    return Finding(proof.claim, Result.OPEN if same else Result.PROVEN, found)

@@ -1,6 +1,6 @@
-"""Looks: small list queries that tell whether a job has a task of some kind; lists are never behind.
+"""Small list queries that show whether a job has a task of some kind. Unlike counts, lists are never behind.
 
-Each asks for one task, whatever the size of the job. The filters use documented operators alone.
+Each query asks for one task, whatever the size of the job. The filters use documented operators alone.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from taskcounts.protocol.answers import Violation
+from taskcounts.protocol.schema import Violation
 from taskcounts.text import one_line
 
 _UNFINISHED = "state eq 'active' or state eq 'preparing' or state eq 'running'"
 
-# What is looked for, and how the service is asked for it.
+# The queries by their names, and their filters; None for no filter.
 FILTERS: Mapping[str, str | None] = {
     "unfinished": _UNFINISHED,
     "failed": "state eq 'completed' and executionInfo/result eq 'failure'",
@@ -28,13 +28,14 @@ _RESULTS = ("success", "failure")
 
 
 class Task(NamedTuple):
-    """What a look found.
+    """A task that a query found.
 
     Attributes:
-        id: The task.
+        id: The id of the task.
         state: Its state, in lower case.
         failed: Whether it is completed, and failed.
-        created: When it was added, as the service writes it; a deleted task and a new one may have one id.
+        created: The time of its creation, as the service writes it. It tells a task from a deleted one of the
+            same id.
     """
 
     id: str
@@ -44,22 +45,22 @@ class Task(NamedTuple):
 
     @property
     def completed(self) -> bool:
-        """Whether it is at its end."""
+        """True if the task is completed."""
         return self.state == "completed"
 
 
-def found_task(items: list[dict[str, Any]], look: str) -> Task | None:
+def first_task(items: list[dict[str, Any]], query: str) -> Task | None:
     """Return the first task of a page, None if the page is empty.
 
     Raises:
-        Violation: A task is of a kind that wasn't looked for, or of one that nobody knows.
+        Violation: A task doesn't match the query, or has an unknown state or result.
     """
     tasks = [_read(item, f"value[{index}]") for index, item in enumerate(items)]
     for index, task in enumerate(tasks):
-        if not _matches(task, look):
+        if not _matches(task, query):
             raise Violation(
                 f"value[{index}].state",
-                f"the task {_shown(task.id)} is {_kind(task)}, and isn't what was looked for: {look}",
+                f"the task {quoted(task.id)} is {_kind(task)}, and isn't what was looked for: {query}",
             )
     return tasks[0] if tasks else None
 
@@ -68,22 +69,22 @@ def _read(item: Mapping[str, Any], path: str) -> Task:
     state = item["state"].lower()
     if state not in _STATES:
         raise Violation(
-            f"{path}.state", f"the task {_shown(item['id'])} is {_shown(state)}, which is no state"
+            f"{path}.state", f"the task {quoted(item['id'])} is {quoted(state)}, which is no state"
         )
     if not item["id"]:
         raise Violation(f"{path}.id", "it is empty")
     result = item.get("executionInfo", {}).get("result", "").lower()
     if state == "completed" and result not in _RESULTS:
-        what = f"the unknown result {_shown(result)}" if result else "no result"
+        what = f"the unknown result {quoted(result)}" if result else "no result"
         raise Violation(
-            f"{path}.executionInfo.result", f"the task {_shown(item['id'])} is completed with {what}"
+            f"{path}.executionInfo.result", f"the task {quoted(item['id'])} is completed with {what}"
         )
     failed = state == "completed" and result == "failure"
     return Task(item["id"], state, failed, item.get("creationTime"))
 
 
-def _matches(task: Task, look: str) -> bool:
-    match look:
+def _matches(task: Task, query: str) -> bool:
+    match query:
         case "unfinished":
             return not task.completed
         case "failed":
@@ -99,5 +100,6 @@ def _kind(task: Task) -> str:
     return f"completed with {'failure' if task.failed else 'success'}" if task.completed else task.state
 
 
-def _shown(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return an id or a word of the service as it can stand in one line."""
     return repr(one_line(text, 100))

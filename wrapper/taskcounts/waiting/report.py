@@ -1,23 +1,23 @@
-"""A verdict in one line, for people. Numbers that are known to be wrong are never given as the job's."""
+"""The text of a verdict. It never gives numbers as the job's that are known to be wrong."""
 
 from __future__ import annotations
 
 from taskcounts.snapshot import Snapshot
 from taskcounts.text import one_line
 from taskcounts.waiting import rules
-from taskcounts.waiting.notes import shown
+from taskcounts.waiting.queries import quoted
 from taskcounts.waiting.state import End, Reason, State
 
 
 def verdict_text(job_id: str, state: State, end: End, now: float) -> str:
-    """Return what came of a wait."""
-    return one_line(f"job {job_id!r}: {_what(state, end, now)}", 2000)
+    """Return the verdict on a wait in one line, for people."""
+    return one_line(f"job {job_id!r}: {_text(state, end, now)}", 2000)
 
 
-def _what(state: State, end: End, now: float) -> str:  # noqa: PLR0911 - a line for each reason.
+def _text(state: State, end: End, now: float) -> str:  # noqa: PLR0911 - a line for each reason.
     match end.reason:
         case Reason.STALLED:
-            # Until the newest ones: what has become of it since isn't known.
+            # Up to the newest counts: the time since then is unknown.
             same = seconds(state.counted_at - state.same_since)
             how = f"stalled, its counts haven't changed for {same}"
             return f"{how}; {_numbers(state, now)}{_job_state(state)}"
@@ -36,13 +36,13 @@ def _what(state: State, end: End, now: float) -> str:  # noqa: PLR0911 - a line 
         return "done, it has no tasks" if state.plan.empty_is_done else "ended without tasks"
     if known.exact:
         return _exactly(known, end)
-    if state.doubtful or not rules.borne_out(state.plan, end.reason, known, ended=state.ended):
+    if state.doubtful or not rules.supported_reason(state.plan, end.reason, known, job_ended=state.job_ended):
         return _proven(end) + _behind(state, known, now)
     return f"{_proven(end)} ({_numbers_for(end, known)} by the counts)"
 
 
 def _exactly(known: Snapshot, end: End) -> str:
-    """Return what is so, with the numbers of a list of all tasks."""
+    """Return a verdict with the numbers of a list of all tasks."""
     counts, total = known.task_counts, known.total
     match end.reason:
         case Reason.ALL_SUCCEEDED:
@@ -57,7 +57,7 @@ def _exactly(known: Snapshot, end: End) -> str:
 
 
 def _proven(end: End) -> str:
-    """Return what looks have proven: that none is left or failed, or some are, not how many."""
+    """Return a verdict without numbers: queries prove that tasks failed or are left, not how many."""
     match end.reason:
         case Reason.ALL_SUCCEEDED:
             return "done, all tasks succeeded"
@@ -71,7 +71,7 @@ def _proven(end: End) -> str:
 
 
 def _numbers_for(end: End, known: Snapshot) -> str:
-    """Return the numbers of counts that bear out what was proven."""
+    """Return the numbers of counts that agree with a proof."""
     counts, total = known.task_counts, known.total
     match end.reason:
         case Reason.ALL_SUCCEEDED:
@@ -84,11 +84,11 @@ def _numbers_for(end: End, known: Snapshot) -> str:
 
 
 def _such_as(end: End) -> str:
-    return f", such as {shown(end.task_id)}" if end.task_id else ""
+    return f", such as {quoted(end.task_id)}" if end.task_id else ""
 
 
 def _number(state: State, known: Snapshot, end: End, now: float) -> str:
-    """Return whether a number of tasks was reached."""
+    """Return the verdict on a goal that is a number of tasks."""
     goal = state.plan.goal
     if goal.name in ("percent", "completed"):
         number = f"{known.completed} of {_tasks(known.total)} completed"
@@ -104,7 +104,7 @@ def _number(state: State, known: Snapshot, end: End, now: float) -> str:
 
 
 def seconds(number: float) -> str:
-    """Return a time for people, in whole seconds where that says enough."""
+    """Return a duration for people, with a decimal below 10 seconds."""
     return f"{number:.0f} s" if number >= 10 else f"{number:.1f}".removesuffix(".0") + " s"
 
 
@@ -113,7 +113,7 @@ def _tasks(number: int) -> str:
 
 
 def _numbers(state: State, now: float) -> str:
-    """Return where the job stands by the newest counts, with their age and what speaks against them."""
+    """Return the newest counts, with their age and a warning if they are doubtful."""
     known = state.snapshot
     if known is None:
         return "there were no counts"
@@ -128,7 +128,7 @@ def _numbers(state: State, now: float) -> str:
 
 
 def _behind(state: State, known: Snapshot, now: float) -> str:
-    """Return what counts say that don't bear out the verdict."""
+    """Return the numbers of counts that don't agree with the verdict, and the reason."""
     failed = f" and {known.task_counts.failed} failed" if known.task_counts.failed else ""
     said = f"{known.completed} of {known.total} completed{failed} by the counts"
     if known.inconsistencies:
@@ -144,13 +144,13 @@ def _job_state(state: State) -> str:
 
 
 def _silence(state: State, lead: str) -> str:
-    """Return how many polls in a row had no answer, and why."""
+    """Return the number of polls in a row without an answer, and the last error."""
     error = state.last_error
     if error is None:
         return ""
     which = "a poll" if state.failures == 1 else f"{state.failures} polls in a row"
-    # What an error says begins with the job, which stands at the beginning of the line already. A failed
-    # sign-in says what each credential met.
+    # The line begins with the job already, and so does the error. The error of a failed sign-in is long:
+    # it names the error of each credential.
     why = one_line(str(error), 1800).removeprefix(f"job {error.job_id!r}: ")
     return f"{lead}{which} without a trustworthy answer: {why}"
 

@@ -1,4 +1,4 @@
-"""What a wait tells: an observation for every poll, and one verdict at its end."""
+"""The results of a wait: an observation for every poll, and one verdict at its end."""
 
 from __future__ import annotations
 
@@ -15,62 +15,62 @@ __all__ = ["Kind", "Observation", "Observer", "Outcome", "Verdict", "WaitFailed"
 
 
 class Outcome(StrEnum):
-    """How a wait can end."""
+    """The outcome of a wait."""
 
     MET = "met"
-    """What was waited for is so."""
+    """The goal is reached."""
     FAILED = "failed"
     """Tasks failed: at the end of the job, or as soon as one does where that was asked for."""
     UNMET = "unmet"
-    """The job is at its end, and what was waited for can't come about any more."""
+    """The job is at its end, and the goal can't be reached any more."""
     GONE = "gone"
     """There is no such job, or it is being deleted."""
     LOST = "lost"
-    """Too many polls in a row had no trustworthy answer; how the job stands isn't known."""
+    """Too many polls in a row had no trustworthy answer; the job's status is unknown."""
     TIMED_OUT = "timed-out"
-    """The wait's own time was over."""
+    """The wait's deadline was reached."""
     STALLED = "stalled"
-    """Nothing changed for as long as was allowed."""
+    """The counts didn't change for the stall time."""
 
 
 class Kind(StrEnum):
-    """What a wait asked, or that it got no answer."""
+    """The kind of a poll, or that it got no answer."""
 
     COUNTS = "counts"
     """The counts of the job."""
     TASKS = "tasks"
-    """Whether there is a task of some kind: a small list query."""
+    """A small list query for a task of some kind."""
     JOB = "job"
     """The job's own state."""
     EXACT = "exact"
     """The exact counts, from a list of all tasks."""
     FAILURE = "failure"
-    """Any of these, and there was no trustworthy answer."""
+    """A poll of any kind without a trustworthy answer."""
 
 
 @frozen(kw_only=True)
 class Observation:
-    """One poll of a wait, a question of whatever kind, and what came of it.
+    """One poll of a wait, of any kind, and its outcome.
 
     Attributes:
         job_id: The job.
-        number: Which observation of this wait it is, from 1.
-        at: When its answer came, in UTC, by this machine's clock.
+        number: The number of the observation in this wait, from 1.
+        at: The time of the answer, in UTC, by this machine's clock.
         elapsed: Seconds since the wait began.
-        kind: What was asked, or ``failure``.
+        kind: The kind of the poll, or ``failure``.
         snapshot: The newest counts: those of this answer if ``kind`` is ``counts`` or ``exact``,
-            else those of an earlier one; None as long as there were none.
+            else those of an earlier one; None as long as there are none.
         changed: Whether these counts differ from those before.
-        looked_for: Of ``tasks``: what was looked for: ``unfinished``, ``failed``, ``active``,
+        looked_for: Of ``tasks``: the kind of task: ``unfinished``, ``failed``, ``active``,
             ``unsuccessful`` (unfinished or failed) or ``any``.
         found: Of ``tasks``: the id of such a task, None if there is none.
-        job_state: The job's own state, in lower case, as it was last told; None as long as it wasn't.
-        error: Of ``failure``: why there is no trustworthy answer.
-        failures: How many polls in a row had no trustworthy answer.
+        job_state: The job's own state, in lower case, as it last came; None as long as it didn't.
+        error: Of ``failure``: the error.
+        failures: The number of polls in a row without a trustworthy answer.
         doubtful: Whether the newest counts contradict themselves, or a list query contradicts them.
-        note: What is worth telling a person, in one line; None for nothing.
-        rate: Tasks completed per second, as a moving average; None as long as it isn't known.
-        left: Seconds until all tasks are completed, at that rate; None if it isn't known or nothing moves.
+        note: A note for people, in one line; None without one.
+        rate: Tasks completed per second, as a moving average; None as long as it is unknown.
+        left: Seconds until all tasks are completed, at that rate; None if unknown, or if nothing moves.
         pause: Seconds until the next poll; 0 if it follows at once or this was the last.
     """
 
@@ -98,22 +98,22 @@ Observer = Callable[[Observation], object]
 
 @frozen(kw_only=True)
 class Verdict:
-    """What came of a wait. It is true if, and only if, what was waited for is so; ``str()`` is its text.
+    """The result of a wait. It is true if, and only if, the goal is reached; ``str()`` is its text.
 
     Attributes:
         job_id: The job.
-        goal: What was waited for, such as ``done`` or ``percent=50``.
-        outcome: How the wait ended.
+        goal: The goal, such as ``done`` or ``percent=50``.
+        outcome: The outcome.
         text: The verdict in one line, for people.
-        confirmed: Whether a list of tasks, which is never behind, bears it out.
+        confirmed: Whether list queries, which unlike counts are never behind, have proven it.
         snapshot: The newest counts, exact if that was asked for; None if there were none.
-        task_id: A task that bears the verdict out, such as one that failed; None if there is none.
-        job_state: The job's own state, in lower case, as it was last told; None if it wasn't.
-        error: Why the status was lost, or the job is gone; None otherwise.
-        polls: How many questions were asked, of all kinds.
-        failed_polls: How many of these had no trustworthy answer.
-        began_at: When the wait began, in UTC, by this machine's clock.
-        ended_at: When it ended.
+        task_id: The id of a task that proves the verdict, such as a failed one; None without one.
+        job_state: The job's own state, in lower case, as it last came; None if it didn't.
+        error: The error by which the status was lost, or the job is gone; None for other outcomes.
+        polls: The number of polls, of all kinds.
+        failed_polls: The number of polls without a trustworthy answer.
+        began_at: The time at which the wait began, in UTC, by this machine's clock.
+        ended_at: The time at which it ended.
         elapsed: Seconds between the two.
     """
 
@@ -140,12 +140,12 @@ class Verdict:
 
 
 class WaitFailed(TaskCountsError):
-    """A wait ended, and not with what it waited for: its verdict says how the job stands.
+    """A wait ended without reaching its goal.
 
-    Its ``attempts`` are the questions that were asked, its ``client_request_id`` is that of the last one.
+    Its ``attempts`` is the number of polls, its ``client_request_id`` that of the last one.
 
     Attributes:
-        verdict: What came of the wait.
+        verdict: The result of the wait.
     """
 
     verdict: Verdict

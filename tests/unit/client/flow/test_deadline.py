@@ -44,7 +44,7 @@ GRACE = 0.5
 
 
 def test_time_is_up_after_an_attempt(call: Call, clock: FakeClock) -> None:
-    """When an attempt fails after the deadline there is no other, and the error says why."""
+    """An attempt that fails after the deadline is the last one, and the error says why."""
 
     def slow(request: httpx.Request) -> Any:
         clock.pass_by(70)
@@ -71,7 +71,7 @@ def test_what_the_service_said_outlives_the_deadline(call: Call, clock: FakeCloc
 
 
 def test_last_attempt_after_the_deadline(call: Call, clock: FakeClock) -> None:
-    """When attempts and time run out together, the deadline is the reason that is given."""
+    """The deadline is the reported reason if attempts and time run out together."""
 
     def slow(request: httpx.Request) -> Any:
         clock.pass_by(200)
@@ -254,7 +254,7 @@ def test_cancelling_passes_through(serve: Callable[..., Server]) -> None:
 
 
 def test_host_with_several_addresses(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a host's addresses the next is tried when one refuses; the last one's error is what remains."""
+    """If an address of a host refuses, the next one is tried; the error is that of the last one."""
     server = serve(always(answer()))
     monkeypatch.setattr(socket, "getaddrinfo", _addresses(["127.0.0.2", "127.0.0.1"]))
     call = Call(awaits=False)
@@ -335,7 +335,7 @@ def test_a_tls_proxy_that_hangs_up(serve: Callable[..., Server], authority: Auth
 
 
 def test_closing_ends_what_goes_on(serve: Callable[..., Server]) -> None:
-    """A client that is closed while another thread asks doesn't begin another attempt."""
+    """A client that is closed during another thread's call begins no further attempt."""
     server = serve(Peer.wait)
     client = TaskCountsClient(server.url, KEY, timeout=0.3, retry=RetryPolicy(first_pause=0))
     ended: list[BaseException] = []

@@ -1,4 +1,4 @@
-"""Whose answer it is: what says so, and what becomes of answers to others or of no origin."""
+"""Answers to other requests, from caches or of unknown origin: their signs, and the outcome."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,20 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import (
-    COUNTS,
-    GUID,
-    Call,
-    Peer,
-    Script,
-    Server,
-    answer,
-    error,
-    header,
-)
-from taskcounts import (
-    ContractViolation,
-)
+from support.client import COUNTS, GUID, Call, Peer, Script, Server, answer, error, header
+from taskcounts import ContractViolation
 
 OTHER = "00000000-0000-0000-0000-000000000000"
 
@@ -51,7 +39,7 @@ def test_echo_of_another_id(call: Call, echo: str) -> None:
 
 
 def test_echo_is_asked_for(call: Call) -> None:
-    """Every request asks for its id back, in the service's words."""
+    """Every request asks the service to return its id."""
     script = Script(answer())
     call(script)
     assert script.requests[0].headers["return-client-request-id"] == "true"
@@ -75,7 +63,7 @@ def test_answers_to_others(call: Call, status: int) -> None:
     [({"client_request_id": None}, "echo"), ({"request_id": None}, "request-id"), ({"age": "86400"}, "age")],
 )
 def test_answers_of_doubtful_origin(call: Call, change: dict[str, Any], invariant: str) -> None:
-    """Where nothing shows that an answer is ours, or is of now, the snapshot says so; strict refuses it."""
+    """A snapshot reports an answer without a sign that it is ours and fresh; a strict client refuses it."""
 
     def reply(request: httpx.Request) -> httpx.Response:
         response = answer(client_request_id=request.headers["client-request-id"]).response()
@@ -93,7 +81,7 @@ def test_answers_of_doubtful_origin(call: Call, change: dict[str, Any], invarian
 
 
 def test_an_answer_before_its_question(call: Call, serve: Callable[..., Server]) -> None:
-    """Two answers at once: the second one isn't silently taken for the answer to the next question."""
+    """Of two answers at once, the second one isn't taken for the answer to the next request."""
     other = {**COUNTS, "taskCounts": {**COUNTS["taskCounts"], "active": 99}}
 
     def twice(peer: Peer) -> None:

@@ -1,4 +1,4 @@
-"""A credential that the service doesn't accept, and what it says of that."""
+"""Credentials that the service refuses, and the reasons that it gives."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def trail(text: str) -> str:
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_the_detail_is_told(call: Call, status: int) -> None:
-    """The service's own reason stands in the text, on one line."""
+    """The message has the service's own reason, on one line."""
     detail = "The specified date header\n value is too old."
     fault = told(call, refusal(("Other", "x"), ("AuthenticationErrorDetail", detail), status=status))
     reason = "The specified date header value is too old"
@@ -62,7 +62,7 @@ def test_details_of_other_errors(call: Call) -> None:
 
 
 def test_signatures_are_not_told(call: Call) -> None:
-    """The service may repeat our signature and show its own; neither is told, the string to sign is."""
+    """The service may show our signature and its own; the message has neither, but the string to sign."""
     own = base64.b64encode(bytes(range(192, 224))).decode()
     seen: list[str] = []
 
@@ -94,7 +94,7 @@ def test_signatures_are_not_told(call: Call) -> None:
     ],
 )
 def test_a_clock_that_is_off(call: Call, credential: Any, date: str, off: str | None) -> None:
-    """Where two clocks differ by more than 5 minutes, the text says by how much ours is off."""
+    """A refusal says by how much our clock is off, if that is more than 5 minutes."""
     options = {} if credential is None else {"credential": credential}
     text = str(told(call, refusal(("AuthenticationErrorDetail", "Too old."), date=date), **options))
     assert ("this machine's clock is" in text) == (off is not None)

@@ -1,4 +1,4 @@
-"""Which outcomes are worth another attempt, and how long to wait for it."""
+"""The outcomes that are retried, and the pauses between the attempts."""
 
 import math
 import socket
@@ -26,14 +26,8 @@ from support.client import (
     answer,
     error,
 )
-from taskcounts import (
-    ContractViolation,
-    RetryPolicy,
-    ServiceBusy,
-    ServiceError,
-    ServiceUnreachable,
-)
-from taskcounts.retry import RETRYABLE_STATUSES, http_date, retry_after_seconds
+from taskcounts import ContractViolation, RetryPolicy, ServiceBusy, ServiceError, ServiceUnreachable
+from taskcounts.retry import RETRYABLE_STATUSES, parse_http_date, retry_after_seconds
 
 NOW = datetime(2024, 8, 1, 12, 34, 56, tzinfo=UTC)
 
@@ -86,7 +80,7 @@ def test_errors_after_which_to_ask_again(call: Call, clock: FakeClock, failure: 
 
 @pytest.mark.parametrize("failure", [httpx.UnsupportedProtocol("x"), httpx.LocalProtocolError("x")], ids=repr)
 def test_errors_after_which_not_to(call: Call, clock: FakeClock, failure: Exception) -> None:
-    """What is wrong with the request itself doesn't pass."""
+    """An error of the request itself is not retried."""
     with pytest.raises(ServiceUnreachable) as caught:
         call(Script(failure), client={"clock": clock})
     assert caught.value.attempts == 1
@@ -94,7 +88,7 @@ def test_errors_after_which_not_to(call: Call, clock: FakeClock, failure: Except
 
 @pytest.mark.parametrize("bug", [KeyError("bug"), RuntimeError("bug"), ZeroDivisionError()], ids=repr)
 def test_bugs_pass_through(call: Call, bug: Exception) -> None:
-    """What isn't an error of the transport isn't translated."""
+    """An exception that is no error of the transport passes unchanged."""
     with pytest.raises(type(bug)) as caught:
         call(Script(bug))
     assert caught.value is bug
@@ -203,8 +197,8 @@ def test_retry_after(wish: dict[str, str], seconds: float | None) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "Thu, 01 Aug", "99999999999999999999"])
 def test_dates_that_are_none(text: str) -> None:
-    """What names no moment is None."""
-    assert http_date(text) is None
+    """A text that is no date gives None."""
+    assert parse_http_date(text) is None
 
 
 @pytest.mark.parametrize(
@@ -223,7 +217,7 @@ def test_dates_that_are_none(text: str) -> None:
 def test_service_wish_is_the_floor(
     call: Call, clock: FakeClock, headers: dict[str, str], pause: float
 ) -> None:
-    """A pause is at least what the service asks for, and its wish isn't cut down to our own longest pause."""
+    """A pause is at least the Retry-After, which isn't cut down to the policy's longest pause."""
     busy = error(429, "TooManyRequests", **headers)
     policy = RetryPolicy(max_pause=1)
     assert call(Script(busy, answer()), client={"clock": clock, "retry": policy}).attempts == 2
@@ -234,7 +228,7 @@ def test_service_wish_is_the_floor(
     "wish", ["121", "3600", "9" * 400, "Thu, 01 Aug 2030 12:35:06 GMT"], ids=lambda w: w[:20]
 )
 def test_wish_beyond_the_deadline(call: Call, clock: FakeClock, wish: str) -> None:
-    """A wish that the deadline can't hold ends the call at once, without a sleep, and says so."""
+    """A Retry-After beyond the deadline ends the call at once, without a sleep, and the error says so."""
     script = Script(error(429, "TooManyRequests", retry_after=wish))
     with pytest.raises(
         ServiceBusy, match=r"gave up: the service asks to wait .* s, the deadline leaves 120 s"
@@ -276,7 +270,7 @@ def test_default_policy_is_what_its_docstring_says() -> None:
 
 
 def test_one_attempt(call: Call, clock: FakeClock) -> None:
-    """With one attempt nothing is asked again."""
+    """A policy of one attempt never retries."""
     script = Script(BUSY, answer())
     with pytest.raises(ServiceBusy, match=r"\(1 attempt, "):
         call(script, client={"clock": clock, "retry": RetryPolicy(max_attempts=1)})
@@ -305,7 +299,7 @@ def test_calls_have_ids_of_their_own(call: Call) -> None:
 
 
 def test_violations_are_not_asked_again(call: Call, clock: FakeClock) -> None:
-    """An answer that came whole and is wrong is wrong: it isn't asked for again."""
+    """An answer that is whole and breaks the contract is not retried."""
     with pytest.raises(ContractViolation) as caught:
         call(Script(answer(b"[]"), answer()), client={"clock": clock})
     assert caught.value.attempts == 1
@@ -329,7 +323,7 @@ def test_violations_are_not_asked_again(call: Call, clock: FakeClock) -> None:
     ids=lambda value: str(value)[:30] if isinstance(value, dict) else "",
 )  # fmt: skip
 def test_policies_that_are_none(options: dict[str, Any], error_type: type[Exception], text: str) -> None:
-    """A policy that can't be meant is refused where it is made, with what to give instead."""
+    """An invalid policy is refused where it is made, with the values that are valid."""
     with pytest.raises(error_type, match=text):
         RetryPolicy(**options)
 

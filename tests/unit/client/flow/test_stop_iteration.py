@@ -54,7 +54,7 @@ def assert_told(call: Call, error: BaseException, generator: bool = False) -> No
 
 @pytest.mark.parametrize("method", [*PLAIN, "get_many"])
 def test_from_a_transport(call: Call, method: str) -> None:
-    """A transport's is never taken for the end of the call, which would then have no result."""
+    """A StopIteration of a transport is never taken for the end of the flow."""
     with raises(call, method == "get_many") as caught:
         ask(call, method, run_out)
     assert_told(call, caught.value, method == "get_many")
@@ -75,7 +75,7 @@ class AsyncCredential:
 
 @pytest.mark.parametrize("method", [*PLAIN, "get_many"])
 def test_from_a_credential(call: Call, method: str) -> None:
-    """Nor is a credential's, in whichever thread it is asked: no future can hold one."""
+    """Nor is that of a credential, in any thread: no future can hold one."""
     kinds: list[Callable[[], Any]] = [Credential, AsyncCredential] if call.awaits else [Credential]
     for kind in kinds:
         with raises(call, method == "get_many") as caught:
@@ -111,8 +111,8 @@ def test_from_a_clock(call: Call, clock_method: str, calls: int) -> None:
 
 
 @pytest.mark.parametrize("calls", range(0, 12, 3))
-def test_from_a_clock_at_a_gate(call: Call, calls: int) -> None:
-    """The same with a gate, which reads the clock in every attempt."""
+def test_from_a_clock_with_a_limiter(call: Call, calls: int) -> None:
+    """The same with a limiter, which reads the clock in every attempt."""
     clock = EndingClock("monotonic", calls, run_out)
     with raises(call) as caught:
         ask(
@@ -149,7 +149,7 @@ def test_from_a_built_in_observer(call: Call) -> None:
 
 
 def test_from_progress(call: Call) -> None:
-    """What progress raises ends the call as it is, below two generators of ours."""
+    """An exception of progress ends the call unchanged, through two generators of ours."""
     empty = Script(answer({"value": []}))
     for progress in (run_out, consumer()):
         with raises(call) as caught:
@@ -161,7 +161,7 @@ def test_from_progress(call: Call) -> None:
 
 
 def own_error() -> RuntimeError:
-    """Return what looks like Python's replacement."""
+    """Return an error that looks like Python's replacement of a StopIteration."""
     return RuntimeError("generator raised StopIteration")
 
 

@@ -1,4 +1,4 @@
-"""Where many jobs stand: results, errors, limits and refusals, with either client."""
+"""get_many: results, errors, limits and refused arguments, with either client."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_no_ids(many: Many, wrong: Any) -> None:
 
 
 def test_what_is_no_job_id(many: Many) -> None:
-    """What is no job id has an error as its result, without a request; the others go on."""
+    """A value that is no job id has an error as its result, without a request; the others go on."""
     script = Script(answer())
     results = by_id(many(script, ["a", "../b", "", 5, "c"]))
     assert {job_id for job_id, result in results.items() if result.error is None} == {"a", "c"}
@@ -96,7 +96,7 @@ def test_what_is_no_job_id(many: Many) -> None:
 
 
 def test_ids_that_cannot_even_be_shown(many: Many) -> None:
-    """What the check of an id raises by itself is raised after the results of those before."""
+    """An error of the check of an id itself is raised after the results of the ids before."""
 
     class Odd(str):
         __slots__ = ()
@@ -162,7 +162,7 @@ def test_ids_are_read_as_needed(many: Many) -> None:
 
 
 def test_iterator_that_fails(many: Many) -> None:
-    """What an iterator raises is raised after the results of what it gave before."""
+    """An error of the iterator is raised after the results of the ids before."""
 
     def broken() -> Iterator[str]:
         yield from ids(10)
@@ -175,7 +175,7 @@ def test_iterator_that_fails(many: Many) -> None:
 
 
 def test_progress(many: Many) -> None:
-    """After each result progress is told how many there are, and how many are errors."""
+    """Before each result, progress is called with the number of results and of errors."""
     told: list[tuple[int, int]] = []
     results = many(handle, [*ids(20), "no id"], concurrency=4, progress=lambda *both: told.append(both))
     assert [done for done, _ in told] == list(range(1, 22))
@@ -185,7 +185,7 @@ def test_progress(many: Many) -> None:
 
 
 def test_progress_that_raises(many: Many) -> None:
-    """What progress raises ends the call, and the client can be used again."""
+    """An error of progress ends the call, and the client can be used again."""
 
     def stop(done: int, _: int) -> None:
         if done == 3:
@@ -196,7 +196,7 @@ def test_progress_that_raises(many: Many) -> None:
 
 
 def test_bugs_stay_bugs(many: Many) -> None:
-    """What is no TaskCountsError is raised, and isn't a result."""
+    """An error other than a TaskCountsError is raised, and isn't a result."""
 
     def handler(request: httpx.Request) -> httpx.Response:
         raise ZeroDivisionError("a bug")
@@ -218,7 +218,7 @@ def test_limits_of_each_request(many: Many) -> None:
 
 
 def test_deadline_of_all(many: Many, clock: FakeClock) -> None:
-    """What isn't asked for within the deadline of all ends with an error each: nothing is lost."""
+    """Each job that isn't asked for within the deadline of all has an error: none is lost."""
 
     def slow(request: httpx.Request) -> httpx.Response:
         clock.pass_by(10)
@@ -245,7 +245,7 @@ def test_deadline_of_all_cuts_that_of_each(many: Many, clock: FakeClock) -> None
 
 
 def test_busy_service_is_left_alone_by_all(many: Many, clock: FakeClock) -> None:
-    """A Retry-After of one job holds up all, and takes nothing from the deadlines of those not asked for."""
+    """A Retry-After of one job delays all, and uses up no deadline of a job that isn't asked for yet."""
     starts: list[float] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -261,7 +261,7 @@ def test_busy_service_is_left_alone_by_all(many: Many, clock: FakeClock) -> None
 
 
 def test_busy_beyond_the_deadline_of_all(many: Many, clock: FakeClock) -> None:
-    """Where the service asks for more than is left for all, they end at once, and the error says why."""
+    """All jobs end at once if the service asks for more time than is left, and the error says so."""
     script = Script(error(429, "TooManyRequests", retry_after="300"))
     results = many(script, ids(3), concurrency=1, client={"clock": clock}, deadline=200)
     assert [type(result.error) for result in results] == [ServiceBusy, DeadlineExceeded, DeadlineExceeded]
@@ -362,7 +362,7 @@ else:
 
 
 def test_memory_is_flat(many: Many) -> None:
-    """However many jobs there are, what is kept of them is of one and the same size."""
+    """The memory in use doesn't grow with the number of jobs."""
     arguments = [sys.executable, "-c", KEPT, "async" if many.awaits else "sync"]
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(arguments, env=environ, capture_output=True, text=True, check=True)  # noqa: S603

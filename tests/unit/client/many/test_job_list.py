@@ -54,7 +54,7 @@ def test_options(many: Many) -> None:
 
 
 def test_lazy(many: Many) -> None:
-    """Nothing is asked for before the first job is wanted, and no page before those before are used up."""
+    """No page is asked for before its first job is wanted."""
     script = Script(page(("a", "active"), ("b", "active"), link="x=1"), page(("c", "active")))
     assert many.jobs(script, take=0) == []
     assert script.requests == []
@@ -71,7 +71,7 @@ def test_each_page_is_asked_for_again(many: Many, clock: FakeClock) -> None:
 
 
 def test_failure_ends_the_list(many: Many, clock: FakeClock) -> None:
-    """What stands on earlier pages was yielded before the error."""
+    """The jobs of earlier pages are yielded before the error."""
     script = Script(page(("a", "active"), link="x=1"), error(400, "InvalidQueryParameterValue"))
     seen = many.jobs(script, client={"clock": clock}, take=1)
     assert [job.job_id for job in seen] == ["a"]
@@ -119,7 +119,7 @@ def test_empty_pages_without_end(many: Many, monkeypatch: pytest.MonkeyPatch) ->
     """A list that goes on and on with ever new pages, none of which holds a job, ends with an error."""
     monkeypatch.setattr(job_list, "MAX_EMPTY", 3)
     empty = [page(link=f"x={n}") for n in range(20)]
-    # What holds jobs begins the count anew, and the last page may be empty as well.
+    # A page with jobs starts the count anew, and the last page may be empty as well.
     assert len(many.jobs(Script(*empty[:2], page(("a", "active"), link="y"), *empty[5:7], page()))) == 1
     script = Script(empty[0], page(("a", "active"), link="y"), *empty[5:])
     with pytest.raises(ContractViolation, match="3 pages in a row hold no job") as caught:
@@ -138,7 +138,7 @@ def test_many_empty_pages(many: Many) -> None:
 
 
 def test_doubts(many: Many, caplog: pytest.LogCaptureFixture) -> None:
-    """A page that may be old, or somebody else's, is told: with each of its jobs, and in the log."""
+    """A page that may be stale, or another request's, is reported with each of its jobs and in the log."""
     script = Script(page(("a", "active"), link="x=1", age="7"), page(("b", "active")))
     with caplog.at_level(logging.WARNING, "taskcounts"):
         first, second = many.jobs(script)
@@ -153,7 +153,7 @@ def test_doubts(many: Many, caplog: pytest.LogCaptureFixture) -> None:
     ("wrong", "kind"), [(5, TypeError), ("", ValueError), (" ", ValueError), ("\udcff", ValueError)]
 )
 def test_wrong_filters(many: Many, wrong: Any, kind: type[Exception]) -> None:
-    """What is no filter is refused before anything is sent."""
+    """An unfit filter is refused before anything is sent."""
     script = Script(page())
     with pytest.raises(kind, match="filter"):
         many.jobs(script, filter=wrong, take=0)

@@ -1,4 +1,4 @@
-"""One exchange at a gate: it waits before each attempt, and gives its place back however that ends."""
+"""An exchange with a limiter acquires a permit for each attempt, and releases it however that ends."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from taskcounts import (
     ServiceUnreachable,
     TaskCountsError,
 )
-from taskcounts.flow.drive import run, run_async
+from taskcounts.flow.drive import Stop, run, run_async
 from taskcounts.flow.exchange import exchange
-from taskcounts.flow.steps import NoPlace, Settings
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.messages import Answer, Failure, Question
+from taskcounts.flow.steps import NoPermit, Settings
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.messages import Answer, Call, Failure
 from taskcounts.tokens import TokenCache
 
 GOOD = Answer(200, {**answer().headers, "client-request-id": GUID}, answer().body)
@@ -34,21 +34,23 @@ def busy(status: int = 429, **headers: str) -> Answer:
     return Answer(status, reply.headers, reply.body)
 
 
-class Gate:
-    """A gate that lets in at once, unless told otherwise, and keeps what it was told."""
+class Limiter:
+    """A limiter that grants at once, unless told otherwise, and records its calls."""
 
-    def __init__(self, *refusals: NoPlace | None) -> None:
+    def __init__(self, *refusals: NoPermit | None) -> None:
         self.asked: list[tuple[float, bool]] = []
         self.back: list[tuple[int | None, float]] = []
         self.refusals = list(refusals)
 
-    def admit(self, until: float, again: bool) -> Any:
-        self.asked.append((until, again))
-        assert len(self.asked) == len(self.back) + 1, "a place is still had"
+    def acquire(self, until: float, is_retry: bool, stop: Stop | None = None) -> Any:
+        assert stop is None
+        self.asked.append((until, is_retry))
+        assert len(self.asked) == len(self.back) + 1, "a permit is still held"
         return (self.refusals.pop(0) if self.refusals else None) or self
 
-    def give_back(self, status: int | None, rest: float) -> None:
-        self.back.append((status, rest))
+    def release(self, permit: object, status: int | None, cooldown: float) -> None:
+        assert permit is self
+        self.back.append((status, cooldown))
 
 
 class Engine:
@@ -68,63 +70,64 @@ class Engine:
 
 
 def ask(
-    gate: Any, *outcomes: Any, clock: FakeClock, credential: Any = KEY, retry: Any = None, **limits: Any
+    limiter: Any, *outcomes: Any, clock: FakeClock, credential: Any = KEY, retry: Any = None, **limits: Any
 ) -> Any:
-    """Run an exchange at a gate."""
-    settings = Settings(ENDPOINT, credential, "scope", retry or RetryPolicy(), False, clock, gate)
-    question = Question("job-1", None, 35.0, limits.get("deadline", 120.0), GUID)
-    return run(exchange(settings, COUNTS, question), Engine(*outcomes), clock)
+    """Run an exchange with a limiter."""
+    settings = Settings(ENDPOINT, credential, "scope", retry or RetryPolicy(), False, clock, limiter)
+    call = Call("job-1", None, 35.0, limits.get("deadline", 120.0), GUID)
+    return run(exchange(settings, TASK_COUNTS_OPERATION, call), Engine(*outcomes), clock)
 
 
 def test_good_answer(clock: FakeClock) -> None:
-    """The place comes back with the answer's status."""
-    gate = Gate()
-    assert ask(gate, GOOD, clock=clock).total == 12
-    assert (gate.asked, gate.back) == ([(1120, False)], [(200, 0)])
+    """The permit comes back with the answer's status."""
+    limiter = Limiter()
+    assert ask(limiter, GOOD, clock=clock).total == 12
+    assert (limiter.asked, limiter.back) == ([(1120, False)], [(200, 0)])
 
 
-def test_place_of_the_caller(clock: FakeClock) -> None:
-    """A place that the caller has got is used for the first attempt alone."""
-    gate, mine = Gate(), Gate()
-    settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, gate)
-    question = Question("job-1", None, 35.0, 120.0, GUID)
-    run(exchange(settings, COUNTS, question, mine), Engine(NONE, GOOD), clock)
-    assert (mine.back, gate.asked, gate.back) == ([(None, 0.5)], [(1120, True)], [(200, 0)])
+def test_permit_of_the_caller(clock: FakeClock) -> None:
+    """A permit that the caller has acquired serves the first attempt alone."""
+    limiter = Limiter()
+    mine = limiter.acquire(0, False)
+    settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, limiter)
+    call = Call("job-1", None, 35.0, 120.0, GUID)
+    run(exchange(settings, TASK_COUNTS_OPERATION, call, mine), Engine(NONE, GOOD), clock)
+    assert (limiter.asked[1:], limiter.back) == ([(1120, True)], [(None, 0.5), (200, 0)])
 
 
-def test_place_is_given_back_for_the_pause(clock: FakeClock) -> None:
-    """Between two attempts no place is had, and the next one is asked for as somebody who was refused."""
-    gate = Gate()
-    ask(gate, busy(), busy(503), GOOD, clock=clock)
-    assert [again for _, again in gate.asked] == [False, True, True]
-    assert gate.back == [(429, 0.5), (503, 1), (200, 0)]
+def test_permit_is_released_for_the_pause(clock: FakeClock) -> None:
+    """No permit is held between two attempts, and the next one is acquired as a retry."""
+    limiter = Limiter()
+    ask(limiter, busy(), busy(503), GOOD, clock=clock)
+    assert [is_retry for _, is_retry in limiter.asked] == [False, True, True]
+    assert limiter.back == [(429, 0.5), (503, 1), (200, 0)]
     assert clock.pauses == [0.5, 1]
 
 
 def test_wish_of_the_service(clock: FakeClock) -> None:
-    """What the service asks for is what everybody waits; only else it is the pause of the policy."""
-    gate = Gate()
-    ask(gate, busy(retry_after="0.1"), busy(retry_after="7"), GOOD, clock=clock)
-    assert gate.back == [(429, 0.1), (429, 7), (200, 0)]
+    """The cooldown is the service's Retry-After, or without one the pause of the policy."""
+    limiter = Limiter()
+    ask(limiter, busy(retry_after="0.1"), busy(retry_after="7"), GOOD, clock=clock)
+    assert limiter.back == [(429, 0.1), (429, 7), (200, 0)]
     assert clock.pauses == [0.5, 7]
 
 
 def test_wish_beyond_all_measure(clock: FakeClock) -> None:
-    """A wish of more than a year, such as a date in 9999, ends this exchange and silences nobody else."""
-    gate = Gate()
+    """A Retry-After of more than a year, such as a date in 9999, ends this exchange and delays no other."""
+    limiter = Limiter()
     with pytest.raises(ServiceBusy, match="gave up: the service asks to wait"):
-        ask(gate, busy(retry_after="Fri, 31 Dec 9999 23:59:59 GMT"), clock=clock)
+        ask(limiter, busy(retry_after="Fri, 31 Dec 9999 23:59:59 GMT"), clock=clock)
     with pytest.raises(ServiceBusy):
-        ask(gate, busy(retry_after="9" * 400), clock=clock)
-    assert gate.back == [(429, 0.5), (429, 0.5)]
+        ask(limiter, busy(retry_after="9" * 400), clock=clock)
+    assert limiter.back == [(429, 0.5), (429, 0.5)]
 
 
 def test_last_refusal_counts_too(clock: FakeClock) -> None:
-    """The others leave a busy service alone even where this exchange asks no more."""
-    gate = Gate()
+    """The cooldown holds for others even if this exchange makes no further attempt."""
+    limiter = Limiter()
     with pytest.raises(ServiceBusy):
-        ask(gate, busy(), clock=clock, retry=RetryPolicy(max_attempts=1, first_pause=3))
-    assert gate.back == [(429, 3)]
+        ask(limiter, busy(), clock=clock, retry=RetryPolicy(max_attempts=1, first_pause=3))
+    assert limiter.back == [(429, 3)]
 
 
 @pytest.mark.parametrize(
@@ -139,11 +142,11 @@ def test_last_refusal_counts_too(clock: FakeClock) -> None:
     ],
 )
 def test_failures(clock: FakeClock, outcome: Any, status: int | None, kind: type[BaseException]) -> None:
-    """However an attempt ends, its place comes back, once."""
-    gate = Gate()
+    """However an attempt ends, its permit is released once."""
+    limiter = Limiter()
     with pytest.raises(kind):
-        ask(gate, outcome, clock=clock, retry=RetryPolicy(max_attempts=1))
-    assert [each[0] for each in gate.back] == [status]
+        ask(limiter, outcome, clock=clock, retry=RetryPolicy(max_attempts=1))
+    assert [each[0] for each in limiter.back] == [status]
 
 
 class Broken:
@@ -154,11 +157,11 @@ class Broken:
 
 
 def test_credential_fails(clock: FakeClock) -> None:
-    """A credential that fails gives the place back as well."""
-    gate = Gate()
+    """A credential that fails leads to a release as well."""
+    limiter = Limiter()
     with pytest.raises(CredentialFailed):
-        ask(gate, clock=clock, credential=TokenCache(Broken()))
-    assert gate.back == [(None, 0)]
+        ask(limiter, clock=clock, credential=TokenCache(Broken()))
+    assert limiter.back == [(None, 0)]
 
 
 def test_slow_credential(clock: FakeClock) -> None:
@@ -169,16 +172,16 @@ def test_slow_credential(clock: FakeClock) -> None:
             clock.pass_by(500)
             return SimpleNamespace(token=TOKEN)
 
-    gate = Gate()
+    limiter = Limiter()
     with pytest.raises(DeadlineExceeded):
-        ask(gate, clock=clock, credential=TokenCache(Slow()))
-    assert gate.back == [(None, 0)]
+        ask(limiter, clock=clock, credential=TokenCache(Slow()))
+    assert limiter.back == [(None, 0)]
 
 
-def test_no_place_in_time(clock: FakeClock) -> None:
-    """Without a place nothing is sent, and the error says how long nobody may send."""
+def test_no_permit_in_time(clock: FakeClock) -> None:
+    """Without a permit nothing is sent, and the error names the cooldown."""
     with pytest.raises(DeadlineExceeded) as caught:
-        ask(Gate(NoPlace(300)), clock=clock)
+        ask(Limiter(NoPermit(300)), clock=clock)
     assert caught.value.attempts == 0
     assert str(caught.value) == (
         "job 'job-1': no time was left to send the request (0 attempts); "
@@ -186,17 +189,17 @@ def test_no_place_in_time(clock: FakeClock) -> None:
     )
 
 
-def test_no_place_for_another_attempt(clock: FakeClock) -> None:
-    """What failed before is the error then, with the reason to give up."""
-    gate = Gate(None, NoPlace(0))
+def test_no_permit_for_another_attempt(clock: FakeClock) -> None:
+    """The error is that of the attempt before, with the reason to give up."""
+    limiter = Limiter(None, NoPermit(0))
     with pytest.raises(ServiceBusy, match="gave up: the deadline of 120 s is over") as caught:
-        ask(gate, busy(), clock=clock)
+        ask(limiter, busy(), clock=clock)
     assert caught.value.attempts == 1
-    assert len(gate.back) == 1
+    assert len(limiter.back) == 1
 
 
-def test_no_gate_no_difference(clock: FakeClock) -> None:
-    """Without a gate nobody is asked for a place."""
+def test_no_limiter_no_difference(clock: FakeClock) -> None:
+    """An exchange without a limiter needs no permit."""
     assert ask(None, GOOD, clock=clock).total == 12
 
 
@@ -213,28 +216,28 @@ class Cancelled:
 
 
 def test_cancelled_exchange(clock: FakeClock) -> None:
-    """A task that is cancelled while it sends gives its place back, and not later than that."""
+    """A task that is cancelled while it sends releases its permit at once."""
 
-    class AsyncGate(Gate):
-        async def admit(self, until: float, again: bool) -> Any:
-            return Gate.admit(self, until, again)
+    class AsyncLimiter(Limiter):
+        async def acquire(self, until: float, is_retry: bool, stop: Stop | None = None) -> Any:
+            return Limiter.acquire(self, until, is_retry, stop)
 
-    gate = AsyncGate()
-    settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, gate)
-    question = Question("job-1", None, 35.0, 120.0, GUID)
-    flow = exchange(settings, COUNTS, question)
+    limiter = AsyncLimiter()
+    settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, limiter)
+    call = Call("job-1", None, 35.0, 120.0, GUID)
+    flow = exchange(settings, TASK_COUNTS_OPERATION, call)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(run_async(flow, Cancelled(), clock))
     # The flow is still referred to, and yet it has ended.
-    assert gate.back == [(None, 0)]
+    assert limiter.back == [(None, 0)]
 
 
 def test_interrupted_exchange(clock: FakeClock) -> None:
     """So does a thread that is interrupted."""
-    gate = Gate()
-    settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, gate)
-    question = Question("job-1", None, 35.0, 120.0, GUID)
-    flow = exchange(settings, COUNTS, question)
+    limiter = Limiter()
+    settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, limiter)
+    call = Call("job-1", None, 35.0, 120.0, GUID)
+    flow = exchange(settings, TASK_COUNTS_OPERATION, call)
     with pytest.raises(KeyboardInterrupt):
         run(flow, Engine(KeyboardInterrupt()), clock)
-    assert gate.back == [(None, 0)]
+    assert limiter.back == [(None, 0)]

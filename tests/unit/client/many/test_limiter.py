@@ -1,4 +1,4 @@
-"""The gates: waiting for a place, in threads and in tasks."""
+"""The limiters: waiting for a permit, in threads and in tasks."""
 
 import asyncio
 import contextlib
@@ -12,19 +12,20 @@ import pytest
 
 from support.client import FakeClock
 from taskcounts.clock import SYSTEM_CLOCK
-from taskcounts.flow.steps import NoPlace
-from taskcounts.many.limiter import Stop, Stopped, TaskGate, ThreadGate
+from taskcounts.flow.drive import Stop, Stopped
+from taskcounts.flow.steps import NoPermit
+from taskcounts.many.limiter import TaskLimiter, ThreadLimiter
 
 NEVER = float("inf")
 
 
-def waiting(gate: Any) -> int:
-    """Return how many wait at a gate."""
-    return sum(map(len, gate._lines))
+def waiting(limiter: Any) -> int:
+    """Return the number of requests that wait for a limiter."""
+    return sum(map(len, limiter._queues))
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so; a test whose condition never comes true fails."""
+    """Wait until a condition is true; fail the test if it never is."""
     patience = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < patience
@@ -46,221 +47,221 @@ def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
     return thread, came
 
 
-def test_thread_waits_for_a_place() -> None:
-    """A thread gets in when another one gives its place back."""
-    gate = ThreadGate(1, SYSTEM_CLOCK)
-    first = gate.admit(NEVER)
-    assert not isinstance(first, NoPlace)
-    thread, came = in_thread(lambda: gate.admit(NEVER))
-    until(lambda: waiting(gate) == 1)
+def test_thread_waits_for_a_permit() -> None:
+    """A waiting thread gets the permit that another one releases."""
+    limiter = ThreadLimiter(1, SYSTEM_CLOCK)
+    first = limiter.acquire(NEVER)
+    assert not isinstance(first, NoPermit)
+    thread, came = in_thread(lambda: limiter.acquire(NEVER))
+    until(lambda: waiting(limiter) == 1)
     assert came == []
-    first.give_back(200, 0)
+    limiter.release(first, 200, 0)
     thread.join(20)
-    assert not isinstance(came[0], NoPlace)
-    assert gate.in_flight == 1
+    assert not isinstance(came[0], NoPermit)
+    assert limiter.in_flight == 1
 
 
 def test_threads_get_in_by_turns() -> None:
-    """Who came first gets in first, but who was refused before comes before the others."""
-    gate = ThreadGate(1, SYSTEM_CLOCK)
-    place = gate.admit(NEVER)
+    """Requests are served in their order, and retries before the others."""
+    limiter = ThreadLimiter(1, SYSTEM_CLOCK)
+    permit = limiter.acquire(NEVER)
     order: list[str] = []
     threads = []
 
-    def enter(name: str, again: bool) -> None:
-        mine = gate.admit(NEVER, again)
+    def enter(name: str, is_retry: bool) -> None:
+        mine = limiter.acquire(NEVER, is_retry)
         order.append(name)
-        mine.give_back(200, 0)  # type: ignore[union-attr]
+        limiter.release(mine, 200, 0)  # type: ignore[arg-type]
 
-    for number, (name, again) in enumerate([("a", False), ("b", False), ("c", True), ("d", True)]):
-        threads.append(in_thread(lambda name=name, again=again: enter(name, again))[0])  # type: ignore[misc]
-        until(lambda number=number: waiting(gate) == number + 1)  # type: ignore[misc]
-    place.give_back(200, 0)  # type: ignore[union-attr]
+    for number, (name, is_retry) in enumerate([("a", False), ("b", False), ("c", True), ("d", True)]):
+        threads.append(in_thread(lambda name=name, is_retry=is_retry: enter(name, is_retry))[0])  # type: ignore[misc]
+        until(lambda number=number: waiting(limiter) == number + 1)  # type: ignore[misc]
+    limiter.release(permit, 200, 0)  # type: ignore[arg-type]
     for thread in threads:
         thread.join(20)
     assert order == ["c", "d", "a", "b"]
-    assert gate.in_flight == 0
+    assert limiter.in_flight == 0
 
 
 def test_tasks_get_in_by_turns() -> None:
     """So do tasks."""
 
     async def main() -> list[str]:
-        gate = TaskGate(1, SYSTEM_CLOCK)
-        place = await gate.admit(NEVER)
+        limiter = TaskLimiter(1, SYSTEM_CLOCK)
+        permit = await limiter.acquire(NEVER)
         order: list[str] = []
 
-        async def enter(name: str, again: bool) -> None:
-            mine = await gate.admit(NEVER, again)
+        async def enter(name: str, is_retry: bool) -> None:
+            mine = await limiter.acquire(NEVER, is_retry)
             order.append(name)
-            mine.give_back(200, 0)  # type: ignore[union-attr]
+            limiter.release(mine, 200, 0)  # type: ignore[arg-type]
 
         turns = [("a", False), ("b", False), ("c", True), ("d", True)]
         tasks = [asyncio.create_task(enter(*turn)) for turn in turns]
         await asyncio.sleep(0)
-        place.give_back(200, 0)  # type: ignore[union-attr]
+        limiter.release(permit, 200, 0)  # type: ignore[arg-type]
         await asyncio.gather(*tasks)
-        assert gate.in_flight == 0
+        assert limiter.in_flight == 0
         return order
 
     assert asyncio.run(main()) == ["c", "d", "a", "b"]
 
 
 def test_nobody_sends_before_the_moment(clock: FakeClock) -> None:
-    """After a refusal everybody waits until the moment that it names, tasks and threads alike."""
-    gate = ThreadGate(4, clock)
-    gate.admit(NEVER).give_back(429, 30)  # type: ignore[union-attr]
-    gate.admit(NEVER)
+    """After a refusal all requests wait for the end of the cooldown, in tasks and threads alike."""
+    limiter = ThreadLimiter(4, clock)
+    limiter.release(limiter.acquire(NEVER), 429, 30)  # type: ignore[arg-type]
+    limiter.acquire(NEVER)
     assert (clock.seconds, clock.pauses) == (1030, [30])
 
     async def main() -> None:
-        gate = TaskGate(4, clock)
-        (await gate.admit(NEVER)).give_back(503, 30)  # type: ignore[union-attr]
-        await gate.admit(NEVER)
+        limiter = TaskLimiter(4, clock)
+        limiter.release(await limiter.acquire(NEVER), 503, 30)  # type: ignore[arg-type]
+        await limiter.acquire(NEVER)
 
     asyncio.run(main())
     assert (clock.seconds, clock.pauses) == (1060, [30, 30])
 
 
 def test_moment_beyond_the_limit_is_not_waited_for(clock: FakeClock) -> None:
-    """Who can't get in in time is told at once, and how long nobody may send."""
-    gate = ThreadGate(4, clock)
-    gate.admit(NEVER).give_back(429, 30)  # type: ignore[union-attr]
-    assert gate.admit(1029) == NoPlace(30)
-    assert gate.admit(1030) == NoPlace(30)
+    """A cooldown beyond the time limit is refused at once, and named."""
+    limiter = ThreadLimiter(4, clock)
+    limiter.release(limiter.acquire(NEVER), 429, 30)  # type: ignore[arg-type]
+    assert limiter.acquire(1029) == NoPermit(30)
+    assert limiter.acquire(1030) == NoPermit(30)
 
     async def main() -> None:
-        gate = TaskGate(4, clock)
-        (await gate.admit(NEVER)).give_back(429, 30)  # type: ignore[union-attr]
-        assert await gate.admit(1030) == NoPlace(30)
+        limiter = TaskLimiter(4, clock)
+        limiter.release(await limiter.acquire(NEVER), 429, 30)  # type: ignore[arg-type]
+        assert await limiter.acquire(1030) == NoPermit(30)
 
     asyncio.run(main())
     assert clock.pauses == []
-    assert gate.in_flight == waiting(gate) == 0
+    assert limiter.in_flight == waiting(limiter) == 0
 
 
 def test_time_is_over_before(clock: FakeClock) -> None:
-    """Who comes too late gets no place, though there is one."""
-    gate = ThreadGate(1, clock)
-    assert gate.admit(1000) == NoPlace(0)
-    assert gate.in_flight == 0
+    """A request that comes too late gets no permit, though there is one."""
+    limiter = ThreadLimiter(1, clock)
+    assert limiter.acquire(1000) == NoPermit(0)
+    assert limiter.in_flight == 0
 
 
 def test_time_runs_out_while_waiting() -> None:
-    """Who waits for a place waits no longer than it is of use."""
-    gate = ThreadGate(1, SYSTEM_CLOCK)
-    place = gate.admit(NEVER)
-    assert gate.admit(time.monotonic() + 0.01) == NoPlace(0)
+    """A request waits for a permit no longer than until its time limit."""
+    limiter = ThreadLimiter(1, SYSTEM_CLOCK)
+    permit = limiter.acquire(NEVER)
+    assert limiter.acquire(time.monotonic() + 0.01) == NoPermit(0)
 
     async def main() -> None:
-        gate = TaskGate(1, SYSTEM_CLOCK)
-        place = await gate.admit(NEVER)
-        assert await gate.admit(time.monotonic() + 0.01) == NoPlace(0)
-        assert gate.in_flight == 1
-        assert waiting(gate) == 0
-        place.give_back(200, 0)  # type: ignore[union-attr]
+        limiter = TaskLimiter(1, SYSTEM_CLOCK)
+        permit = await limiter.acquire(NEVER)
+        assert await limiter.acquire(time.monotonic() + 0.01) == NoPermit(0)
+        assert limiter.in_flight == 1
+        assert waiting(limiter) == 0
+        limiter.release(permit, 200, 0)  # type: ignore[arg-type]
 
     asyncio.run(main())
-    assert gate.in_flight == 1
-    assert waiting(gate) == 0
-    place.give_back(200, 0)  # type: ignore[union-attr]
+    assert limiter.in_flight == 1
+    assert waiting(limiter) == 0
+    limiter.release(permit, 200, 0)  # type: ignore[arg-type]
 
 
 def test_waiting_without_end() -> None:
-    """A place is waited for however far its limit is away, beyond what any clock can count."""
+    """The time limit may be further away than any clock can count."""
     for until_then in (NEVER, 1e300):
-        gate = ThreadGate(1, SYSTEM_CLOCK)
-        place = gate.admit(NEVER)
-        thread, came = in_thread(lambda gate=gate, until_then=until_then: gate.admit(until_then))  # type: ignore[misc]
-        until(lambda gate=gate: waiting(gate) == 1)  # type: ignore[misc]
-        place.give_back(200, 0)  # type: ignore[union-attr]
+        limiter = ThreadLimiter(1, SYSTEM_CLOCK)
+        permit = limiter.acquire(NEVER)
+        thread, came = in_thread(lambda limiter=limiter, until_then=until_then: limiter.acquire(until_then))  # type: ignore[misc]
+        until(lambda limiter=limiter: waiting(limiter) == 1)  # type: ignore[misc]
+        limiter.release(permit, 200, 0)  # type: ignore[arg-type]
         thread.join(20)
         assert came
-        assert not isinstance(came[0], NoPlace)
+        assert not isinstance(came[0], NoPermit)
 
 
 def test_waiting_threads_hear_of_a_refusal() -> None:
-    """Who waits for a place gets in after the moment, though no place comes back then."""
-    gate = ThreadGate(1, SYSTEM_CLOCK)
-    place = gate.admit(NEVER)
-    thread, came = in_thread(lambda: gate.admit(NEVER))
-    late, refused = in_thread(lambda: gate.admit(time.monotonic() + 3600))
-    until(lambda: waiting(gate) == 2)
-    place.give_back(429, 0.05)  # type: ignore[union-attr]
+    """A cooldown that begins while requests wait delays them, and its end wakes them."""
+    limiter = ThreadLimiter(1, SYSTEM_CLOCK)
+    permit = limiter.acquire(NEVER)
+    thread, came = in_thread(lambda: limiter.acquire(NEVER))
+    late, refused = in_thread(lambda: limiter.acquire(time.monotonic() + 3600))
+    until(lambda: waiting(limiter) == 2)
+    limiter.release(permit, 429, 0.05)  # type: ignore[arg-type]
     thread.join(20)
-    assert not isinstance(came[0], NoPlace)
-    came[0].give_back(429, 7200)
+    assert not isinstance(came[0], NoPermit)
+    limiter.release(came[0], 429, 7200)
     late.join(20)
-    assert refused[0].rest == pytest.approx(7200, abs=30)
+    assert refused[0].cooldown == pytest.approx(7200, abs=30)
 
 
 def test_waiting_tasks_hear_of_a_refusal() -> None:
     """So do tasks."""
 
     async def main() -> None:
-        gate = TaskGate(1, SYSTEM_CLOCK)
-        place = await gate.admit(NEVER)
-        waits = asyncio.create_task(gate.admit(NEVER))
-        late = asyncio.create_task(gate.admit(time.monotonic() + 3600))
+        limiter = TaskLimiter(1, SYSTEM_CLOCK)
+        permit = await limiter.acquire(NEVER)
+        waits = asyncio.create_task(limiter.acquire(NEVER))
+        late = asyncio.create_task(limiter.acquire(time.monotonic() + 3600))
         await asyncio.sleep(0)
-        place.give_back(429, 0.05)  # type: ignore[union-attr]
+        limiter.release(permit, 429, 0.05)  # type: ignore[arg-type]
         async with asyncio.timeout(20):
-            (await waits).give_back(429, 7200)  # type: ignore[union-attr]
+            limiter.release(await waits, 429, 7200)  # type: ignore[arg-type]
             refused = await late
-        assert isinstance(refused, NoPlace)
-        assert refused.rest == pytest.approx(7200, abs=30)
+        assert isinstance(refused, NoPermit)
+        assert refused.cooldown == pytest.approx(7200, abs=30)
 
     asyncio.run(main())
 
 
 def test_stopped_threads_leave() -> None:
-    """A stop ends the waiting for a place, and for a moment, of those whom it concerns."""
-    gate = ThreadGate(1, SYSTEM_CLOCK)
-    place = gate.admit(NEVER)
+    """A stop ends the waiting for a permit, and for the end of a cooldown."""
+    limiter = ThreadLimiter(1, SYSTEM_CLOCK)
+    permit = limiter.acquire(NEVER)
     stop = Stop()
-    for_a_place, came = in_thread(lambda: gate.admit(NEVER, stop=stop))
-    until(lambda: waiting(gate) == 1)
-    stop.set()
-    gate.wake()
-    for_a_place.join(20)
+    for_a_permit, came = in_thread(lambda: limiter.acquire(NEVER, stop=stop))
+    until(lambda: waiting(limiter) == 1)
+    stop.is_set = True
+    limiter.wake()
+    for_a_permit.join(20)
     assert isinstance(came[0], Stopped)
-    place.give_back(429, 3600)  # type: ignore[union-attr]
+    limiter.release(permit, 429, 3600)  # type: ignore[arg-type]
     stop = Stop()
-    for_a_moment, came = in_thread(lambda: gate.admit(NEVER, stop=stop))
-    until(lambda: waiting(gate) == 1)
-    stop.set()
-    gate.wake()
+    for_a_moment, came = in_thread(lambda: limiter.acquire(NEVER, stop=stop))
+    until(lambda: waiting(limiter) == 1)
+    stop.is_set = True
+    limiter.wake()
     for_a_moment.join(20)
     assert isinstance(came[0], Stopped)
-    assert gate.in_flight == waiting(gate) == 0
+    assert limiter.in_flight == waiting(limiter) == 0
 
 
-def test_stopped_thread_gets_no_place() -> None:
-    """After the stop there is none for those whom it concerns, though others would get one."""
-    gate, stop = ThreadGate(1, SYSTEM_CLOCK), Stop()
-    stop.set()
+def test_stopped_thread_gets_no_permit() -> None:
+    """A stopped caller gets no permit, though others would get one."""
+    limiter, stop = ThreadLimiter(1, SYSTEM_CLOCK), Stop()
+    stop.is_set = True
     with pytest.raises(Stopped):
-        gate.admit(NEVER, stop=stop)
-    assert (gate.in_flight, waiting(gate)) == (0, 0)
-    assert not isinstance(gate.admit(NEVER), NoPlace)
+        limiter.acquire(NEVER, stop=stop)
+    assert (limiter.in_flight, waiting(limiter)) == (0, 0)
+    assert not isinstance(limiter.acquire(NEVER), NoPermit)
 
 
-def test_place_that_came_too_late_goes_on() -> None:
-    """A task that is cancelled in the moment in which it gets its place leaves it to the next."""
+def test_permit_that_came_too_late_goes_on() -> None:
+    """A task that is cancelled just as it gets its permit leaves it to the next."""
 
     async def main() -> None:
-        gate = TaskGate(1, SYSTEM_CLOCK)
-        place = await gate.admit(NEVER)
-        first = asyncio.create_task(gate.admit(NEVER))
-        second = asyncio.create_task(gate.admit(NEVER))
+        limiter = TaskLimiter(1, SYSTEM_CLOCK)
+        permit = await limiter.acquire(NEVER)
+        first = asyncio.create_task(limiter.acquire(NEVER))
+        second = asyncio.create_task(limiter.acquire(NEVER))
         await asyncio.sleep(0)
-        place.give_back(200, 0)  # type: ignore[union-attr]
+        limiter.release(permit, 200, 0)  # type: ignore[arg-type]
         first.cancel()
         async with asyncio.timeout(20):
-            assert not isinstance(await second, NoPlace)
+            assert not isinstance(await second, NoPermit)
         with contextlib.suppress(asyncio.CancelledError):
             await first
-        assert gate.in_flight == 1
+        assert limiter.in_flight == 1
 
     asyncio.run(main())
 
@@ -269,26 +270,26 @@ def test_cancelled_task_leaves_the_line() -> None:
     """A task that is cancelled while it waits is forgotten."""
 
     async def main() -> None:
-        gate = TaskGate(1, SYSTEM_CLOCK)
-        place = await gate.admit(NEVER)
-        task = asyncio.create_task(gate.admit(NEVER))
+        limiter = TaskLimiter(1, SYSTEM_CLOCK)
+        permit = await limiter.acquire(NEVER)
+        task = asyncio.create_task(limiter.acquire(NEVER))
         await asyncio.sleep(0)
-        assert waiting(gate) == 1
+        assert waiting(limiter) == 1
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        assert (waiting(gate), gate.in_flight) == (0, 1)
-        place.give_back(200, 0)  # type: ignore[union-attr]
-        assert gate.in_flight == 0
+        assert (waiting(limiter), limiter.in_flight) == (0, 1)
+        limiter.release(permit, 200, 0)  # type: ignore[arg-type]
+        assert limiter.in_flight == 0
 
     asyncio.run(main())
 
 
 def test_refusals_are_logged(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    """The log says that the service is busy, for how long, and how many are sent after that."""
-    gate = ThreadGate(8, clock)
+    """The log names the cooldown of a busy service and the new limit."""
+    limiter = ThreadLimiter(8, clock)
     with caplog.at_level(logging.INFO, "taskcounts"):
-        gate.admit(NEVER).give_back(429, 30)  # type: ignore[union-attr]
+        limiter.release(limiter.acquire(NEVER), 429, 30)  # type: ignore[arg-type]
     assert caplog.messages == [
         "the service is busy: nothing is sent for 30.0 s, then up to 4 requests at once"
     ]

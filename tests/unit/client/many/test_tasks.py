@@ -1,4 +1,4 @@
-"""The tasks of get_many: that they end, however the loop over the results does."""
+"""The tasks of get_many: they end, however the loop over the results does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from support.client import ENDPOINT, KEY, answer, error
 from support.many import by_id, ids
 from taskcounts import AsyncTaskCountsClient, JobResult
-from taskcounts.many.plan import AHEAD
+from taskcounts.many.plan import PREFETCH
 from taskcounts.net.base import MAX_CONNECTIONS
 
 
@@ -83,7 +83,7 @@ def test_asynchronous_ids_do_not_hold_up_results() -> None:
 
 
 def test_asynchronous_ids_that_fail() -> None:
-    """What an asynchronous iterator raises is raised after the results of what it gave."""
+    """An error of an asynchronous iterator is raised after the results of the ids before."""
 
     async def broken() -> AsyncIterator[str]:
         async for job_id in stream(5):
@@ -100,7 +100,7 @@ def test_asynchronous_ids_that_fail() -> None:
 
 
 def test_reader_that_is_cancelled() -> None:
-    """Ids whose reading ends as cancelled end the call so, and it doesn't wait for ever."""
+    """If the reading of the ids is cancelled, so is the call, and it doesn't wait for ever."""
 
     async def broken() -> AsyncIterator[str]:
         yield "a"
@@ -142,7 +142,7 @@ def test_dropped_iterator() -> None:
 
 
 def test_cancelled_loop() -> None:
-    """Cancelling the task that takes the results cancels what is under way; places come back."""
+    """Cancelling the task that takes the results cancels all requests, and releases their permits."""
 
     async def forever(request: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
@@ -156,12 +156,12 @@ def test_cancelled_loop() -> None:
         task = asyncio.create_task(consume())
         for _ in range(20):
             await asyncio.sleep(0)
-        gate: Any = client._settings.gate
-        assert gate.in_flight == 4
+        limiter: Any = client._settings.limiter
+        assert limiter.in_flight == 4
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert gate.in_flight == 0
+        assert limiter.in_flight == 0
 
     running(main, forever, concurrency=4)
 
@@ -211,7 +211,7 @@ def test_as_many_as_allowed_at_once(number: int) -> None:
 
 
 def test_ids_without_end_leave_time_to_others() -> None:
-    """Ids that are all none leave the event loop time for other tasks."""
+    """Values that are no job ids leave the event loop time for other tasks."""
 
     def endless() -> Iterator[str]:
         while True:
@@ -233,7 +233,7 @@ def test_ids_without_end_leave_time_to_others() -> None:
 
 
 def test_jobs_go_on_while_the_loop_is_busy() -> None:
-    """While the body of the loop waits, so many jobs more are asked for as may be ahead of it."""
+    """While the body of the loop waits, the workers go on until enough results are ahead of it."""
     asked = 0
 
     async def handler(request: httpx.Request) -> httpx.Response:
@@ -248,7 +248,7 @@ def test_jobs_go_on_while_the_loop_is_busy() -> None:
                 taken += 1
                 for _ in range(50):
                     await asyncio.sleep(0)
-                assert asked == taken + 4 + AHEAD
+                assert asked == taken + 4 + PREFETCH
                 if taken == 20:
                     break
 
@@ -256,7 +256,7 @@ def test_jobs_go_on_while_the_loop_is_busy() -> None:
 
 
 def test_cancelled_by_others() -> None:
-    """Where somebody else cancels the tasks, the loop over the results ends as cancelled, too."""
+    """If other code cancels the tasks, the loop over the results ends as cancelled, too."""
 
     def cancel_all(*_: int) -> None:
         for task in asyncio.all_tasks() - {asyncio.current_task()}:

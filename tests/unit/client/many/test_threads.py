@@ -1,4 +1,4 @@
-"""The threads of get_many: how many there are, and that none is left."""
+"""The threads of get_many: their number, and that none is left."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from support.client import ENDPOINT, KEY, TOKEN, FakeClock, NoPauses, Peer, Serv
 from support.many import by_id, ids
 from taskcounts import TaskCountsClient
 from taskcounts.clock import SYSTEM_CLOCK
+from taskcounts.flow.drive import Stop, Stopped, run
+from taskcounts.flow.steps import Flow, Pause
 from taskcounts.many import threads as many_threads
-from taskcounts.many.limiter import Stop, Stopped
-from taskcounts.many.plan import AHEAD
+from taskcounts.many.plan import PREFETCH
 from taskcounts.net.base import MAX_CONNECTIONS
 
 
 def ours() -> list[threading.Thread]:
-    """Return the threads that ask."""
+    """Return the worker threads."""
     return [thread for thread in threading.enumerate() if thread.name.startswith("taskcounts-")]
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so; a test whose condition never comes true fails."""
+    """Wait until a condition is true; fail the test if it never is."""
     patience = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < patience
@@ -38,7 +39,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def no_threads() -> bool:
-    """Whether all threads that ask have ended, or do so soon."""
+    """Return whether all worker threads have ended, or do so soon."""
     patience = time.monotonic() + 20
     while ours() and time.monotonic() < patience:
         time.sleep(0.001)
@@ -64,7 +65,7 @@ def good(request: httpx.Request) -> httpx.Response:
 
 
 def test_no_more_threads_than_jobs() -> None:
-    """There are as many threads as jobs at the most, daemons all of them, and none at the end."""
+    """There are at most as many threads as jobs, all of them daemons, and none at the end."""
     seen: list[threading.Thread] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -81,10 +82,10 @@ def test_no_more_threads_than_jobs() -> None:
 @pytest.mark.parametrize("number", [8, MAX_CONNECTIONS])
 def test_as_many_as_allowed_at_once(number: int) -> None:
     """All of the threads are used: so many jobs are asked for at once, and no more."""
-    gate = threading.Barrier(number, timeout=20)
+    barrier = threading.Barrier(number, timeout=20)
 
     def handler(request: httpx.Request) -> httpx.Response:
-        gate.wait()
+        barrier.wait()
         return good(request)
 
     with client_for(handler) as client:
@@ -92,7 +93,7 @@ def test_as_many_as_allowed_at_once(number: int) -> None:
 
 
 def test_idle_threads_come_first() -> None:
-    """Where one thread keeps up with the ids, no other one is started."""
+    """No other thread is started while one keeps up with the ids."""
     seen: set[threading.Thread] = set()
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -102,7 +103,7 @@ def test_idle_threads_come_first() -> None:
     def slow() -> Iterator[str]:
         yield "job-0"
         for n in range(1, 20):
-            until(lambda: bool(results.gi_frame.f_locals["crew"]._idle))
+            until(lambda: bool(results.gi_frame.f_locals["workers"]._idle))
             yield f"job-{n}"
 
     with client_for(handler) as client:
@@ -112,7 +113,7 @@ def test_idle_threads_come_first() -> None:
 
 
 def test_idle_threads_and_new_ones() -> None:
-    """Where more ids come at once than threads are idle, those are woken, and others begin."""
+    """If more ids come at once than threads are idle, those are woken and others started."""
     first, then = threading.Barrier(3, timeout=20), threading.Barrier(8, timeout=20)
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -121,7 +122,7 @@ def test_idle_threads_and_new_ones() -> None:
 
     def bursts() -> Iterator[str]:
         yield from ("early-1", "early-2", "early-3")
-        until(lambda: len(results.gi_frame.f_locals["crew"]._idle) == 3)
+        until(lambda: len(results.gi_frame.f_locals["workers"]._idle) == 3)
         yield from ids(8)
 
     with client_for(handler) as client:
@@ -164,14 +165,14 @@ def test_closed_iterator(ended: str) -> None:
             gc.collect()
         assert ours() == []
         before = len(sent)
-        assert before <= 16 + AHEAD + 1
+        assert before <= 16 + PREFETCH + 1
         # The client goes on.
         assert client.get_job_task_counts("job-1").total == 12
         assert len(sent) == before + 1
 
 
 def test_closed_while_the_service_is_busy() -> None:
-    """Threads that pause, wait for the moment, or wait for a place end at once."""
+    """Threads that pause, wait for the end of a cooldown or for a permit end at once."""
     busy = error(429, "TooManyRequests", retry_after="3000")
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -185,18 +186,18 @@ def test_closed_while_the_service_is_busy() -> None:
         assert no_threads()
 
 
-def test_closed_while_threads_wait_for_a_place() -> None:
-    """Threads end that wait for the place of somebody else, who has the client's only one."""
+def test_closed_while_threads_wait_for_a_permit() -> None:
+    """Threads that wait for the client's only permit end while another call holds it."""
     with client_for(good, concurrency=1) as client:
-        gate: Any = client._settings.gate
-        place = gate.admit(time.monotonic() + 20)
+        limiter: Any = client._settings.limiter
+        permit = limiter.acquire(time.monotonic() + 20)
         results = client.get_many(["job-0", "job-1", "no id"], concurrency=8)
         assert next(results).job_id == "no id"
-        until(lambda: sum(map(len, gate._lines)) == 2)
+        until(lambda: sum(map(len, limiter._queues)) == 2)
         results.close()
         assert no_threads()
-        place.give_back(200, 0)
-        assert gate.in_flight == 0
+        limiter.release(permit, 200, 0)
+        assert limiter.in_flight == 0
         assert client.get_job_task_counts("job-1").total == 12
 
 
@@ -225,13 +226,13 @@ def test_requests_under_way_end_by_themselves(
 
 
 def test_collector_may_end_it_anywhere() -> None:
-    """An iterator that the garbage collector ends in one of its own threads doesn't wait for itself."""
+    """An iterator that the garbage collector ends in a worker doesn't wait for that worker."""
     with client_for(good) as client:
         results: Any = client.get_many(ids(100), concurrency=2)
         next(results)
-        crew = results.gi_frame.f_locals["crew"]
+        workers = results.gi_frame.f_locals["workers"]
         mine, came = in_thread(
-            lambda: crew._threads.append(threading.current_thread()) or crew.stop() or "ended"
+            lambda: workers._threads.append(threading.current_thread()) or workers.stop() or "ended"
         )
         mine.join(20)
         assert came == ["ended"]
@@ -239,19 +240,19 @@ def test_collector_may_end_it_anywhere() -> None:
 
 
 def test_end_between_two_jobs() -> None:
-    """A thread that the end comes upon in the moment in which it becomes idle doesn't wait for another id."""
+    """A thread that becomes idle just at the end doesn't wait for another id."""
     with client_for(good) as client:
         results: Any = client.get_many(ids(1))
         next(results)
-        crew = results.gi_frame.f_locals["crew"]
+        workers = results.gi_frame.f_locals["workers"]
 
         class Idle(list[Any]):
             def append(self, woken: Any) -> None:
-                crew._stop.set()
+                workers._stop.is_set = True
                 super().append(woken)
 
-        crew._idle = Idle(crew._idle)
-        mine, came = in_thread(lambda: crew._next_id(SimpleQueue()))
+        workers._idle = Idle(workers._idle)
+        mine, came = in_thread(lambda: workers._next_id(SimpleQueue()))
         mine.join(20)
         assert came == [None]
         results.close()
@@ -280,21 +281,30 @@ def test_nothing_is_sent_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sent == []
 
 
-def test_stoppable_clock(clock: FakeClock) -> None:
-    """The machine's clock is woken by the end; another one sleeps in its own way, and then tells of it."""
-    stop = Stop()
-    stoppable = many_threads._StoppableClock(clock, stop)
-    stoppable.sleep(5)
-    assert clock.pauses == [5]
-    assert stoppable.monotonic() == clock.seconds
-    stop.set()
-    for inner in (clock, SYSTEM_CLOCK):
-        with pytest.raises(Stopped):
-            many_threads._StoppableClock(inner, stop).sleep(1e300)
+def test_stopped_flow(clock: FakeClock) -> None:
+    """A stop ends a pause on the machine's clock soon, on another clock after it, and nothing follows."""
+    stop, steps = Stop(), list[str]()
+
+    def flow() -> Flow[None]:
+        steps.append("begun")
+        yield Pause(5)
+        steps.append("paused")
+        stop.is_set = True
+        yield Pause(1e300)
+
+    engine: Any = None
+    with pytest.raises(Stopped):
+        run(flow(), engine, clock, stop)
+    assert (clock.pauses, steps) == ([5], ["begun", "paused"])
+    stop.is_set = False
+    threading.Timer(0.05, lambda: setattr(stop, "is_set", True)).start()
+    with pytest.raises(Stopped):
+        run(flow(), engine, SYSTEM_CLOCK, stop)
+    assert steps == ["begun", "paused", "begun", "paused"]
 
 
 def test_no_more_threads_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system gives no thread, that is the error, and those that began have ended."""
+    """If the system gives no thread, that is the error, and the started ones end."""
     begin, begun = threading.Thread.start, list[threading.Thread]()
 
     def start(thread: threading.Thread) -> None:
@@ -318,12 +328,12 @@ def test_results_do_not_wait_for_ids() -> None:
     def source() -> Iterator[str]:
         for job_id in ids(10):
             # What was asked for before has been answered by now.
-            until(lambda: not seen_before or crew().has_results() or not crew().busy)
+            until(lambda: not seen_before or workers().has_results() or not workers().pending)
             seen_before.append(len(seen))
             yield job_id
 
-    def crew() -> Any:
-        return results.gi_frame.f_locals["crew"]
+    def workers() -> Any:
+        return results.gi_frame.f_locals["workers"]
 
     with client_for(good) as client:
         results: Any = client.get_many(source(), concurrency=4)

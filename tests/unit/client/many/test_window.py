@@ -1,4 +1,4 @@
-"""The window: how many requests may be under way, and from when on."""
+"""The window: the limit of concurrent requests, and the end of a cooldown."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from taskcounts.net.base import MAX_CONNECTIONS
 
 
 def test_begins_open() -> None:
-    """A new window lets as many in as it may ever."""
+    """A new window is as wide as it may be."""
     window = open_window(3)
     assert window.allows(2, 0)
     assert not window.allows(3, 0)
@@ -15,7 +15,7 @@ def test_begins_open() -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_refusal_halves(status: int) -> None:
-    """A 429 or 503 halves the limit, begins a round, and nobody sends before the moment that it names."""
+    """A 429 or 503 halves the limit, begins a round, and starts a cooldown."""
     window = open_window(8).after(0, status, resume_at=50)
     assert window == Window(most=8, limit=4, round=1, resume_at=50)
     assert not window.allows(0, 49.9)
@@ -23,7 +23,7 @@ def test_refusal_halves(status: int) -> None:
 
 
 def test_burst_of_refusals_halves_once() -> None:
-    """Refusals of requests that were sent before the halving only move the moment, and only later."""
+    """Refusals of requests sent before the halving only lengthen the cooldown."""
     window = open_window(8)
     for resume_at in (50, 60, 40):
         window = window.after(0, 429, resume_at)
@@ -41,7 +41,7 @@ def test_never_below_one() -> None:
 
 @pytest.mark.parametrize("status", [200, 404, 401, 302, 400, 499])
 def test_answers_widen(status: int) -> None:
-    """Any answer that isn't the service's trouble adds 1 / limit, up to the most."""
+    """Any answer that shows no trouble of the service adds 1 / limit, up to ``most``."""
     window = Window(most=4, limit=2.0, round=3).after(3, status, 99)
     assert window == Window(most=4, limit=2.5, round=3)
     assert Window(most=4, limit=3.9).after(0, status, 0).limit == 4
@@ -55,7 +55,7 @@ def test_nothing_changes_where_the_service_keeps_up() -> None:
 
 @pytest.mark.parametrize("status", [None, 500, 502, 504, 520, 408])
 def test_trouble_changes_nothing(status: int | None) -> None:
-    """What says nothing of the service's load leaves the limit as it is."""
+    """An answer that shows nothing of the service's load leaves the limit as it is."""
     assert Window(most=4, limit=2.0).after(0, status, 99) == Window(most=4, limit=2.0)
 
 
@@ -74,14 +74,14 @@ def test_part_of_a_place_is_none() -> None:
 
 @pytest.mark.parametrize("wrong", [0, -1, MAX_CONNECTIONS + 1, 10**9])
 def test_concurrency_out_of_range(wrong: int) -> None:
-    """A concurrency that no client can keep is refused, saying what to give."""
+    """A concurrency that no client can keep is refused with the range to give."""
     with pytest.raises(ValueError, match="give 1 to 256"):
         check_concurrency(wrong)
 
 
 @pytest.mark.parametrize("wrong", [True, 1.0, "4", None])
 def test_concurrency_of_another_type(wrong: object) -> None:
-    """What is no int is refused by its type."""
+    """A concurrency that is no int is refused by its type."""
     with pytest.raises(TypeError, match="concurrency must be an int"):
         check_concurrency(wrong)  # type: ignore[arg-type]
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.client import Authority, Server, always, answer
 from taskcounts.net.factory import make_engine
-from taskcounts.net.route import Connection, Proxy
+from taskcounts.net.route import Proxy, Route
 from taskcounts.protocol.messages import Request
 
 GET = {"accept": "application/json", "authorization": "SharedKey abc:secretword"}
@@ -26,7 +26,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
     def ask(url: str, proxy: Proxy | None = None, verify: Path | None = None, times: int = 1) -> Any:
         scheme, _, place = url.partition("://")
         host, _, port = place.rpartition(":")
-        way = Connection(scheme, host.strip("[]"), int(port), proxy, None if verify is None else str(verify))
+        way = Route(scheme, host.strip("[]"), int(port), proxy, None if verify is None else str(verify))
         request = Request("GET", f"{url}/x", GET)
 
         async def send() -> Any:

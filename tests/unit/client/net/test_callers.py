@@ -1,4 +1,4 @@
-"""What a caller is doing when it asks: handling an exception of its own, or going on after a fork."""
+"""Calls by code that handles an exception of its own, has forked, or interrupts and closes the client."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ class Mine(Exception):
 
 
 def asked_while_handling(mine: BaseException, ask: Callable[[], object]) -> BaseException | None:
-    """Return what asking raises inside a handler of an exception, which has to stay as it is."""
+    """Return the error of a call inside a handler of an exception, which must stay unchanged."""
     raised = None
     try:
         raise mine
@@ -54,7 +54,7 @@ def asked_while_handling(mine: BaseException, ask: Callable[[], object]) -> Base
 def test_while_an_exception_is_handled(
     call: Call, serve: Callable[..., Server], mine: type[BaseException], reply: Any
 ) -> None:
-    """What the caller is handling is neither raised in place of our errors, nor changed."""
+    """An exception that the caller is handling is neither raised in place of our errors, nor changed."""
     server = serve(always(reply))
     raised = asked_while_handling(mine("my own"), lambda: call(server.url, client={"retry": ONCE}))
     assert isinstance(raised, ServiceUnreachable | ContractViolation)
@@ -62,7 +62,7 @@ def test_while_an_exception_is_handled(
 
 
 def test_a_credential_while_an_exception_is_handled(call: Call) -> None:
-    """The failure of a credential leaves the caller's exception as it is, too."""
+    """The failure of a credential doesn't change the caller's exception either."""
 
     class Fails:
         def get_token(self, *_: str, **__: Any) -> Any:
@@ -73,7 +73,7 @@ def test_a_credential_while_an_exception_is_handled(call: Call) -> None:
 
 
 def in_child(work: Callable[[], object]) -> str:
-    """Return what some work in a forked process comes to."""
+    """Return the result of some work in a forked process."""
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
@@ -99,7 +99,7 @@ def numbered(peer: Peer) -> None:
 
 
 def test_a_fork_of_tasks(serve: Callable[..., Server]) -> None:
-    """A child asks over connections and in a loop of its own; the parent goes on over the one it has."""
+    """A child has connections and a loop of its own; the parent goes on using its connection."""
     server = serve(numbered)
     client = AsyncTaskCountsClient(server.url, KEY)
 
@@ -114,7 +114,7 @@ def test_a_fork_of_tasks(serve: Callable[..., Server]) -> None:
 
 
 def test_a_fork_over_a_transport(call: Call) -> None:
-    """The connections of a caller's transport are the parent's: a child is told to make a client."""
+    """The connections of a caller's transport are the parent's: a child gets an error that says so."""
     client = call.client_type(ENDPOINT, KEY, transport=httpx.MockTransport(Script(answer())))
 
     def ask() -> Any:
@@ -225,7 +225,7 @@ def test_closed_after_its_loop(serve: Callable[..., Server]) -> None:
 def test_a_kept_connection_that_goes_silent(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the time is over, nothing more is looked up or opened for the attempt."""
+    """An attempt that has timed out looks nothing more up and opens nothing more."""
     server = serve(lambda peer: numbered(peer) if b"/job-1/" in peer.head else peer.wait(1))
     with TaskCountsClient(server.url, KEY, retry=ONCE) as client:
         client.get_job_task_counts("job-1")
@@ -277,7 +277,7 @@ def test_addresses_that_fail_at_once(
 
 
 def test_records_that_come_in_part(authority: Authority) -> None:
-    """A record of TLS that came in part while nobody asked is the beginning of something unasked."""
+    """A part of a TLS record that came unasked makes a connection useless."""
     inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
     server = authority.server.wrap_bio(inward, outward, server_side=True)
     tls = Tls(ssl.create_default_context(cafile=authority.certificate), "127.0.0.1")

@@ -1,4 +1,4 @@
-"""Which engine a client takes, and what that loads."""
+"""The choice of a client's engine, and the modules that it loads."""
 
 import asyncio
 import subprocess
@@ -37,7 +37,7 @@ def test_sockets_are_taken(client: Any) -> None:
 
 @pytest.mark.usefixtures("without_httptools")
 def test_without_httptools(call: Call, serve: Callable[..., Server], authority: Authority) -> None:
-    """Where httptools can't be imported, requests go over httpx, also through a proxy and within TLS."""
+    """Requests go over httpx if httptools can't be imported, also through a proxy and within TLS."""
     client = call.client_type(ENDPOINT, KEY)
     assert client.engine == f"httpx {httpx.__version__}"
     secure = serve(always(answer()), authority.server)
@@ -94,14 +94,14 @@ def test_a_transport_of_the_callers(call: Call, library: Any) -> None:
     ],
 )
 def test_what_is_no_transport(client: Any, transport: Any) -> None:
-    """What can't carry the client's requests is refused before anything is sent."""
+    """An object that is no fitting transport is refused before anything is sent."""
     method = "handle_async_request" if client is AsyncTaskCountsClient else "handle_request"
     with pytest.raises(TypeError, match=rf"transport must be .* with {method}\(\), not "):
         client(ENDPOINT, KEY, transport=transport)
 
 
 def test_closed_transports(call: Call) -> None:
-    """A client that was closed while it asked sends nothing more over its transport."""
+    """A client that is closed during a call sends nothing more over its transport."""
     script = Script(answer(status=503))
     client: Any = None
 
@@ -132,7 +132,7 @@ def test_closed_transports(call: Call) -> None:
     ],
 )
 def test_what_is_loaded(program: str, absent: str) -> None:
-    """Nothing is loaded that isn't needed: it would cost each process that asks once."""
+    """Only the modules that are needed are loaded: others would slow down processes with a single call."""
     ask = (
         "from taskcounts import SharedKey, TaskCountsClient\n"
         "TaskCountsClient('http://[::1]:9', SharedKey('abc', 'a2V5'))"

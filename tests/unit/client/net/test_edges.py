@@ -16,7 +16,7 @@ from taskcounts import AsyncTaskCountsClient, RetryPolicy, ServiceUnreachable, T
 from taskcounts.net import async_sockets, engine, sync_sockets
 from taskcounts.net.async_sockets import AsyncConnection
 from taskcounts.net.base import AttemptTimedOut
-from taskcounts.net.http import Requests
+from taskcounts.net.http import RequestEncoder
 from taskcounts.net.pool import Pool
 from taskcounts.net.route import Proxy
 from taskcounts.net.sync_sockets import SyncConnection
@@ -26,22 +26,22 @@ KEPT = answer(connection="keep-alive")
 
 
 def test_after_a_fork(serve: Callable[..., Server]) -> None:
-    """In a child every client has a new connection, and places that nobody has."""
+    """In a child every client has a new connection, and permits that nobody has."""
     server = serve(lambda peer: peer.send(KEPT.raw()))
     with TaskCountsClient(server.url, KEY, concurrency=1) as client:
         client.get_job_task_counts("job-1")
         # As another thread that uses them does.
         held = list(client._engine._opened)  # type: ignore[attr-defined]
         assert len(held) == 1
-        gate: Any = client._settings.gate
-        place = gate.admit(float("inf"))
+        limiter: Any = client._settings.limiter
+        permit = limiter.acquire(float("inf"))
         forks._renew_all()
         assert client.get_job_task_counts("job-1").attempts == 1
-        # A place of the process before changes nothing here.
-        other = gate.admit(float("inf"))
-        place.give_back(None, 0)
-        assert gate.in_flight == 1
-        other.give_back(None, 0)
+        # A permit of the process before changes nothing here.
+        other = limiter.acquire(float("inf"))
+        limiter.release(permit, None, 0)
+        assert limiter.in_flight == 1
+        limiter.release(other, None, 0)
     assert len(server.requests) == 2
 
     async def ask() -> None:
@@ -79,7 +79,7 @@ def test_no_time_to_wait() -> None:
 def test_what_is_no_request(path: str) -> None:
     """A request that a server would take for another one is not sent."""
     with pytest.raises(ValueError, match="holds what a request can't"):
-        Requests(way(80)).head(Request("GET", f"http://127.0.0.1:80{path}", {}))
+        RequestEncoder(way(80)).encode(Request("GET", f"http://127.0.0.1:80{path}", {}))
 
 
 def test_shown_proxies() -> None:

@@ -1,4 +1,4 @@
-"""How the engine ends: cancelled, interrupted, closed, forked or forgotten."""
+"""Engines that are cancelled, interrupted, closed, forked or dropped."""
 
 import asyncio
 import gc
@@ -25,7 +25,7 @@ GRACE = 0.6
 
 
 def test_a_task_that_is_cancelled(serve: Callable[..., Server]) -> None:
-    """A task that is cancelled lets go of its connection; the engine lives on, and nobody gets its answer."""
+    """A cancelled task closes its connection; the engine works on, and no other task gets the answer."""
     gone = threading.Event()
 
     def behave(peer: Peer) -> None:
@@ -60,7 +60,7 @@ def test_a_task_that_is_cancelled(serve: Callable[..., Server]) -> None:
 
 
 def test_another_event_loop(serve: Callable[..., Server]) -> None:
-    """An engine belongs to the event loop that it was first used in, and says so to another one."""
+    """An engine belongs to the event loop that it was first used in; another one gets an error."""
     server = serve(lambda peer: peer.send(answer(connection="keep-alive").raw()))
     engine = net.AsyncSocketEngine(way(server.port))
 
@@ -155,11 +155,11 @@ def test_no_connection_is_left_open(serve: Callable[..., Server]) -> None:
 
 PROGRAM = """
 import os, signal, sys, threading, time
-from taskcounts.net.route import Connection
+from taskcounts.net.route import Route
 from taskcounts.flow.steps import Request
 from taskcounts.net.engine import AsyncSocketEngine, SocketEngine
 port = {port}
-engine = SocketEngine(Connection("http", "127.0.0.1", port, None, None))
+engine = SocketEngine(Route("http", "127.0.0.1", port, None, None))
 request = Request("GET", f"http://127.0.0.1:{{port}}/x", {{"authorization": "secretword"}})
 """
 
@@ -176,7 +176,7 @@ def run(program: str, port: int) -> subprocess.Popen[str]:
 
 
 def test_an_interruption(serve: Callable[..., Server]) -> None:
-    """Ctrl-C ends at once what the main thread waits for, and no frame that is shown holds headers."""
+    """Ctrl-C ends a request of the main thread at once, and no frame that is shown holds headers."""
     server = serve(Peer.wait)
     program = """
 try:
@@ -247,7 +247,7 @@ async def ask(other):
     while True:
         await other.send(request, 60, 1000)
 async def main():
-    other = AsyncSocketEngine(Connection("http", "127.0.0.1", port, None, None))
+    other = AsyncSocketEngine(Route("http", "127.0.0.1", port, None, None))
     tasks = [asyncio.create_task(ask(other)) for _ in range(8)]
     await asyncio.sleep(0.2)
     sys.exit(0)

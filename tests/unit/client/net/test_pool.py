@@ -1,14 +1,10 @@
-"""The pool of connections, and the permits that limit it."""
+"""The pool of connections."""
 
-import contextlib
-import gc
-import threading
 from typing import Any
 
 import pytest
 
-from taskcounts.net.base import AttemptTimedOut
-from taskcounts.net.pool import Permits, Pool
+from taskcounts.net.pool import Pool
 
 
 class Connection:
@@ -64,36 +60,3 @@ def test_a_closed_pool(kept: Any) -> None:
     kept.put(in_use)
     assert in_use.closed
     assert kept.take() is None
-
-
-def test_permits() -> None:
-    """There are so many, and who finds none waits for a while."""
-    permits = Permits(2)
-    first, second = permits.take(0), permits.take(0)
-    with pytest.raises(AttemptTimedOut):
-        permits.take(0.01)
-    threading.Timer(0.05, permits.put, [second]).start()
-    assert permits.take(5) is second
-    permits.put(first)
-    assert permits.take(0) is first
-
-
-def test_lost_permits() -> None:
-    """A permit that nobody has any more goes back by itself."""
-    permits = Permits(1)
-    for _ in range(3):
-        with contextlib.suppress(ZeroDivisionError):
-            _ = permits.take(0), 1 / 0
-    permits.put(permits.take(0))
-    with pytest.raises(AttemptTimedOut):
-        _ = permits.take(0), permits.take(0)
-
-
-def test_permits_without_an_end() -> None:
-    """Those of a client that is gone are gone with it."""
-    permits = Permits(2)
-    late = permits.take(0)
-    del permits
-    gc.collect()
-    del late
-    assert not [each for each in gc.get_objects() if type(each).__name__ == "Permit"]

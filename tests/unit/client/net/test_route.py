@@ -1,4 +1,4 @@
-"""How an endpoint is reached: proxies and certificates, from arguments and from the environment."""
+"""Routes: proxies and certificates, from arguments and from the environment."""
 
 import gc
 import os
@@ -29,7 +29,7 @@ from support.client import (
     tunnel,
 )
 from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable
-from taskcounts.net.route import Reach, connection
+from taskcounts.net.route import RouteOptions, find_route
 from taskcounts.urls import is_loopback
 
 FAR = "http://batch.example"
@@ -66,8 +66,8 @@ def test_proxy_of_another_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy for https is none for http, and a variable that is empty names none."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "")
-    assert connection(FAR, Reach(None, None, True)).proxy is None
-    assert connection(ENDPOINT, Reach(None, None, True)).proxy == ("http", "127.0.0.1", 9, None)
+    assert find_route(FAR, RouteOptions(None, None, True)).proxy is None
+    assert find_route(ENDPOINT, RouteOptions(None, None, True)).proxy == ("http", "127.0.0.1", 9, None)
 
 
 def test_proxy_without_a_scheme(call: Call, proxy: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_proxy_without_a_scheme(call: Call, proxy: Server, monkeypatch: pytest.M
 
 
 def test_proxy_for_https(call: Call, proxy: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For https the proxy is asked to connect, and learns no more than the host; its refusal is told."""
+    """For https the proxy gets a CONNECT with the host alone; the error has its refusal."""
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with pytest.raises(ServiceUnreachable, match="407"):
@@ -92,7 +92,7 @@ def excepted(monkeypatch: pytest.MonkeyPatch, endpoint: str, entries: str) -> bo
     """Return whether NO_PROXY keeps an endpoint from the environment's proxy."""
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", entries)
-    return connection(endpoint, Reach(None, None, True)).proxy is None
+    return find_route(endpoint, RouteOptions(None, None, True)).proxy is None
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_no_proxy(monkeypatch: pytest.MonkeyPatch, endpoint: str, entries: str) 
     ],
 )
 def test_no_proxy_of_others(monkeypatch: pytest.MonkeyPatch, endpoint: str, entries: str) -> None:
-    """Another host, port or network is none of theirs, and what is no entry is passed over."""
+    """An entry for another host, port or network doesn't match, and an invalid entry is ignored."""
     assert not excepted(monkeypatch, endpoint, entries)
 
 
@@ -182,7 +182,7 @@ def test_loopback(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["", "localhost.example", "127.0.0.1.example", "10.0.0.1", "::2", "0.0.0.0"])  # noqa: S104
 def test_no_loopback(host: str) -> None:
-    """What only looks like loopback isn't."""
+    """A host that only looks like loopback is no loopback."""
     assert not is_loopback(host)
 
 
@@ -206,7 +206,7 @@ def test_environment_is_not_trusted(call: Call, proxy: Server, monkeypatch: pyte
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
-    assert connection(FAR, Reach(None, None, False)).proxy is None
+    assert find_route(FAR, RouteOptions(None, None, False)).proxy is None
     call.client_type(ENDPOINT, KEY, trust_env=False)
 
 
@@ -254,7 +254,7 @@ def check_refused(error: BaseException) -> None:
 
 @pytest.mark.parametrize("url", [*BAD_PROXIES, "me:secretword"], ids=ascii)
 def test_proxies_that_are_none(call: Call, url: str) -> None:
-    """What isn't the URL of a proxy is refused, and not shown: it may hold a password."""
+    """A text that is no URL of a proxy is refused, and not shown: it may hold a password."""
     with pytest.raises(ValueError, match=r"^the proxy is not a URL such as") as caught:
         call.client_type(ENDPOINT, KEY, proxy=url)
     check_refused(caught.value)
@@ -300,14 +300,14 @@ def test_proxies_of_the_environment_that_are_none(
 def test_users_of_proxies(given: str, auth: tuple[str, str] | None) -> None:
     """User and password are percent-encoded UTF-8; a percent sign that encodes nothing is one."""
     for end in ("", "/"):
-        found = connection(FAR, Reach(f"HTTP://{given}Proxy.Example.:3128{end}", None, False)).proxy
+        found = find_route(FAR, RouteOptions(f"HTTP://{given}Proxy.Example.:3128{end}", None, False)).proxy
         assert found == ("http", "proxy.example", 3128, auth)
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 def test_socks(scheme: str) -> None:
     """A SOCKS proxy needs no further package, and has a port of its own."""
-    proxy = connection(ENDPOINT, Reach(f"{scheme}://me:word@127.0.0.1", None, False)).proxy
+    proxy = find_route(ENDPOINT, RouteOptions(f"{scheme}://me:word@127.0.0.1", None, False)).proxy
     assert proxy == (scheme, "127.0.0.1", 1080, ("me", "word"))
 
 
@@ -328,19 +328,19 @@ def secure(serve: Callable[..., Server], authority: Authority) -> Server:
 def test_certificates_of_a_file(
     call: Call, secure: Server, authority: Authority, kind: Callable[[Path], Any]
 ) -> None:
-    """A PEM file says what to trust, over real TLS."""
+    """The certificates of a PEM file are trusted, over real TLS."""
     assert call(secure.url, client={"verify": kind(authority.certificate)}).attempts == 1
     assert len(secure.requests) == 1
 
 
 def test_certificates_of_a_context(call: Call, secure: Server, authority: Authority) -> None:
-    """So does an SSLContext, which is taken as it is."""
+    """So are those of an SSLContext, which is used unchanged."""
     context = ssl.create_default_context(cafile=authority.certificate)
     assert call(secure.url, client={"verify": context}).attempts == 1
 
 
 def test_certificates_of_a_folder(call: Call, secure: Server, authority: Authority, tmp_path: Path) -> None:
-    """So does a folder, if its files are hashed; one without them trusts nobody."""
+    """So are those of a folder, if its files are hashed; without such files nothing is trusted."""
     with pytest.raises(ServiceUnreachable, match="the certificate is not trusted"):
         call(secure.url, client={"verify": tmp_path})
 
@@ -444,7 +444,7 @@ def test_files_of_the_environment_are_named(
 
 @pytest.mark.parametrize("folders", ["/nowhere", os.pathsep, f"/nowhere{os.pathsep}/neither"])
 def test_folders_that_do_not_exist(call: Call, monkeypatch: pytest.MonkeyPatch, folders: str) -> None:
-    """A list of folders of which none exists is a mistake, and told with the variable's name."""
+    """A list of folders of which none exists is an error, which names the variable."""
     monkeypatch.setenv("SSL_CERT_DIR", folders)
     with pytest.raises(ValueError, match=f"^SSL_CERT_DIR: '{folders}' names no folder that exists$"):
         call.client_type(ENDPOINT, KEY)
@@ -475,25 +475,25 @@ def test_keys_that_cannot_be_logged(
 def test_contexts_of_ours_ask_for_http_1_1(
     authority: Authority, hashed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What we make asks for HTTP/1.1, whatever is to be trusted."""
+    """A context of ours asks for HTTP/1.1, whatever certificates it trusts."""
     asked = Mock()
     monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", asked)
     for number, verify in enumerate((None, authority.certificate, hashed)):
-        connection(ENDPOINT, Reach(None, verify, False)).tls()
+        find_route(ENDPOINT, RouteOptions(None, verify, False)).tls()
         assert asked.call_args_list == [((["http/1.1"],),)] * (number + 1)
     monkeypatch.setenv("SSL_CERT_DIR", str(hashed))
-    connection(ENDPOINT, Reach(None, None, True)).tls()
+    find_route(ENDPOINT, RouteOptions(None, None, True)).tls()
     assert asked.call_count == 4
 
 
 def test_contexts_of_the_caller_are_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A caller's context is taken as it is, checks or not: another client may use it, too."""
+    """A caller's context is used unchanged, whatever it checks: another client may use it, too."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     for name in ("set_alpn_protocols", "load_verify_locations", "load_default_certs"):
         monkeypatch.setattr(ssl.SSLContext, name, Mock(side_effect=AssertionError))
-    found = connection(ENDPOINT, Reach(None, context, True))
+    found = find_route(ENDPOINT, RouteOptions(None, context, True))
     assert found.tls() is context
     assert (context.check_hostname, context.verify_mode) == (False, ssl.CERT_NONE)
 
@@ -501,12 +501,14 @@ def test_contexts_of_the_caller_are_not_changed(monkeypatch: pytest.MonkeyPatch)
 def test_plain_http_loads_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     """For plain http no certificates are loaded: none will be checked, and it takes time."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    assert connection("http://127.0.0.1", Reach(None, None, True)).tls().verify_mode is ssl.CERT_REQUIRED
+    assert (
+        find_route("http://127.0.0.1", RouteOptions(None, None, True)).tls().verify_mode is ssl.CERT_REQUIRED
+    )
 
 
 def test_default_certificates() -> None:
     """Without any wish certificates are checked, by the list that comes with httpx."""
-    tls = connection(ENDPOINT, Reach(None, None, True)).tls()
+    tls = find_route(ENDPOINT, RouteOptions(None, None, True)).tls()
     assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert len(tls.get_ca_certs()) > 50
 
@@ -556,7 +558,7 @@ def test_tls_through_a_tls_proxy(call: Call, serve: Callable[..., Server], autho
 
 
 def test_no_token_through_a_proxy_without_tls(call: Call) -> None:
-    """A token that may go to this machine without TLS doesn't go there through somebody's proxy."""
+    """A token that may be sent to this machine without TLS is not sent there through a proxy."""
     with pytest.raises(ValueError, match="through a proxy"):
         call.client_type(
             "http://localhost:1",

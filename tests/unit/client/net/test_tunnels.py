@@ -1,16 +1,16 @@
-"""How proxies are asked for a tunnel, and what their answers mean: conversations without a socket."""
+"""Tunnels: the requests to proxies and their answers, in conversations without a socket."""
 
 import pytest
 
 from taskcounts.net.base import BrokenAnswer, NeverWorks
-from taskcounts.net.route import Connection, Proxy
+from taskcounts.net.route import Proxy, Route
 from taskcounts.net.tunnel import open_tunnel
 
-ROUTE = Connection("https", "batch.example", 443, None)
+ROUTE = Route("https", "batch.example", 443, None)
 
 
-def talk(proxy: Proxy, *answers: bytes, route: Connection = ROUTE) -> list[bytes]:
-    """Return what is written to a proxy that gives some answers, one to each write."""
+def talk(proxy: Proxy, *answers: bytes, route: Route = ROUTE) -> list[bytes]:
+    """Return the bytes that are written to a proxy, which gives an answer to each write."""
     conversation = open_tunnel(route, proxy)
     written = [next(conversation)]
     try:
@@ -43,7 +43,7 @@ def proxy(scheme: str, auth: tuple[str, str] | None = None) -> Proxy:
     ],
 )
 def test_no_tunnel(answers: list[bytes], error: type[Exception], text: str) -> None:
-    """A proxy that opens none is named; what it would do again is permanent."""
+    """A refusal of CONNECT says why, and is permanent if the proxy would refuse again."""
     with pytest.raises(error, match=text) as caught:
         talk(proxy("http", ("me", "secretword")), *answers)
     assert type(caught.value) is error
@@ -115,7 +115,7 @@ def test_socks(host: str, address: bytes, bound: bytes) -> None:
 def test_no_socks(
     auth: tuple[str, str] | None, answers: list[bytes], error: type[Exception], text: str
 ) -> None:
-    """A proxy that refuses is named, and what it would do again is permanent."""
+    """A refusal of SOCKS says why, and is permanent if the proxy would refuse again."""
     with pytest.raises(error, match=text) as caught:
         talk(proxy("socks5", auth), *answers)
     assert type(caught.value) is error

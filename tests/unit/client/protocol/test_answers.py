@@ -1,4 +1,4 @@
-"""What answers are taken, and what becomes of all others."""
+"""The answers that are accepted, and the errors for all others."""
 
 import json
 import logging
@@ -7,19 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.client import (
-    BUSY,
-    COUNTS,
-    GUID,
-    REQUEST_ID,
-    Call,
-    FakeClock,
-    Reply,
-    Script,
-    answer,
-    error,
-    wire,
-)
+from support.client import BUSY, COUNTS, GUID, REQUEST_ID, Call, FakeClock, Reply, Script, answer, error, wire
 from taskcounts import (
     AuthenticationFailed,
     ContractViolation,
@@ -29,7 +17,7 @@ from taskcounts import (
     ServiceError,
     TaskCountsError,
 )
-from taskcounts.protocol.answers import Violation, compile_schema
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts_rest import contract
 
 ONCE = {"retry": RetryPolicy(max_attempts=1)}
@@ -108,7 +96,7 @@ BODIES: dict[str, tuple[bytes, str, str]] = {
 
 @pytest.mark.parametrize("name", BODIES)
 def test_bodies_that_break_the_contract(call: Call, name: str) -> None:
-    """A 200 whose body isn't what the fragment says is a violation that names the member and the reason."""
+    """A 200 with a body against the fragment is a violation that names the member and the reason."""
     body, path, reason = BODIES[name]
     with pytest.raises(ContractViolation) as caught:
         call(Script(answer(body)))
@@ -298,7 +286,7 @@ def test_404_from_a_proxy(call: Call) -> None:
     ids=str,
 )  # fmt: skip
 def test_errors_in_odd_shapes(call: Call, body: Any, told: tuple[Any, ...]) -> None:
-    """Of an error in another shape what is readable is told; str() is one printable line."""
+    """An error in another shape keeps its readable parts; str() is one printable line."""
     with pytest.raises(ServiceError) as caught:
         call(Script(answer(body, 400)))
     assert (caught.value.code, caught.value.message, caught.value.details) == told
@@ -308,7 +296,7 @@ def test_errors_in_odd_shapes(call: Call, body: Any, told: tuple[Any, ...]) -> N
 def test_log_has_a_line_for_each_attempt(
     call: Call, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each attempt leaves one record: what came of it, and when the next one follows."""
+    """Each attempt writes one log record: its outcome, and the pause before the next one."""
     caplog.set_level(logging.DEBUG, "taskcounts")
     call(
         Script(ConnectionResetError("gone\nastray"), BUSY, answer()),
@@ -325,7 +313,7 @@ def test_log_has_a_line_for_each_attempt(
 
 
 def test_log_of_what_is_not_asked_again(call: Call, caplog: pytest.LogCaptureFixture) -> None:
-    """A record says what went wrong even if it has no words of its own."""
+    """A log record names an error that has no text."""
     caplog.set_level(logging.INFO, "taskcounts")
     for reply in (answer(b""), ConnectionResetError(), Reply(404)):
         with pytest.raises(TaskCountsError):

@@ -12,10 +12,16 @@ from hypothesis import strategies as st
 from support.client import ENDPOINT, GUID, REQUEST_ID, FakeClock, Peer, Script, Server, header
 from support.lists import Lister, page, task
 from taskcounts import ContractViolation
-from taskcounts.protocol.answers import Violation
-from taskcounts.protocol.lists import MAX_LINK, Trail, ask_job, ask_jobs, ask_tasks
-from taskcounts.protocol.messages import Question, Reply
-from taskcounts.protocol.requests import prepare
+from taskcounts.protocol.lists import (
+    MAX_LINK,
+    LoopDetector,
+    job_get_operation,
+    job_list_operation,
+    task_list_operation,
+)
+from taskcounts.protocol.messages import Call, CheckedAnswer
+from taskcounts.protocol.requests import request_template
+from taskcounts.protocol.schema import Violation
 
 HOST = ENDPOINT.removeprefix("https://")
 PATH = "/jobs/job-1/tasks"
@@ -28,25 +34,25 @@ def exact(request: pytest.FixtureRequest) -> Lister:
 
 
 def followed(link: str, endpoint: str = ENDPOINT, job_id: str = "job-1", **members: Any) -> str | None:
-    """Return what is made of a link; raise Violation if it isn't followed."""
-    question = Question(job_id, None, 10, 10, GUID)
+    """Return the link as it is followed; raise Violation if it isn't."""
+    call = Call(job_id, None, 10, 10, GUID)
     body = {"value": [], "odata.nextLink": link}
     headers = {"client-request-id": GUID, "request-id": REQUEST_ID}
-    reply = Reply(question, 1, body, headers, FakeClock().now(), strict=False)
-    return ask_tasks(endpoint, **members).build(reply).link
+    reply = CheckedAnswer(call, 1, body, headers, FakeClock().now(), strict=False)
+    return task_list_operation(endpoint, **members).build(reply).link
 
 
 @given(st.integers(0, 60), st.integers(1, 60))
 def test_a_loop_is_found(before: int, length: int) -> None:
     """However long it is and wherever it begins, soon; and none is seen where there is none."""
-    trail = Trail()
+    loop_detector = LoopDetector()
     for number in range(before + length):
-        assert trail.follow(f"/page-{number}") == f"/page-{number}"
+        assert loop_detector.follow(f"/page-{number}") == f"/page-{number}"
     most = 2 * max(before, length) + length + 1
 
     def go_on() -> None:
         for number in range(before + length, most):
-            trail.follow(f"/page-{before + (number - before) % length}")
+            loop_detector.follow(f"/page-{before + (number - before) % length}")
 
     with pytest.raises(Violation, match="a page before"):
         go_on()
@@ -54,10 +60,10 @@ def test_a_loop_is_found(before: int, length: int) -> None:
 
 def test_no_loop() -> None:
     """A hundred thousand links that differ are followed, and the last page has none."""
-    trail = Trail()
+    loop_detector = LoopDetector()
     for number in range(100_000):
-        trail.follow(f"/page-{number}")
-    assert trail.follow(None) is None
+        loop_detector.follow(f"/page-{number}")
+    assert loop_detector.follow(None) is None
 
 
 @pytest.mark.parametrize(
@@ -119,7 +125,7 @@ def test_links_that_are_followed(link: str, target: str) -> None:
     ],
 )
 def test_links_to_other_servers(link: str) -> None:
-    """Another origin, what could be read as one, and what isn't a whole URL: nothing is sent there."""
+    """A link to another origin, or that some parsers read as one, or that is no whole URL isn't followed."""
     with pytest.raises(Violation, match="it is no URL of the same server") as caught:
         followed(link)
     assert caught.value.path == "odata.nextLink"
@@ -177,7 +183,7 @@ def test_links_of_other_endpoints(endpoint: str, origin: str) -> None:
 
 
 def test_links_have_a_length() -> None:
-    """What no server would take isn't sent, and one that is as long as it may be is."""
+    """A link that is too long for the server isn't sent; one of the greatest length is."""
     start = f"{ENDPOINT}{PATH}?"
     longest = start + "a" * (MAX_LINK - len(start))
     assert followed(longest) == longest.removeprefix(ENDPOINT)
@@ -186,7 +192,7 @@ def test_links_have_a_length() -> None:
 
 
 def test_a_link_of_the_longest_kind_is_sent(exact: Lister) -> None:
-    """The client's own library takes what is taken here."""
+    """httpx accepts the links that are accepted here."""
     start = f"{ENDPOINT}{PATH}?"
     longest = start + "a" * (MAX_LINK - len(start))
     script = Script(page(link=longest), page())
@@ -233,14 +239,14 @@ def test_nothing_goes_elsewhere(exact: Lister, link: str) -> None:
 
 def test_jobs_have_pages_too() -> None:
     """The list of jobs follows its own links and no others, and finds loops."""
-    question = Question("", None, 10, 10, GUID)
-    trail = Trail()
+    call = Call("", None, 10, 10, GUID)
+    loop_detector = LoopDetector()
 
-    def build(link: str, trail: Trail | None = trail) -> str | None:
+    def build(link: str, loop_detector: LoopDetector | None = loop_detector) -> str | None:
         headers = {"client-request-id": GUID, "request-id": REQUEST_ID}
         body = {"value": [], "odata.nextLink": link}
-        reply = Reply(question, 1, body, headers, FakeClock().now(), strict=False)
-        return ask_jobs(ENDPOINT, trail=trail).build(reply).link
+        reply = CheckedAnswer(call, 1, body, headers, FakeClock().now(), strict=False)
+        return job_list_operation(ENDPOINT, loop_detector=loop_detector).build(reply).link
 
     assert build(f"{ENDPOINT}/jobs{TOKEN}") == f"/jobs{TOKEN}"
     assert build(f"{ENDPOINT}/jobs{TOKEN}", None) == f"/jobs{TOKEN}"
@@ -248,19 +254,19 @@ def test_jobs_have_pages_too() -> None:
         build(f"{ENDPOINT}/jobs{TOKEN}")
     with pytest.raises(Violation, match="another list"):
         build(f"{ENDPOINT}/jobs/job-1/tasks{TOKEN}")
-    form = prepare(ask_jobs(ENDPOINT, link=f"/jobs{TOKEN}").parts, None)
+    form = request_template(job_list_operation(ENDPOINT, link=f"/jobs{TOKEN}").parts, None)
     assert form.path("") + form.query == f"/jobs{TOKEN}"
 
 
 def test_a_job_is_the_one_that_was_asked_for() -> None:
     """Its id may differ in case; that of another job is no answer."""
-    question = Question("Job-1", None, 10, 10, GUID)
+    call = Call("Job-1", None, 10, 10, GUID)
 
     def build(job_id: str) -> dict[str, Any]:
         body = {"id": job_id, "state": "active"}
-        return ask_job().build(Reply(question, 1, body, {}, FakeClock().now(), strict=False))
+        return job_get_operation().build(CheckedAnswer(call, 1, body, {}, FakeClock().now(), strict=False))
 
-    assert ("$select", "id,state") in ask_job().parts.options
+    assert ("$select", "id,state") in job_get_operation().parts.options
     assert build("jOB-1")["state"] == "active"
     with pytest.raises(Violation, match="another job's"):
         build("job-2")
@@ -268,12 +274,12 @@ def test_a_job_is_the_one_that_was_asked_for() -> None:
 
 def test_a_doubtful_job_is_refused_where_that_is_wanted() -> None:
     """With ``strict`` a job's own state is neither from a cache nor an answer to somebody else."""
-    question = Question("job-1", None, 10, 10, GUID)
+    call = Call("job-1", None, 10, 10, GUID)
     ids = {"client-request-id": GUID, "request-id": REQUEST_ID}
     body = {"id": "job-1", "state": "active"}
 
     def build(headers: dict[str, str], *, strict: bool = True) -> dict[str, Any]:
-        return ask_job().build(Reply(question, 1, body, headers, FakeClock().now(), strict))
+        return job_get_operation().build(CheckedAnswer(call, 1, body, headers, FakeClock().now(), strict))
 
     assert build(ids) == body
     for headers in ({}, {**ids, "age": "3"}):

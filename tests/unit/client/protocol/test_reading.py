@@ -24,18 +24,10 @@ from support.client import (
     wire,
 )
 from taskcounts import ContractViolation, SharedKey
-from taskcounts.protocol.answers import (
-    USUAL_TYPES,
-    Violation,
-    check_type,
-    compile_invariants,
-    compile_schema,
-    find_inconsistencies,
-    read_json,
-)
-from taskcounts.protocol.counts import COUNTS as COUNTS_ASK
-from taskcounts.protocol.messages import Question
-from taskcounts.protocol.messages import Reply as Checked
+from taskcounts.protocol import messages
+from taskcounts.protocol.answers import USUAL_TYPES, check_type, find_inconsistencies, read_json
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts_rest import contract
 from taskcounts_rest.models import TaskCountsResult
 
@@ -52,7 +44,7 @@ def test_white_space(before: str, after: str) -> None:
 
 @pytest.mark.parametrize("after", ["x", "{}", "\0", " }", "\ufeff"])
 def test_what_follows_json(call: Call, after: str) -> None:
-    """What has more in it than one JSON value is refused, whatever it is."""
+    """A body with more than one JSON value is refused, whatever the rest is."""
     with pytest.raises(ContractViolation, match="it is not JSON") as caught:
         call(Script(answer(wire(COUNTS) + after.encode())))
     assert caught.value.path == "$"
@@ -62,14 +54,14 @@ def test_what_follows_json(call: Call, after: str) -> None:
     "text", ['{"a": 1, "a": 1}', '{"b": {"a": 1, "x": 2, "a": 3}}', '[{"a": 1, "a": {}}]']
 )
 def test_members_that_are_there_twice(text: str) -> None:
-    """A member that is there twice is refused and named, wherever it stands."""
+    """A member that comes twice is refused and named, at any depth."""
     with pytest.raises(Violation, match="there twice") as caught:
         read_json({}, text.encode())
     assert caught.value.path == "a"
 
 
 def test_threads_read_at_once() -> None:
-    """What reads answers, and what signs, is one for all threads; none gets what is another's."""
+    """Threads share the decoder and the key; none gets another's answer or signature."""
 
     def read(number: int) -> bool:
         body = {f"a{number}": [{"b": number}, {f"c{number}": {"d": [number]}}]}
@@ -91,7 +83,7 @@ def test_threads_read_at_once() -> None:
 
 @pytest.mark.parametrize("content_type", sorted(USUAL_TYPES))
 def test_usual_content_types(call: Call, content_type: str) -> None:
-    """What is taken at a glance is taken by the thorough look as well."""
+    """The fast check accepts nothing that the thorough one refuses."""
     check_type(content_type)
     headers = {"content-type": content_type, "request-id": REQUEST_ID}
     assert call(Script(Reply(200, headers, wire(COUNTS)))).total == 12
@@ -118,7 +110,7 @@ def test_numbers_at_a_glance(body: Any) -> None:
 
 @pytest.mark.parametrize("path", ["$", "answer", "value[2]"])
 def test_where_a_value_stands(path: str) -> None:
-    """A violation tells the whole way to the value at fault, also through lists of lists."""
+    """A violation has the whole path of the value at fault, also through lists of lists."""
     schema = {
         "type": "array",
         "items": {"type": "object", "properties": {"n": {"type": "array", "items": {}}}},
@@ -136,11 +128,10 @@ def test_where_a_value_stands(path: str) -> None:
 
 def test_invariants_at_any_depth() -> None:
     """The sums of a fragment may be of members anywhere in an answer."""
-    rules: list[dict[str, Any]] = [
+    invariants: list[dict[str, Any]] = [
         {"name": "flat", "whole": ("a",), "parts": (("b", "c", "d"), ("b", "e"))},
         {"name": "deep", "whole": ("b", "c", "d"), "parts": (("b", "e"),)},
     ]
-    invariants = compile_invariants(rules)
     assert find_inconsistencies(invariants, {"a": 4, "b": {"c": {"d": 2}, "e": 2}}) == ()
     [flat, deep] = find_inconsistencies(invariants, {"a": 4, "b": {"c": {"d": 2}, "e": 3}})
     assert (flat.invariant, flat.path, flat.text) == ("flat", "a", "a is 4, but d + e is 2 + 3 = 5")
@@ -149,7 +140,7 @@ def test_invariants_at_any_depth() -> None:
 
 @given(strategies.results)
 def test_what_the_models_read(call: Call, body: dict[str, Any]) -> None:
-    """A snapshot has what the generated model of the whole answer has."""
+    """A snapshot has the members of the generated model of the answer."""
     snapshot, read = call(Script(answer(body))), TaskCountsResult.from_dict(body)
     assert snapshot.task_counts.to_dict() == read.task_counts.to_dict()
     assert snapshot.task_slot_counts.to_dict() == read.task_slot_counts.to_dict()
@@ -183,12 +174,12 @@ def test_nested_as_deep_as_may_be(  # noqa: PLR0917 - pytest gives them by name.
 
 
 def test_a_checked_answer_is_left_as_it_is(clock: FakeClock) -> None:
-    """Making a snapshot takes nothing away from what it is made of."""
+    """Building a snapshot doesn't change the answer that it is built from."""
     headers = {"client-request-id": GUID, "request-id": REQUEST_ID}
-    question = Question("job-1", None, 10, 10, GUID)
-    reply = Checked(question, 1, {**COUNTS, "x": 1}, headers, clock.now(), strict=True)
-    assert COUNTS_ASK.build(reply) == COUNTS_ASK.build(reply)
-    assert reply.body == {**COUNTS, "x": 1}
+    about = messages.Call("job-1", None, 10, 10, GUID)
+    checked = messages.CheckedAnswer(about, 1, {**COUNTS, "x": 1}, headers, clock.now(), strict=True)
+    assert TASK_COUNTS_OPERATION.build(checked) == TASK_COUNTS_OPERATION.build(checked)
+    assert checked.body == {**COUNTS, "x": 1}
 
 
 def test_nobody_listens(

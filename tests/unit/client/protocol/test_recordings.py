@@ -1,4 +1,4 @@
-"""What the service really answered, in recordings that Microsoft published with its clients."""
+"""Real answers of the service, from recordings that Microsoft published with its clients."""
 
 import json
 from pathlib import Path
@@ -6,19 +6,8 @@ from typing import Any
 
 import pytest
 
-from support.client import (
-    Call,
-    Reply,
-    Script,
-    wire,
-)
-from taskcounts import (
-    AuthenticationFailed,
-    ContractViolation,
-    RetryPolicy,
-    ServiceBusy,
-    ServiceError,
-)
+from support.client import Call, Reply, Script, wire
+from taskcounts import AuthenticationFailed, ContractViolation, RetryPolicy, ServiceBusy, ServiceError
 
 ONCE = {"retry": RetryPolicy(max_attempts=1)}
 

@@ -1,4 +1,4 @@
-"""No signature and no token gets into what is told of an answer, nor into a frame of ours."""
+"""Redaction: no signature or token gets into values, errors and logs, nor into a frame of ours."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.client import COUNTS, GUID, TOKEN, Call, FakeClock, Reply, Script, answer, error, wire
-from taskcounts import (
-    BearerToken,
-    ContractViolation,
-    RetryPolicy,
-    ServiceBusy,
-    TaskCountsError,
-)
+from taskcounts import BearerToken, ContractViolation, RetryPolicy, ServiceBusy, TaskCountsError
 from taskcounts.protocol import answers, messages
-from taskcounts.protocol.messages import Answer, Question, Request
-from taskcounts.protocol.redact import Secrets, hide, hide_in_answer, mark, secrets_of, spellings
+from taskcounts.protocol.messages import Answer, Request
+from taskcounts.protocol.redact import (
+    Secrets,
+    escaped_forms,
+    redact,
+    redact_answer,
+    secrets_of,
+    unescaped_run,
+)
 
 
 def told(sent: str) -> Reply:
@@ -32,13 +33,13 @@ def told(sent: str) -> Reply:
 
 
 def signature(request: httpx.Request) -> str:
-    """Return what of a request nobody may see."""
+    """Return the secret of a request."""
     return request.headers["authorization"].rpartition(":")[2]
 
 
 @pytest.mark.parametrize("spelled", [str, lambda text: quote(text, safe="")], ids=["plain", "percent"])
 def test_a_success_that_repeats_the_signature(call: Call, spelled: Any) -> None:
-    """However a server spells it, the signature isn't in what is handed on."""
+    """A snapshot doesn't have the signature, whatever escapes the server spells it with."""
     sent: list[str] = []
 
     def echo(request: httpx.Request) -> Reply:
@@ -66,14 +67,14 @@ def test_an_answer_that_repeats_an_earlier_signature(call: Call, clock: FakeCloc
 
 
 def test_many_attempts_keep_few_secrets() -> None:
-    """What is kept of earlier attempts doesn't grow for ever, and has no repr."""
+    """The secrets of earlier attempts don't pile up, and have no repr."""
     secrets: Secrets = ()
     for number in range(20):
         secrets = secrets_of(
             Request("GET", "https://x", {"authorization": f"Bearer token-{number:04}"}), secrets
         )
     assert len(secrets) == 4
-    assert hide("token-0019 token-0000", secrets) == "<hidden> token-0000"
+    assert redact("token-0019 token-0000", secrets) == "<hidden> token-0000"
     assert "token" not in repr(secrets)
 
 
@@ -103,13 +104,13 @@ def test_what_is_nested_too_deep(call: Call, depth: int, more: str) -> None:
 
 
 def test_what_is_nested_a_little(call: Call) -> None:
-    """Members that nobody has described come as they are."""
+    """Members that the description doesn't name are kept unchanged."""
     deep: Any = {"a": [[{"b": 1}], 2.5]}
     assert call(Script(answer({**COUNTS, "deep": deep}))).additional_properties.to_dict()["deep"] == deep
 
 
 def test_a_wish_beyond_all_numbers_can_be_told(call: Call, clock: FakeClock) -> None:
-    """What an error says of Retry-After can be written as JSON."""
+    """The Retry-After of an error can be written as JSON."""
     with pytest.raises(TaskCountsError) as caught:
         call(Script(error(429, "TooManyRequests", retry_after="9" * 400)), client={"clock": clock})
     assert isinstance(caught.value, ServiceBusy)
@@ -124,7 +125,7 @@ kept = st.text("Ab1+/=._~-", min_size=8, max_size=24) | st.text(min_size=8, max_
 
 
 def kept_secrets(texts: list[str]) -> Secrets:
-    """Return what is kept of attempts that carried these texts."""
+    """Return the secrets of attempts that carried these texts."""
     secrets: Secrets = ()
     for text in texts:
         secrets = secrets_of(Request("GET", "https://x", {"authorization": f"Bearer {text}"}), secrets)
@@ -145,7 +146,7 @@ def thoroughly(text: str, secrets: Secrets) -> str:
 def test_what_is_looked_for_first(data: st.DataObject | None, texts: list[str]) -> None:
     """Looking for a part of a secret first hides as much as replacing all spellings does."""
     secrets = kept_secrets(texts)
-    pieces = [str(spelt) for secret in secrets for spelt in spellings(secret)] + [
+    pieces = [str(spelt) for secret in secrets for spelt in escaped_forms(secret)] + [
         "",
         "x",
         "/",
@@ -157,13 +158,13 @@ def test_what_is_looked_for_first(data: st.DataObject | None, texts: list[str]) 
     # Without luck: each piece by itself.
     told = [data.draw(drawn) for _ in range(3)] if data else [f"x{piece}x" for piece in pieces]
     for text in told:
-        assert hide(text, secrets) == thoroughly(text, secrets)
+        assert redact(text, secrets) == thoroughly(text, secrets)
         for given_answer in (
             Answer(200, {"a": "b", "c": text}, b"{}"),
             Answer(200, {"a": "b"}, text.encode()),
             Answer(200, {}, text.encode()),
         ):
-            hidden = hide_in_answer(given_answer, secrets)
+            hidden = redact_answer(given_answer, secrets)
             assert hidden.body.decode() == thoroughly(given_answer.body.decode(), secrets)
             assert hidden.headers == {
                 name: thoroughly(value, secrets) for name, value in given_answer.headers.items()
@@ -189,19 +190,21 @@ def test_spellings_within_spellings(call: Call) -> None:
 def test_a_part_that_all_spellings_have(text: str) -> None:
     """Each spelling of a secret has its mark, which is long enough to be rare, or empty."""
     [secret] = kept_secrets([text])
-    assert all(mark(secret) in spelt for spelt in spellings(secret))
-    assert len(mark(secret)) in (0, 8)
-    assert repr(mark(secret)) == repr(spellings(secret)[1]) == "<hidden>"
+    assert all(unescaped_run(secret) in spelt for spelt in escaped_forms(secret))
+    assert len(unescaped_run(secret)) in (0, 8)
+    assert repr(unescaped_run(secret)) == repr(escaped_forms(secret)[1]) == "<hidden>"
 
 
 def test_an_answer_without_secrets_is_not_copied() -> None:
-    """The usual answer is looked through, and handed on as it is."""
+    """An answer without a secret is returned unchanged."""
     usual = Answer(200, {"content-type": "application/json"}, b"{}")
-    assert hide_in_answer(usual, kept_secrets(["secret-of-mine"])) is usual
+    assert redact_answer(usual, kept_secrets(["secret-of-mine"])) is usual
 
 
 def test_a_reply_on_its_way() -> None:
-    """What is on its way to becoming a value is shown as its job alone: a body may repeat a secret."""
-    question = Question("job-1", None, 35.0, 120.0, GUID)
-    reply = messages.Reply(question, 1, {"repeated": "secretword"}, {}, datetime.now(UTC), strict=False)
-    assert repr(reply) == "Reply('job-1')"
+    """The repr of a checked answer shows its job alone: a body may repeat a secret."""
+    about = messages.Call("job-1", None, 35.0, 120.0, GUID)
+    checked = messages.CheckedAnswer(
+        about, 1, {"repeated": "secretword"}, {}, datetime.now(UTC), strict=False
+    )
+    assert repr(checked) == "CheckedAnswer('job-1')"

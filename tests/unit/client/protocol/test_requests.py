@@ -19,21 +19,21 @@ from taskcounts import RetryPolicy
 from taskcounts.arguments import new_guid
 from taskcounts.flow.exchange import USER_AGENT, exchange
 from taskcounts.flow.steps import Send, Settings
-from taskcounts.protocol.counts import COUNTS
-from taskcounts.protocol.lists import ask_job, ask_jobs, ask_tasks
-from taskcounts.protocol.messages import Ask, Parts, Question, Request
-from taskcounts.protocol.requests import http_date, prepare
+from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
+from taskcounts.protocol.lists import job_get_operation, job_list_operation, task_list_operation
+from taskcounts.protocol.messages import Call, Operation, Request, RequestParts
+from taskcounts.protocol.requests import format_http_date, request_template
 from taskcounts_rest import Client, contract
 from taskcounts_rest.api.jobs import job_get, job_get_task_counts, job_list
 from taskcounts_rest.api.tasks import task_list
 from taskcounts_rest.types import UNSET
 
 # How each operation is asked for, by us and by the generated client.
-OPERATIONS: dict[str, tuple[Callable[..., Ask[Any]], ModuleType]] = {
-    "Job_GetTaskCounts": (lambda **_: COUNTS, job_get_task_counts),
-    "Task_List": (lambda **options: ask_tasks(ENDPOINT, **options), task_list),
-    "Job_Get": (lambda **_: ask_job(), job_get),
-    "Job_List": (lambda **options: ask_jobs(ENDPOINT, **options), job_list),
+OPERATIONS: dict[str, tuple[Callable[..., Operation[Any]], ModuleType]] = {
+    "Job_GetTaskCounts": (lambda **_: TASK_COUNTS_OPERATION, job_get_task_counts),
+    "Task_List": (lambda **options: task_list_operation(ENDPOINT, **options), task_list),
+    "Job_Get": (lambda **_: job_get_operation(), job_get),
+    "Job_List": (lambda **options: job_list_operation(ENDPOINT, **options), job_list),
 }
 NAMES = {"filter_": "$filter", "select": "$select", "maxresults": "maxresults"}
 LINK = "/jobs/a%2Fb/tasks?$skiptoken=WATV2%3A1!96%21a+b%3D%3D&&x&api-version=2024-07-01.20.0"
@@ -47,10 +47,10 @@ options = st.fixed_dictionaries(
 service_timeouts = st.none() | st.integers(1, 30)
 
 
-def sent(ask: Ask[Any], job_id: str = "job-1", service_timeout: int | None = None) -> Request:
+def sent(ask: Operation[Any], job_id: str = "job-1", service_timeout: int | None = None) -> Request:
     """Return the first request of an exchange."""
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, FakeClock())
-    flow = exchange(settings, ask, Question(job_id, service_timeout, 10, 10, GUID))
+    flow = exchange(settings, ask, Call(job_id, service_timeout, 10, 10, GUID))
     step = next(flow)
     flow.close()
     assert isinstance(step, Send)
@@ -59,7 +59,7 @@ def sent(ask: Ask[Any], job_id: str = "job-1", service_timeout: int | None = Non
 
 def asked(
     name: str, given_options: dict[str, Any], job_id: str
-) -> tuple[Ask[Any], list[str], dict[str, Any]]:
+) -> tuple[Operation[Any], list[str], dict[str, Any]]:
     """Return our question, and the arguments of the generated function for the same."""
     described = contract.OPERATIONS[name]
     known = {key: value for key, value in given_options.items() if NAMES[key] in described.parameters}
@@ -136,9 +136,9 @@ def test_what_the_generated_client_sends(
         assert ours.headers[header] == theirs.headers[header]
 
 
-@pytest.mark.parametrize("ask", [ask_tasks, ask_jobs])
-def test_links_are_sent_as_they_came(ask: Callable[..., Ask[Any]]) -> None:
-    """A link to a next page goes out word for word, without what the question would add, and is signed so."""
+@pytest.mark.parametrize("ask", [task_list_operation, job_list_operation])
+def test_links_are_sent_as_they_came(ask: Callable[..., Operation[Any]]) -> None:
+    """A link to a next page is sent and signed word for word, without further parameters."""
     request = sent(ask(ENDPOINT, link=LINK, select="id,state"), "other", 20)
     assert request.url == ENDPOINT + LINK
     signature = request.headers.pop("authorization")
@@ -148,16 +148,16 @@ def test_links_are_sent_as_they_came(ask: Callable[..., Ask[Any]]) -> None:
 
 @pytest.mark.parametrize("name", ["$expand", "api-version", "jobId", "ocp-date", "timeOut"])
 def test_options_that_are_none(name: str) -> None:
-    """An option that the operation has not, or that nobody may choose, is refused and not left out."""
+    """An option that the operation doesn't have, or that is constant, is refused and not left out."""
     with pytest.raises(TypeError, match=re.escape(f"Task_List has no parameter {name}")):
-        prepare(Parts("Task_List", ((name, "x"),)), 20)
+        request_template(RequestParts("Task_List", ((name, "x"),)), 20)
 
 
 def test_prepared_once() -> None:
-    """What doesn't change is made for the first request alone, and again for another service timeout."""
-    first = prepare(COUNTS.parts, None)
-    assert prepare(COUNTS.parts, None) is first
-    assert prepare(COUNTS.parts, 20).query == f"{first.query}&timeout=20"
+    """A template is made for the first request alone, and again for another service timeout."""
+    first = request_template(TASK_COUNTS_OPERATION.parts, None)
+    assert request_template(TASK_COUNTS_OPERATION.parts, None) is first
+    assert request_template(TASK_COUNTS_OPERATION.parts, 20).query == f"{first.query}&timeout=20"
 
 
 @given(st.datetimes(), st.integers(-1439, 1439))
@@ -166,12 +166,12 @@ def test_prepared_once() -> None:
 @example(datetime(1969, 12, 31, 23, 59, 59, 999999), 0)
 @example(datetime(2024, 12, 31, 23, 59, 59, 999999), 60)
 def test_dates(moment: datetime, minutes: int) -> None:
-    """A moment's HTTP date is what the standard library makes of it, in any time zone."""
+    """HTTP dates are formatted as by the standard library, in any time zone."""
     moment = moment.replace(tzinfo=UTC)
-    assert http_date(moment) == format_datetime(moment, usegmt=True)
+    assert format_http_date(moment) == format_datetime(moment, usegmt=True)
     if 1 < moment.year < 9999:
         elsewhere = moment.astimezone(timezone(timedelta(minutes=minutes)))
-        assert http_date(elsewhere) == http_date(moment)
+        assert format_http_date(elsewhere) == format_http_date(moment)
 
 
 def test_ids_are_random_guids() -> None:
@@ -191,6 +191,6 @@ def test_ids_are_random_guids() -> None:
 def test_how_long_an_attempt_may_take(timeout: float, deadline: float, until: float) -> None:
     """An attempt is over when its timeout is, or the deadline, whichever comes first."""
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, FakeClock())
-    step = next(exchange(settings, COUNTS, Question("job-1", None, timeout, deadline, GUID)))
+    step = next(exchange(settings, TASK_COUNTS_OPERATION, Call("job-1", None, timeout, deadline, GUID)))
     assert isinstance(step, Send)
     assert step.until == until

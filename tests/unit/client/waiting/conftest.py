@@ -1,4 +1,4 @@
-"""Waits with one of the two clients, so that each test is written once."""
+"""A fixture that waits with either client, so that each test is written once."""
 
 from __future__ import annotations
 

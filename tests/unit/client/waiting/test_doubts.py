@@ -1,4 +1,4 @@
-"""What was refuted, or was so long ago, decides nothing."""
+"""A refuted or outdated answer decides nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taskcounts.waiting.state import AskCounts, Reason
 
 @pytest.mark.parametrize("later", range(120, 200, 5))
 def test_a_job_that_had_ended_may_be_another_one_now(later: float) -> None:
-    """A job that was seen at its end may have been deleted and added anew: its tasks are waited for."""
+    """A job that had ended may be deleted and added anew: the wait then goes on for its tasks."""
     script: list[Happening] = [
         *RUNS,
         (20, "job", "completed"),
@@ -30,7 +30,7 @@ def test_a_job_that_had_ended_may_be_another_one_now(later: float) -> None:
 
 
 def test_an_end_that_was_told_just_now_counts() -> None:
-    """Where the list fails after the end of the job was told, that is still known when it is asked again."""
+    """If a list query fails after the job has ended, its end is still known at the next one."""
     script: list[Happening] = [*STUCK, (5, "running", "a"), (10, "succeed", "a"), (20, "job", "completed")]
     for times in (1, 2, 3):
         left = [times]
@@ -49,7 +49,7 @@ def test_an_end_that_was_told_just_now_counts() -> None:
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_numbers_that_a_list_contradicts_reach_nothing(exact: bool) -> None:
-    """Counts of which a list has just shown that they are wrong aren't believed in another respect."""
+    """Counts that a list has just refuted aren't trusted in another respect."""
     report = told(Numbers(active=4, succeeded=5, failed=1))
     course = waited(
         STUCK, "succeeded>=5", fail_fast=True, exact_at_end=exact, deadline=60, how={"report": report}
@@ -66,7 +66,7 @@ def test_a_wish_of_ages_is_no_wish() -> None:
 
 @pytest.mark.parametrize("observer", ["text", 5])
 def test_an_observer_is_a_function(call: Call, observer: object) -> None:
-    """What can't be called is refused before anything is sent."""
+    """An observer that can't be called is refused before anything is sent."""
     service = Script(answer())
     client = call.client_type(ENDPOINT, KEY, transport=httpx.MockTransport(service))
 

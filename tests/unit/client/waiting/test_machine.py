@@ -1,4 +1,4 @@
-"""What a wait decides, history by history, without a client."""
+"""The decisions of a wait, history by history, without a client."""
 
 from __future__ import annotations
 
@@ -111,15 +111,15 @@ def test_an_end_that_the_counts_never_tell_is_found(script: list[Happening], unt
 
 
 def test_a_failure_that_the_end_brings_to_light_counts() -> None:
-    """With fail_fast a failed task is what matters, also where all tasks are completed."""
+    """With fail_fast a failed task decides, also if all tasks are completed."""
     stands = snapshot(Numbers(active=1, running=1))
     course = waited(FAILS, "percent=100", fail_fast=True, interval=65, how={"report": lambda *_: stands})
     assert course.end == End(Reason.FAILED, confirmed=True, task_id="b")
     assert kinds(course)[3:] == ["unfinished", "any", "unsuccessful", "unfinished", "failed", "counts"]
 
 
-def test_what_a_look_proves_gets_fresh_numbers() -> None:
-    """Where an end is found without the counts, they are asked once more for their numbers."""
+def test_a_proven_end_gets_fresh_numbers() -> None:
+    """An end that is proven without the counts asks for them once more, for their numbers."""
     course = waited(DONE, interval=20)
     assert kinds(course) == ["counts"] * 3 + ["unfinished", "any", "unsuccessful", "any", "counts"]
     assert course.state.snapshot is not None
@@ -128,7 +128,7 @@ def test_what_a_look_proves_gets_fresh_numbers() -> None:
 
 
 def test_fresh_numbers_are_not_needed() -> None:
-    """What was proven stands even if the counts can't be had any more, or the job is deleted."""
+    """A proven verdict stands even if the counts fail afterwards, or the job is deleted."""
     fails = lambda number, *_: unreachable() if number == 7 else None  # noqa: E731
     course = waited(DONE, interval=20, max_failures=1, how={"fails": fails})
     assert course.end.reason is Reason.ALL_SUCCEEDED
@@ -152,7 +152,7 @@ def test_other_questions_are_asked_however_much_changes() -> None:
 
 
 def test_a_refuted_claim_is_not_examined_again_for_the_same_counts() -> None:
-    """Counts that say done for ever cost one question a tick, like others."""
+    """Counts that wrongly say done for ever cost one poll a tick, like others."""
     course = waited(STUCK, interval=10, deadline=125, how={"report": told(Numbers(succeeded=2))})
     assert kinds(course)[:8] == ["counts", "any", "counts", "counts", "unfinished", "counts", "job", "counts"]
     assert notes(course)[0] == "by the counts all tasks are completed, but 'a' is active"
@@ -161,7 +161,7 @@ def test_a_refuted_claim_is_not_examined_again_for_the_same_counts() -> None:
 
 
 def test_one_refuted_claim_does_not_hide_another() -> None:
-    """Failures that aren't there don't keep a job from being done."""
+    """Failures that only the counts report don't keep a job from being done."""
     course = waited(DONE, "all-succeeded", interval=100, how={"report": told(Numbers(succeeded=1, failed=1))})
     assert kinds(course)[-4:] == ["failed", "any", "unsuccessful", "any"] or kinds(course)[-1] == "counts"
     assert course.end.reason is Reason.ALL_SUCCEEDED
@@ -191,7 +191,7 @@ def test_zeros_of_a_fresh_job_are_not_believed() -> None:
 
 
 def test_tasks_that_come_while_it_is_confirmed_are_seen() -> None:
-    """A task that is deleted between two looks, as another comes, proves nothing."""
+    """A task that is deleted between two queries, as another is added, proves nothing."""
     script: list[Happening] = [
         (0, "add", "a"),
         (0, "succeed", "a"),
@@ -213,7 +213,7 @@ def test_all_tasks_are_deleted_while_it_is_confirmed() -> None:
     assert notes(course)[0] == "tasks came or went while the list was asked"
 
 
-def test_a_trial_goes_on_where_it_was_broken_off() -> None:
+def test_a_proof_is_resumed_after_a_failure() -> None:
     """The proof of a claim isn't begun anew after a question without an answer, nor are the counts asked."""
     fails = lambda number, *_: unreachable() if number in (2, 3) else None  # noqa: E731
     course = waited([*DONE, (0, "succeed", "a"), (0, "succeed", "b")], interval=10, how={"fails": fails})
@@ -261,7 +261,7 @@ def test_a_list_that_speaks_against_the_verdict_is_believed() -> None:
 
 
 def test_a_proven_end_waits_for_the_next_list() -> None:
-    """A list that was just refused isn't made again, even for what looks have proven."""
+    """A list of all tasks that just refuted the end isn't made again, even for a proven end."""
     script: list[Happening] = [(0, "add", "a"), (3, "succeed", "a")]
     report = told(Numbers(succeeded=1), *[Numbers(active=1)] * 2, Numbers(succeeded=1))
     course = waited(
@@ -273,7 +273,7 @@ def test_a_proven_end_waits_for_the_next_list() -> None:
 
 
 def test_a_list_with_doubts_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list in which a task stood twice is no proof."""
+    """A list of all tasks that names one twice decides nothing."""
     from support import waits
 
     sound = waits.snapshot
@@ -287,14 +287,14 @@ def test_a_list_with_doubts_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> 
     script: list[Happening] = [(0, "add", "a"), (0, "succeed", "a")]
     course = waited(script, exact_at_end=True, interval=6, how={"takes": lambda _: 1.0})
     assert course.end.reason is Reason.ALL_SUCCEEDED
-    # Nor is it made again at once: it took a second, and looks alone have no say.
+    # Nor is it made again at once: it took a second, and queries alone don't decide.
     lists = [asked.at for asked in course.asked if isinstance(asked.step, AskExact)]
     assert lists[1] - lists[0] >= 10
     assert ODD.text in notes(course)
 
 
 def test_contradictory_counts_meet_no_number() -> None:
-    """Counts that contradict themselves aren't believed; what they claim can be proven."""
+    """Counts that contradict themselves aren't trusted, but their claims can be proven."""
     report = lambda job, second, _: snapshot(job.counts(second), second, odd=(ODD,))  # noqa: E731
     course = waited(DONE, "count>=1", interval=10, how={"report": report})
     assert course.end.reason is Reason.REACHED
@@ -319,7 +319,7 @@ def test_a_change_of_the_state_of_the_job_is_told_once() -> None:
 
 
 def test_counts_that_fall_are_told() -> None:
-    """Reactivated, deleted and added tasks are no error; they are told."""
+    """Reactivated, deleted and added tasks are no error; notes report them."""
     report = told(Numbers(active=1, succeeded=2, failed=1), Numbers(active=2, succeeded=1), Numbers(active=5))
     course = waited(STUCK, interval=5, deadline=20, how={"report": report})
     fell = "a task was reactivated or deleted, or the counts were wrong"
@@ -335,7 +335,7 @@ def test_counts_that_fall_are_told() -> None:
 
 
 def test_counts_that_claim_too_much_for_ever_do_not_hide_the_end() -> None:
-    """A list that shows the end decides, also if it was made since a number was said to be reached."""
+    """A list of all tasks that shows the end decides, also if it was made for a number of tasks."""
     report = lambda *_: snapshot(Numbers(active=1, failed=5))  # noqa: E731
     course = waited(
         DONE, "failed>=2", exact_at_end=True, interval=5, how={"report": report, "takes": lambda _: 2.0}

@@ -1,4 +1,4 @@
-"""When a wait gives up or asks again: stalls, jobs that have ended, intervals, the last second."""
+"""Stalls, jobs that have ended, intervals, and the last tick of a wait."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from support.waits import (
     unreachable,
     waited,
 )
-from taskcounts.waiting.machine import wake
-from taskcounts.waiting.state import AskCounts, AskJob, AskTasks, End, Failed, Reason, Rest
+from taskcounts.waiting.machine import begin_tick
+from taskcounts.waiting.state import AskCounts, AskJob, AskTasks, End, Failed, Reason, Sleep
 
 
 def test_a_stall_is_told_from_slow() -> None:
@@ -39,14 +39,14 @@ def test_a_stall_is_told_from_slow() -> None:
 
 
 def test_a_stall_is_told_though_the_state_of_the_job_is_not() -> None:
-    """The job's own state would only have told why nothing moves."""
+    """A failed poll for the job's own state, which only explains a stall, doesn't delay the verdict."""
     course = waited(STUCK, stall=30, interval=15, max_failures=3, how={"fails": failing(AskJob)})
     assert course.end.reason is Reason.STALLED
     assert kinds(course) == ["counts"] * 3 + ["unfinished", "job", "job", "job"]
 
 
 def test_a_stall_waits_for_the_state_of_the_job() -> None:
-    """A question without answer doesn't take a job that has ended for one that stands still."""
+    """A poll without an answer doesn't make a job that has ended stalled."""
     script: list[Happening] = [*STUCK, (1, "job", "completed")]
     course = waited(script, stall=30, interval=15, how={"fails": failing(AskJob, 2)})
     assert course.end == End(Reason.NEVER_RAN, confirmed=True, task_id="a")
@@ -65,7 +65,7 @@ def test_a_stall_asks_for_failed_tasks_where_they_matter() -> None:
 
 
 def test_a_task_that_never_ran_is_told_once_the_list_answers() -> None:
-    """A failed last look doesn't hide that the job has ended."""
+    """A failed last query doesn't hide that the job has ended."""
     fails = failing(AskTasks, 2)
     course = waited(LEFT, "all-succeeded", interval=10, how={"fails": fails})
     assert course.end == End(Reason.NEVER_RAN, confirmed=True, task_id="b")
@@ -96,7 +96,7 @@ def test_the_interval_grows_shrinks_and_obeys() -> None:
 
 
 def test_the_last_look_comes_shortly_before_the_deadline() -> None:
-    """It comes a second before, whatever the interval; later in a short wait, sooner for many jobs."""
+    """The last tick comes a second before the deadline; later in a short wait, sooner for many jobs."""
     assert waited(STUCK, interval=60, deadline=90).ticks == [0, 60, 89]
     assert waited(STUCK, interval=4, deadline=8.5).ticks == [0, 4, 7.5]
     assert waited(STUCK, interval=4, deadline=9).ticks == [0, 4, 8]
@@ -121,15 +121,25 @@ def test_the_last_look_comes_shortly_before_the_deadline() -> None:
 def test_no_wait_ends_blind(
     report: Any, interval: float | None, deadline: float, last: list[tuple[str, str]], reason: Reason
 ) -> None:
-    """The last look finds what ended the job after the poll before, also where the counts are behind."""
+    """The last query finds what ended the job after the poll before, also where the counts are behind."""
     script: list[Happening] = [*RUNS, *((deadline * 0.7, what, whom) for what, whom in last)]
     course = waited(script, "all-succeeded", interval=interval, deadline=deadline, how={"report": report})
     assert course.end.reason is reason
     assert course.ended < deadline
 
 
+def test_no_tick_begins_just_before_the_last_one() -> None:
+    """A poll that lasts beyond the beginning of the last tick would leave the end of the job unseen."""
+    stands = snapshot(Numbers(running=1))
+    script: list[Happening] = [(0, "add", "a"), (0, "running", "a"), (107, "succeed", "a")]
+    how = {"report": lambda *_: stands, "takes": lambda _: 0.8}
+    course = waited(script, deadline=137, interval=30, min_interval=83, how=how)
+    assert course.ticks == [0, 30, 60, 90, 120.4]
+    assert course.end.reason is Reason.ALL_SUCCEEDED
+
+
 def test_the_last_look_asks_all_anew() -> None:
-    """A claim that was refuted, and a list that was long a moment ago, are no reason to miss the end."""
+    """The last tick repeats refuted claims, and a list of all tasks that took long."""
     script: list[Happening] = [*RUNS, (88, "succeed", "a"), (88, "succeed", "b")]
     report = lambda *_: snapshot(Numbers(succeeded=2))  # noqa: E731
     course = waited(script, interval=60, deadline=90, how={"report": report})
@@ -148,7 +158,7 @@ def test_the_last_look_asks_all_anew() -> None:
 
 
 def test_the_last_look_asks_a_few_things_once() -> None:
-    """Where nothing ends the wait, it takes the counts, a look for each claim and the job's own state."""
+    """A last tick that ends nothing polls the counts, queries for each claim, and the job's own state."""
     assert kinds(waited(STUCK, interval=60, deadline=60)) == ["counts", "counts", "unfinished", "job"]
     course = waited(STUCK, "any-failed", interval=60, deadline=60)
     assert kinds(course)[1:] == ["counts", "failed", "unfinished", "job"]
@@ -160,7 +170,7 @@ def test_the_last_look_asks_a_few_things_once() -> None:
 
 
 def test_a_last_look_without_an_answer_is_the_end() -> None:
-    """Nothing more is asked after it, and never before the service allows it."""
+    """No poll begins after the deadline, or before the service allows it."""
     fails = lambda number, *_: unreachable() if number == 1 else None  # noqa: E731
     course = waited(STUCK, interval=60, deadline=60, how={"fails": fails})
     assert kinds(course) == ["counts", "counts"]
@@ -177,7 +187,7 @@ def test_a_pause_is_never_longer_than_a_year() -> None:
 
 
 def test_failures_alone_do_not_time_out() -> None:
-    """The last failure of all loses the status, even where others were told before."""
+    """The last failure of all loses the status, even after other failures."""
     course = waited(STUCK, interval=10, max_failures=3, how={"fails": failing(AskCounts)})
     assert course.end.reason is Reason.LOST
     assert len(course.asked) == 3
@@ -185,15 +195,15 @@ def test_failures_alone_do_not_time_out() -> None:
 
 
 def test_a_clock_that_wakes_too_soon_asks_nothing_more() -> None:
-    """When the rest to the deadline is over, so is the wait, whatever the clock says."""
+    """The wait ends after its last sleep, whatever the clock says."""
     course = waited(STUCK, interval=4, deadline=100, how={"fails": failing(AskCounts, 1, busy(200))})
     resting = course.asked[-1].move
-    assert isinstance(resting.next, Rest)
-    assert wake(resting.state, resting.next.until - 1e-6).next == End(Reason.TIMED_OUT)
+    assert isinstance(resting.next, Sleep)
+    assert begin_tick(resting.state, resting.next.until - 1e-6).next == End(Reason.TIMED_OUT)
 
 
 def test_the_interval_counts_from_start_to_start() -> None:
-    """What a question takes is part of the interval; a slow one is followed at once."""
+    """The time of a poll is part of the interval; a slow one is followed at once."""
     assert waited(STUCK, interval=10, deadline=35, how={"takes": lambda _: 3.0}).ticks[:4] == [0, 10, 20, 30]
     assert waited(STUCK, interval=10, deadline=35, how={"takes": lambda _: 12.0}).ticks[:3] == [0, 12, 24]
 
@@ -207,17 +217,17 @@ def test_a_stall_is_told_by_counts_of_now() -> None:
     assert course.ended == 60
 
 
-@pytest.mark.parametrize(("until", "look"), [("done", 2), ("all-succeeded", 2), ("all-succeeded", 3)])
-def test_a_change_during_a_question_without_an_answer_is_no_stall(until: str, look: int) -> None:
-    """What is asked again after a while isn't judged by the counts of before: they may have changed."""
+@pytest.mark.parametrize(("until", "query"), [("done", 2), ("all-succeeded", 2), ("all-succeeded", 3)])
+def test_a_change_during_a_question_without_an_answer_is_no_stall(until: str, query: int) -> None:
+    """A resumed proof of a stall needs fresh counts, as they may have changed meanwhile."""
     script: list[Happening] = [*STUCK, (40, "running", "a"), (50, "succeed", "a"), (60, "succeed", "b")]
-    fails = lambda number, *_: unreachable() if number == look + 1 else None  # noqa: E731
+    fails = lambda number, *_: unreachable() if number == query + 1 else None  # noqa: E731
     course = waited(script, until, stall=30, interval=15, how={"fails": fails})
     assert course.end.reason is Reason.ALL_SUCCEEDED
 
 
 def test_a_stall_is_told_once_a_list_and_the_counts_after_it_agree() -> None:
-    """A question without an answer delays it by one poll, and by a look where a failed task matters."""
+    """A question without an answer delays it by one poll, and by a query where a failed task matters."""
     fails = lambda number, *_: unreachable() if number == 3 else None  # noqa: E731
     course = waited(STUCK, stall=30, interval=15, how={"fails": fails})
     assert course.end == End(Reason.STALLED, task_id="a")

@@ -1,4 +1,4 @@
-"""The parts of a wait by themselves: goals, plans, trials, pace, texts."""
+"""The parts of a wait by themselves: goals, plans, proofs, pace, texts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from taskcounts import Outcome
 from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.goals import Goal, parse_goal
-from taskcounts.waiting.notes import about_counts, about_job, shown
+from taskcounts.waiting.notes import about_counts, about_job
 from taskcounts.waiting.pace import Rate, interval_seconds, observe_rate, seconds_left
 from taskcounts.waiting.plan import WaitPlan, plan_wait
-from taskcounts.waiting.proof import Claim, Finding, Result, Stage, Trial, begin_trial, weigh
-from taskcounts.waiting.queries import FILTERS, Task
+from taskcounts.waiting.proof import Claim, Finding, Proof, Result, Stage, advance, begin_proof
+from taskcounts.waiting.queries import FILTERS, Task, quoted
 from taskcounts.waiting.report import seconds, verdict_text
-from taskcounts.waiting.rules import borne_out, contradicts, is_reached, outcome_of
+from taskcounts.waiting.rules import contradicts, is_reached, outcome_of, supported_reason
 from taskcounts.waiting.state import End, Reason, State
 from taskcounts.waiting.values import Verdict
 
@@ -51,30 +51,36 @@ def test_goals_are_read_as_people_write_them(text: str, goal: Goal, shown_as: st
     "text", ["", "finished", "percent=0", "percent=100.1", "count>=-1", "count>=0", "percent=٥"]
 )
 def test_what_is_no_goal_is_refused(text: str) -> None:
-    """The message says what can be waited for."""
+    """The message names the goals."""
     with pytest.raises(ValueError, match=r"can't be waited for: give done, "):
         parse_goal(text)
 
 
 def test_a_plan_is_checked() -> None:
-    """Seconds are above 0, and whoever waits for many jobs may be slower."""
-    limits: dict[str, Any] = {
-        "deadline": 9,
-        "stall": math.inf,
-        "interval": None,
-        "min_interval": 2,
-        "max_failures": 1,
-        "fail_fast": False,
-        "exact_at_end": False,
-        "empty_is_done": False,
-    }
+    """A plan converts its limits, and may have a longer least interval."""
+    limits: dict[str, Any] = {"deadline": 9, "stall": math.inf, "interval": None, "max_failures": 1}
     assert plan_wait("done", **limits) == WaitPlan(goal=Goal("done"), deadline=9.0, max_failures=1)
-    assert plan_wait("done", **(limits | {"min_interval": 7})).min_interval == 7
-    for wrong in ({"min_interval": 0}, {"interval": 0}, {"stall": -1}):
-        with pytest.raises(ValueError, match="give seconds above 0"):
-            plan_wait("done", **(limits | wrong))
-    with pytest.raises(TypeError, match="max_failures must be an int"):
-        plan_wait("done", **(limits | {"max_failures": 1.5}))
+    assert plan_wait("done", stall=None, min_interval=7) == WaitPlan(goal=Goal("done"), min_interval=7)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "text"),
+    [
+        ({"min_interval": 0}, ValueError, "give seconds above 0"),
+        ({"interval": 0}, ValueError, "give seconds above 0"),
+        ({"stall": -1}, ValueError, "give seconds above 0"),
+        ({"deadline": -1}, ValueError, "give seconds above 0"),
+        ({"min_interval": None}, TypeError, "min_interval must be a number of seconds"),
+        ({"max_failures": 1.5}, TypeError, "max_failures must be an int"),
+        ({"max_failures": True}, TypeError, "max_failures must be an int"),
+        ({"max_failures": 0}, ValueError, "max_failures is 0; give 1 or more"),
+        ({"dedline": 1}, TypeError, "dedline"),
+    ],
+)
+def test_wrong_limits(wrong: dict[str, Any], error: type[Exception], text: str) -> None:
+    """A limit that is out of range, of the wrong type or unknown is refused."""
+    with pytest.raises(error, match=text):
+        plan_wait("done", **wrong)
 
 
 @pytest.mark.parametrize(
@@ -118,12 +124,12 @@ def test_a_plan_is_checked() -> None:
 def test_a_trial_proves_or_refutes(
     claim: Claim, found: list[Task | None], result: Result, task: Task | None
 ) -> None:
-    """A claim is proven by what is found one after the other, or refuted, or left open."""
+    """The tasks that queries find prove a claim, refute it, or leave it open."""
     for first in [[], [None]] if claim is not Claim.FAILED else [[]]:
-        after: Trial | Finding = begin_trial(claim, likely=not first)
+        after: Proof | Finding = begin_proof(claim, likely=not first)
         for each in [*first, *found]:
-            assert isinstance(after, Trial)
-            after = weigh(after, each)
+            assert isinstance(after, Proof)
+            after = advance(after, each)
         assert isinstance(after, Finding)
         assert after.result is result
         if task is not None or result in (Result.EMPTY, Result.OPEN):
@@ -131,32 +137,32 @@ def test_a_trial_proves_or_refutes(
 
 
 def test_a_trial_ends_though_lists_have_no_order() -> None:
-    """Where another task comes first each time, a few rounds prove what one would."""
+    """If another task comes first each time, a few rounds are a proof as well."""
     others = [DONE._replace(id=str(number)) for number in range(4)]
     found: list[Task | None] = [others[0], None, others[1], None, others[2], None, others[3]]
-    after: Trial | Finding = begin_trial(Claim.ENDED, likely=True)
+    after: Proof | Finding = begin_proof(Claim.ENDED, likely=True)
     for each in found:
-        assert isinstance(after, Trial)
-        after = weigh(after, each)
+        assert isinstance(after, Proof)
+        after = advance(after, each)
     assert after == Finding(Claim.ENDED, Result.PROVEN, others[3])
     # The same one, and it failed since.
-    after = Trial(Claim.ENDED, Stage.AFTER, DONE, rounds=2)
-    assert weigh(after, DONE._replace(failed=True)) == Finding(
+    after = Proof(Claim.ENDED, Stage.AFTER, DONE, rounds=2)
+    assert advance(after, DONE._replace(failed=True)) == Finding(
         Claim.ENDED, Result.OPEN, DONE._replace(failed=True)
     )
 
 
 def test_what_is_looked_for_fits_the_stage() -> None:
-    """What isn't likely is refuted by one look; failed tasks are looked for where one was seen."""
-    assert begin_trial(Claim.ENDED, likely=False).look == "unfinished"
-    assert begin_trial(Claim.IDLE, likely=False).look == "active"
-    assert begin_trial(Claim.FAILED, likely=True).look == "failed"
-    assert Trial(Claim.ENDED, Stage.MIDDLE, DONE).look == "unsuccessful"
-    assert Trial(Claim.ENDED, Stage.MIDDLE, FAILED).look == "unfinished"
-    assert Trial(Claim.ENDED, Stage.AFTER, FAILED).look == "failed"
-    assert Trial(Claim.ENDED, Stage.AFTER, DONE).look == "any"
-    assert Trial(Claim.IDLE, Stage.MIDDLE, FAILED).look == "active"
-    assert Trial(Claim.IDLE, Stage.AFTER, FAILED).look == "any"
+    """An unlikely claim begins with one query that refutes it; a failed task leads to queries for more."""
+    assert begin_proof(Claim.ENDED, likely=False).query == "unfinished"
+    assert begin_proof(Claim.IDLE, likely=False).query == "active"
+    assert begin_proof(Claim.FAILED, likely=True).query == "failed"
+    assert Proof(Claim.ENDED, Stage.MIDDLE, DONE).query == "unsuccessful"
+    assert Proof(Claim.ENDED, Stage.MIDDLE, FAILED).query == "unfinished"
+    assert Proof(Claim.ENDED, Stage.AFTER, FAILED).query == "failed"
+    assert Proof(Claim.ENDED, Stage.AFTER, DONE).query == "any"
+    assert Proof(Claim.IDLE, Stage.MIDDLE, FAILED).query == "active"
+    assert Proof(Claim.IDLE, Stage.AFTER, FAILED).query == "any"
 
 
 @pytest.mark.parametrize(
@@ -181,12 +187,12 @@ def test_the_interval_is_what_its_formula_says(
 
 
 def test_the_least_interval_may_be_longer_than_the_most() -> None:
-    """Who waits for very many jobs asks for each of them seldom."""
+    """The least interval may be longer than the usual most, for very many jobs."""
     assert interval_seconds(45.0, 3, None) == 45
 
 
 def test_the_rate_is_a_moving_average() -> None:
-    """What was seen a minute ago counts half as much; what was completed before plays no part."""
+    """A rate of a minute ago weighs half; tasks completed before the wait play no part."""
     rate = observe_rate(None, 100.0, 40)
     assert rate.value is None
     rate = observe_rate(rate, 110.0, 40)
@@ -226,9 +232,9 @@ def test_a_number_is_reached(goal: str, numbers: Numbers, reached: bool) -> None
     assert is_reached(parse_goal(goal), snapshot(numbers)) is reached
 
 
-@pytest.mark.parametrize("look", FILTERS)
+@pytest.mark.parametrize("query", FILTERS)
 @pytest.mark.parametrize("task", [None, DONE, FAILED, RUNS, WAITS])
-def test_looks_contradict_counts(look: str, task: Task | None) -> None:
+def test_queries_contradict_counts(query: str, task: Task | None) -> None:
     """Counts are contradicted by a task that they don't have, and by one that isn't there."""
     one = {
         DONE: Numbers(succeeded=1),
@@ -237,15 +243,15 @@ def test_looks_contradict_counts(look: str, task: Task | None) -> None:
         WAITS: Numbers(active=1),
         None: Numbers(),
     }
-    assert not contradicts(look, task, snapshot(one[task]))
+    assert not contradicts(query, task, snapshot(one[task]))
     if task is not None:
-        assert contradicts(look, task, snapshot(Numbers()))
+        assert contradicts(query, task, snapshot(Numbers()))
     if task in (FAILED, RUNS, WAITS):
-        assert contradicts(look, task, snapshot(Numbers(succeeded=5)))
+        assert contradicts(query, task, snapshot(Numbers(succeeded=5)))
     if task == WAITS:
-        assert contradicts(look, task, snapshot(Numbers(running=5)))
+        assert contradicts(query, task, snapshot(Numbers(running=5)))
     if task is None:
-        assert contradicts(look, None, snapshot(Numbers(1, 1, 1, 1)))
+        assert contradicts(query, None, snapshot(Numbers(1, 1, 1, 1)))
 
 
 def _text(reason: Reason, numbers: Numbers | None = None, until: str = "done", **how: Any) -> str:
@@ -387,11 +393,11 @@ def test_hostile_words_stay_in_one_line() -> None:
     assert text.isprintable()
     assert len(text) < 300
     assert "\n" not in _text(Reason.FAILED, MIXED, task_id="t\n\x07" + "z" * 1000)
-    assert len(shown("z" * 1000)) == 102
+    assert len(quoted("z" * 1000)) == 102
 
 
 def test_odd_counts_are_told() -> None:
-    """Counts that contradict themselves are told at once; without counts before, nothing else is."""
+    """Notes on the first counts report contradictions alone."""
     first: Snapshot = snapshot(MIXED, odd=(ODD,))
     assert about_counts(None, first) == (ODD.text,)
     assert about_counts(snapshot(Numbers()), snapshot(MIXED)) == ()
@@ -401,7 +407,7 @@ def test_odd_counts_are_told() -> None:
 
 
 def test_a_verdict_is_true_if_it_is_met() -> None:
-    """A verdict can be asked with if."""
+    """A verdict is true if the goal is reached."""
     for outcome in Outcome:
         verdict = Verdict(
             job_id="j",
@@ -420,12 +426,12 @@ def test_a_verdict_is_true_if_it_is_met() -> None:
 
 
 def test_every_reason_has_an_outcome() -> None:
-    """No end is without meaning, whatever was waited for."""
+    """Every reason has an outcome for every goal."""
     for goal in ("done", "all-succeeded", "any-failed", "no-active", "percent=3", "count>=3"):
         for reason in Reason:
             assert outcome_of(WaitPlan(goal=parse_goal(goal)), reason) in Outcome
     half = WaitPlan(goal=Goal("percent", 50))
-    assert borne_out(half, Reason.REACHED, snapshot(Numbers(5)), ended=False) is None
+    assert supported_reason(half, Reason.REACHED, snapshot(Numbers(5)), job_ended=False) is None
     assert seconds(0.04) == "0 s"
     assert seconds(9.96) == "10 s"
     assert seconds(3.25) == "3.2 s"

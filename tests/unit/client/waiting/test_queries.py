@@ -1,4 +1,4 @@
-"""Looks: what is believed of a list query, and what isn't."""
+"""Small list queries: their answers, and which of them are refused."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from support.client import ENDPOINT, FakeClock, Reply, answer, error
 from support.waits import Job, Service
 from taskcounts import ContractViolation, JobNotFound, Kind, Observation, Outcome, RetryPolicy, Verdict
-from taskcounts.protocol.answers import Violation
-from taskcounts.waiting.queries import Task, found_task
+from taskcounts.protocol.schema import Violation
+from taskcounts.waiting.queries import Task, first_task
 
 DONE = Job([(0, "add", "a"), (0, "succeed", "a")])
 ONCE = {"retry": RetryPolicy(max_attempts=1)}
@@ -69,7 +69,7 @@ def test_what_was_not_looked_for_is_not_believed(
 
 
 @pytest.mark.parametrize(
-    ("look", "task"),
+    ("query", "task"),
     [
         ("unfinished", listed("Running")),
         ("unfinished", listed("preparing")),
@@ -80,15 +80,15 @@ def test_what_was_not_looked_for_is_not_believed(
         ("any", listed()),
     ],
 )
-def test_what_was_looked_for_is_found_in_any_case(look: str, task: dict[str, Any]) -> None:
+def test_what_was_looked_for_is_found_in_any_case(query: str, task: dict[str, Any]) -> None:
     """States and results are compared without regard to case."""
-    found = found_task([task, task], look)
+    found = first_task([task, task], query)
     assert found is not None
     assert found.state == task["state"].lower()
 
 
 @pytest.mark.parametrize(
-    ("look", "task"),
+    ("query", "task"),
     [
         ("unfinished", listed()),
         ("unfinished", listed("completed", "failure")),
@@ -98,15 +98,15 @@ def test_what_was_looked_for_is_found_in_any_case(look: str, task: dict[str, Any
         ("active", listed()),
     ],
 )
-def test_what_does_not_match_is_refused(look: str, task: dict[str, Any]) -> None:
+def test_what_does_not_match_is_refused(query: str, task: dict[str, Any]) -> None:
     """A filter that was ignored on the way is noticed."""
     with pytest.raises(Violation, match="isn't what was looked for"):
-        found_task([task], look)
+        first_task([task], query)
 
 
 def test_an_empty_page_is_none() -> None:
     """No task on the last page: there is none."""
-    assert found_task([], "any") is None
+    assert first_task([], "any") is None
     assert Task("a", "completed", failed=True).completed
 
 
@@ -115,7 +115,7 @@ def test_an_empty_page_is_none() -> None:
 def test_an_answer_that_may_not_be_of_now_confirms_nothing(
     wait: Waits, clock: FakeClock, kind: str, doubt: dict[str, str]
 ) -> None:
-    """A confirmation from a cache, or that may be somebody else's, counts as a question without answer."""
+    """An answer that may be stale, or another request's, is a poll without an answer."""
     reply = answer({"value": [listed()] if kind == "any" else []}, 200, **doubt)
     headers = {name: value for name, value in reply.headers.items() if value}
 
@@ -162,7 +162,7 @@ def test_the_state_of_the_job_is_told(wait: Waits, clock: FakeClock) -> None:
 
 
 def test_an_empty_page_with_a_link_is_followed(wait: Waits, clock: FakeClock) -> None:
-    """Only the last page of a look says that there is none."""
+    """Only the last page of a query shows that there is no task."""
     link = f"{ENDPOINT}/jobs/job-1/tasks?$skiptoken=1&api-version=2024-07-01.20.0"
     job = Job([(0, "add", "a"), (0, "succeed", "a"), (0, "add", "b")])
     counts = {"active": 0, "running": 0, "completed": 2, "succeeded": 2, "failed": 0}
@@ -201,7 +201,7 @@ def test_an_empty_page_with_a_link_is_followed(wait: Waits, clock: FakeClock) ->
     ],
 )
 def test_a_link_that_leads_astray_or_round_confirms_nothing(wait: Waits, clock: FakeClock, link: str) -> None:
-    """A look that leads elsewhere, or has no end, is a question without answer."""
+    """A query whose links lead elsewhere, or have no end, is a poll without an answer."""
     astray = answer({"value": [], "odata.nextLink": link})
     handler = Service(DONE, clock)
 

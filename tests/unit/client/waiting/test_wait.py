@@ -1,4 +1,4 @@
-"""Waiting as callers see it: what is asked, what is told, what is returned or raised."""
+"""wait_for_job as callers see it: requests, observations, verdicts and errors."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def during(kind: str, *replies: Reply | Exception | None) -> Callable[[str, int]
 
 
 def test_done_is_confirmed_by_the_list(wait: Waits, clock: FakeClock) -> None:
-    """When the counts say done, the list shows a task, none unfinished, and the task again."""
+    """Counts that say done are confirmed by queries: a task, none unfinished, and the task again."""
     handler, client = service(DONE, clock)
     told: list[Observation] = []
     verdict = wait(handler, client=client, interval=4, observer=told.append)
@@ -92,14 +92,14 @@ def test_every_question_has_an_id_of_its_own(wait: Waits, clock: FakeClock) -> N
 
 
 def test_a_look_asks_for_one_task(wait: Waits, clock: FakeClock) -> None:
-    """A look is one small list query, whatever the size of the job."""
+    """A query is one small list query, whatever the size of the job."""
     handler, client = service(DONE, clock)
     wait(handler, client=client, service_timeout=7)
-    looks = [request.url.params for request in handler.requests if "taskcounts" not in request.url.path]
-    assert {look["maxresults"] for look in looks} == {"1"}
-    assert {look["$select"] for look in looks} == {"id,state,creationTime,executionInfo"}
-    assert {look["timeout"] for look in looks} == {"7"}
-    assert looks[1]["$filter"] == (
+    queries = [request.url.params for request in handler.requests if "taskcounts" not in request.url.path]
+    assert {query["maxresults"] for query in queries} == {"1"}
+    assert {query["$select"] for query in queries} == {"id,state,creationTime,executionInfo"}
+    assert {query["timeout"] for query in queries} == {"7"}
+    assert queries[1]["$filter"] == (
         "state eq 'active' or state eq 'preparing' or state eq 'running' or executionInfo/result eq 'failure'"
     )
 
@@ -130,7 +130,7 @@ def test_a_verdict_is_returned_if_nobody_checks(wait: Waits, clock: FakeClock) -
 
 
 def test_a_claim_is_refuted(wait: Waits, clock: FakeClock) -> None:
-    """Counts that say done too early are told as doubtful, and the wait goes on."""
+    """Counts that say done too early are reported as doubtful, and the wait goes on."""
     over = answer(
         {
             name: {"active": 0, "running": 0, "completed": 2, "succeeded": 2, "failed": 0}
@@ -284,7 +284,7 @@ def test_the_deadline_ends_the_wait(wait: Waits, clock: FakeClock) -> None:
 
 
 def test_a_question_that_the_deadline_cuts_off_is_no_failure(wait: Waits, clock: FakeClock) -> None:
-    """What the wait's own deadline leaves too little time for doesn't lose the status."""
+    """A poll that the wait's own deadline cuts short doesn't lose the status."""
     handler, client = service(RUNS, clock, instead=during("counts", None, BUSY))
     client["retry"] = RetryPolicy(first_pause=16, jitter=0)
     told: list[Observation] = []
@@ -311,7 +311,7 @@ def test_a_read_that_the_deadline_cuts_off_is_no_failure(wait: Waits, clock: Fak
 
 
 def test_the_adapted_interval_has_a_least(wait: Waits, clock: FakeClock) -> None:
-    """Who waits for many jobs may ask for each of them less often; that is checked, too."""
+    """min_interval takes the place of the least interval, and is checked."""
     handler, client = service(RUNS, clock)
     told: list[Observation] = []
     wait(handler, client=client, min_interval=7, deadline=100, check=False, observer=told.append)

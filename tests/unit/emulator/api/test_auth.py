@@ -9,7 +9,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from taskcounts.credentials import SharedKey, signature, string_to_sign
+from support.signing import signature
+from taskcounts.credentials import SharedKey, string_to_sign
 from taskcounts_emulator.api.auth import Call, authenticate, parse_date
 from taskcounts_emulator.refusals import Refusal
 

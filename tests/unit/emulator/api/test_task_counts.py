@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from taskcounts.credentials import signature, string_to_sign
+from support.signing import signature
+from taskcounts.credentials import string_to_sign
 from taskcounts_emulator import EmulatedAccount, Emulator, create_app
 
 Ask = Callable[..., httpx.Response]

@@ -1,4 +1,4 @@
-"""How engines reach a server: certificates, proxies, and nothing of the environment's."""
+"""Engines over a route: its certificates and proxies, and nothing of the environment's."""
 
 import datetime
 import ipaddress
@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from support.client import Authority, Peer, Server, always, answer, header
 from taskcounts.net.factory import make_engine
-from taskcounts.net.route import Connection, Proxy
+from taskcounts.net.route import Proxy, Route
 from taskcounts.protocol.messages import Failure
 
 Ask = Callable[..., Any]
@@ -32,7 +32,7 @@ def refused(found: Any, reason: str) -> None:
 
 
 def test_a_file(ask: Ask, secure: Server, authority: Authority) -> None:
-    """A file says what is trusted."""
+    """The certificates of a file are trusted."""
     assert ask(secure.url, verify=authority.certificate).status == 200
 
 
@@ -48,12 +48,12 @@ def test_the_list_is_loaded_once(monkeypatch: pytest.MonkeyPatch, kind: str, awa
     """Loading it takes longer than a call."""
     made = Mock(wraps=ssl.create_default_context)
     monkeypatch.setattr(ssl, "create_default_context", made)
-    make_engine(Connection("https", "127.0.0.1", 9, None), awaits=awaits)
+    make_engine(Route("https", "127.0.0.1", 9, None), awaits=awaits)
     assert made.call_count == 1
 
 
 def test_a_folder(ask: Ask, secure: Server, hashed: Path, tmp_path: Path) -> None:
-    """A folder says what is trusted, if its files are hashed; one without them trusts nobody."""
+    """The certificates of a folder are trusted, if its files are hashed; without such files nothing is."""
     refused(ask(secure.url, verify=tmp_path), "unable to get local issuer certificate")
     assert ask(secure.url, verify=hashed).status == 200
 
@@ -92,7 +92,7 @@ def test_out_of_date(ask: Ask, serve: Callable[..., Server], tmp_path: Path) -> 
 
 
 def test_the_protocol(ask: Ask, serve: Callable[..., Server], tmp_path: Path) -> None:
-    """Servers that speak HTTP/2 as well are told, in the handshake, that this is HTTP/1.1."""
+    """The handshake asks for HTTP/1.1 of servers that speak HTTP/2 as well."""
     path, context = _certificate(tmp_path)
     context.set_alpn_protocols(["h2", "http/1.1"])
     agreed: list[str | None] = []
@@ -166,7 +166,7 @@ def test_nothing_of_the_environment(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """Whatever the environment names, it was looked at before; nobody looks again."""
+    """An engine doesn't read the environment again: the route has been found from it."""
     for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("SSL_CERT_FILE", "CURL_CA_BUNDLE"):
