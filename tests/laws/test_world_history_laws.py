@@ -77,7 +77,7 @@ def test_one_seed_gives_one_history(
 
     with pytest.MonkeyPatch.context() as patch:
         # So that some are left.
-        patch.setattr("taskcounts_emulator.state.timeline._SWEPT", 2)
+        patch.setattr("taskcounts_emulator.state.timeline._MAX_SWEPT", 2)
         assert kept(in_steps=True) == kept(in_steps=False)
 
 

@@ -14,9 +14,9 @@ from support.world_model import BUSY, ENDED, ModelJob, ModelTask, ModelWorld, No
 from support.world_strategies import collections, delayed, jobs, lags, new_task, pauses, which
 from support.worlds import a_pool, anything, code, new_world, not_negative, scan, seconds, used
 from taskcounts_emulator.errors import EmulatorError
-from taskcounts_emulator.model import EVERYTHING, JobCounts, NewJob, NewTask, TaskRow, TaskState
-from taskcounts_emulator.state.chance import Distribution
+from taskcounts_emulator.model import ALL_ROWS, JobCounts, NewJob, NewTask, TaskRow, TaskState
 from taskcounts_emulator.state.lag import LagModel
+from taskcounts_emulator.state.sampling import Distribution
 from taskcounts_emulator.state.world import World
 
 POOLS = {"p": (3, 0), "q": (2, 2)}
@@ -25,7 +25,7 @@ POOLS = {"p": (3, 0), "q": (2, 2)}
 def paged(world: World, job_id: str, size: int) -> list[TaskRow]:
     """Return all tasks of a job, a few at a time."""
     found: list[TaskRow] = []
-    while page := world.tasks(job_id, EVERYTHING, found[-1].id if found else None, size):
+    while page := world.tasks(job_id, ALL_ROWS, found[-1].id if found else None, size):
         found += page
     return found
 
@@ -297,7 +297,7 @@ class Worlds(RuleBasedStateMachine):
     def they_agree(self) -> None:
         """Jobs, tasks, counts and the use of pools are the model's; tallies are what a scan says."""
         self.model.advance(0)
-        found = self.world.jobs(EVERYTHING, None, 100)
+        found = self.world.jobs(ALL_ROWS, None, 100)
         assert [
             (row.id, row.state, seconds(row.changed), seconds(row.ended), row.terminate_reason)
             for row in found

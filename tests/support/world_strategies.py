@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from taskcounts_emulator.model import NewTask, TaskState
-from taskcounts_emulator.state.chance import Distribution
 from taskcounts_emulator.state.lag import LagModel
 from taskcounts_emulator.state.pool import Pool
+from taskcounts_emulator.state.sampling import Distribution
 
 # In both cases, since those are one id.
 job_ids = st.sampled_from(["a", "b", "B", "c"])

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from taskcounts_emulator.errors import NoSuchJob, NoSuchTask
-from taskcounts_emulator.model import EVERYTHING, Counts, JobCounts, NewJob, NewTask, TaskState, utc_now
+from taskcounts_emulator.model import ALL_ROWS, Counts, JobCounts, NewJob, NewTask, TaskState, utc_now
 from taskcounts_emulator.refusals import Refusal
-from taskcounts_emulator.state.chance import Distribution
 from taskcounts_emulator.state.pool import Pool
+from taskcounts_emulator.state.sampling import Distribution
 from taskcounts_emulator.state.store import Store
 from taskcounts_emulator.state.timeline import EPOCH, microseconds
 from taskcounts_emulator.state.world import World
@@ -52,7 +52,7 @@ def named(count: int, prefix: str = "t") -> list[str]:
 
 def states(world: World, job_id: str = "j") -> dict[str, str]:
     """Return the state of each task of a job, by its id."""
-    rows = world.tasks(job_id, EVERYTHING, None, 100_000)
+    rows = world.tasks(job_id, ALL_ROWS, None, 100_000)
     return {row.id: TaskState(row.state).name.lower() for row in rows}
 
 
@@ -99,13 +99,13 @@ def not_negative(counts: JobCounts) -> bool:
 
 def table(world: World, name: str, order: str = "1") -> list[tuple[Any, ...]]:
     """Return the rows of a table."""
-    with world._store.reading() as db:
+    with world._store.connection() as db:
         return db.execute(f"SELECT * FROM {name} ORDER BY {order}").fetchall()  # noqa: S608 - ours.
 
 
 def scan(world: World) -> None:
     """Compare the tallies and the use of pools, which triggers keep, with what the tables say."""
-    with world._store.reading() as db:
+    with world._store.connection() as db:
         counted = db.execute(
             "SELECT job, state, COUNT(*), SUM(slots) FROM tasks WHERE job IN (SELECT number FROM jobs) "
             "GROUP BY job, state ORDER BY job, state"

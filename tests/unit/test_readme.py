@@ -15,8 +15,8 @@ import pytest
 from taskcounts import __version__, errors
 from taskcounts_cli.exits import Exit
 from taskcounts_emulator import Emulator, admin
+from taskcounts_emulator.faults.malformed import VARIANTS
 from taskcounts_emulator.faults.plan import KINDS
-from taskcounts_emulator.faults.shapes import VARIANTS
 from taskcounts_emulator.state.lag import IN_JSON, LagModel
 
 PROJECT = Path(__file__).parents[2]

@@ -18,14 +18,14 @@ from itertools import count
 from typing import Any, TypedDict
 
 from taskcounts.credentials import SharedKey
-from taskcounts_emulator import documents
+from taskcounts_emulator import json_reader
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.faults.plan import Fault, FaultPlan, make_fault
 from taskcounts_emulator.journal import Journal
 from taskcounts_emulator.model import MAX_TASKS, JobCounts, utc_now
-from taskcounts_emulator.state.chance import LONGEST
 from taskcounts_emulator.state.lag import LagModel, parse_lag
 from taskcounts_emulator.state.pool import ANY, MAX_POOL_SLOTS, Pool
+from taskcounts_emulator.state.sampling import MAX_SECONDS
 from taskcounts_emulator.state.scenario import parse_job, parse_scenario, parse_seed
 from taskcounts_emulator.state.store import Store
 from taskcounts_emulator.state.world import World
@@ -101,8 +101,8 @@ class EmulatedAccount:
         self.admin_hosts = frozenset(host.lower() for host in admin_hosts)
         for host in sorted(self.admin_hosts):
             if not _HOST.fullmatch(host):
-                raise EmulatorError(f"admin_hosts: {documents.show(host)} is no name of a host")
-        self._slots = None if slots is None else documents.whole_number(slots, "slots", 0, MAX_POOL_SLOTS)
+                raise EmulatorError(f"admin_hosts: {json_reader.show(host)} is no name of a host")
+        self._slots = None if slots is None else json_reader.whole_number(slots, "slots", 0, MAX_POOL_SLOTS)
         self._seed = None if seed is None else parse_seed(seed)
         self.now = now
         self.faults = FaultPlan()
@@ -174,10 +174,10 @@ class EmulatedAccount:
             EmulatorError: There are fewer tasks in that state.
         """
         self.world.step(
-            documents.text(job_id, "job"),
-            start=documents.whole_number(start, "start", 0, MAX_TASKS),
-            succeed=documents.whole_number(succeed, "succeed", 0, MAX_TASKS),
-            fail=documents.whole_number(fail, "fail", 0, MAX_TASKS),
+            json_reader.text(job_id, "job"),
+            start=json_reader.whole_number(start, "start", 0, MAX_TASKS),
+            succeed=json_reader.whole_number(succeed, "succeed", 0, MAX_TASKS),
+            fail=json_reader.whole_number(fail, "fail", 0, MAX_TASKS),
         )
 
     def advance(self, seconds: float) -> datetime:
@@ -186,7 +186,7 @@ class EmulatedAccount:
         Raises:
             EmulatorError: The clock is the machine's, or would run for more than ten years at once.
         """
-        return _time(self.world.advance(documents.number(seconds, "seconds", 0, LONGEST)))
+        return _time(self.world.advance(json_reader.number(seconds, "seconds", 0, MAX_SECONDS)))
 
     def clock(self) -> dict[str, object]:
         """Return which clock it is, ``machine`` or ``scripted``, and its time."""
@@ -225,7 +225,7 @@ class EmulatedAccount:
         Raises:
             EmulatorError: There are too many copies already.
         """
-        self.world.snapshot(documents.text(name, "name"))
+        self.world.snapshot(json_reader.text(name, "name"))
 
     def restore(self, name: str = "snapshot") -> None:
         """Put everything back as it was when a copy of that name was kept; faults and journal stay.
@@ -233,7 +233,7 @@ class EmulatedAccount:
         Raises:
             EmulatorError: There is no such copy.
         """
-        self.world.restore(documents.text(name, "name"))
+        self.world.restore(json_reader.text(name, "name"))
 
     def snapshots(self) -> list[str]:
         """Return the names of the copies."""
@@ -309,7 +309,7 @@ class EmulatedAccount:
     def reset(self) -> None:
         """Begin again: without jobs, tasks, faults and journal, with the seed and slots of the beginning."""
         # Held, so that nobody sees it half done.
-        with self._store.reading():
+        with self._store.connection():
             self.world.clear()
             self._begin()
         self.faults.clear()
@@ -334,7 +334,7 @@ class EmulatedAccount:
                 self._versions.add(version)
         if new:
             logger.warning(
-                "api-version %s is answered as if it were %s", documents.show(version), API_VERSION
+                "api-version %s is answered as if it were %s", json_reader.show(version), API_VERSION
             )
         return True
 

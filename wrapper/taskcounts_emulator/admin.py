@@ -39,18 +39,18 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
 from taskcounts import __version__
-from taskcounts_emulator import documents
+from taskcounts_emulator import json_reader
 from taskcounts_emulator.account import API_VERSION, EmulatedAccount
 from taskcounts_emulator.api.asgi import Receive, Scope, Send, path_of
 from taskcounts_emulator.errors import EmulatorError, NoSuchJob
-from taskcounts_emulator.faults.connection import ClientGone
+from taskcounts_emulator.faults.connection import ClientDisconnected
 from taskcounts_emulator.faults.plan import parse_fault
 
 __all__ = ["MAX_BODY", "Admin"]
 
 MAX_BODY = 64 * 2**20
 
-_Told = dict[str, object]
+_JsonObject = dict[str, object]
 
 # Of one address; no other has any.
 _PARAMETERS = {("journal", "GET"): ("after", "limit")}
@@ -63,16 +63,16 @@ logger = logging.getLogger("taskcounts_emulator")
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _AdminResponse:
     """What is told, as JSON."""
 
     status: int
-    told: _Told
+    document: _JsonObject
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _AdminRequest:
     """What a request says: its body, and the numbers of its query."""
 
     body: bytes
@@ -80,7 +80,7 @@ class _Asked:
 
     def members(self, path: str, *known: str, required: str) -> dict[str, object]:
         """Return the members of the body, which may have the known ones, and has to have one of them."""
-        given = documents.members(documents.read_json(self.body), path, (required, *known))
+        given = json_reader.members(json_reader.read_json(self.body), path, (required, *known))
         if required not in given:
             raise EmulatorError(f"{path}: the member {required!r} is missing")
         return given
@@ -91,7 +91,7 @@ class Admin:
 
     def __init__(self, service: EmulatedAccount) -> None:
         self._service = service
-        self._actions: Mapping[str, Mapping[str, Callable[[_Asked], _Told]]] = {
+        self._actions: Mapping[str, Mapping[str, Callable[[_AdminRequest], _JsonObject]]] = {
             "health": {"GET": self._health},
             "jobs": {"GET": self._jobs},
             "scenario": {"POST": self._scenario},
@@ -109,20 +109,20 @@ class Admin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            answer = await self._answer(scope, receive)
-        except ClientGone:
+            response = await self._response(scope, receive)
+        except ClientDisconnected:
             return
-        body = f"{json.dumps(answer.told)}\n".encode()
+        body = f"{json.dumps(response.document)}\n".encode()
         headers = {
-            **answer.headers,
+            **response.headers,
             "content-length": str(len(body)),
             "content-type": "application/json; charset=utf-8",
         }
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+        await send({"type": "http.response.start", "status": response.status, "headers": encoded})
         await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
+    async def _response(self, scope: Scope, receive: Receive) -> _AdminResponse:
         name, method = path_of(scope).removeprefix("/_emulator/"), scope["method"]
         actions = self._actions.get(name)
         if actions is None:
@@ -135,12 +135,12 @@ class Admin:
             headers = _headers(scope)
             self._check_origin(headers, scope.get("server"))
             numbers = _numbers(scope["query_string"].decode("latin-1"), _PARAMETERS.get((name, method), ()))
-            return _Answer(200, action(_Asked(await _body(headers, receive), numbers)))
+            return _AdminResponse(200, action(_AdminRequest(await _body(headers, receive), numbers)))
         except NoSuchJob as error:
             return _error(404, str(error))
         except EmulatorError as error:
             return _error(400, str(error))
-        except ClientGone:
+        except ClientDisconnected:
             raise
         except Exception:
             logger.exception("the administration failed")
@@ -159,7 +159,7 @@ class Admin:
         if "cross-site" in sites or not all(_is_own(origin, own) for origin in origins):
             raise EmulatorError("the administration answers no page of another site")
 
-    def _health(self, _: _Asked) -> _Told:
+    def _health(self, _: _AdminRequest) -> _JsonObject:
         return {
             "status": "ok",
             "account": self._service.account,
@@ -168,77 +168,77 @@ class Admin:
             "clock": self._service.clock(),
         }
 
-    def _jobs(self, _: _Asked) -> _Told:
+    def _jobs(self, _: _AdminRequest) -> _JsonObject:
         counts = self._service.all_counts()
         return {"jobs": [{"id": job_id, **of_job.as_json()} for job_id, of_job in counts.items()]}
 
-    def _scenario(self, asked: _Asked) -> _Told:
-        return {"added": self._service.load(asked.body)}
+    def _scenario(self, request: _AdminRequest) -> _JsonObject:
+        return {"added": self._service.load(request.body)}
 
-    def _step(self, asked: _Asked) -> _Told:
+    def _step(self, request: _AdminRequest) -> _JsonObject:
         names = ("start", "succeed", "fail")
-        given = asked.members("step", *names, required="job")
-        job_id = documents.text(given["job"], "job")
+        given = request.members("step", *names, required="job")
+        job_id = json_reader.text(given["job"], "job")
         # That they are numbers is for the service to see: it says the same to Python's callers.
         numbers: dict[str, int] = {name: given[name] for name in names if name in given}  # type: ignore[misc]
         self._service.step(job_id, **numbers)
         return {"job": job_id, **self._service.counts(job_id).as_json()}
 
-    def _clock(self, _: _Asked) -> _Told:
+    def _clock(self, _: _AdminRequest) -> _JsonObject:
         return self._service.clock()
 
-    def _advance(self, asked: _Asked) -> _Told:
-        seconds: float = asked.members("advance", required="seconds")["seconds"]  # type: ignore[assignment] # as above.
+    def _advance(self, request: _AdminRequest) -> _JsonObject:
+        seconds: float = request.members("advance", required="seconds")["seconds"]  # type: ignore[assignment] # as above.
         return {"now": self._service.advance(seconds).isoformat()}
 
-    def _set_seed(self, asked: _Asked) -> _Told:
-        seed = asked.members("seed", required="seed")["seed"]
+    def _set_seed(self, request: _AdminRequest) -> _JsonObject:
+        seed = request.members("seed", required="seed")["seed"]
         self._service.set_seed(seed)
         return {"seed": seed}
 
-    def _lag(self, _: _Asked) -> _Told:
+    def _lag(self, _: _AdminRequest) -> _JsonObject:
         return self._service.lag()
 
-    def _set_lag(self, asked: _Asked) -> _Told:
-        self._service.set_lag(documents.read_json(asked.body))
+    def _set_lag(self, request: _AdminRequest) -> _JsonObject:
+        self._service.set_lag(json_reader.read_json(request.body))
         return self._service.lag()
 
-    def _clear_lag(self, _: _Asked) -> _Told:
+    def _clear_lag(self, _: _AdminRequest) -> _JsonObject:
         self._service.clear_lag()
         return self._service.lag()
 
-    def _faults(self, _: _Asked) -> _Told:
+    def _faults(self, _: _AdminRequest) -> _JsonObject:
         return {"faults": self._service.faults.as_json()}
 
-    def _set_fault(self, asked: _Asked) -> _Told:
-        self._service.set_fault(parse_fault(documents.read_json(asked.body)))
-        return self._faults(asked)
+    def _set_fault(self, request: _AdminRequest) -> _JsonObject:
+        self._service.set_fault(parse_fault(json_reader.read_json(request.body)))
+        return self._faults(request)
 
-    def _clear_faults(self, _: _Asked) -> _Told:
+    def _clear_faults(self, _: _AdminRequest) -> _JsonObject:
         return {"cleared": self._service.clear_faults()}
 
-    def _journal(self, asked: _Asked) -> _Told:
-        return self._service.journal.as_json(**asked.numbers)
+    def _journal(self, request: _AdminRequest) -> _JsonObject:
+        return self._service.journal.as_json(**request.numbers)
 
-    def _clear_journal(self, _: _Asked) -> _Told:
+    def _clear_journal(self, _: _AdminRequest) -> _JsonObject:
         return {"cleared": self._service.journal.clear()}
 
-    def _snapshots(self, _: _Asked) -> _Told:
+    def _snapshots(self, _: _AdminRequest) -> _JsonObject:
         return {"snapshots": self._service.snapshots()}
 
-    def _snapshot(self, asked: _Asked) -> _Told:
-        self._service.snapshot(documents.text(asked.members("snapshot", required="name")["name"], "name"))
-        return self._snapshots(asked)
+    def _snapshot(self, request: _AdminRequest) -> _JsonObject:
+        self._service.snapshot(json_reader.text(request.members("snapshot", required="name")["name"], "name"))
+        return self._snapshots(request)
 
-    def _drop_snapshots(self, _: _Asked) -> _Told:
+    def _drop_snapshots(self, _: _AdminRequest) -> _JsonObject:
         return {"dropped": self._service.drop_snapshots()}
 
-    def _restore(self, asked: _Asked) -> _Told:
-        name = documents.text(asked.members("restore", required="name")["name"], "name")
+    def _restore(self, request: _AdminRequest) -> _JsonObject:
+        name = json_reader.text(request.members("restore", required="name")["name"], "name")
         self._service.restore(name)
         return {"restored": name}
 
-    def _reset(self, _: _Asked) -> _Told:
+    def _reset(self, _: _AdminRequest) -> _JsonObject:
         self._service.reset()
         return {"status": "ok"}
 
@@ -257,10 +257,10 @@ def _numbers(query: str, known: tuple[str, ...]) -> dict[str, int]:
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in known or name in numbers:
             there = f"knows {', '.join(known)}, each once" if known else "has none"
-            raise EmulatorError(f"unknown parameter {documents.show(name)}; this address {there}")
+            raise EmulatorError(f"unknown parameter {json_reader.show(name)}; this address {there}")
         if not _NUMBER.fullmatch(value):
             raise EmulatorError(
-                f"{name}: must be a whole number of at most 15 digits, not {documents.show(value)}"
+                f"{name}: must be a whole number of at most 15 digits, not {json_reader.show(value)}"
             )
         numbers[name] = int(value)
     return numbers
@@ -276,7 +276,7 @@ async def _body(headers: Mapping[str, list[str]], receive: Receive) -> bytes:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientDisconnected
         parts += message.get("body", b"")
         more = message.get("more_body", False)
         if len(parts) > MAX_BODY:
@@ -301,5 +301,5 @@ def _is_own(url: str, own: set[str]) -> bool:
         return host != "" and host in own
 
 
-def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> _Answer:
-    return _Answer(status, {"error": message}, headers or {})
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> _AdminResponse:
+    return _AdminResponse(status, {"error": message}, headers or {})

@@ -15,23 +15,23 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import quote, unquote_plus
 
-from taskcounts_emulator import refusals, wire
+from taskcounts_emulator import refusals, responses
 from taskcounts_emulator.account import EmulatedAccount
 from taskcounts_emulator.admin import Admin
 from taskcounts_emulator.api import auth, routes
 from taskcounts_emulator.api.asgi import Application, Receive, Scope, Send, answer_lifespan, path_of
-from taskcounts_emulator.api.auth import Call
-from taskcounts_emulator.api.members import MAX_BODY, Members, read_body
+from taskcounts_emulator.api.auth import RawRequest
+from taskcounts_emulator.api.bodies import MAX_BODY, Members, read_body
 from taskcounts_emulator.api.operations import Request
 from taskcounts_emulator.api.routes import Body, Operation
 from taskcounts_emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
-from taskcounts_emulator.faults import shapes
-from taskcounts_emulator.faults.connection import ClientGone, connection_of
+from taskcounts_emulator.faults import malformed
+from taskcounts_emulator.faults.connection import ClientDisconnected, connection_of
 from taskcounts_emulator.faults.delivery import deliver
-from taskcounts_emulator.faults.plan import Fault, Taken
+from taskcounts_emulator.faults.plan import Fault, InjectedFault
 from taskcounts_emulator.model import JOB_ID, TASK_ID
 
-__all__ = ["create_app", "stamp"]
+__all__ = ["create_app", "request_context"]
 
 _NUMBER = re.compile(r"-?[0-9]+")
 
@@ -54,14 +54,14 @@ def create_app(service: EmulatedAccount) -> Application:
     return _Service(service)
 
 
-def stamp(
+def request_context(
     service: EmulatedAccount,
     scope: Scope,
     headers: Mapping[str, str],
     client_request_id: str | None = None,
-) -> wire.Stamp:
+) -> responses.RequestContext:
     """Return what is written into the answer to one request."""
-    return wire.Stamp(_endpoint(scope, headers), _new_id(), service.now(), client_request_id)
+    return responses.RequestContext(_endpoint(scope, headers), _new_id(), service.now(), client_request_id)
 
 
 class _Service:
@@ -82,18 +82,22 @@ class _Service:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = _call(scope)
-        echoed = None if call.repeated & set(_SINGLE) else wire.echo(call.headers)
-        exchange = _Exchange(self._service, call, stamp(self._service, scope, call.headers, echoed))
+        raw = _raw(scope)
+        client_request_id = (
+            None if raw.repeated & set(_SINGLE) else responses.echoed_client_request_id(raw.headers)
+        )
+        exchange = _Exchange(
+            self._service, raw, request_context(self._service, scope, raw.headers, client_request_id)
+        )
         try:
-            answer = await exchange.answer(receive)
+            response = await exchange.response(receive)
             if scope.get("http_version") == "1.0":
-                answer = wire.with_length(answer)
-            if call.method == "HEAD":
-                answer = answer._replace(body=b"")
-            exchange.record(answer)
-            await deliver(answer, exchange.fault, connection_of(scope), send)
-        except ClientGone:
+                response = responses.with_length(response)
+            if raw.method == "HEAD":
+                response = response._replace(body=b"")
+            exchange.record(response)
+            await deliver(response, exchange.fault, connection_of(scope), send)
+        except ClientDisconnected:
             # The connection is closed, so that there is nobody to tell.
             return
 
@@ -105,74 +109,74 @@ class _Exchange:
         fault: What goes wrong with it; None if nothing does.
     """
 
-    def __init__(self, service: EmulatedAccount, call: Call, stamp: wire.Stamp) -> None:
+    def __init__(self, service: EmulatedAccount, raw: RawRequest, context: responses.RequestContext) -> None:
         self.fault: Fault | None = None
         self._service = service
-        self._call = call
-        self._stamp = stamp
+        self._raw = raw
+        self._context = context
         self._operation: Operation | None = None
         self._code: str | None = None
         self._begun = time.monotonic()
 
-    async def answer(self, receive: Receive) -> wire.Answer:
+    async def response(self, receive: Receive) -> responses.Response:
         """Return the answer; whatever happens, it is one of the service's.
 
         Raises:
             ClientGone: The caller left before the request was whole. Nothing was done.
         """
         try:
-            request = self._admitted()
+            request = self._admit()
             operation = self._operation
-            if operation is not None and (operation.body is not Body.NONE or _has_body(self._call.headers)):
+            if operation is not None and (operation.body is not Body.NONE or _has_body(self._raw.headers)):
                 request = request._replace(document=await self._document(operation, receive))
             self._begun = time.monotonic()
-            taken = self._service.faults.take(request.operation, request.job_id or None)
-            if taken is not None:
-                self.fault = taken.fault
-            return _unfit(taken, self._stamp) or self._done(request, taken)
+            injected = self._service.faults.take(request.operation, request.job_id or None)
+            if injected is not None:
+                self.fault = injected.fault
+            return _fault_response(injected, self._context) or self._perform(request, injected)
         except refusals.Refusal as refusal:
-            return self._refused(refusal)
+            return self._refusal_response(refusal)
         except NoSuchJob:
-            return self._refused(refusals.job_not_found())
+            return self._refusal_response(refusals.job_not_found())
         except NoSuchTask:
-            return self._refused(refusals.task_not_found())
+            return self._refusal_response(refusals.task_not_found())
         except EmulatorError as error:
             # The store, most likely: the file is gone, or the disk is full. One line says it all.
-            logger.error("request %s could not be answered: %s", self._stamp.request_id, error)
-            return self._refused(refusals.internal_error())
-        except ClientGone:
+            logger.error("request %s could not be answered: %s", self._context.request_id, error)
+            return self._refusal_response(refusals.internal_error())
+        except ClientDisconnected:
             raise
         except Exception:
-            logger.exception("request %s could not be answered", self._stamp.request_id)
-            return self._refused(refusals.internal_error())
+            logger.exception("request %s could not be answered", self._context.request_id)
+            return self._refusal_response(refusals.internal_error())
 
-    def record(self, answer: wire.Answer) -> None:
+    def record(self, response: responses.Response) -> None:
         """Write the exchange into the journal."""
         self._service.journal.record(
-            time=self._stamp.now,
+            time=self._context.now,
             operation=None if self._operation is None else self._operation.name,
-            method=self._call.method,
-            path=self._call.path,
-            query=self._call.query,
-            headers=self._call.headers,
-            status=None if self.fault is not None and self.fault.kind == "reset" else answer.status,
+            method=self._raw.method,
+            path=self._raw.path,
+            query=self._raw.query,
+            headers=self._raw.headers,
+            status=None if self.fault is not None and self.fault.kind == "reset" else response.status,
             code=self._code,
             fault=None if self.fault is None else self.fault.kind,
-            request_id=self._stamp.request_id,
+            request_id=self._context.request_id,
             seconds=time.monotonic() - self._begun,
         )
 
-    def _admitted(self) -> Request:
+    def _admit(self) -> Request:
         """Return what is asked for, if everything about the request is right but for its body.
 
         Raises:
             Refusal: What is wrong first, in the order of this list.
         """
-        call, stamp = self._call, self._stamp
-        operation, job_id, task_id = routes.resolve(call.method, call.path)
+        raw, context = self._raw, self._context
+        operation, job_id, task_id = routes.resolve(raw.method, raw.path)
         self._operation = operation
-        auth.authenticate(call, self._service.credential, stamp.now)
-        parameters = _parameters(call.query)
+        auth.authenticate(raw, self._service.credential, context.now)
+        parameters = _parameters(raw.query)
         version = parameters.get("api-version")
         if not version:
             raise refusals.missing_query_parameter("api-version")
@@ -182,8 +186,8 @@ class _Exchange:
         for name in parameters:
             if name.startswith("$") and name not in operation.options:
                 raise refusals.unsupported_query_parameter(name)
-        _check_headers(call)
-        return Request(operation.name, call, stamp, parameters, job_id, task_id, {})
+        _check_headers(raw)
+        return Request(operation.name, raw, context, parameters, job_id, task_id, {})
 
     async def _document(self, operation: Operation, receive: Receive) -> Members:
         """Return the body of an operation that has one; empty if it needs none and there is none.
@@ -194,7 +198,7 @@ class _Exchange:
             Refusal: It is too long, missing, or no object of JSON.
             ClientGone: The caller left before it was whole.
         """
-        headers = self._call.headers
+        headers = self._raw.headers
         length = headers.get("content-length")
         if length is None and "transfer-encoding" not in headers and operation.body is Body.REQUIRED:
             raise refusals.missing_content_length()
@@ -209,7 +213,7 @@ class _Exchange:
             raise refusals.invalid_header("content-type", kind, "The content type is not application/json")
         return read_body(body)
 
-    def _done(self, request: Request, taken: Taken | None) -> wire.Answer:
+    def _perform(self, request: Request, injected: InjectedFault | None) -> responses.Response:
         """Let the operation be carried out, and return its answer."""
         operation = self._operation
         if operation is None or (request.job_id and not JOB_ID.fullmatch(request.job_id)):
@@ -218,29 +222,36 @@ class _Exchange:
             # Where the job isn't there either, that is said first.
             self._service.world.job(request.job_id)
             raise refusals.task_not_found()
-        if taken is not None and taken.counts is not None:
-            request = request._replace(counts=taken.counts)
-        answer = operation.handler(self._service, request)
-        if taken is not None and taken.fault.kind == "wrong-shape" and answer.status == 200 and answer.body:
-            page = f"{self._stamp.endpoint}{self._call.target}"
-            spoiled = shapes.broken(taken.fault.variant, operation.name, answer.body, page)
-            return answer._replace(body=spoiled)
-        return answer
+        if injected is not None and injected.counts is not None:
+            request = request._replace(counts=injected.counts)
+        response = operation.handler(self._service, request)
+        if (
+            injected is not None
+            and injected.fault.kind == "wrong-shape"
+            and response.status == 200
+            and response.body
+        ):
+            page = f"{self._context.endpoint}{self._raw.target}"
+            body = malformed.malformed_body(injected.fault.variant, operation.name, response.body, page)
+            return response._replace(body=body)
+        return response
 
-    def _refused(self, refusal: refusals.Refusal) -> wire.Answer:
+    def _refusal_response(self, refusal: refusals.Refusal) -> responses.Response:
         self._code = refusal.code
-        return wire.refusal_answer(self._stamp, refusal)
+        return responses.refusal_response(self._context, refusal)
 
 
-def _unfit(taken: Taken | None, stamp: wire.Stamp) -> wire.Answer | None:
+def _fault_response(
+    injected: InjectedFault | None, context: responses.RequestContext
+) -> responses.Response | None:
     """Return the answer of a fault that keeps the service from its work, or None.
 
     Raises:
         Refusal: The fault is a refusal.
     """
-    if taken is None:
+    if injected is None:
         return None
-    match taken.fault:
+    match injected.fault:
         case Fault(kind="throttled", retry_after=retry_after):
             raise refusals.too_many_requests(retry_after)
         case Fault(kind="busy", retry_after=retry_after):
@@ -248,12 +259,12 @@ def _unfit(taken: Taken | None, stamp: wire.Stamp) -> wire.Answer | None:
         case Fault(kind="internal-error"):
             raise refusals.internal_error()
         case Fault(kind="bad-gateway"):
-            return wire.html_answer(stamp, 502)
+            return responses.html_response(context, 502)
         case Fault(kind="unknown-status"):
-            return wire.html_answer(stamp, 520)
+            return responses.html_response(context, 520)
         case Fault(kind="reset", applied=False):
             # Never sent: the connection is reset first.
-            return wire.html_answer(stamp, 503)
+            return responses.html_response(context, 503)
     return None
 
 
@@ -268,7 +279,7 @@ async def _body(receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientDisconnected
         parts += message.get("body", b"")
         if len(parts) > MAX_BODY:
             raise refusals.body_too_large(MAX_BODY)
@@ -285,7 +296,7 @@ def _is_too_long(length: str) -> bool:
     return digits.isdecimal() and (len(digits) > 9 or int(digits) > MAX_BODY)
 
 
-def _call(scope: Scope) -> Call:
+def _raw(scope: Scope) -> RawRequest:
     """Return the request as it was sent."""
     headers: dict[str, str] = {}
     repeated: set[str] = set()
@@ -299,7 +310,9 @@ def _call(scope: Scope) -> Call:
     # Decoded and encoded again, a path need not be the one that was signed.
     sent = scope.get("raw_path") or quote(scope["path"]).encode()
     path = sent.partition(b"?")[0].decode("latin-1")
-    return Call(scope["method"], path, scope["query_string"].decode("latin-1"), headers, frozenset(repeated))
+    return RawRequest(
+        scope["method"], path, scope["query_string"].decode("latin-1"), headers, frozenset(repeated)
+    )
 
 
 # The names that most calls have.
@@ -366,19 +379,19 @@ def _check_timeout(value: str | None) -> None:
         )
 
 
-def _check_headers(call: Call) -> None:
+def _check_headers(raw: RawRequest) -> None:
     """Refuse a header of the operation that is not of its type."""
     for name in _SINGLE:
-        if name in call.repeated:
-            raise refusals.invalid_header(name, call.headers[name], "The header stands twice")
-    given = call.headers.get("client-request-id")
-    if given is not None and not wire.GUID.fullmatch(given):
+        if name in raw.repeated:
+            raise refusals.invalid_header(name, raw.headers[name], "The header stands twice")
+    given = raw.headers.get("client-request-id")
+    if given is not None and not responses.GUID.fullmatch(given):
         raise refusals.invalid_header(
             "client-request-id", given, "The value is not a GUID without decoration"
         )
-    wanted = call.headers.get("return-client-request-id")
+    wanted = raw.headers.get("return-client-request-id")
     if wanted is not None and wanted.lower() not in ("true", "false"):
         raise refusals.invalid_header("return-client-request-id", wanted, "The value is not true or false")
-    date = call.headers.get("ocp-date")
+    date = raw.headers.get("ocp-date")
     if date is not None and auth.parse_date(date) is None:
         raise refusals.invalid_header("ocp-date", date, "The value is not a date of the form of RFC 1123")

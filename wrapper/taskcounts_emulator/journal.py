@@ -19,9 +19,9 @@ from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote
 
-__all__ = ["HIDDEN", "Entry", "Journal"]
+__all__ = ["REDACTED", "Entry", "Journal"]
 
-HIDDEN = "<hidden>"
+REDACTED = "<hidden>"
 
 # Of a call's method, path, query and headers together: as much as the service's own server takes. Nothing of
 # a longer one is kept, so that neither time nor memory is spent on it.
@@ -44,7 +44,7 @@ _SECRET_NAME = re.compile(
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # RFC 7519. Looked for at the beginnings of words alone, so that it takes one pass however long the text is.
 _WEB_TOKEN = re.compile(r"(%[0-9A-Fa-f]{2}|(?<![A-Za-z0-9_-]))eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+")
-_DENSE = re.compile(r"[A-Za-z0-9+/_~.=%-]{24,}")
+_TOKEN_LIKE = re.compile(r"[A-Za-z0-9+/_~.=%-]{24,}")
 
 # What the service and its clients know: their values may be long, and are no secrets.
 # fmt: off
@@ -95,7 +95,7 @@ class Entry(NamedTuple):
 
     def as_json(self) -> dict[str, object]:
         """Return the members of the entry; those that say nothing are left out."""
-        told: dict[str, object] = {
+        members: dict[str, object] = {
             "number": self.number,
             "time": self.time.isoformat(),
             "operation": self.operation,
@@ -110,7 +110,7 @@ class Entry(NamedTuple):
             "clientRequestId": self.client_request_id,
             "milliseconds": self.milliseconds,
         }
-        return {name: value for name, value in told.items() if value is not None}
+        return {name: value for name, value in members.items() if value is not None}
 
 
 class Journal:
@@ -157,7 +157,7 @@ class Journal:
             request_id: The service's name of the call.
             seconds: How long the answer took.
         """
-        shown = _scrubbed(method, path, query, headers)
+        shown = _redacted(method, path, query, headers)
         with self._lock:
             self._number += 1
             self._dropped += len(self._entries) == self._entries.maxlen
@@ -226,26 +226,31 @@ class Journal:
         return len(self._entries)
 
 
-def _scrubbed(
+def _redacted(
     method: str, path: str, query: str, headers: Mapping[str, str]
 ) -> tuple[str, str, str, dict[str, str]]:
     """Return a call as it may be shown."""
-    kept, (asking, proof) = dict(headers), _proof(headers.get("authorization", ""))
+    kept, (shown_part, secret) = dict(headers), _split_authorization(headers.get("authorization", ""))
     if "authorization" in kept:
         kept["authorization"] = ""
-    if _is_plain(method, path, query, kept, proof):
+    if _is_plain(method, path, query, kept, secret):
         if "authorization" in kept:
-            kept["authorization"] = f"{asking}{HIDDEN}"
+            kept["authorization"] = f"{shown_part}{REDACTED}"
         return method, path, query, kept
     length = sum(map(len, (method, path, query, *headers, *headers.values())))
     if length > _MAX_HEAD:
-        return HIDDEN, HIDDEN, HIDDEN, {"…": f"{length} characters of method, path, query and headers"}
-    hide = _Hider(headers, query)
-    shown = {hide(name): _header(name, value, hide) for name, value in headers.items()}
-    return hide(method), hide(path), "&".join(_parameter(part, hide) for part in query.split("&")), shown
+        return REDACTED, REDACTED, REDACTED, {"…": f"{length} characters of method, path, query and headers"}
+    redact = _Redactor(headers, query)
+    shown = {redact(name): _header(name, value, redact) for name, value in headers.items()}
+    return (
+        redact(method),
+        redact(path),
+        "&".join(_parameter(part, redact) for part in query.split("&")),
+        shown,
+    )
 
 
-def _is_plain(method: str, path: str, query: str, headers: Mapping[str, str], proof: str) -> bool:
+def _is_plain(method: str, path: str, query: str, headers: Mapping[str, str], secret: str) -> bool:
     """Return whether nothing is to be hidden of a call but its proof, which was taken out of the headers.
 
     So it is with most, and looking through all of a call at once takes a fifth of the time.
@@ -257,20 +262,20 @@ def _is_plain(method: str, path: str, query: str, headers: Mapping[str, str], pr
     # No secret that is looked for has a line break.
     text = "\n".join((method, path, query, *headers.values()))
     # Without escapes, a secret can only be spelled as it is.
-    if len(text) + len(proof) > _MAX_PLAIN or "%" in text or "%" in proof or "eyJ" in text:
+    if len(text) + len(secret) > _MAX_PLAIN or "%" in text or "%" in secret or "eyJ" in text:
         return False
     folded = text.lower()
     if "bearer" in folded or "sharedkey" in folded:
         return False
-    return all(run not in text for run in _SECRET.findall(proof))
+    return all(run not in text for run in _SECRET.findall(secret))
 
 
-class _Hider:
+class _Redactor:
     """Returns texts of one call without the secrets of that call, and without what looks like any."""
 
     def __init__(self, headers: Mapping[str, str], query: str) -> None:
         given = [
-            _proof(value)[1] if name == "authorization" else value
+            _split_authorization(value)[1] if name == "authorization" else value
             for name, value in headers.items()
             if name not in _KNOWN_HEADERS and _SECRET_NAME.search(name)
         ]
@@ -278,49 +283,53 @@ class _Hider:
         given += [value for name, _, value in parts if _is_secret(name)]
         # Elsewhere a secret may stand without what is around it here, such as quotes or a cookie's name.
         found = {run for value in given for text in (value, unquote(value)) for run in _SECRET.findall(text)}
-        spelled = {spelling for text in found for spelling in _spellings(text)}
+        spelled = {spelling for text in found for spelling in _url_spellings(text)}
         # The longest first: one may begin with another.
         self._secrets = sorted(spelled, key=len, reverse=True)
 
     def __call__(self, text: str, *, known: bool = True) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
+            text = text.replace(secret, REDACTED)
         if "%" in text:
             # Spelled in yet another way, it would have to be looked for in the middle of escapes.
             plain = unquote(text)
             if any(secret in plain for secret in self._secrets):
-                return HIDDEN
+                return REDACTED
         # Most calls have neither, and the patterns take longer to see it.
         folded = text.lower()
         if "bearer" in folded or "sharedkey" in folded:
-            text = _CREDENTIALS.sub(rf"\1\2{HIDDEN}", text)
+            text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", text)
         if "eyJ" in text:
-            text = _WEB_TOKEN.sub(rf"\1{HIDDEN}", text)
-        return text if known else _DENSE.sub(lambda run: run[0] if _GUID.fullmatch(run[0]) else HIDDEN, text)
+            text = _WEB_TOKEN.sub(rf"\1{REDACTED}", text)
+        return (
+            text
+            if known
+            else _TOKEN_LIKE.sub(lambda run: run[0] if _GUID.fullmatch(run[0]) else REDACTED, text)
+        )
 
 
-def _spellings(secret: str) -> tuple[str, str, str]:
+def _url_spellings(secret: str) -> tuple[str, str, str]:
     """Return a run of a secret as it is, and as `quote` writes it without and with slashes."""
     quoted = secret.replace("+", "%2B")
     return secret, quoted, quoted.replace("/", "%2F")
 
 
-def _header(name: str, value: str, hide: _Hider) -> str:
+def _header(name: str, value: str, redact: _Redactor) -> str:
     if name == "authorization":
-        return f"{_proof(value)[0]}{HIDDEN}"
+        return f"{_split_authorization(value)[0]}{REDACTED}"
     if name in _KNOWN_HEADERS:
-        return hide(value)
-    return HIDDEN if _SECRET_NAME.search(name) else hide(value, known=False)
+        return redact(value)
+    return REDACTED if _SECRET_NAME.search(name) else redact(value, known=False)
 
 
-def _parameter(part: str, hide: _Hider) -> str:
+def _parameter(part: str, redact: _Redactor) -> str:
     name, equals, value = part.partition("=")
     known = unquote(name).lower() in _KNOWN_PARAMETERS
-    shown = HIDDEN if _is_secret(name) and equals else hide(value, known=known)
-    return f"{hide(name, known=known)}{equals}{shown}"
+    shown = REDACTED if _is_secret(name) and equals else redact(value, known=known)
+    return f"{redact(name, known=known)}{equals}{shown}"
 
 
-def _proof(authorization: str) -> tuple[str, str]:
+def _split_authorization(authorization: str) -> tuple[str, str]:
     """Return what of an Authorization may be shown, scheme and account, and what may not."""
     if match := _ACCOUNT.fullmatch(authorization):
         return f"{match[1]} {match[2]}:", match[3]

@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 from taskcounts_rest import contract
 
 __all__ = [
-    "Check",
     "Counts",
     "JobCounts",
     "JobRow",
     "NewJob",
     "NewTask",
+    "Precondition",
+    "SqlCondition",
     "TaskRow",
     "TaskState",
-    "Where",
     "utc_now",
 ]
 
@@ -36,8 +36,8 @@ MAX_SLOTS = 256
 MAX_TASKS = 1_000_000
 
 # An SQL condition over the columns of jobs or tasks, and its parameters.
-Where = tuple[str, tuple[object, ...]]
-EVERYTHING: Where = ("1", ())
+SqlCondition = tuple[str, tuple[object, ...]]
+ALL_ROWS: SqlCondition = ("1", ())
 
 
 class TaskState(IntEnum):
@@ -215,7 +215,7 @@ class JobRow(NamedTuple):
 
 
 # Called inside the transaction with what is about to change; raises a Refusal if a condition fails.
-Check = Callable[[Any], None]
+Precondition = Callable[[Any], None]
 
 
 def utc_now() -> datetime:

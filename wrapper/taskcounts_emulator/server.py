@@ -24,9 +24,9 @@ from taskcounts_emulator.account import EmulatedAccount, Settings
 from taskcounts_emulator.api.asgi import Application
 from taskcounts_emulator.app import create_app
 from taskcounts_emulator.errors import EmulatorError
-from taskcounts_emulator.protocol import Protocol
+from taskcounts_emulator.http_protocol import HttpProtocol
 from taskcounts_emulator.sockets import endpoint_of, listen
-from taskcounts_emulator.tls import Authority, Greeting
+from taskcounts_emulator.tls import Authority, TlsHandshake
 
 __all__ = ["Emulator", "serve"]
 
@@ -191,7 +191,7 @@ async def _run(
     """Answer until ``stop`` is set, then close every connection, whatever is under way on it."""
     config = Config(
         app,
-        http=Protocol,
+        http=HttpProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -206,16 +206,16 @@ async def _run(
     )
     config.load()
     state = ServerState()
-    greetings: set[Greeting] = set()
+    handshakes: set[TlsHandshake] = set()
 
-    def serve_connection() -> Protocol:
-        return Protocol(service, config, state)
+    def serve_connection() -> HttpProtocol:
+        return HttpProtocol(service, config, state)
 
-    def greet() -> asyncio.Protocol:
-        return serve_connection() if tls is None else Greeting(tls, serve_connection, greetings)
+    def accept() -> asyncio.Protocol:
+        return serve_connection() if tls is None else TlsHandshake(tls, serve_connection, handshakes)
 
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(greet, sock=listening, backlog=config.backlog)
+    server = await loop.create_server(accept, sock=listening, backlog=config.backlog)
     await stop.wait()
     # Python 3.11 forgets, and leaves open, a connection that is just being accepted when its server closes.
     with contextlib.suppress(NotImplementedError):
@@ -223,8 +223,8 @@ async def _run(
     ends, pause, left = loop.time() + _LAST_ANSWERS, 0.0, True
     # Again and again: such a connection is known only when the task is over that accepts it.
     while left and loop.time() < ends:
-        for greeting in list(greetings):
-            greeting.abort()
+        for handshake in list(handshakes):
+            handshake.abort()
         for protocol in list(state.connections):
             protocol.transport.abort()
         await asyncio.sleep(pause)

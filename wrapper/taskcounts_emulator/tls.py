@@ -16,7 +16,7 @@ from typing import Self, cast
 
 from taskcounts_emulator.errors import EmulatorError
 
-__all__ = ["Authority", "Greeting"]
+__all__ = ["Authority", "TlsHandshake"]
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -91,7 +91,7 @@ class Authority:
         self.close()
 
 
-class Greeting(asyncio.Protocol):
+class TlsHandshake(asyncio.Protocol):
     """A connection as long as its handshake lasts; then it is handed over to the protocol that serves it.
 
     asyncio's own servers do the same, and don't tell of a handshake that never ends, so that one couldn't
@@ -107,30 +107,30 @@ class Greeting(asyncio.Protocol):
         self,
         context: ssl.SSLContext,
         make: Callable[[], asyncio.Protocol],
-        under_way: set[Greeting],
+        pending: set[TlsHandshake],
     ) -> None:
         self._context = context
         self._make = make
-        self._under_way = under_way
-        self._early: list[bytes] = []
+        self._pending = pending
+        self._buffered: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
         self._transport = cast(asyncio.Transport, transport)
         # What comes now is for the handshake to read.
         self._transport.pause_reading()
-        self._under_way.add(self)
-        self.task = asyncio.create_task(self._greet())
+        self._pending.add(self)
+        self.task = asyncio.create_task(self._handshake())
 
     def data_received(self, data: bytes) -> None:
         """Keep what comes right behind the handshake, before the connection is handed over."""
-        self._early.append(data)
+        self._buffered.append(data)
 
     def abort(self) -> None:
         """End the connection."""
         self._transport.abort()
 
-    async def _greet(self) -> None:
+    async def _handshake(self) -> None:
         loop = asyncio.get_running_loop()
         try:
             secured = await loop.start_tls(
@@ -146,7 +146,7 @@ class Greeting(asyncio.Protocol):
             # is closed already.
             return
         finally:
-            self._under_way.discard(self)
+            self._pending.discard(self)
         # None where the connection was lost without an error.
         if secured is not None:
             self._hand_over(secured)
@@ -155,5 +155,5 @@ class Greeting(asyncio.Protocol):
         protocol = self._make()
         secured.set_protocol(protocol)
         protocol.connection_made(secured)
-        for data in self._early:
+        for data in self._buffered:
             protocol.data_received(data)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.client import ACCESS_KEY, KEY, TOKEN
-from taskcounts_emulator.journal import HIDDEN, Journal
+from taskcounts_emulator.journal import REDACTED, Journal
 
 NOW = datetime(2024, 8, 1, 12, 34, 56, 654321, tzinfo=UTC)
 REQUEST_ID = "730e1b9c-034b-4162-aa94-9e4f2ce0cebd"
@@ -190,7 +190,7 @@ def test_of_an_authorization_scheme_and_account_are_shown(given: str, shown: str
 )
 def test_headers_that_are_called_secret_are_hidden(name: str) -> None:
     """The name stays, so that a reader sees that it was sent."""
-    assert recorded(headers={name: "abc"})["headers"] == {name: HIDDEN}
+    assert recorded(headers={name: "abc"})["headers"] == {name: REDACTED}
 
 
 @pytest.mark.parametrize(
@@ -227,13 +227,13 @@ def test_of_a_query_all_but_secrets_is_shown(query: str, shown: str) -> None:
         (("x-ms-client-request-id", GUID), None),
         (("x-correlation-id", GUID), None),
         (("x-team", "render farm"), None),
-        (("x-other", "a" * 24), HIDDEN),
+        (("x-other", "a" * 24), REDACTED),
         (("x-other", "a" * 23), None),
-        (("referer", f"http://x/?a={TOKEN}"), f"http://x/?a={HIDDEN}"),
-        (("user-agent", f"me {TOKEN}"), f"me {HIDDEN}"),
-        (("user-agent", "Bearer abc"), f"Bearer {HIDDEN}"),
-        (("user-agent", "x sharedkey abc"), f"x sharedkey {HIDDEN}"),
-        (("user-agent", "Bearer abc; SharedKey a:b x"), f"Bearer {HIDDEN} SharedKey {HIDDEN} x"),
+        (("referer", f"http://x/?a={TOKEN}"), f"http://x/?a={REDACTED}"),
+        (("user-agent", f"me {TOKEN}"), f"me {REDACTED}"),
+        (("user-agent", "Bearer abc"), f"Bearer {REDACTED}"),
+        (("user-agent", "x sharedkey abc"), f"x sharedkey {REDACTED}"),
+        (("user-agent", "Bearer abc; SharedKey a:b x"), f"Bearer {REDACTED} SharedKey {REDACTED} x"),
     ],
 )
 def test_tokens_in_other_headers_are_hidden(header: tuple[str, str], shown: str | None) -> None:
@@ -296,9 +296,9 @@ def test_of_a_head_that_is_too_long_nothing_is_kept() -> None:
         method="G" * 1000, query="x=" + "eyJa" * 300_000, headers={"cookie": "a=b; " * 200_000, "host": "x"}
     )
     assert time.monotonic() - begun < 0.5
-    assert (entry["method"], entry["path"], entry["query"]) == (HIDDEN,) * 3
+    assert (entry["method"], entry["path"], entry["query"]) == (REDACTED,) * 3
     assert entry["headers"] == {"…": "2201037 characters of method, path, query and headers"}
-    assert recorded(query="x" * 16_000)["query"] == HIDDEN
+    assert recorded(query="x" * 16_000)["query"] == REDACTED
     assert recorded(path="/" + "x" * 16_000)["path"] == "/" + "x" * 16_000
 
 
@@ -393,4 +393,4 @@ def test_a_secret_is_hidden_however_its_escapes_are_spelled(spell: Callable[[str
     escaped = spell(secret)
     entry = recorded(headers={"authorization": f"Bearer {secret}"}, path=f"/jobs/{escaped}/taskcounts")
     assert escaped not in json.dumps(entry)
-    assert entry["path"] == HIDDEN
+    assert entry["path"] == REDACTED

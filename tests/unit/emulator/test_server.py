@@ -138,10 +138,10 @@ def test_a_head_drips_too(emulator: Emulator, job: str) -> None:
 
 def test_an_empty_answer_drips_too(emulator: Emulator) -> None:
     """An answer of no byte has an end as well, whatever drips (here: the answer to an empty body)."""
-    from taskcounts_emulator import wire
+    from taskcounts_emulator import responses
 
-    empty = wire.Answer(200, (("transfer-encoding", "chunked"),), b"")
-    assert wire.raw(empty).endswith(b"connection: close\r\n\r\n0\r\n\r\n")
+    empty = responses.Response(200, (("transfer-encoding", "chunked"),), b"")
+    assert responses.http_bytes(empty).endswith(b"connection: close\r\n\r\n0\r\n\r\n")
 
 
 def test_a_slow_answer_is_right(emulator: Emulator) -> None:
@@ -394,7 +394,7 @@ def test_only_our_own_server_lends_its_connection() -> None:
     """Whatever else stands in the extensions of a scope is not taken for a connection."""
     for extensions in (None, {}, {connection.EXTENSION: object()}):
         found = connection.connection_of({"extensions": extensions})
-        assert isinstance(found, connection.InProcess)
+        assert isinstance(found, connection.InProcessConnection)
 
 
 def test_a_head_that_never_ends_is_cut_off(emulator: Emulator) -> None:

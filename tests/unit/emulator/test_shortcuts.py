@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from support.client import TOKEN
 from taskcounts.credentials import string_to_sign
-from taskcounts_emulator import EmulatedAccount, create_app, wire
-from taskcounts_emulator.api.auth import Call, _usual
+from taskcounts_emulator import EmulatedAccount, create_app, responses
+from taskcounts_emulator.api.auth import RawRequest, _usual
 from taskcounts_emulator.app import _new_id
-from taskcounts_emulator.faults.connection import Connection, InProcess
+from taskcounts_emulator.faults.connection import Connection, InProcessConnection
 from taskcounts_emulator.faults.delivery import deliver
 from taskcounts_emulator.journal import Journal
 from taskcounts_emulator.model import Counts, JobCounts
@@ -32,24 +32,26 @@ NUMBERS = st.builds(Counts, *[st.integers(0, 2**31 - 1)] * 4)
 @example(counts=JobCounts(), host='%s"\\:0')
 def test_counts_are_written_as_any_body_is(counts: JobCounts, host: str) -> None:
     """A host is the caller's to choose, quotes, percent signs and all."""
-    stamp = wire.Stamp(f"http://{host}", ID, NOW)
+    stamp = responses.RequestContext(f"http://{host}", ID, NOW)
     whole = {"odata.metadata": f"http://{host}/$metadata#taskcountsresult/@Element", **counts.as_json()}
-    assert wire.counts_answer(stamp, counts).body == wire.body_text(whole)
+    assert responses.counts_response(stamp, counts).body == responses.json_body(whole)
 
 
 @given(st.lists(st.tuples(st.text(st.characters(max_codepoint=255)), st.sampled_from(["GMT", "ÿ"]))))
 def test_headers_are_encoded_one_by_one(headers: list[tuple[str, str]]) -> None:
     """Those of every answer are encoded already, and others as they come."""
-    usual = wire.counts_answer(wire.Stamp("http://x", ID, NOW, ID), JobCounts()).headers
+    usual = responses.counts_response(responses.RequestContext("http://x", ID, NOW, ID), JobCounts()).headers
     both = (*usual, *headers)
-    assert wire.encoded(both) == [(name.encode("latin-1"), value.encode("latin-1")) for name, value in both]
+    assert responses.asgi_headers(both) == [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in both
+    ]
 
 
 def test_the_date_is_that_of_the_answer() -> None:
     """It is written once a second, and its second is the answer's."""
     for second in (1, 2, 1):
-        stamp = wire.Stamp("http://x", ID, NOW.replace(second=second))
-        headers = dict(wire.counts_answer(stamp, JobCounts()).headers)
+        stamp = responses.RequestContext("http://x", ID, NOW.replace(second=second))
+        headers = dict(responses.counts_response(stamp, JobCounts()).headers)
         assert headers["date"] == f"Thu, 01 Aug 2024 12:34:0{second} GMT"
 
 
@@ -72,7 +74,7 @@ QUERIES = st.text("aB&=+%20$", max_size=50)
 @example("GET", "", {"ocp-date": DATE, "if-match": ""})
 def test_what_is_signed_is_the_documented_string(method: str, query: str, headers: dict[str, str]) -> None:
     """Where it is put together of prepared parts, and also where it isn't."""
-    call = Call(method, "/jobs/a%2Fb/taskcounts", query, headers)
+    call = RawRequest(method, "/jobs/a%2Fb/taskcounts", query, headers)
     usual = _usual(call, "myaccount")
     assert usual in (None, string_to_sign(method, call.target, headers, "myaccount"))
     # Elsewhere it takes long.
@@ -170,7 +172,7 @@ def test_an_answer_that_cannot_be_sent_holds_nothing_back() -> None:
 
     transport = _Transport()
     connection = Connection(transport)
-    answer = wire.counts_answer(wire.Stamp("http://x", ID, NOW), JobCounts())
+    answer = responses.counts_response(responses.RequestContext("http://x", ID, NOW), JobCounts())
     with pytest.raises(OSError, match="gone"):
         asyncio.run(deliver(answer, None, connection, send))
     connection.write(b"more")
@@ -226,6 +228,6 @@ def test_the_administration_is_found_where_it_is_mounted(path: str, root: str, f
 
 def test_in_process_there_is_nothing_to_hold() -> None:
     """How an answer leaves is another server's concern."""
-    connection = InProcess()
+    connection = InProcessConnection()
     connection.hold()
     connection.release()

@@ -220,12 +220,14 @@ def test_a_caller_that_leaves_in_its_handshake_is_let_go(
 
 def test_handshakes_that_are_over_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many connections there were, nothing of their handshakes is kept."""
-    under_way: set[tls.Greeting] = set()
+    under_way: set[tls.TlsHandshake] = set()
 
-    def greeting(context: ssl.SSLContext, make: Callable[[], asyncio.Protocol], _: object) -> tls.Greeting:
-        return tls.Greeting(context, make, under_way)
+    def handshake(
+        context: ssl.SSLContext, make: Callable[[], asyncio.Protocol], _: object
+    ) -> tls.TlsHandshake:
+        return tls.TlsHandshake(context, make, under_way)
 
-    monkeypatch.setattr("taskcounts_emulator.server.Greeting", greeting)
+    monkeypatch.setattr("taskcounts_emulator.server.TlsHandshake", handshake)
     with Emulator(tls=True) as emulator:
         for _ in range(3):
             with secured(emulator) as connection:

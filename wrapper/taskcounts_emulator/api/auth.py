@@ -20,7 +20,7 @@ from itertools import product
 from taskcounts.credentials import SIGNED_HEADERS, SharedKey, head_to_sign, query_to_sign, string_to_sign
 from taskcounts_emulator import refusals
 
-__all__ = ["Call", "authenticate", "parse_date"]
+__all__ = ["RawRequest", "authenticate", "parse_date"]
 
 # The service takes a date that is this far from its own clock.
 TOLERANCE = timedelta(minutes=15)
@@ -52,7 +52,7 @@ _MAX_REMEMBERED = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RawRequest:
     """A request as it was sent.
 
     Attributes:
@@ -75,7 +75,7 @@ class Call:
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
-def authenticate(call: Call, key: SharedKey, now: datetime) -> None:
+def authenticate(raw: RawRequest, key: SharedKey, now: datetime) -> None:
     """Return if the caller may ask.
 
     Args:
@@ -86,16 +86,16 @@ def authenticate(call: Call, key: SharedKey, now: datetime) -> None:
     Raises:
         Refusal: 400, 401 or 403, with the reason.
     """
-    if "authorization" in call.repeated:
+    if "authorization" in raw.repeated:
         raise refusals.invalid_authentication_info()
-    if "ocp-date" in call.repeated:
-        raise refusals.invalid_header("ocp-date", call.headers["ocp-date"], "The header stands twice")
-    given = call.headers.get("authorization")
+    if "ocp-date" in raw.repeated:
+        raise refusals.invalid_header("ocp-date", raw.headers["ocp-date"], "The header stands twice")
+    given = raw.headers.get("authorization")
     if given is None:
         raise refusals.unauthenticated("The request has no Authorization header.")
     scheme, _, rest = given.partition(" ")
     if scheme.lower() == "sharedkey":
-        _check_shared_key(call, rest.strip(), key, now)
+        _check_shared_key(raw, rest.strip(), key, now)
     elif scheme.lower() == "bearer":
         _check_bearer(rest.strip(), now)
     else:
@@ -123,7 +123,7 @@ def _parse_date(text: str) -> datetime | None:
     return date if _DAYS[date.weekday()] == match[1] else None
 
 
-def _check_shared_key(call: Call, credentials: str, key: SharedKey, now: datetime) -> None:
+def _check_shared_key(raw: RawRequest, credentials: str, key: SharedKey, now: datetime) -> None:
     match = _SHARED_KEY.fullmatch(credentials)
     if match is None:
         raise refusals.invalid_authentication_info()
@@ -131,45 +131,45 @@ def _check_shared_key(call: Call, credentials: str, key: SharedKey, now: datetim
 
     if named.lower() != key.account:
         reason = f"The account {named!r} is not the one that is asked, {key.account!r}."
-    elif reason := _wrong_date(call, now):
+    elif reason := _wrong_date(raw, now):
         pass
     else:
-        for text in _signable(call, named):
+        for text in _signable(raw, named):
             # Behind the scheme and the account.
             if hmac.compare_digest(key.sign(text).rpartition(":")[2], signed):
                 return
         reason = "The signature found in the request is not that of any computed string."
-    computed = next(_signable(call, named))
+    computed = next(_signable(raw, named))
     raise refusals.forbidden(f"{reason} Server used following string to sign: '{computed}'.")
 
 
-def _signable(call: Call, account: str) -> Iterator[str]:
+def _signable(raw: RawRequest, account: str) -> Iterator[str]:
     """Yield what may have been signed: the documented string, then whatever else Microsoft's clients sign."""
-    if (usual := _usual(call, account)) is not None:
+    if (usual := _usual(raw, account)) is not None:
         yield usual
-    lengths: list[Mapping[str, str]] = [call.headers]
-    if call.method not in ("GET", "HEAD") and call.headers.get("content-length") in (None, "0"):
+    lengths: list[Mapping[str, str]] = [raw.headers]
+    if raw.method not in ("GET", "HEAD") and raw.headers.get("content-length") in (None, "0"):
         # Without a body it is signed as 0 or left empty, and sent as 0 or not at all, in any combination.
-        without = {name: value for name, value in call.headers.items() if name != "content-length"}
+        without = {name: value for name, value in raw.headers.items() if name != "content-length"}
         lengths = [{**without, "content-length": "0"}, without]
-    targets = [call.target]
-    if "+" in call.query:
+    targets = [raw.target]
+    if "+" in raw.query:
         # Microsoft's clients read a query as a form and sign a space; others sign what is there.
-        targets.append(f"{call.path}?{call.query.replace('+', '%2B')}")
+        targets.append(f"{raw.path}?{raw.query.replace('+', '%2B')}")
     for headers, target, folds, dates in product(lengths, targets, (True, False), (False, True)):
-        yield string_to_sign(call.method, target, headers, account, fold_names=folds, date_counts=dates)
+        yield string_to_sign(raw.method, target, headers, account, fold_names=folds, date_counts=dates)
 
 
-def _usual(call: Call, account: str) -> str | None:
+def _usual(raw: RawRequest, account: str) -> str | None:
     """Return the documented string where an ocp-date is all that is signed of the headers; None elsewhere."""
-    headers = call.headers
+    headers = raw.headers
     date = headers.get("ocp-date")
     if date is None or not _SIGNED.isdisjoint(headers):
         return None
     if [name for name in headers if name.startswith("ocp-")] != ["ocp-date"]:
         return None
-    query = _query(call.query) if len(call.query) <= _MAX_REMEMBERED else query_to_sign(call.query)
-    return f"{_head(call.method)}{date}\n/{account}{call.path}{query}"
+    query = _query(raw.query) if len(raw.query) <= _MAX_REMEMBERED else query_to_sign(raw.query)
+    return f"{_head(raw.method)}{date}\n/{account}{raw.path}{query}"
 
 
 _SIGNED = frozenset(SIGNED_HEADERS)
@@ -177,9 +177,9 @@ _query = lru_cache(maxsize=64)(query_to_sign)
 _head = lru_cache(maxsize=16)(head_to_sign)
 
 
-def _wrong_date(call: Call, now: datetime) -> str:
+def _wrong_date(raw: RawRequest, now: datetime) -> str:
     """Return what is wrong with the date that was signed; empty if nothing is."""
-    given = call.headers.get("ocp-date") or call.headers.get("date")
+    given = raw.headers.get("ocp-date") or raw.headers.get("date")
     if not given:
         return "The request has no ocp-date and no Date header."
     date = parse_date(given)

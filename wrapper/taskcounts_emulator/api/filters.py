@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 from taskcounts_emulator.api.auth import parse_date
 from taskcounts_emulator.api.timestamps import parse_timestamp
-from taskcounts_emulator.documents import show
-from taskcounts_emulator.model import STATES, TaskState, Where
+from taskcounts_emulator.json_reader import show
+from taskcounts_emulator.model import STATES, SqlCondition, TaskState
 
 __all__ = ["FilterError", "job_filter", "task_filter"]
 
@@ -74,7 +74,7 @@ _TIMES = {
     "executionInfo/startTime": Property("started", Kind.TIME, _ORDER),
     "executionInfo/endTime": Property("ended", Kind.TIME, _ORDER),
 }
-_OF_TASKS = {
+_TASK_PROPERTIES = {
     **_IDS,
     "state": Property("state", Kind.TASK_STATE, _EQUALITY),
     **_TIMES,
@@ -82,7 +82,7 @@ _OF_TASKS = {
     "executionInfo/exitCode": Property("exit_code", Kind.NUMBER, _ORDER),
     "executionInfo/result": Property("state", Kind.TASK_RESULT, _EQUALITY),
 }
-_OF_JOBS = {
+_JOB_PROPERTIES = {
     **_IDS,
     "state": Property("state", Kind.JOB_STATE, _EQUALITY),
     **_TIMES,
@@ -116,23 +116,23 @@ class States:
 
 
 @dataclass(frozen=True, slots=True)
-class Both:
+class And:
     """All of the parts hold."""
 
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
+class Or:
     """One of the parts holds."""
 
     parts: tuple[Node, ...]
 
 
-Node = Comparison | States | Both | Either
+Node = Comparison | States | And | Or
 
 
-def task_filter(text: str) -> Where:
+def task_filter(text: str) -> SqlCondition:
     """Return the condition for a list of tasks.
 
     It can stand between other conditions without parentheses. Where only unfinished tasks can match it begins
@@ -141,21 +141,21 @@ def task_filter(text: str) -> Where:
     Raises:
         FilterError: The service would not take this filter.
     """
-    node = _Parser(text, _OF_TASKS, "task").parsed()
-    states = _possible(node)
+    node = _Parser(text, _TASK_PROPERTIES, "task").parse()
+    states = _possible_states(node)
     if not states:
         return "0", ()
-    condition, parameters = _where(node)
+    condition, parameters = _condition(node)
     return (f"state < 3 AND {condition}" if states <= _UNFINISHED else condition), parameters
 
 
-def job_filter(text: str) -> Where:
+def job_filter(text: str) -> SqlCondition:
     """Return the condition for a list of jobs, which can stand between others without parentheses.
 
     Raises:
         FilterError: The service would not take this filter.
     """
-    return _where(_Parser(text, _OF_JOBS, "job").parsed())
+    return _condition(_Parser(text, _JOB_PROPERTIES, "job").parse())
 
 
 class _Token(NamedTuple):
@@ -214,36 +214,36 @@ class _Parser:
         self._noun = noun
         self._depth = 0
 
-    def parsed(self) -> Node:
-        node = self._either()
+    def parse(self) -> Node:
+        node = self._or()
         if self._token.kind != "end":
-            raise self._expected("'and', 'or' or the end")
+            raise self._unexpected("'and', 'or' or the end")
         return node
 
-    def _either(self) -> Node:
-        parts = [self._both()]
-        while self._takes("or"):
-            parts.append(self._both())
-        return parts[0] if len(parts) == 1 else Either(tuple(parts))
+    def _or(self) -> Node:
+        parts = [self._and()]
+        while self._accept("or"):
+            parts.append(self._and())
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
-    def _both(self) -> Node:
-        parts = [self._single()]
-        while self._takes("and"):
-            parts.append(self._single())
-        return parts[0] if len(parts) == 1 else Both(tuple(parts))
+    def _and(self) -> Node:
+        parts = [self._term()]
+        while self._accept("and"):
+            parts.append(self._term())
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
 
-    def _single(self) -> Node:
+    def _term(self) -> Node:
         start = self._token
-        if self._takes("("):
+        if self._accept("("):
             self._depth += 1
             if self._depth > MAX_DEPTH:
                 raise FilterError(start.at, f"parentheses are nested more than {MAX_DEPTH} deep")
-            node = self._either()
-            self._needs(")")
+            node = self._or()
+            self._expect(")")
             self._depth -= 1
             return node
         word = self._next("word", "a property")
-        if self._takes("("):
+        if self._accept("("):
             return self._function(word)
         prop = self._property(word)
         operator = self._next("word", "an operator")
@@ -259,9 +259,9 @@ class _Parser:
         prop = self._property(named)
         if "startswith" not in prop.operators:
             raise _no_operator(word, named, prop)
-        self._needs(",")
+        self._expect(",")
         node = self._comparison(prop, "startswith")
-        self._needs(")")
+        self._expect(")")
         return node
 
     def _property(self, word: _Token) -> Property:
@@ -323,11 +323,11 @@ class _Parser:
         """Return the token and go on, if it is of a kind."""
         token = self._token
         if token.kind != kind:
-            raise self._expected(noun)
+            raise self._unexpected(noun)
         self._token = next(self._tokens)
         return token
 
-    def _takes(self, text: str) -> bool:
+    def _accept(self, text: str) -> bool:
         """Go on if the token is this word or mark, and return whether it is."""
         # A string that reads like one has its quotation marks.
         if self._token.text.lower() != text:
@@ -335,11 +335,11 @@ class _Parser:
         self._token = next(self._tokens)
         return True
 
-    def _needs(self, mark: str) -> None:
-        if not self._takes(mark):
-            raise self._expected(f"'{mark}'")
+    def _expect(self, mark: str) -> None:
+        if not self._accept(mark):
+            raise self._unexpected(f"'{mark}'")
 
-    def _expected(self, noun: str) -> FilterError:
+    def _unexpected(self, noun: str) -> FilterError:
         found = show(self._token.text) if self._token.kind != "end" else "the end"
         return FilterError(self._token.at, f"expected {noun}, found {found}")
 
@@ -362,57 +362,55 @@ def _no_operator(operator: _Token, named: _Token, prop: Property) -> FilterError
     )
 
 
-def _possible(node: Node) -> frozenset[TaskState]:
+def _possible_states(node: Node) -> frozenset[TaskState]:
     """Return the states that a task may be in if it matches: all where the filter says nothing about them."""
     if isinstance(node, States):
         return node.states
-    if isinstance(node, Both):
-        return _ALL_STATES.intersection(*map(_possible, node.parts))
-    if isinstance(node, Either):
-        return frozenset().union(*map(_possible, node.parts))
+    if isinstance(node, And):
+        return _ALL_STATES.intersection(*map(_possible_states, node.parts))
+    if isinstance(node, Or):
+        return frozenset().union(*map(_possible_states, node.parts))
     return _ALL_STATES
 
 
-class _Compiled(NamedTuple):
+class _Sql(NamedTuple):
     text: str
     parameters: tuple[object, ...]
-    room: int  # How much of the parser's stack it takes.
+    stack_depth: int  # How much of the parser's stack it takes.
 
 
-def _where(node: Node) -> Where:
-    compiled = _compiled(node)
-    if isinstance(node, Either):
-        compiled = _enclosed(compiled)
-    return compiled.text, compiled.parameters
+def _condition(node: Node) -> SqlCondition:
+    sql = _to_sql(node)
+    if isinstance(node, Or):
+        sql = _parenthesized(sql)
+    return sql.text, sql.parameters
 
 
-def _compiled(node: Node) -> _Compiled:
+def _to_sql(node: Node) -> _Sql:
     if isinstance(node, States):
         # Numbers, not parameters, so that SQLite's planner sees them.
         numbers = ", ".join(str(int(state)) for state in sorted(node.states))
-        return _Compiled(f"state IN ({numbers})" if len(node.states) > 1 else f"state = {numbers}", (), 0)
+        return _Sql(f"state IN ({numbers})" if len(node.states) > 1 else f"state = {numbers}", (), 0)
     if isinstance(node, Comparison):
         if node.operator != "startswith":
-            return _Compiled(f"{node.column} {_SQL[node.operator]} ?", (node.value,), 0)
+            return _Sql(f"{node.column} {_SQL[node.operator]} ?", (node.value,), 0)
         # A range folds case as its column does, and an index serves it; no id has the last of all characters.
-        return _Compiled(
-            f"{node.column} >= ? AND {node.column} < ?", (node.value, f"{node.value}\U0010ffff"), 0
-        )
-    parts = [_compiled(part) for part in node.parts]
-    if isinstance(node, Both):
+        return _Sql(f"{node.column} >= ? AND {node.column} < ?", (node.value, f"{node.value}\U0010ffff"), 0)
+    parts = [_to_sql(part) for part in node.parts]
+    if isinstance(node, And):
         parts = [
-            _enclosed(part) if isinstance(child, Either) else part
+            _parenthesized(part) if isinstance(child, Or) else part
             for part, child in zip(parts, node.parts, strict=True)
         ]
     # Before SQLite 3.46 its parser had a stack of 100 places, and what stands on the left of something deep
     # takes two of them as long as that is read. So the deepest part comes first.
-    parts.sort(key=lambda part: part.room, reverse=True)
-    return _Compiled(
-        (" AND " if isinstance(node, Both) else " OR ").join(part.text for part in parts),
+    parts.sort(key=lambda part: part.stack_depth, reverse=True)
+    return _Sql(
+        (" AND " if isinstance(node, And) else " OR ").join(part.text for part in parts),
         tuple(parameter for part in parts for parameter in part.parameters),
-        max(parts[0].room, parts[1].room + 2),
+        max(parts[0].stack_depth, parts[1].stack_depth + 2),
     )
 
 
-def _enclosed(part: _Compiled) -> _Compiled:
-    return _Compiled(f"({part.text})", part.parameters, part.room + 1)
+def _parenthesized(part: _Sql) -> _Sql:
+    return _Sql(f"({part.text})", part.parameters, part.stack_depth + 1)

@@ -11,9 +11,10 @@ import uuid
 from typing import Any
 
 from taskcounts_emulator import refusals
-from taskcounts_emulator.api.members import (
+from taskcounts_emulator.api.bodies import (
     Check,
     Members,
+    any_object,
     array,
     choice,
     duration,
@@ -23,23 +24,22 @@ from taskcounts_emulator.api.members import (
     members,
     object_of,
     plain_id,
-    some_object,
     text,
     whole,
 )
 from taskcounts_emulator.api.resources import AUTO_USER, NO_LIMIT, RETENTION
 from taskcounts_emulator.api.task_bodies import (
+    COMMON_TASK_MEMBERS,
     CONSTRAINTS,
-    OF_ALL_TASKS,
-    OF_RUN_TASKS,
     RETRIES,
+    RUN_TASK_MEMBERS,
     SETTINGS,
-    Terms,
+    TaskRules,
     limits,
     new_task,
-    terms_of_members,
+    rules_of_body,
 )
-from taskcounts_emulator.documents import show
+from taskcounts_emulator.json_reader import show
 from taskcounts_emulator.model import JobRow, NewJob, NewTask
 
 __all__ = ["parse_changes", "parse_disable", "parse_job", "parse_terminate"]
@@ -56,10 +56,10 @@ def parse_job(document: Members) -> NewJob:
     given = members(document, "", _JOB, ("id", "poolInfo"))
     columns = _columns(given)
     acts = given.get("onTaskFailure", "noaction") != "noaction"
-    terms = terms_of_members(given, Terms(acts_on_failure=acts))
+    rules = rules_of_body(given, TaskRules(acts_on_failure=acts))
     manager, ends = None, True
     if "jobManagerTask" in given:
-        manager, ends = _manager(given["jobManagerTask"], terms, columns.get("max_retries", 0))
+        manager, ends = _manager(given["jobManagerTask"], rules, columns.get("max_retries", 0))
     for name, fill in (("jobPreparationTask", _preparation), ("jobReleaseTask", _release)):
         if name in given:
             given[name] = fill(given[name])
@@ -129,19 +129,19 @@ def _columns(given: Members) -> dict[str, Any]:
     return columns
 
 
-def _manager(given: Members, terms: Terms, max_retries: int) -> tuple[NewTask, bool]:
+def _manager(given: Members, rules: TaskRules, max_retries: int) -> tuple[NewTask, bool]:
     """Return a job manager task as a task, and whether the job ends with it; fill in what the service does.
 
     That it wants a node for itself changes nothing here: there are slots and no nodes.
     """
-    if terms.preparation == given["id"].lower():
+    if rules.preparation == given["id"].lower():
         raise refusals.task_id_same_as_preparation()
     given["constraints"] = _constraints(max_retries) | given.get("constraints", {})
     given.setdefault("requiredSlots", 1)
     given.setdefault("userIdentity", AUTO_USER)
-    for name in _OF_MANAGERS:
+    for name in _MANAGER_MEMBERS:
         given.setdefault(name, True)
-    return new_task(given, terms, _OF_MANAGERS), given["killJobOnCompletion"]
+    return new_task(given, rules, _MANAGER_MEMBERS), given["killJobOnCompletion"]
 
 
 def _preparation(given: Members) -> Members:
@@ -199,7 +199,7 @@ def _no_preemption(value: Any, path: str) -> bool:
 
 def _auto_pool(value: Any, path: str) -> Members:
     """Return the description of an automatic pool; only the beginning of its id is made use of."""
-    given = some_object(value, path)
+    given = any_object(value, path)
     prefix = given.get("autoPoolIdPrefix")
     # The longest that the reference permits.
     if prefix is not None and len(plain_id(prefix, f"{path}.autoPoolIdPrefix")) > 20:
@@ -215,9 +215,9 @@ _CHANGES: dict[str, Check] = {
     "constraints": object_of({"maxWallClockTime": duration, "maxTaskRetryCount": RETRIES}),
     "poolInfo": object_of({"poolId": plain_id, "autoPoolSpecification": _auto_pool}),
     "metadata": array(object_of({"name": text, "value": text}, ("name", "value"))),
-    "networkConfiguration": some_object,
+    "networkConfiguration": any_object,
 }
-_OF_MANAGERS: dict[str, Check] = {
+_MANAGER_MEMBERS: dict[str, Check] = {
     "runExclusive": flag,
     "allowLowPriorityNode": flag,
     "killJobOnCompletion": flag,
@@ -228,10 +228,10 @@ _JOB: dict[str, Check] = {
     **_CHANGES,
     "usesTaskDependencies": flag,
     "onTaskFailure": choice("noaction", "performexitoptionsjobaction"),
-    "jobManagerTask": object_of({**OF_RUN_TASKS, **_OF_MANAGERS}, ("id", "commandLine")),
+    "jobManagerTask": object_of({**RUN_TASK_MEMBERS, **_MANAGER_MEMBERS}, ("id", "commandLine")),
     "jobPreparationTask": object_of(
         {
-            **OF_ALL_TASKS,
+            **COMMON_TASK_MEMBERS,
             "constraints": CONSTRAINTS,
             "waitForSuccess": flag,
             "rerunOnNodeRebootAfterSuccess": flag,
@@ -239,7 +239,7 @@ _JOB: dict[str, Check] = {
         ("commandLine",),
     ),
     "jobReleaseTask": object_of(
-        {**OF_ALL_TASKS, "maxWallClockTime": duration, "retentionTime": duration}, ("commandLine",)
+        {**COMMON_TASK_MEMBERS, "maxWallClockTime": duration, "retentionTime": duration}, ("commandLine",)
     ),
     "commonEnvironmentSettings": SETTINGS,
 }

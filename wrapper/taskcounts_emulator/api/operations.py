@@ -11,20 +11,28 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from taskcounts_emulator import refusals, wire
+from taskcounts_emulator import refusals, responses
 from taskcounts_emulator.account import EmulatedAccount
-from taskcounts_emulator.api.auth import Call
+from taskcounts_emulator.api.auth import RawRequest
+from taskcounts_emulator.api.bodies import Members
 from taskcounts_emulator.api.filters import FilterError, job_filter, task_filter
 from taskcounts_emulator.api.job_bodies import parse_changes, parse_disable, parse_job, parse_terminate
-from taskcounts_emulator.api.members import Members
 from taskcounts_emulator.api.preconditions import precondition
 from taskcounts_emulator.api.resources import JOB_MEMBERS, TASK_MEMBERS, JobView, TaskView, version
 from taskcounts_emulator.api.selection import parse_select, read_skiptoken, skiptoken
-from taskcounts_emulator.api.task_bodies import Terms, parse_task, parse_tasks, terms_of
+from taskcounts_emulator.api.task_bodies import TaskRules, parse_task, parse_tasks, rules_of_job
 from taskcounts_emulator.api.timestamps import etag, timestamp
-from taskcounts_emulator.model import EVERYTHING, Check, JobCounts, JobRow, NewTask, TaskRow, Where
+from taskcounts_emulator.model import (
+    ALL_ROWS,
+    JobCounts,
+    JobRow,
+    NewTask,
+    Precondition,
+    SqlCondition,
+    TaskRow,
+)
 from taskcounts_emulator.refusals import Refusal
-from taskcounts_emulator.wire import Answer, Stamp
+from taskcounts_emulator.responses import RequestContext, Response
 
 __all__ = ["Handler", "Request"]
 
@@ -40,7 +48,7 @@ class Request(NamedTuple):
     Attributes:
         operation: The operation's name.
         call: The request as it was sent.
-        stamp: What is written into the answer.
+        context: The values of this request that its response repeats.
         parameters: The query's parameters, by their names in lower case.
         job_id: The job of its path; empty where it has none.
         task_id: The task of its path; empty where it has none.
@@ -49,8 +57,8 @@ class Request(NamedTuple):
     """
 
     operation: str
-    call: Call
-    stamp: Stamp
+    raw: RawRequest
+    context: RequestContext
     parameters: Mapping[str, str]
     job_id: str
     task_id: str
@@ -58,37 +66,37 @@ class Request(NamedTuple):
     counts: Mapping[str, JobCounts] | None = None
 
 
-Handler = Callable[[EmulatedAccount, Request], Answer]
+Handler = Callable[[EmulatedAccount, Request], Response]
 
 
 # Jobs
 
 
-def job_add(service: EmulatedAccount, request: Request) -> Answer:
+def job_add(service: EmulatedAccount, request: Request) -> Response:
     """Add a job."""
     row = service.world.add_job(parse_job(request.document))
-    return _made(request.stamp, 201, f"{request.stamp.endpoint}/jobs/{row.id}", row)
+    return _made(request.context, 201, f"{request.context.endpoint}/jobs/{row.id}", row)
 
 
-def job_list(service: EmulatedAccount, request: Request) -> Answer:
+def job_list(service: EmulatedAccount, request: Request) -> Response:
     """List jobs."""
     page = _Page(request, JOB_MEMBERS, job_filter)
     rows = service.world.jobs(page.where, page.after, page.size + 1)
-    view = JobView(request.stamp.endpoint, page.selection)
-    return page.answer("jobs", rows, view.members)
+    view = JobView(request.context.endpoint, page.selection)
+    return page.response("jobs", rows, view.members)
 
 
-def job_get(service: EmulatedAccount, request: Request) -> Answer:
+def job_get(service: EmulatedAccount, request: Request) -> Response:
     """Tell of a job."""
     selection = _selection(request, JOB_MEMBERS)
     check = _check(request, reads=True)
     row = service.world.job(request.job_id)
     check(row)
-    members = JobView(request.stamp.endpoint, selection).members(row)
-    return wire.resource_answer(request.stamp, "jobs", members, version(row))
+    members = JobView(request.context.endpoint, selection).members(row)
+    return responses.resource_response(request.context, "jobs", members, version(row))
 
 
-def job_patch(service: EmulatedAccount, request: Request) -> Answer:
+def job_patch(service: EmulatedAccount, request: Request) -> Response:
     """Change a job."""
     check = _check(request)
     # Calls are answered one after another, so that nobody changes the job in between.
@@ -97,115 +105,115 @@ def job_patch(service: EmulatedAccount, request: Request) -> Answer:
     return _changed(request, 200, row)
 
 
-def job_delete(service: EmulatedAccount, request: Request) -> Answer:
+def job_delete(service: EmulatedAccount, request: Request) -> Response:
     """Begin to delete a job."""
     _check_force(request)
     service.world.delete_job(request.job_id, _check(request))
-    return wire.done_answer(request.stamp, 202)
+    return responses.empty_response(request.context, 202)
 
 
-def job_terminate(service: EmulatedAccount, request: Request) -> Answer:
+def job_terminate(service: EmulatedAccount, request: Request) -> Response:
     """Begin to end a job."""
     _check_force(request)
     reason = parse_terminate(request.document)
     return _changed(request, 202, service.world.terminate_job(request.job_id, reason, _check(request)))
 
 
-def job_disable(service: EmulatedAccount, request: Request) -> Answer:
+def job_disable(service: EmulatedAccount, request: Request) -> Response:
     """Begin to disable a job."""
     tasks = parse_disable(request.document)
     return _changed(request, 202, service.world.disable_job(request.job_id, tasks, _check(request)))
 
 
-def job_enable(service: EmulatedAccount, request: Request) -> Answer:
+def job_enable(service: EmulatedAccount, request: Request) -> Response:
     """Begin to enable a job."""
     return _changed(request, 202, service.world.enable_job(request.job_id, _check(request)))
 
 
-def job_get_task_counts(service: EmulatedAccount, request: Request) -> Answer:
+def job_get_task_counts(service: EmulatedAccount, request: Request) -> Response:
     """Count the tasks of a job."""
     counts = service.world.reported(request.job_id)
     if request.counts is not None:
         # A job that is younger than what the fault tells was not yet counted at all.
         counts = request.counts.get(request.job_id.lower(), JobCounts())
-    return wire.counts_answer(request.stamp, counts)
+    return responses.counts_response(request.context, counts)
 
 
 # Tasks
 
 
-def task_add(service: EmulatedAccount, request: Request) -> Answer:
+def task_add(service: EmulatedAccount, request: Request) -> Response:
     """Add a task to a job."""
     job = service.world.job(request.job_id)
-    new = parse_task(request.document, terms_of(job))
+    new = parse_task(request.document, rules_of_job(job))
     (added,) = service.world.add_tasks(request.job_id, [new])
     if isinstance(added, Refusal):
         raise added
-    return _made(request.stamp, 201, f"{request.stamp.endpoint}/jobs/{job.id}/tasks/{added.id}", added)
+    return _made(request.context, 201, f"{request.context.endpoint}/jobs/{job.id}/tasks/{added.id}", added)
 
 
-def task_add_collection(service: EmulatedAccount, request: Request) -> Answer:
+def task_add_collection(service: EmulatedAccount, request: Request) -> Response:
     """Add up to a hundred tasks to a job; each is added or refused by itself."""
     documents = parse_tasks(request.document)
     job = service.world.job(request.job_id)
-    terms = terms_of(job)
-    parsed = [_parsed(document, terms) for document in documents]
+    rules = rules_of_job(job)
+    parsed = [_parsed(document, rules) for document in documents]
     added = iter(service.world.add_tasks(request.job_id, [new for new in parsed if isinstance(new, NewTask)]))
-    place = f"{request.stamp.endpoint}/jobs/{job.id}/tasks/"
+    location = f"{request.context.endpoint}/jobs/{job.id}/tasks/"
     results = []
     for document, new in zip(documents, parsed, strict=True):
         outcome = next(added) if isinstance(new, NewTask) else new
         if isinstance(outcome, Refusal):
-            told: dict[str, object] = {
+            result: dict[str, object] = {
                 "status": "clienterror",
                 "taskId": document["id"],
-                "error": wire.error_of(request.stamp, outcome),
+                "error": responses.error_members(request.context, outcome),
             }
         else:
-            told = {
+            result = {
                 "status": "success",
                 "taskId": outcome.id,
                 "eTag": etag(outcome.modified, outcome.number),
                 "lastModified": timestamp(outcome.modified),
-                "location": place + outcome.id,
+                "location": location + outcome.id,
             }
-        results.append(told)
-    return wire.collection_answer(request.stamp, "taskaddresult", results)
+        results.append(result)
+    return responses.collection_response(request.context, "taskaddresult", results)
 
 
-def task_list(service: EmulatedAccount, request: Request) -> Answer:
+def task_list(service: EmulatedAccount, request: Request) -> Response:
     """List the tasks of a job: the truth, whatever its counts say."""
     page = _Page(request, TASK_MEMBERS, task_filter)
     job = service.world.job(request.job_id)
     rows = service.world.tasks(request.job_id, page.where, page.after, page.size + 1)
-    view = TaskView(job, request.stamp.endpoint, page.selection)
-    return page.answer("tasks", rows, view.members)
+    view = TaskView(job, request.context.endpoint, page.selection)
+    return page.response("tasks", rows, view.members)
 
 
-def task_get(service: EmulatedAccount, request: Request) -> Answer:
+def task_get(service: EmulatedAccount, request: Request) -> Response:
     """Tell of a task."""
     selection = _selection(request, TASK_MEMBERS)
     check = _check(request, reads=True)
     job = service.world.job(request.job_id)
     row = service.world.task(request.job_id, request.task_id)
     check(row)
-    members = TaskView(job, request.stamp.endpoint, selection).members(row)
-    return wire.resource_answer(request.stamp, "tasks", members, version(row))
+    members = TaskView(job, request.context.endpoint, selection).members(row)
+    return responses.resource_response(request.context, "tasks", members, version(row))
 
 
-def task_delete(service: EmulatedAccount, request: Request) -> Answer:
+def task_delete(service: EmulatedAccount, request: Request) -> Response:
     """Delete a task."""
     service.world.delete_task(request.job_id, request.task_id, _check(request))
-    return wire.done_answer(request.stamp, 200)
+    return responses.empty_response(request.context, 200)
 
 
-def task_terminate(service: EmulatedAccount, request: Request) -> Answer:
+def task_terminate(service: EmulatedAccount, request: Request) -> Response:
     """End a task."""
     row = service.world.terminate_task(request.job_id, request.task_id, _check(request))
     return _changed(request, 204, row)
 
 
-def task_reactivate(service: EmulatedAccount, request: Request) -> Answer:
+def task_reactivate(service: EmulatedAccount, request: Request) -> Response:
     """Let a task that failed wait for a new run."""
     row = service.world.reactivate_task(request.job_id, request.task_id, _check(request))
     return _changed(request, 204, row)
@@ -226,13 +234,15 @@ class _Page:
         Refusal: A parameter is wrong.
     """
 
-    def __init__(self, request: Request, known: Collection[str], to_where: Callable[[str], Where]) -> None:
+    def __init__(
+        self, request: Request, known: Collection[str], to_where: Callable[[str], SqlCondition]
+    ) -> None:
         self.selection = _selection(request, known)
         self.size = _max_results(request.parameters.get("maxresults"))
         self._request = request
         given = request.parameters.get("$filter")
         try:
-            self.where = EVERYTHING if given is None else to_where(given)
+            self.where = ALL_ROWS if given is None else to_where(given)
         except FilterError as error:
             raise refusals.invalid_query_parameter("$filter", given or "", str(error)) from None
         # A link leads through the list that it was given for, and no other.
@@ -243,11 +253,15 @@ class _Page:
         except ValueError as error:
             raise refusals.invalid_query_parameter("$skiptoken", token or "", str(error)) from None
 
-    def answer(self, kind: str, rows: list[Any], to_members: Callable[[Any], dict[str, object]]) -> Answer:
+    def response(
+        self, kind: str, rows: list[Any], to_members: Callable[[Any], dict[str, object]]
+    ) -> Response:
         """Return the answer, with a link if there is a row more than the page holds."""
         shown = rows[: self.size]
         link = self._link(shown[-1].id) if len(rows) > len(shown) else None
-        return wire.collection_answer(self._request.stamp, kind, [to_members(row) for row in shown], link)
+        return responses.collection_response(
+            self._request.context, kind, [to_members(row) for row in shown], link
+        )
 
     def _link(self, last_id: str) -> str:
         parameters = {"$skiptoken": skiptoken(last_id, self._bound_to)}
@@ -258,7 +272,7 @@ class _Page:
         query = "&".join(
             f"{quote(name, safe='$')}={quote(value, safe='')}" for name, value in parameters.items()
         )
-        return f"{self._request.stamp.endpoint}{self._request.call.path}?{query}"
+        return f"{self._request.context.endpoint}{self._request.raw.path}?{query}"
 
 
 def _selection(request: Request, known: Collection[str]) -> frozenset[str] | None:
@@ -298,25 +312,27 @@ def _check_force(request: Request) -> None:
         raise refusals.invalid_query_parameter("force", force, "Force is not true or false")
 
 
-def _check(request: Request, *, reads: bool = False) -> Check:
-    return precondition(request.call.headers, reads=reads)
+def _check(request: Request, *, reads: bool = False) -> Precondition:
+    return precondition(request.raw.headers, reads=reads)
 
 
-def _parsed(document: Members, terms: Terms) -> NewTask | Refusal:
+def _parsed(document: Members, rules: TaskRules) -> NewTask | Refusal:
     try:
-        return parse_task(document, terms)
+        return parse_task(document, rules)
     except Refusal as refusal:
         return refusal
 
 
-def _made(stamp: Stamp, status: int, place: str, row: JobRow | TaskRow) -> Answer:
+def _made(context: RequestContext, status: int, location: str, row: JobRow | TaskRow) -> Response:
     """Return the answer to whoever made something: where it is, and its version."""
-    return wire.done_answer(
-        stamp, status, (("location", place), ("dataserviceid", place), *version(row).headers())
+    return responses.empty_response(
+        context, status, (("location", location), ("dataserviceid", location), *version(row).headers())
     )
 
 
-def _changed(request: Request, status: int, row: JobRow | TaskRow) -> Answer:
+def _changed(request: Request, status: int, row: JobRow | TaskRow) -> Response:
     """Return the answer to whoever changed something: its new version, and what was asked."""
-    place = f"{request.stamp.endpoint}{request.call.path}"
-    return wire.done_answer(request.stamp, status, (("dataserviceid", place), *version(row).headers()))
+    location = f"{request.context.endpoint}{request.raw.path}"
+    return responses.empty_response(
+        request.context, status, (("dataserviceid", location), *version(row).headers())
+    )

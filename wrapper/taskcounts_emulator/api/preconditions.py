@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from taskcounts_emulator import refusals
 from taskcounts_emulator.api.auth import parse_date
 from taskcounts_emulator.api.timestamps import etag
-from taskcounts_emulator.model import Check, JobRow, TaskRow
+from taskcounts_emulator.model import JobRow, Precondition, TaskRow
 
 __all__ = ["precondition"]
 
@@ -22,7 +22,7 @@ _MODIFIED, _UNMODIFIED = "if-modified-since", "if-unmodified-since"
 _PAIRS = {_MATCH: _UNMODIFIED, _NONE_MATCH: _MODIFIED}
 
 
-def precondition(headers: Mapping[str, str], *, reads: bool) -> Check:
+def precondition(headers: Mapping[str, str], *, reads: bool) -> Precondition:
     """Return what raises a Refusal if a resource is not as the headers demand.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Any
 
 from taskcounts_emulator.api.timestamps import etag, http_date, timestamp
 from taskcounts_emulator.model import JobRow, TaskRow, TaskState
-from taskcounts_emulator.wire import Version
+from taskcounts_emulator.responses import ResourceVersion
 
 __all__ = [
     "AUTO_USER",
@@ -48,37 +48,37 @@ _FAILURES: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
 }
 
 # What is told of a row itself, and what of its `kept`.
-_OF_TASKS = (
+_TASK_ROW_MEMBERS = (
     "id", "url", "eTag", "creationTime", "lastModified", "state", "stateTransitionTime", "previousState",
     "previousStateTransitionTime", "requiredSlots", "executionInfo",
 )  # fmt: skip
-_KEPT_OF_TASKS = (
+_TASK_KEPT_MEMBERS = (
     "displayName", "commandLine", "containerSettings", "exitConditions", "resourceFiles", "outputFiles",
     "environmentSettings", "affinityInfo", "userIdentity", "multiInstanceSettings", "dependsOn",
     "applicationPackageReferences", "authenticationTokenSettings", "constraints",
 )  # fmt: skip
-_OF_JOBS = (
+_JOB_ROW_MEMBERS = (
     "id", "url", "eTag", "lastModified", "creationTime", "state", "stateTransitionTime", "previousState",
     "previousStateTransitionTime", "priority", "maxParallelTasks", "usesTaskDependencies",
     "allowTaskPreemption", "constraints", "executionInfo", "onAllTasksComplete", "onTaskFailure",
 )  # fmt: skip
-_KEPT_OF_JOBS = (
+_JOB_KEPT_MEMBERS = (
     "displayName", "jobManagerTask", "jobPreparationTask", "jobReleaseTask", "commonEnvironmentSettings",
     "poolInfo", "networkConfiguration", "metadata",
 )  # fmt: skip
 
 # What can be selected: also what the service has and the emulator never does.
-TASK_MEMBERS = frozenset((*_OF_TASKS, *_KEPT_OF_TASKS, "nodeInfo", "stats"))
-JOB_MEMBERS = frozenset((*_OF_JOBS, *_KEPT_OF_JOBS, "stats"))
+TASK_MEMBERS = frozenset((*_TASK_ROW_MEMBERS, *_TASK_KEPT_MEMBERS, "nodeInfo", "stats"))
+JOB_MEMBERS = frozenset((*_JOB_ROW_MEMBERS, *_JOB_KEPT_MEMBERS, "stats"))
 
 _Members = dict[str, Any]
-_TaskMember = Callable[[TaskRow, str], object]
-_JobMember = Callable[[JobRow, str], object]
+_TaskGetter = Callable[[TaskRow, str], object]
+_JobGetter = Callable[[JobRow, str], object]
 
 
-def version(row: JobRow | TaskRow) -> Version:
+def version(row: JobRow | TaskRow) -> ResourceVersion:
     """Return the version of a resource, for the headers of an answer about it."""
-    return Version(etag(row.modified, row.number), http_date(row.modified))
+    return ResourceVersion(etag(row.modified, row.number), http_date(row.modified))
 
 
 def duration(seconds: float | None) -> str:
@@ -119,19 +119,21 @@ class TaskView:
             "userIdentity": AUTO_USER,
             "constraints": self._constraints,
         }
-        self._getters = [(name, _TASK[name]) for name in _OF_TASKS if selection is None or name in selection]
-        self._kept = frozenset(name for name in _KEPT_OF_TASKS if selection is None or name in selection)
+        self._getters = [
+            (name, _TASK[name]) for name in _TASK_ROW_MEMBERS if selection is None or name in selection
+        ]
+        self._kept = frozenset(name for name in _TASK_KEPT_MEMBERS if selection is None or name in selection)
 
     def members(self, row: TaskRow) -> dict[str, object]:
         """Return the members of a task."""
         place = self._place
-        told = {name: value for name, get in self._getters if (value := get(row, place)) is not None}
+        members = {name: value for name, get in self._getters if (value := get(row, place)) is not None}
         if wanted := self._kept:
             kept = {**self._filled, **json.loads(row.kept)}
             # A caller may have given one limit of several.
             kept["constraints"] = {**self._constraints, **kept["constraints"]}
-            told.update({name: value for name, value in kept.items() if name in wanted})
-        return told
+            members.update({name: value for name, value in kept.items() if name in wanted})
+        return members
 
 
 class JobView:
@@ -144,16 +146,18 @@ class JobView:
 
     def __init__(self, endpoint: str, selection: Collection[str] | None = None) -> None:
         self._endpoint = endpoint
-        self._getters = [(name, _JOB[name]) for name in _OF_JOBS if selection is None or name in selection]
-        self._kept = frozenset(name for name in _KEPT_OF_JOBS if selection is None or name in selection)
+        self._getters = [
+            (name, _JOB[name]) for name in _JOB_ROW_MEMBERS if selection is None or name in selection
+        ]
+        self._kept = frozenset(name for name in _JOB_KEPT_MEMBERS if selection is None or name in selection)
 
     def members(self, row: JobRow) -> dict[str, object]:
         """Return the members of a job."""
         endpoint = self._endpoint
-        told = {name: value for name, get in self._getters if (value := get(row, endpoint)) is not None}
+        members = {name: value for name, get in self._getters if (value := get(row, endpoint)) is not None}
         if wanted := self._kept:
-            told.update({name: value for name, value in json.loads(row.kept).items() if name in wanted})
-        return told
+            members.update({name: value for name, value in json.loads(row.kept).items() if name in wanted})
+        return members
 
 
 @lru_cache(4096)
@@ -173,47 +177,47 @@ def _time_if(us: int | None) -> str | None:
 
 def _execution(row: TaskRow) -> _Members:
     """Return how a task fared so far."""
-    told: _Members = {}
+    members: _Members = {}
     if row.started is not None:
-        told["startTime"] = _time(row.started)
+        members["startTime"] = _time(row.started)
     if row.ended is not None:
-        told["endTime"] = _time(row.ended)
+        members["endTime"] = _time(row.ended)
     if row.exit_code is not None:
-        told["exitCode"] = row.exit_code
+        members["exitCode"] = row.exit_code
     if row.failure is not None:
-        told["failureInfo"] = _failure(row.failure)
+        members["failureInfo"] = _failure(row.failure)
     if row.state >= TaskState.SUCCEEDED:
-        told["result"] = _RESULTS[row.state]
-    told["retryCount"] = row.retries
+        members["result"] = _RESULTS[row.state]
+    members["retryCount"] = row.retries
     if row.last_retry is not None:
-        told["lastRetryTime"] = _time(row.last_retry)
-    told["requeueCount"] = row.requeues
+        members["lastRetryTime"] = _time(row.last_retry)
+    members["requeueCount"] = row.requeues
     if row.last_requeue is not None:
-        told["lastRequeueTime"] = _time(row.last_requeue)
-    return told
+        members["lastRequeueTime"] = _time(row.last_requeue)
+    return members
 
 
 def _failure(code: str) -> _Members:
     message, details = _FAILURES.get(code, (code, ()))
-    told: _Members = {"category": "usererror", "code": code, "message": message}
+    members: _Members = {"category": "usererror", "code": code, "message": message}
     if details:
-        told["details"] = [{"name": name, "value": value} for name, value in details]
-    return told
+        members["details"] = [{"name": name, "value": value} for name, value in details]
+    return members
 
 
 def _job_execution(row: JobRow) -> _Members:
     # "The time at which the job was created", says the reference of the start time.
-    told: _Members = {"startTime": _time(row.created)}
+    members: _Members = {"startTime": _time(row.created)}
     if row.ended is not None:
-        told["endTime"] = _time(row.ended)
+        members["endTime"] = _time(row.ended)
     if row.pool is not None:
-        told["poolId"] = row.pool
+        members["poolId"] = row.pool
     if row.terminate_reason is not None:
-        told["terminateReason"] = row.terminate_reason
-    return told
+        members["terminateReason"] = row.terminate_reason
+    return members
 
 
-_TASK: Mapping[str, _TaskMember] = {
+_TASK: Mapping[str, _TaskGetter] = {
     "id": lambda row, _: row.id,
     "url": lambda row, place: place + row.id,
     "eTag": lambda row, _: etag(row.modified, row.number),
@@ -226,7 +230,7 @@ _TASK: Mapping[str, _TaskMember] = {
     "requiredSlots": lambda row, _: row.slots,
     "executionInfo": lambda row, _: _execution(row),
 }
-_JOB: Mapping[str, _JobMember] = {
+_JOB: Mapping[str, _JobGetter] = {
     "id": lambda row, _: row.id,
     "url": lambda row, endpoint: f"{endpoint}/jobs/{row.id}",
     "eTag": lambda row, _: etag(row.modified, row.number),

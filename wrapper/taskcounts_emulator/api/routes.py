@@ -52,19 +52,19 @@ class Match(NamedTuple):
     task_id: str
 
 
-_OF_LISTS = ("$filter", "$select", "$expand", "$skiptoken")
-_OF_RESOURCES = ("$select", "$expand")
+_LIST_OPTIONS = ("$filter", "$select", "$expand", "$skiptoken")
+_RESOURCE_OPTIONS = ("$select", "$expand")
 
 # Paths by their parts, an id being any part that is not empty.
 _JOB = "/jobs/{}"
 _TASK = f"{_JOB}/tasks/{{}}"
 _TABLE: Mapping[str, Mapping[str, Operation]] = {
     "/jobs": {
-        "GET": Operation("Job_List", operations.job_list, options=_OF_LISTS),
+        "GET": Operation("Job_List", operations.job_list, options=_LIST_OPTIONS),
         "POST": Operation("Job_Add", operations.job_add, Body.REQUIRED),
     },
     _JOB: {
-        "GET": Operation("Job_Get", operations.job_get, options=_OF_RESOURCES),
+        "GET": Operation("Job_Get", operations.job_get, options=_RESOURCE_OPTIONS),
         "PATCH": Operation("Job_Patch", operations.job_patch, Body.REQUIRED),
         "DELETE": Operation("Job_Delete", operations.job_delete),
     },
@@ -76,11 +76,11 @@ _TABLE: Mapping[str, Mapping[str, Operation]] = {
         "POST": Operation("Task_AddCollection", operations.task_add_collection, Body.REQUIRED)
     },
     f"{_JOB}/tasks": {
-        "GET": Operation("Task_List", operations.task_list, options=_OF_LISTS),
+        "GET": Operation("Task_List", operations.task_list, options=_LIST_OPTIONS),
         "POST": Operation("Task_Add", operations.task_add, Body.REQUIRED),
     },
     _TASK: {
-        "GET": Operation("Task_Get", operations.task_get, options=_OF_RESOURCES),
+        "GET": Operation("Task_Get", operations.task_get, options=_RESOURCE_OPTIONS),
         "DELETE": Operation("Task_Delete", operations.task_delete),
     },
     f"{_TASK}/terminate": {"POST": Operation("Task_Terminate", operations.task_terminate)},
@@ -99,7 +99,7 @@ _ROUTES = {_shape(pattern.split("/")): verbs for pattern, verbs in _TABLE.items(
 _PUT = (_shape(_JOB.split("/")), _shape(_TASK.split("/")))
 
 # Paths that the service has besides.
-_ELSEWHERE = (
+_NOT_EMULATED = (
     (re.compile("/jobs/[^/]+/jobpreparationandreleasetaskstatus"), "preparation and release tasks"),
     (re.compile("/jobs/[^/]+/tasks/[^/]+/files(/.*)?"), "files of tasks"),
     (re.compile("/jobs/[^/]+/tasks/[^/]+/subtasksinfo"), "subtasks"),
@@ -133,7 +133,7 @@ def resolve(method: str, path: str) -> Match:
             raise refusals.unsupported_verb(verbs)
         job_id, task_id, *_ = (*(unquote(each) if "%" in each else each for each in ids), "", "")
         return Match(verbs[method], job_id, task_id)
-    for place, what in _ELSEWHERE:
+    for place, what in _NOT_EMULATED:
         if place.fullmatch(path):
             raise refusals.not_implemented(what)
     raise refusals.invalid_uri()

@@ -10,7 +10,7 @@ import binascii
 import hashlib
 from collections.abc import Collection, Mapping
 
-from taskcounts_emulator.documents import show
+from taskcounts_emulator.json_reader import show
 
 __all__ = ["apply", "parse_select", "read_skiptoken", "skiptoken"]
 

@@ -13,9 +13,11 @@ from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from taskcounts_emulator import refusals
-from taskcounts_emulator.api.members import (
+from taskcounts_emulator.api.bodies import (
     Check,
     Members,
+    any_array,
+    any_object,
     array,
     choice,
     duration,
@@ -24,30 +26,28 @@ from taskcounts_emulator.api.members import (
     members,
     object_of,
     plain_id,
-    some_array,
-    some_object,
     text,
     whole,
 )
 from taskcounts_emulator.api.resources import NO_LIMIT
 from taskcounts_emulator.api.timestamps import parse_duration
 from taskcounts_emulator.model import MAX_SLOTS, JobRow, NewTask
-from taskcounts_emulator.state.chance import LONGEST
+from taskcounts_emulator.state.sampling import MAX_SECONDS
 
 __all__ = [
+    "COMMON_TASK_MEMBERS",
     "CONSTRAINTS",
     "MAX_TASKS_AT_ONCE",
-    "OF_ALL_TASKS",
-    "OF_RUN_TASKS",
     "RETRIES",
+    "RUN_TASK_MEMBERS",
     "SETTINGS",
-    "Terms",
+    "TaskRules",
     "limits",
     "new_task",
     "parse_task",
     "parse_tasks",
-    "terms_of",
-    "terms_of_members",
+    "rules_of_body",
+    "rules_of_job",
 ]
 
 MAX_TASKS_AT_ONCE = 100
@@ -66,7 +66,7 @@ _EXIT_CODE = re.compile(r" *(-?[0-9]{1,10}) *")
 _ENDLESS = float(int(parse_duration(NO_LIMIT) or 0))
 
 
-class Terms(NamedTuple):
+class TaskRules(NamedTuple):
     """What a job says of its tasks.
 
     Attributes:
@@ -84,24 +84,24 @@ class Terms(NamedTuple):
     exit_codes: tuple[int, ...] = ()
 
 
-def terms_of(job: JobRow) -> Terms:
+def rules_of_job(job: JobRow) -> TaskRules:
     """Return what a job says of its tasks."""
-    terms = Terms(bool(job.uses_dependencies), bool(job.acts_on_failure))
+    rules = TaskRules(bool(job.uses_dependencies), bool(job.acts_on_failure))
     # Most jobs say nothing further, and need not be read for it.
     if "jobPreparationTask" in job.kept or "TASKCOUNTS_" in job.kept:
-        return terms_of_members(json.loads(job.kept), terms)
-    return terms
+        return rules_of_body(json.loads(job.kept), rules)
+    return rules
 
 
-def terms_of_members(given: Members, terms: Terms) -> Terms:
+def rules_of_body(given: Members, rules: TaskRules) -> TaskRules:
     """Return terms with what the members of a job add to them."""
     preparation = None
     if "jobPreparationTask" in given:
         preparation = given["jobPreparationTask"].get("id", "jobpreparation").lower()
-    seconds, exit_codes = _steering(
+    seconds, exit_codes = _run_overrides(
         given.get("commonEnvironmentSettings", ()), "commonEnvironmentSettings", None, ()
     )
-    return terms._replace(preparation=preparation, seconds=seconds, exit_codes=exit_codes)
+    return rules._replace(preparation=preparation, seconds=seconds, exit_codes=exit_codes)
 
 
 def parse_tasks(document: Members) -> list[Members]:
@@ -110,29 +110,29 @@ def parse_tasks(document: Members) -> list[Members]:
     Raises:
         Refusal: It is no collection, or too large a one.
     """
-    found: list[Any] = members(document, "", {"value": some_array}, ("value",))["value"]
+    found: list[Any] = members(document, "", {"value": any_array}, ("value",))["value"]
     if len(found) > MAX_TASKS_AT_ONCE:
         raise refusals.body_too_large(MAX_TASKS_AT_ONCE, "tasks")
     for index, task in enumerate(found):
         # A result names its task by the id: without one there is nothing that it could tell of.
-        if some_object(task, f"value[{index}]").get("id") is None:
+        if any_object(task, f"value[{index}]").get("id") is None:
             raise refusals.missing_property(f"value[{index}].id")
         text(task["id"], f"value[{index}].id")
     return found
 
 
-def parse_task(document: Members, terms: Terms) -> NewTask:
+def parse_task(document: Members, rules: TaskRules) -> NewTask:
     """Return the task that is to be added to a job.
 
     Raises:
         Refusal: A member is missing, wrong or not supported.
     """
     given = members(document, "", _TASK, ("id", "commandLine"))
-    if terms.preparation is not None and given["id"].lower() == terms.preparation:
+    if rules.preparation is not None and given["id"].lower() == rules.preparation:
         raise refusals.task_id_same_as_preparation()
-    new = new_task(given, terms)
+    new = new_task(given, rules)
     if "exitConditions" in given:
-        _check_actions(given["exitConditions"], terms)
+        _check_actions(given["exitConditions"], rules)
         new = new._replace(exit_conditions=given["exitConditions"])
     if "dependsOn" in given:
         ids, ranges = _dependencies(given["dependsOn"])
@@ -140,7 +140,7 @@ def parse_task(document: Members, terms: Terms) -> NewTask:
     return new
 
 
-def new_task(given: Members, terms: Terms, left_out: Collection[str] = ()) -> NewTask:
+def new_task(given: Members, rules: TaskRules, left_out: Collection[str] = ()) -> NewTask:
     """Return the task that its checked members describe.
 
     Args:
@@ -151,9 +151,9 @@ def new_task(given: Members, terms: Terms, left_out: Collection[str] = ()) -> Ne
     Raises:
         Refusal: Its environment doesn't say in the right form how its runs go.
     """
-    seconds, exit_codes = terms.seconds, terms.exit_codes
+    seconds, exit_codes = rules.seconds, rules.exit_codes
     if "environmentSettings" in given:
-        seconds, exit_codes = _steering(
+        seconds, exit_codes = _run_overrides(
             given["environmentSettings"], "environmentSettings", seconds, exit_codes
         )
     max_retries, max_seconds = limits(given["constraints"]) if "constraints" in given else (None, None)
@@ -187,19 +187,19 @@ def _dependencies(given: Members) -> tuple[tuple[str, ...], tuple[tuple[int, int
     return tuple(ids), ranges
 
 
-def _check_actions(conditions: Members, terms: Terms) -> None:
+def _check_actions(conditions: Members, rules: TaskRules) -> None:
     """Refuse what a task's end cannot bring about in its job (see ExitOptions in the reference)."""
     mapped = [*conditions.get("exitCodes", ()), *conditions.get("exitCodeRanges", ())]
     options = [each["exitOptions"] for each in mapped]
     options += [conditions[name] for name in _OTHER_CONDITIONS if name in conditions]
     for option in options:
-        if "jobAction" in option and not terms.acts_on_failure:
+        if "jobAction" in option and not rules.acts_on_failure:
             invalid(
                 "exitOptions.jobAction",
                 option["jobAction"],
                 "needs a job whose onTaskFailure is performexitoptionsjobaction",
             )
-        if "dependencyAction" in option and not terms.uses_dependencies:
+        if "dependencyAction" in option and not rules.uses_dependencies:
             invalid(
                 "exitOptions.dependencyAction",
                 option["dependencyAction"],
@@ -207,7 +207,7 @@ def _check_actions(conditions: Members, terms: Terms) -> None:
             )
 
 
-def _steering(
+def _run_overrides(
     settings: Iterable[Members], path: str, seconds: float | None, exit_codes: tuple[int, ...]
 ) -> tuple[float | None, tuple[int, ...]]:
     """Return how emulated runs go by environment variables; where those say nothing, as was said before."""
@@ -215,8 +215,8 @@ def _steering(
         name = setting["name"]
         if name == SECONDS:
             value = setting.get("value", "")
-            if not _SECONDS.fullmatch(value) or float(value) > LONGEST:
-                invalid(f"{path}.{name}", value, f"must be a number of seconds from 0 to {LONGEST:.0f}")
+            if not _SECONDS.fullmatch(value) or float(value) > MAX_SECONDS:
+                invalid(f"{path}.{name}", value, f"must be a number of seconds from 0 to {MAX_SECONDS:.0f}")
             seconds = float(value)
         elif name == EXIT_CODES:
             exit_codes = _exit_codes(setting.get("value", ""), f"{path}.{name}")
@@ -249,7 +249,7 @@ _INSTANCES = object_of(
     {
         "numberOfInstances": whole(1, _INT32),
         "coordinationCommandLine": text,
-        "commonResourceFiles": some_array,
+        "commonResourceFiles": any_array,
     },
     ("coordinationCommandLine",),
 )
@@ -265,26 +265,26 @@ CONSTRAINTS = object_of(
     {"maxWallClockTime": duration, "retentionTime": duration, "maxTaskRetryCount": RETRIES}
 )
 # What tasks of every kind may have, those that prepare and release a job as well.
-OF_ALL_TASKS: dict[str, Check] = {
+COMMON_TASK_MEMBERS: dict[str, Check] = {
     "id": plain_id,
     "commandLine": text,
-    "containerSettings": some_object,
-    "resourceFiles": some_array,
+    "containerSettings": any_object,
+    "resourceFiles": any_array,
     "environmentSettings": SETTINGS,
-    "userIdentity": some_object,
+    "userIdentity": any_object,
 }
 # What tasks and job managers may have.
-OF_RUN_TASKS: dict[str, Check] = {
-    **OF_ALL_TASKS,
+RUN_TASK_MEMBERS: dict[str, Check] = {
+    **COMMON_TASK_MEMBERS,
     "displayName": text,
-    "outputFiles": some_array,
+    "outputFiles": any_array,
     "constraints": CONSTRAINTS,
     "requiredSlots": whole(1, MAX_SLOTS),
-    "applicationPackageReferences": some_array,
-    "authenticationTokenSettings": some_object,
+    "applicationPackageReferences": any_array,
+    "authenticationTokenSettings": any_object,
 }
 _TASK: dict[str, Check] = {
-    **OF_RUN_TASKS,
+    **RUN_TASK_MEMBERS,
     "exitConditions": object_of(
         {
             "exitCodes": array(
@@ -294,7 +294,7 @@ _TASK: dict[str, Check] = {
             **dict.fromkeys(_OTHER_CONDITIONS, _OPTIONS),
         }
     ),
-    "affinityInfo": some_object,
+    "affinityInfo": any_object,
     "multiInstanceSettings": _one_instance,
     "dependsOn": object_of(
         {

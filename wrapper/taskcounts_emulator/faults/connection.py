@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-__all__ = ["EXTENSION", "ClientGone", "Connection", "InProcess", "connection_of"]
+__all__ = ["EXTENSION", "ClientDisconnected", "Connection", "InProcessConnection", "connection_of"]
 
 EXTENSION = "taskcounts_emulator.faults.connection"
 
@@ -23,7 +23,7 @@ EXTENSION = "taskcounts_emulator.faults.connection"
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
-class ClientGone(Exception):
+class ClientDisconnected(Exception):
     """The connection is closed, by either side; there is nobody to answer."""
 
 
@@ -83,14 +83,14 @@ class Connection:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.gone.wait(), seconds)
         if self.gone.is_set():
-            raise ClientGone
+            raise ClientDisconnected
 
     async def _end(self) -> NoReturn:
         await self.gone.wait()
-        raise ClientGone
+        raise ClientDisconnected
 
 
-class InProcess:
+class InProcessConnection:
     """No connection at all: what breaks is raised, and time passes as it does."""
 
     def hold(self) -> None:
@@ -112,7 +112,7 @@ class InProcess:
         await asyncio.sleep(seconds)
 
 
-def connection_of(scope: Mapping[str, Any]) -> Connection | InProcess:
+def connection_of(scope: Mapping[str, Any]) -> Connection | InProcessConnection:
     """Return the connection on which a request came."""
     found = (scope.get("extensions") or {}).get(EXTENSION)
-    return found if isinstance(found, Connection) else InProcess()
+    return found if isinstance(found, Connection) else InProcessConnection()

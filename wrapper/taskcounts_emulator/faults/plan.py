@@ -18,7 +18,7 @@ reset           applied: boolean                         the connection is reset
                                                          has taken effect if it is applied
 drip            interval: seconds; headersToo: boolean   the right answer, a byte at a time
 truncate                                                 half of the right answer, then the end
-wrong-shape     variant (see ``shapes``)                 a 200 whose body breaks the contract
+wrong-shape     variant (see ``malformed``)                 a 200 whose body breaks the contract
 slow            seconds                                  a pause, then the right answer
 lag                                                      the counts as they stood when the fault was set
 =============== ======================================== =================================================
@@ -31,12 +31,12 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from taskcounts_emulator import documents
+from taskcounts_emulator import json_reader
 from taskcounts_emulator.errors import EmulatorError
-from taskcounts_emulator.faults.shapes import VARIANTS, WITH_BODY
+from taskcounts_emulator.faults.malformed import VARIANTS, WITH_BODY
 from taskcounts_emulator.model import JOB_ID, JobCounts
 
-__all__ = ["KINDS", "OPERATIONS", "Fault", "FaultPlan", "Taken", "make_fault", "parse_fault"]
+__all__ = ["KINDS", "OPERATIONS", "Fault", "FaultPlan", "InjectedFault", "make_fault", "parse_fault"]
 
 OPERATIONS = (
     "Job_Add",
@@ -136,7 +136,7 @@ class Fault:
 
     def as_json(self, left: int | None) -> dict[str, object]:
         """Return the fault as ``parse_fault`` takes it, with the number of calls that are left."""
-        told: dict[str, object] = {
+        members: dict[str, object] = {
             "kind": self.kind,
             "job": self.job,
             "times": left,
@@ -144,14 +144,14 @@ class Fault:
             "probability": self.probability if self.probability < 1 else None,
             "seed": self.seed,
         }
-        told |= {_IN_JSON.get(name, name): getattr(self, name) for name in KINDS[self.kind]}
+        members |= {_IN_JSON.get(name, name): getattr(self, name) for name in KINDS[self.kind]}
         if not self.applied:
-            told.pop("applied", None)
-        return {name: value for name, value in told.items() if value is not None}
+            members.pop("applied", None)
+        return {name: value for name, value in members.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class InjectedFault:
     """The fault of one call; with a lag, the counts of old by job id in lower case."""
 
     fault: Fault
@@ -165,7 +165,7 @@ def parse_fault(document: object) -> Fault:
         EmulatorError: It is none. The message names the member.
     """
     known = (*_COMMON, *(_IN_JSON.get(name, name) for name in _CHECKS))
-    given = documents.members(document, "fault", known)
+    given = json_reader.members(document, "fault", known)
     return _checked({_IN_PYTHON.get(name, name): value for name, value in given.items()}, _IN_JSON)
 
 
@@ -207,7 +207,7 @@ class FaultPlan:
             seed = self._seeds.getrandbits(64) if fault.seed is None else fault.seed
             self._entries.append(_Entry(fault, fault.times, counts, random.Random(seed)))  # noqa: S311 - as above.
 
-    def take(self, operation: str, job_id: str | None) -> Taken | None:
+    def take(self, operation: str, job_id: str | None) -> InjectedFault | None:
         """Return the fault of a call, and count that call; None if nothing is to go wrong.
 
         Args:
@@ -226,7 +226,7 @@ class FaultPlan:
                     entry.left -= 1
                     if entry.left == 0:
                         self._entries.remove(entry)
-                return Taken(entry.fault, entry.counts)
+                return InjectedFault(entry.fault, entry.counts)
         return None
 
     def clear(self) -> int:
@@ -254,18 +254,18 @@ class _Entry:
 def _checked(given: Mapping[str, object], spelling: Mapping[str, str]) -> Fault:
     kind = given.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        raise EmulatorError(f"fault.kind: must be one of {', '.join(KINDS)}, not {documents.show(kind)}")
+        raise EmulatorError(f"fault.kind: must be one of {', '.join(KINDS)}, not {json_reader.show(kind)}")
     times = given.get("times")
     if times is not None:
-        times = documents.whole_number(times, "fault.times", 1, 1_000_000)
+        times = json_reader.whole_number(times, "fault.times", 1, 1_000_000)
     job = given.get("job")
     if job is not None:
-        job = documents.text(job, "fault.job")
+        job = json_reader.text(job, "fault.job")
         if not JOB_ID.fullmatch(job):
-            raise EmulatorError(f"fault.job: {documents.show(job)} is no job id")
+            raise EmulatorError(f"fault.job: {json_reader.show(job)} is no job id")
     operation = given.get("operation")
     if operation is not None:
-        operation = documents.one_of(operation, "fault.operation", OPERATIONS)
+        operation = json_reader.one_of(operation, "fault.operation", OPERATIONS)
     options = {}
     for name, value in given.items():
         if name in _COMMON:
@@ -304,19 +304,19 @@ def _check_fit(fault: Fault) -> None:
 def _probability(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise EmulatorError(
-            f"fault.probability: must be a number, more than 0 and at most 1, not {documents.show(value)}"
+            f"fault.probability: must be a number, more than 0 and at most 1, not {json_reader.show(value)}"
         )
     return float(value)
 
 
 def _seed(value: object) -> int | None:
-    return None if value is None else documents.whole_number(value, "fault.seed", 0, 2**64 - 1)
+    return None if value is None else json_reader.whole_number(value, "fault.seed", 0, 2**64 - 1)
 
 
 def _seconds(value: object, path: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 3600:
         raise EmulatorError(
-            f"{path}: must be a number of seconds from 0 to 3600, not {documents.show(value)}"
+            f"{path}: must be a number of seconds from 0 to 3600, not {json_reader.show(value)}"
         )
     return float(value)
 
@@ -330,19 +330,19 @@ def _retry_after(value: object, path: str) -> str | None:
     if isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= 100:
         return value
     raise EmulatorError(
-        f"{path}: must be a number of seconds or a date as printable text, not {documents.show(value)}"
+        f"{path}: must be a number of seconds or a date as printable text, not {json_reader.show(value)}"
     )
 
 
 def _variant(value: object, path: str) -> str:
-    return documents.one_of(value, path, VARIANTS)
+    return json_reader.one_of(value, path, VARIANTS)
 
 
 _CHECKS: Mapping[str, Callable[[object, str], object]] = {
     "retry_after": _retry_after,
     "interval": _seconds,
-    "headers_too": documents.boolean,
+    "headers_too": json_reader.boolean,
     "variant": _variant,
     "seconds": _seconds,
-    "applied": documents.boolean,
+    "applied": json_reader.boolean,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-__all__ = ["forget", "numeral", "satisfied", "unsatisfied", "wait_for"]
+__all__ = ["add_dependencies", "block_dependents", "numeral", "release_dependents", "remove_dependencies"]
 
 # SQLite's integers end here, and so do the ids that can be in a range.
 _LARGEST = 2**63 - 1
@@ -23,7 +23,7 @@ def numeral(task_id: str) -> int | None:
     return number if str(number) == task_id and number <= _LARGEST else None
 
 
-def wait_for(
+def add_dependencies(
     db: sqlite3.Connection, job: int, task: int, ids: Iterable[str], ranges: Iterable[tuple[int, int]]
 ) -> None:
     """Let a task wait for others, save those that ended well already."""
@@ -46,7 +46,7 @@ def wait_for(
     db.execute("UPDATE tasks SET blockers = ? WHERE number = ?", (blockers, task))
 
 
-def satisfied(db: sqlite3.Connection, job: int, task_id: str, number: int | None) -> None:
+def release_dependents(db: sqlite3.Connection, job: int, task_id: str, number: int | None) -> None:
     """Set free what waits for a task that ended well."""
     waiting = [
         task
@@ -63,7 +63,7 @@ def satisfied(db: sqlite3.Connection, job: int, task_id: str, number: int | None
     )
 
 
-def unsatisfied(db: sqlite3.Connection, job: int, number: int | None) -> None:
+def block_dependents(db: sqlite3.Connection, job: int, number: int | None) -> None:
     """Let those wait again that still wait for a range, one of whose tasks is gone or runs again."""
     if number is not None:
         db.executemany(
@@ -72,7 +72,7 @@ def unsatisfied(db: sqlite3.Connection, job: int, number: int | None) -> None:
         )
 
 
-def forget(db: sqlite3.Connection, task: int) -> None:
+def remove_dependencies(db: sqlite3.Connection, task: int) -> None:
     """Let a task that is deleted wait for nothing."""
     db.execute("DELETE FROM waits WHERE task = ?", (task,))
     db.execute("DELETE FROM wait_ranges WHERE task = ?", (task,))

@@ -34,11 +34,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from taskcounts_emulator import documents
+from taskcounts_emulator import json_reader
 from taskcounts_emulator.model import Counts, JobCounts, TaskState
-from taskcounts_emulator.state.chance import LONGEST, draw
+from taskcounts_emulator.state.sampling import MAX_SECONDS, draw
 
-__all__ = ["IN_JSON", "Lag", "LagModel", "parse_lag", "tallied"]
+__all__ = ["IN_JSON", "Lag", "LagModel", "parse_lag", "sum_tallies"]
 
 # Jobs with more tasks are not validated, says the published description.
 VALIDATED_UP_TO = 200_000
@@ -94,19 +94,19 @@ def parse_lag(document: object, path: str = "lag") -> LagModel:
         EmulatorError: It is none. The message names the member.
     """
     known = [IN_JSON.get(field.name, field.name) for field in fields(LagModel)]
-    given = documents.members(document, path, known)
+    given = json_reader.members(document, path, known)
 
     def flag(name: str) -> bool:
-        return documents.boolean(given.get(name, False), f"{path}.{name}")
+        return json_reader.boolean(given.get(name, False), f"{path}.{name}")
 
     validation, freeze = given.get("validation"), given.get("freezeAbove")
     if validation is not None:
-        validation = documents.number(validation, f"{path}.validation", 0.001, LONGEST)
+        validation = json_reader.number(validation, f"{path}.validation", 0.001, MAX_SECONDS)
     if freeze is not None:
-        freeze = documents.whole_number(freeze, f"{path}.freezeAbove", 0, 2**31)
+        freeze = json_reader.whole_number(freeze, f"{path}.freezeAbove", 0, 2**31)
     return LagModel(
-        delay=documents.number(given.get("delay", 0), f"{path}.delay", 0, LONGEST),
-        miss=documents.number(given.get("miss", 0), f"{path}.miss", 0, 1),
+        delay=json_reader.number(given.get("delay", 0), f"{path}.delay", 0, MAX_SECONDS),
+        miss=json_reader.number(given.get("miss", 0), f"{path}.miss", 0, 1),
         validation=validation,
         swap_active_running=flag("swapActiveRunning"),
         stale_failures=flag("staleFailures"),
@@ -115,7 +115,7 @@ def parse_lag(document: object, path: str = "lag") -> LagModel:
     )
 
 
-def tallied(rows: Iterable[tuple[Any, ...]]) -> JobCounts:
+def sum_tallies(rows: Iterable[tuple[Any, ...]]) -> JobCounts:
     """Return the counts of tallies: rows that begin with a state, a number of tasks and one of slots."""
     tasks, slots = [0] * len(_STATES), [0] * len(_STATES)
     for state, of_tasks, of_slots, *_ in rows:
@@ -154,7 +154,7 @@ class Lag:
             for number, created in self._db.execute("SELECT number, created FROM jobs").fetchall():
                 self.record((number,), max(created, at - delay))
 
-    def moved(  # noqa: PLR0917 - all of it is one change.
+    def task_changed(  # noqa: PLR0917 - all of it is one change.
         self, job: int, task: int, run: int, slots: int, old: TaskState | None, new: TaskState | None
     ) -> None:
         """Take note of a change: a task that was added has no old state, one that was deleted no new one."""
@@ -195,7 +195,7 @@ class Lag:
             adjusted = self._db.execute(
                 "SELECT state, tasks, slots FROM adjustments WHERE job = ?", (job,)
             ).fetchall()
-            counts = tallied([*tallies, *adjusted])
+            counts = sum_tallies([*tallies, *adjusted])
             numbers = [counts.tasks.active, counts.tasks.running, counts.tasks.succeeded, counts.tasks.failed]
             numbers += [
                 counts.slots.active,

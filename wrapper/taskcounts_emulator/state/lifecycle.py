@@ -14,16 +14,16 @@ from typing import Any
 
 from taskcounts_emulator.model import JobRow, TaskState
 from taskcounts_emulator.state.lag import Lag, LagModel
-from taskcounts_emulator.state.moves import ENDED_BY_REQUEST, EXIT_CODE, Moves, Task
 from taskcounts_emulator.state.pool import ANY, NO_NODES, Pool, Run, stored_pool
+from taskcounts_emulator.state.transitions import ENDED_BY_REQUEST, EXIT_CODE, SchedulerTask, TaskTransitions
 
-__all__ = ["JOB_ROW", "Lifecycle"]
+__all__ = ["JOB_COLUMNS", "Lifecycle"]
 
-JOB_ROW = ", ".join(JobRow._fields)
+JOB_COLUMNS = ", ".join(JobRow._fields)
 
 # What nothing in here looks at may be long.
-_LIGHT = ", ".join("''" if name == "kept" else name for name in JobRow._fields)
-_FEW = 20
+_LIGHT_COLUMNS = ", ".join("''" if name == "kept" else name for name in JobRow._fields)
+_BATCH = 20
 
 # Each half by an index of its own; a plain OR would read all jobs.
 _DUE = (
@@ -56,13 +56,13 @@ class Lifecycle:
         settle: Seconds that a job takes from disabling to disabled, and the like.
 
     Attributes:
-        moves: The steps of single tasks.
+        transitions: The state changes of single tasks.
     """
 
     def __init__(self, db: sqlite3.Connection, lag: LagModel, seed: int, settle: float) -> None:
         self._db = db
         self.lag = Lag(db, lag, seed)
-        self.moves = Moves(db, self.lag)
+        self.transitions = TaskTransitions(db, self.lag)
         self._seed = seed
         self._settle = round(settle * 1e6)
         self._pools: dict[str, Pool] = {}
@@ -93,9 +93,9 @@ class Lifecycle:
             since = max(since, at)
             if self.lag.next_pass(since - 1) == since:
                 self.lag.validate(since)
-            for due in self.moves.select("due <= ? ORDER BY due, number", (at,)):
+            for due in self.transitions.select("due <= ? ORDER BY due, number", (at,)):
                 # The end of one may have been the end of others, or have sent them back to wait.
-                for task in self.moves.select("number = ? AND due <= ?", (due.number, at)):
+                for task in self.transitions.select("number = ? AND due <= ?", (due.number, at)):
                     self._task_due(task, at)
                     count += 1
             for job in self._jobs(_DUE, (at, at)):
@@ -110,18 +110,18 @@ class Lifecycle:
         """
         pools: dict[str, None] = {}
         seen: set[int] = set()
-        while new := sorted(self.moves.touched - seen):
+        while new := sorted(self.transitions.touched - seen):
             seen.update(new)
             for job in new:
                 if row := self._job(job):
-                    self._look_at(row, at)
+                    self._check_job_end(row, at)
                     if row.pool is not None:
                         pools[row.pool.lower()] = None
         for pool in pools:
             self.fill(pool, at)
         if self.lag.follows:
-            self.lag.record(sorted(self.moves.touched), at)
-        self.moves.touched.clear()
+            self.lag.record(sorted(self.transitions.touched), at)
+        self.transitions.touched.clear()
 
     def fill(self, pool_id: str, at: int) -> None:
         """Let waiting tasks take a pool's free slots: the highest priority first, then the oldest."""
@@ -134,7 +134,7 @@ class Lifecycle:
             if room <= 0:
                 continue
             # A task that needs more than the pool has waits for ever, and must not keep others waiting.
-            waiting = self.moves.select(
+            waiting = self.transitions.select(
                 "job = ? AND state = 0 AND blockers = 0 AND slots <= ? ORDER BY number LIMIT ?",
                 (job.number, pool.slots, room),
             )
@@ -143,7 +143,7 @@ class Lifecycle:
                     # The first in the line waits until it fits; else small tasks would pass it for ever.
                     return
                 free -= task.slots
-                self._start(job, task, pool, at)
+                self._start_task(job, task, pool, at)
             if free <= 0:
                 return
 
@@ -154,12 +154,12 @@ class Lifecycle:
         pool, _ = self._pool(job.pool)
         if pool is NO_NODES:
             return
-        for task in self.moves.select(_BUSY + " AND due IS NULL", (job.number,)):
+        for task in self.transitions.select(_BUSY + " AND due IS NULL", (job.number,)):
             run = self._run(job, task, pool, 1)
             preparing = task.state == TaskState.PREPARING
             self._db.execute(
                 "UPDATE tasks SET due = ? WHERE number = ?",
-                (at + _us(run.preparing if preparing else run.seconds), task.number),
+                (at + _microseconds(run.preparing if preparing else run.seconds), task.number),
             )
 
     def job_state(self, job: JobRow, state: str, at: int, due: int | None = None) -> None:
@@ -172,38 +172,38 @@ class Lifecycle:
             "UPDATE jobs SET terminate_reason = ?, expires = NULL WHERE number = ?", (reason, job.number)
         )
         self.job_state(job, "terminating", at, at + self._settle)
-        self._stop(job, at)
-        self._now_if_due(job, at)
+        self._stop_tasks(job, at)
+        self._finish_if_immediate(job, at)
 
     def disable(self, job: JobRow, tasks: str, at: int) -> None:
         """Begin to disable a job: what runs is requeued, terminated or waited for."""
         self.job_state(job, "disabling", at, None if tasks == "wait" else at + self._settle)
         if tasks == "requeue":
-            for task in self.moves.select(_BUSY, (job.number,)):
-                self.moves.requeue(task, at)
+            for task in self.transitions.select(_BUSY, (job.number,)):
+                self.transitions.requeue(task, at)
         elif tasks == "terminate":
-            self._stop(job, at)
-        self.moves.touched.add(job.number)
-        self._now_if_due(job, at)
+            self._stop_tasks(job, at)
+        self.transitions.touched.add(job.number)
+        self._finish_if_immediate(job, at)
 
     def enable(self, job: JobRow, at: int) -> None:
         """Begin to enable a job."""
         self.job_state(job, "enabling", at, at + self._settle)
-        self._now_if_due(job, at)
+        self._finish_if_immediate(job, at)
 
     def delete(self, job: JobRow, at: int) -> None:
         """Begin to delete a job."""
         self._db.execute("UPDATE jobs SET expires = NULL WHERE number = ?", (job.number,))
         self.job_state(job, "deleting", at, at + self._settle)
-        self._stop(job, at)
-        self._now_if_due(job, at)
+        self._stop_tasks(job, at)
+        self._finish_if_immediate(job, at)
 
-    def end(self, task: Task, at: int, exit_code: int | None, failure: str | None) -> None:
+    def end(self, task: SchedulerTask, at: int, exit_code: int | None, failure: str | None) -> None:
         """Complete a task for good, with everything that follows for others and for its job."""
         job = self._job(task.job)
         dependency_action, job_action = _exit_actions(task, exit_code, failure)
         satisfies = dependency_action == "satisfy"
-        self.moves.end(task, at, exit_code, failure, satisfies)
+        self.transitions.end(task, at, exit_code, failure, satisfies)
         if job is None or job.state not in ("active", "disabling", "disabled", "enabling"):
             return
         action = job_action if job.acts_on_failure else "none"
@@ -214,14 +214,14 @@ class Lifecycle:
         elif action == "disable" and job.state == "active":
             self.disable(job, "requeue", at)
 
-    def _task_due(self, task: Task, at: int) -> None:
+    def _task_due(self, task: SchedulerTask, at: int) -> None:
         job = self._jobs("number = ?", (task.job,))[0]
         pool, _ = self._pool(job.pool or ANY)
         run = self._run(job, task, pool, task.runs)
         if task.state == TaskState.PREPARING:
-            self.moves.run(task, at, at + _us(run.seconds))
+            self.transitions.run(task, at, at + _microseconds(run.seconds))
         elif run.requeued:
-            self.moves.requeue(task, at)
+            self.transitions.requeue(task, at)
         elif run.exit_code is None:
             self.end(task, at, None, ENDED_BY_REQUEST)
         elif run.exit_code == 0:
@@ -229,7 +229,7 @@ class Lifecycle:
         else:
             limit = job.max_retries if task.max_retries is None else task.max_retries
             if limit < 0 or task.retries < limit:
-                self.moves.retry(task, at)
+                self.transitions.retry(task, at)
             else:
                 self.end(task, at, run.exit_code, EXIT_CODE)
 
@@ -246,15 +246,15 @@ class Lifecycle:
             self._db.execute("UPDATE jobs SET ended = ? WHERE number = ?", (at, job.number))
         else:
             self.job_state(job, {"disabling": "disabled", "enabling": "active"}[job.state], at)
-        self.moves.touched.add(job.number)
+        self.transitions.touched.add(job.number)
         if job.pool is not None:
             self.fill(job.pool, at)
 
-    def _now_if_due(self, job: JobRow, at: int) -> None:
+    def _finish_if_immediate(self, job: JobRow, at: int) -> None:
         if not self._settle and (now := self._job(job.number)) is not None and now.state != "disabling":
             self._job_due(now, at)
 
-    def _look_at(self, job: JobRow, at: int) -> None:
+    def _check_job_end(self, job: JobRow, at: int) -> None:
         """See whether a job has come to an end by what its tasks did."""
         if job.state == "disabling" and not self._tally(job.number, 1, 2):
             (due,) = self._db.execute("SELECT due FROM jobs WHERE number = ?", (job.number,)).fetchone()
@@ -263,18 +263,22 @@ class Lifecycle:
         elif job.state == "active" and job.terminates_when_done and not self._tally(job.number, 0, 1, 2):
             self.terminate(job, "AllTasksComplete", at)
 
-    def _stop(self, job: JobRow, at: int) -> None:
-        for task in self.moves.select(_BUSY, (job.number,)):
-            self.moves.end(task, at, None, ENDED_BY_REQUEST, satisfies=False)
-        self.moves.touched.add(job.number)
+    def _stop_tasks(self, job: JobRow, at: int) -> None:
+        for task in self.transitions.select(_BUSY, (job.number,)):
+            self.transitions.end(task, at, None, ENDED_BY_REQUEST, satisfies=False)
+        self.transitions.touched.add(job.number)
 
-    def _start(self, job: JobRow, task: Task, pool: Pool, at: int) -> None:
+    def _start_task(self, job: JobRow, task: SchedulerTask, pool: Pool, at: int) -> None:
         run = self._run(job, task, pool, task.runs + 1)
         prepares = run.preparing > 0
-        takes = _us(run.preparing) if prepares else _us(run.seconds, task.retries + task.requeues)
-        self.moves.start(task, at, not prepares, at + takes)
+        takes = (
+            _microseconds(run.preparing)
+            if prepares
+            else _microseconds(run.seconds, task.retries + task.requeues)
+        )
+        self.transitions.start(task, at, not prepares, at + takes)
 
-    def _run(self, job: JobRow, task: Task, pool: Pool, number: int) -> Run:
+    def _run(self, job: JobRow, task: SchedulerTask, pool: Pool, number: int) -> Run:
         return pool.run(
             self._seed,
             job.id,
@@ -311,7 +315,7 @@ class Lifecycle:
         return next(iter(self._jobs("number = ?", (number,))), None)
 
     def _jobs(self, condition: str, parameters: Iterable[object]) -> list[JobRow]:
-        rows = self._db.execute(f"SELECT {_LIGHT} FROM jobs WHERE {condition}", tuple(parameters))
+        rows = self._db.execute(f"SELECT {_LIGHT_COLUMNS} FROM jobs WHERE {condition}", tuple(parameters))
         return [JobRow(*row) for row in rows.fetchall()]
 
     def _jobs_that_wait(self, pool_id: str) -> Iterator[JobRow]:
@@ -320,13 +324,13 @@ class Lifecycle:
         while jobs := self._jobs(
             "pool = ? AND state = 'active' AND waiting AND (-priority, number) > (?, ?) "
             "ORDER BY -priority, number LIMIT ?",
-            (pool_id, *after, _FEW),
+            (pool_id, *after, _BATCH),
         ):
             yield from jobs
             after = (-jobs[-1].priority, jobs[-1].number)
 
 
-def _us(seconds: float, repeats: int = 0) -> int:
+def _microseconds(seconds: float, repeats: int = 0) -> int:
     """Return how long a task is prepared or runs, in microseconds: at least a millisecond.
 
     Tasks that fail at once and run again for ever would bring time to a stop, so a repeated run of no length
@@ -342,7 +346,7 @@ def _us(seconds: float, repeats: int = 0) -> int:
     return max(1_000, length)
 
 
-def _exit_actions(task: Task, exit_code: int | None, failure: str | None) -> tuple[str, str]:
+def _exit_actions(task: SchedulerTask, exit_code: int | None, failure: str | None) -> tuple[str, str]:
     """Return what follows from the end of a task, for those that depend on it and for its job.
 
     What ``exitConditions`` leaves open is the published default: a failure blocks, and ends the job.

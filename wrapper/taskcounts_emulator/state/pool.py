@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from taskcounts_emulator import documents
+from taskcounts_emulator import json_reader
 from taskcounts_emulator.errors import EmulatorError
-from taskcounts_emulator.state.chance import Distribution, draw, parse_distribution
+from taskcounts_emulator.state.sampling import Distribution, draw, parse_distribution
 
 __all__ = ["ANY", "MAX_POOL_SLOTS", "NO_NODES", "Pool", "Run", "parse_pool"]
 
@@ -18,7 +18,7 @@ ANY = "*"
 MAX_POOL_SLOTS = 2_560_000
 
 AT_ONCE = Distribution("constant", (0.0,))
-SOME_SECONDS = Distribution("uniform", (2.0, 10.0))
+DEFAULT_DURATION = Distribution("uniform", (2.0, 10.0))
 
 _MEMBERS = ("id", "slots", "preparing", "duration", "failureRate", "requeueRate")
 
@@ -56,7 +56,7 @@ class Pool:
     id: str
     slots: int
     preparing: Distribution = AT_ONCE
-    duration: Distribution = SOME_SECONDS
+    duration: Distribution = DEFAULT_DURATION
     failure_rate: float = 0.0
     requeue_rate: float = 0.0
 
@@ -104,7 +104,7 @@ class Pool:
 
     def as_text(self) -> str:
         """Return what ``stored_pool`` takes."""
-        told = {
+        members = {
             "id": self.id,
             "slots": self.slots,
             "preparing": self.preparing.as_json(),
@@ -112,7 +112,7 @@ class Pool:
             "failureRate": self.failure_rate,
             "requeueRate": self.requeue_rate,
         }
-        return json.dumps(told)
+        return json.dumps(members)
 
 
 # What becomes of a job whose pool nobody described: as in the service, its tasks wait for the pool.
@@ -125,23 +125,25 @@ def parse_pool(document: object, path: str) -> Pool:
     Raises:
         EmulatorError: It is none. The message names the member.
     """
-    given = documents.members(document, path, _MEMBERS)
+    given = json_reader.members(document, path, _MEMBERS)
     for name in ("id", "slots"):
         if name not in given:
             raise EmulatorError(f"{path}: the member {name!r} is missing")
-    pool_id = documents.text(given["id"], f"{path}.id")
-    if pool_id != ANY and not documents.PLAIN_ID.fullmatch(pool_id):
+    pool_id = json_reader.text(given["id"], f"{path}.id")
+    if pool_id != ANY and not json_reader.PLAIN_ID.fullmatch(pool_id):
         raise EmulatorError(
-            f"{path}.id: {documents.show(pool_id)} is neither a pool id "
+            f"{path}.id: {json_reader.show(pool_id)} is neither a pool id "
             "(1 to 64 letters, digits, '-' and '_') nor '*'"
         )
     return Pool(
         pool_id,
-        documents.whole_number(given["slots"], f"{path}.slots", 0, MAX_POOL_SLOTS),
+        json_reader.whole_number(given["slots"], f"{path}.slots", 0, MAX_POOL_SLOTS),
         parse_distribution(given["preparing"], f"{path}.preparing") if "preparing" in given else AT_ONCE,
-        parse_distribution(given["duration"], f"{path}.duration") if "duration" in given else SOME_SECONDS,
-        documents.number(given.get("failureRate", 0), f"{path}.failureRate", 0, 1),
-        documents.number(given.get("requeueRate", 0), f"{path}.requeueRate", 0, 1),
+        parse_distribution(given["duration"], f"{path}.duration")
+        if "duration" in given
+        else DEFAULT_DURATION,
+        json_reader.number(given.get("failureRate", 0), f"{path}.failureRate", 0, 1),
+        json_reader.number(given.get("requeueRate", 0), f"{path}.requeueRate", 0, 1),
     )
 
 

@@ -7,25 +7,34 @@ from typing import Any
 
 from taskcounts_emulator import refusals
 from taskcounts_emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
-from taskcounts_emulator.model import JOB_ID, TASK_ID, Check, JobCounts, JobRow, NewJob, NewTask, TaskRow
+from taskcounts_emulator.model import (
+    JOB_ID,
+    TASK_ID,
+    JobCounts,
+    JobRow,
+    NewJob,
+    NewTask,
+    Precondition,
+    TaskRow,
+)
 from taskcounts_emulator.refusals import Refusal
-from taskcounts_emulator.state.lag import tallied
-from taskcounts_emulator.state.lifecycle import JOB_ROW
-from taskcounts_emulator.state.moves import COLUMNS, ROW, Task
+from taskcounts_emulator.state.lag import sum_tallies
+from taskcounts_emulator.state.lifecycle import JOB_COLUMNS
 from taskcounts_emulator.state.pool import ANY, Pool
-from taskcounts_emulator.state.timeline import Turn
+from taskcounts_emulator.state.timeline import Transaction
+from taskcounts_emulator.state.transitions import SCHEDULER_COLUMNS, TASK_COLUMNS, SchedulerTask
 
 __all__ = [
     "add_job",
     "add_task",
-    "changeable",
-    "counted",
+    "count_tasks",
     "expiry",
-    "job_of",
-    "movable",
-    "oldest",
+    "find_job",
+    "find_task",
+    "job_to_change",
+    "oldest_tasks",
     "set_pool",
-    "task_of",
+    "task_to_change",
 ]
 
 _ADD_JOB = """
@@ -40,7 +49,7 @@ _COUNTED = """
 """
 
 
-def job_of(db: sqlite3.Connection, job_id: str) -> JobRow:
+def find_job(db: sqlite3.Connection, job_id: str) -> JobRow:
     """Return a job.
 
     Raises:
@@ -49,22 +58,22 @@ def job_of(db: sqlite3.Connection, job_id: str) -> JobRow:
     row = None
     # What cannot be an id may hold what SQLite does not take, such as half a surrogate pair.
     if JOB_ID.fullmatch(job_id):
-        row = db.execute(f"SELECT {JOB_ROW} FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        row = db.execute(f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()
     if row is None:
         raise NoSuchJob(job_id)
     return JobRow(*row)
 
 
-def task_of(db: sqlite3.Connection, job: JobRow, task_id: str) -> TaskRow:
+def find_task(db: sqlite3.Connection, job: JobRow, task_id: str) -> TaskRow:
     """Return a task of a job.
 
     Raises:
         NoSuchTask: There is none of that id.
     """
-    return TaskRow(*_task(db, job, task_id, ROW))
+    return TaskRow(*_task(db, job, task_id, TASK_COLUMNS))
 
 
-def changeable(db: sqlite3.Connection, job_id: str, check: Check, *refused: str) -> JobRow:
+def job_to_change(db: sqlite3.Connection, job_id: str, check: Precondition, *refused: str) -> JobRow:
     """Return a job that may be changed.
 
     Args:
@@ -77,7 +86,7 @@ def changeable(db: sqlite3.Connection, job_id: str, check: Check, *refused: str)
         NoSuchJob: There is none of that id.
         Refusal: Its state, or the check, says no.
     """
-    job = job_of(db, job_id)
+    job = find_job(db, job_id)
     check(job)
     if job.state == "deleting":
         raise refusals.job_being_deleted()
@@ -86,26 +95,26 @@ def changeable(db: sqlite3.Connection, job_id: str, check: Check, *refused: str)
     return job
 
 
-def movable(turn: Turn, job: JobRow, task_id: str, check: Check) -> Task:
+def task_to_change(transaction: Transaction, job: JobRow, task_id: str, check: Precondition) -> SchedulerTask:
     """Return a task that is about to change.
 
     Raises:
         NoSuchTask: There is none of that id.
         Refusal: The check says no.
     """
-    check(task_of(turn.db, job, task_id))
-    return Task(*_task(turn.db, job, task_id, COLUMNS))
+    check(find_task(transaction.db, job, task_id))
+    return SchedulerTask(*_task(transaction.db, job, task_id, SCHEDULER_COLUMNS))
 
 
-def oldest(  # noqa: PLR0917 - what is wanted, and how its lack is told.
-    turn: Turn, job: JobRow, verb: str, condition: str, wanted: int, state: str
-) -> list[Task]:
+def oldest_tasks(  # noqa: PLR0917 - what is wanted, and how its lack is told.
+    transaction: Transaction, job: JobRow, verb: str, condition: str, wanted: int, state: str
+) -> list[SchedulerTask]:
     """Return the oldest tasks that a condition holds for, those that go furthest first.
 
     Raises:
         EmulatorError: There are fewer.
     """
-    found = turn.life.moves.select(
+    found = transaction.lifecycle.transitions.select(
         f"job = ? AND {condition} ORDER BY state DESC, number LIMIT ?", (job.number, wanted)
     )
     if len(found) < wanted:
@@ -113,26 +122,26 @@ def oldest(  # noqa: PLR0917 - what is wanted, and how its lack is told.
     return found
 
 
-def counted(db: sqlite3.Connection, job_id: str) -> tuple[int, str, JobCounts]:
+def count_tasks(db: sqlite3.Connection, job_id: str) -> tuple[int, str, JobCounts]:
     """Return a job's number, its state, and what its tasks come to.
 
     Raises:
         NoSuchJob: There is none of that id.
     """
-    # As in `job_of`. In one query, as nothing is asked for more often.
+    # As in `find_job`. In one query, as nothing is asked for more often.
     rows = db.execute(_COUNTED, (job_id,)).fetchall() if JOB_ID.fullmatch(job_id) else []
     if not rows:
         raise NoSuchJob(job_id)
-    return rows[0][3], rows[0][4], tallied(rows)
+    return rows[0][3], rows[0][4], sum_tallies(rows)
 
 
-def add_job(turn: Turn, new: NewJob) -> None:
+def add_job(transaction: Transaction, new: NewJob) -> None:
     """Add a job with its tasks.
 
     Raises:
         Refusal: There is a job of that id, or two of its tasks have the same.
     """
-    db, life, at = turn
+    db, lifecycle, at = transaction
     if new.pool is not None:
         _know_pool(db, new.pool)
     try:
@@ -145,23 +154,23 @@ def add_job(turn: Turn, new: NewJob) -> None:
             ),
         ).lastrowid  # fmt: skip
     except sqlite3.IntegrityError:
-        if job_of(db, new.id).state == "deleting":
+        if find_job(db, new.id).state == "deleting":
             raise refusals.job_being_deleted() from None
         raise refusals.job_exists() from None
-    life.moves.touched.add(number or 0)
-    job = job_of(db, new.id)
+    lifecycle.transitions.touched.add(number or 0)
+    job = find_job(db, new.id)
     for tasks in (() if new.manager is None else (new.manager,), new.tasks):
         for task in tasks:
-            if isinstance(added := add_task(turn, job, task), Refusal):
+            if isinstance(added := add_task(transaction, job, task), Refusal):
                 raise added
-    life.resume(job, at)
+    lifecycle.resume(job, at)
 
 
-def add_task(turn: Turn, job: JobRow, new: NewTask) -> TaskRow | Refusal:
+def add_task(transaction: Transaction, job: JobRow, new: NewTask) -> TaskRow | Refusal:
     """Add a task to a job, or return why not."""
     if (new.depends_on or new.depends_on_ranges) and not job.uses_dependencies:
         return refusals.task_dependencies_not_specified()
-    return turn.life.moves.add(job, new, turn.at) or refusals.task_exists()
+    return transaction.lifecycle.transitions.add(job, new, transaction.at) or refusals.task_exists()
 
 
 def expiry(created: int, seconds: float | None) -> int | None:
@@ -169,9 +178,9 @@ def expiry(created: int, seconds: float | None) -> int | None:
     return None if seconds is None else created + round(seconds * 1e6)
 
 
-def set_pool(turn: Turn, pool: Pool) -> None:
+def set_pool(transaction: Transaction, pool: Pool) -> None:
     """Describe a pool; ``*`` stands for all that nobody described."""
-    db = turn.db
+    db = transaction.db
     row = db.execute("SELECT behaviour FROM pools WHERE id = ?", (pool.id,)).fetchone()
     behaviour = pool.as_text()
     if row is None:
@@ -188,7 +197,9 @@ def set_pool(turn: Turn, pool: Pool) -> None:
     if pool.id == ANY:
         for (pool_id,) in db.execute("SELECT DISTINCT pool FROM jobs WHERE pool IS NOT NULL").fetchall():
             _know_pool(db, pool_id)
-    turn.life.moves.touched.update(number for (number,) in db.execute("SELECT number FROM jobs").fetchall())
+    transaction.lifecycle.transitions.touched.update(
+        number for (number,) in db.execute("SELECT number FROM jobs").fetchall()
+    )
 
 
 def _know_pool(db: sqlite3.Connection, pool_id: str) -> None:

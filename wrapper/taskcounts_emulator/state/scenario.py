@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from taskcounts_emulator import documents
+from taskcounts_emulator import json_reader
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.model import (
     JOB_ID,
@@ -37,9 +37,9 @@ from taskcounts_emulator.model import (
     NewTask,
     TaskState,
 )
-from taskcounts_emulator.state.chance import LONGEST
 from taskcounts_emulator.state.lag import LagModel, parse_lag
 from taskcounts_emulator.state.pool import ANY, Pool, parse_pool
+from taskcounts_emulator.state.sampling import MAX_SECONDS
 
 __all__ = ["Scenario", "parse_job", "parse_scenario"]
 
@@ -111,14 +111,14 @@ def parse_scenario(source: object) -> Scenario:
     Raises:
         EmulatorError: It is no scenario. The message names the place, such as ``jobs[0].tasks[2].state``.
     """
-    document = documents.read_json(source) if isinstance(source, str | bytes) else source
-    found = documents.members(document, "scenario", _SCENARIO)
+    document = json_reader.read_json(source) if isinstance(source, str | bytes) else source
+    found = json_reader.members(document, "scenario", _SCENARIO)
     if not found:
         raise EmulatorError(f"scenario: it says nothing; it may have {', '.join(_SCENARIO)}")
     pools = _pools(found.get("pools", ()))
     jobs, total = [], 0
     seen: dict[str, str] = {}
-    for index, entry in enumerate(documents.array(found.get("jobs", ()), "jobs")):
+    for index, entry in enumerate(json_reader.array(found.get("jobs", ()), "jobs")):
         path = f"jobs[{index}]"
         job, count = _job(entry, path)
         # Where pools are described, one that isn't is a slip of the pen.
@@ -138,7 +138,7 @@ def parse_scenario(source: object) -> Scenario:
         seed = parse_seed(seed)
     settle = found.get("settle")
     if settle is not None:
-        settle = documents.number(settle, "settle", 0, LONGEST)
+        settle = json_reader.number(settle, "settle", 0, MAX_SECONDS)
     return Scenario(
         tuple(jobs),
         tuple(pools.values()),
@@ -150,7 +150,7 @@ def parse_scenario(source: object) -> Scenario:
 
 def _pools(entries: object) -> dict[str, Pool]:
     pools: dict[str, Pool] = {}
-    for index, entry in enumerate(documents.array(entries, "pools")):
+    for index, entry in enumerate(json_reader.array(entries, "pools")):
         pool = parse_pool(entry, f"pools[{index}]")
         if pool.id.lower() in pools:
             raise EmulatorError(f"pools[{index}].id: {pool.id!r} is described already")
@@ -164,7 +164,7 @@ def parse_seed(value: object) -> int:
     Raises:
         EmulatorError: It is no whole number, or a very large one.
     """
-    return documents.whole_number(value, "seed", -(2**63), 2**63 - 1)
+    return json_reader.whole_number(value, "seed", -(2**63), 2**63 - 1)
 
 
 def parse_job(job_id: object, tasks: object, **options: object) -> NewJob:
@@ -178,7 +178,7 @@ def parse_job(job_id: object, tasks: object, **options: object) -> NewJob:
 
 def _job(entry: object, path: str) -> tuple[NewJob, int]:
     """Return a job, and how many tasks it has."""
-    given = documents.members(entry, path or "job", _JOB)
+    given = json_reader.members(entry, path or "job", _JOB)
     if "id" not in given:
         raise EmulatorError(f"{path}: the member 'id' is missing")
 
@@ -187,16 +187,16 @@ def _job(entry: object, path: str) -> tuple[NewJob, int]:
         return f"{path}.{name}" if path else "job_id" if name == "id" else name
 
     def number(name: str, default: int, low: int, high: int) -> int:
-        return documents.whole_number(given.get(name, default), at(name), low, high)
+        return json_reader.whole_number(given.get(name, default), at(name), low, high)
 
     pool = given.get("pool")
-    if pool is not None and not documents.PLAIN_ID.fullmatch(documents.text(pool, at("pool"))):
-        raise EmulatorError(f"{at('pool')}: {documents.show(pool)} is no pool id")
+    if pool is not None and not json_reader.PLAIN_ID.fullmatch(json_reader.text(pool, at("pool"))):
+        raise EmulatorError(f"{at('pool')}: {json_reader.show(pool)} is no pool id")
     limit = given.get("maxSeconds")
     on_all_complete = given.get("onAllTasksComplete", "noaction")
     groups = [
         _group(task, f"{at('tasks')}[{index}]")
-        for index, task in enumerate(documents.array(given.get("tasks", ()), at("tasks")))
+        for index, task in enumerate(json_reader.array(given.get("tasks", ()), at("tasks")))
     ]
     taken = _distinct(groups, at("tasks"))
     manager = None
@@ -205,7 +205,7 @@ def _job(entry: object, path: str) -> tuple[NewJob, int]:
         if not manager.id or manager.id.lower() in taken:
             raise EmulatorError(f"{at('manager')}.id: a manager needs an id that no other task has")
         taken.add(manager.id.lower())
-    uses_dependencies = documents.boolean(
+    uses_dependencies = json_reader.boolean(
         given.get("usesTaskDependencies", False), at("usesTaskDependencies")
     )
     job = NewJob(
@@ -215,11 +215,11 @@ def _job(entry: object, path: str) -> tuple[NewJob, int]:
         priority=number("priority", 0, -1000, 1000),
         max_parallel=number("maxParallelTasks", -1, -1, _INT32),
         max_retries=number("maxTaskRetryCount", 0, -1, _INT32),
-        max_seconds=None if limit is None else documents.number(limit, at("maxSeconds"), 0, LONGEST),
+        max_seconds=None if limit is None else json_reader.number(limit, at("maxSeconds"), 0, MAX_SECONDS),
         # Where a task depends on another, what else could be meant?
         uses_dependencies=uses_dependencies
         or any(task.depends_on for task in (*(group.task for group in groups), manager) if task),
-        terminates_when_done=documents.one_of(
+        terminates_when_done=json_reader.one_of(
             on_all_complete, at("onAllTasksComplete"), ("noaction", "terminatejob")
         )
         == "terminatejob",
@@ -230,10 +230,10 @@ def _job(entry: object, path: str) -> tuple[NewJob, int]:
 
 
 def _id(value: object, path: str) -> str:
-    known = documents.text(value, path)
+    known = json_reader.text(value, path)
     if not JOB_ID.fullmatch(known):
         raise EmulatorError(
-            f"{path}: {documents.show(known)} is no job id "
+            f"{path}: {json_reader.show(known)} is no job id "
             "(1 to 64 letters, digits, '-' and '_'; ':job-1' may follow)"
         )
     return known
@@ -258,27 +258,27 @@ def _distinct(groups: Sequence[_Group], path: str) -> set[str]:
 
 
 def _group(entry: object, path: str) -> _Group:
-    given = documents.members(entry, path, _TASK)
-    count = documents.whole_number(given.get("count", 1), f"{path}.count", 1, MAX_TASKS)
+    given = json_reader.members(entry, path, _TASK)
+    count = json_reader.whole_number(given.get("count", 1), f"{path}.count", 1, MAX_TASKS)
     task_id = ""
     if "id" in given:
         task_id = _task_id(given["id"], f"{path}.id")
         if count != 1:
             raise EmulatorError(f"{path}.id: {count} tasks cannot share an id")
     seconds, retries = given.get("seconds"), given.get("maxTaskRetryCount")
-    codes = documents.array(given.get("exitCodes", ()), f"{path}.exitCodes")
-    ids = documents.array(given.get("dependsOn", ()), f"{path}.dependsOn")
+    codes = json_reader.array(given.get("exitCodes", ()), f"{path}.exitCodes")
+    ids = json_reader.array(given.get("dependsOn", ()), f"{path}.dependsOn")
     task = NewTask(
         task_id,
-        slots=documents.whole_number(given.get("requiredSlots", 1), f"{path}.requiredSlots", 1, MAX_SLOTS),
+        slots=json_reader.whole_number(given.get("requiredSlots", 1), f"{path}.requiredSlots", 1, MAX_SLOTS),
         state=_state(given, path),
         max_retries=None
         if retries is None
-        else documents.whole_number(retries, f"{path}.maxTaskRetryCount", -1, _INT32),
+        else json_reader.whole_number(retries, f"{path}.maxTaskRetryCount", -1, _INT32),
         depends_on=tuple(_task_id(one, f"{path}.dependsOn[{at}]") for at, one in enumerate(ids)),
-        seconds=None if seconds is None else documents.number(seconds, f"{path}.seconds", 0, LONGEST),
+        seconds=None if seconds is None else json_reader.number(seconds, f"{path}.seconds", 0, MAX_SECONDS),
         exit_codes=tuple(
-            documents.whole_number(code, f"{path}.exitCodes[{at}]", -_INT32 - 1, _INT32)
+            json_reader.whole_number(code, f"{path}.exitCodes[{at}]", -_INT32 - 1, _INT32)
             for at, code in enumerate(codes)
         ),
     )
@@ -286,21 +286,21 @@ def _group(entry: object, path: str) -> _Group:
 
 
 def _state(given: dict[str, object], path: str) -> TaskState:
-    state = documents.one_of(given.get("state", "active"), f"{path}.state", STATES)
+    state = json_reader.one_of(given.get("state", "active"), f"{path}.state", STATES)
     if state != "completed":
         if "result" in given:
             raise EmulatorError(f"{path}.result: only a completed task has one; this one is {state}")
         return TaskState[state.upper()]
     if "result" not in given:
         raise EmulatorError(f"{path}.result: a completed task needs one, success or failure")
-    succeeded = documents.one_of(given["result"], f"{path}.result", RESULTS) == "success"
+    succeeded = json_reader.one_of(given["result"], f"{path}.result", RESULTS) == "success"
     return TaskState.SUCCEEDED if succeeded else TaskState.FAILED
 
 
 def _task_id(value: object, path: str) -> str:
-    known = documents.text(value, path)
+    known = json_reader.text(value, path)
     if not TASK_ID.fullmatch(known):
         raise EmulatorError(
-            f"{path}: {documents.show(known)} is no task id (1 to 64 letters, digits, '-' and '_')"
+            f"{path}: {json_reader.show(known)} is no task id (1 to 64 letters, digits, '-' and '_')"
         )
     return known

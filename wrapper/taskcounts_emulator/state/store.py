@@ -46,7 +46,7 @@ class Store:
             self._db = sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False, timeout=0.2, cached_statements=256
             )
-        self._reading = _Reading(self._db, self._lock, self.path)
+        self._connection = _LockedConnection(self._db, self._lock, self.path)
         # An emulator that is only dropped leaves no connection open; Python 3.13 warns of those.
         weakref.finalize(self, self._db.close)
         try:
@@ -62,7 +62,7 @@ class Store:
         Raises:
             EmulatorError: The store cannot be read or written.
         """
-        with self.reading() as db:
+        with self.connection() as db:
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -73,23 +73,23 @@ class Store:
                     db.execute("ROLLBACK")
                 raise
 
-    def reading(self) -> _Reading:
+    def connection(self) -> _LockedConnection:
         """Hold the connection, for what changes nothing.
 
         Raises:
             EmulatorError: The store cannot be read.
         """
-        return self._reading
+        return self._connection
 
     def get(self, name: str, default: object = None) -> object:
         """Return a setting: what JSON can say."""
-        with self.reading() as db:
+        with self.connection() as db:
             row = db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
         return default if row is None else json.loads(row[0])
 
     def put(self, name: str, value: object) -> None:
         """Keep a setting, inside a transaction of the caller's."""
-        with self.reading() as db:
+        with self.connection() as db:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
 
     def empty(self, db: sqlite3.Connection) -> None:
@@ -103,7 +103,7 @@ class Store:
         Raises:
             EmulatorError: There are too many already.
         """
-        with self.reading() as db:
+        with self.connection() as db:
             if name not in self._snapshots and len(self._snapshots) >= _MAX_SNAPSHOTS:
                 raise EmulatorError(f"there are {_MAX_SNAPSHOTS} snapshots already; drop some first")
             copy = sqlite3.connect(":memory:", check_same_thread=False)
@@ -120,7 +120,7 @@ class Store:
         Raises:
             EmulatorError: There is no such snapshot.
         """
-        with self.reading() as db:
+        with self.connection() as db:
             if name not in self._snapshots:
                 known = ", ".join(self._snapshots) or "none"
                 raise EmulatorError(f"there is no snapshot {name!r}; there are: {known}")
@@ -151,7 +151,7 @@ class Store:
 
     def _prepare(self) -> None:
         """Make the tables of a new store, or see that an old one is ours; either way it can be written."""
-        with self.reading() as db:
+        with self.connection() as db:
             (owner,) = db.execute("PRAGMA application_id").fetchone()
             (layout,) = db.execute("PRAGMA user_version").fetchone()
             (tables,) = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
@@ -186,7 +186,7 @@ class Store:
             raise _failure(self.path, error) from error
 
 
-class _Reading:
+class _LockedConnection:
     """Holds the connection; one for all, as it keeps nothing. A generator would take four times as long."""
 
     def __init__(self, db: sqlite3.Connection, lock: threading.RLock, path: str) -> None:

@@ -14,7 +14,7 @@ from taskcounts_emulator.state.lag import Lag, LagModel, stored_model
 from taskcounts_emulator.state.lifecycle import Lifecycle
 from taskcounts_emulator.state.store import Store
 
-__all__ = ["EPOCH", "Timeline", "Turn", "microseconds"]
+__all__ = ["EPOCH", "Timeline", "Transaction", "microseconds"]
 
 # Where a scripted clock begins.
 EPOCH = datetime(2024, 7, 1, tzinfo=UTC)
@@ -23,10 +23,10 @@ EPOCH = datetime(2024, 7, 1, tzinfo=UTC)
 _LAST = datetime(9000, 1, 1, tzinfo=UTC)
 
 # How many tasks may end or start in one transaction, by a machine's clock and by a scripted one.
-_MOST = {False: 20_000, True: 2_000_000}
+_MAX_EVENTS = {False: 20_000, True: 2_000_000}
 
 # Of a job that was deleted, each later change removes so many tasks, and keeps nobody waiting long.
-_SWEPT = 2_000
+_MAX_SWEPT = 2_000
 
 logger = logging.getLogger("taskcounts_emulator")
 
@@ -37,17 +37,17 @@ class _Settings(NamedTuple):
     lag: LagModel
 
 
-class Turn(NamedTuple):
+class Transaction(NamedTuple):
     """A transaction at a moment, before which all is over that should be.
 
     Attributes:
         db: The store's connection.
-        life: What happens to jobs and tasks.
+        lifecycle: The events of jobs and tasks.
         at: The moment, in microseconds since 1970.
     """
 
     db: sqlite3.Connection
-    life: Lifecycle
+    lifecycle: Lifecycle
     at: int
 
 
@@ -80,7 +80,7 @@ class Timeline:
             raise EmulatorError(f"{store.path}: its tasks live by {whose}; start it with that one")
         with store.change():
             store.put("scripted", scripted)
-        self._recall()
+        self._reload()
 
     def now(self) -> int:
         """Return the emulated time, in microseconds since 1970."""
@@ -96,14 +96,14 @@ class Timeline:
             raise EmulatorError(
                 "the clock is the machine's; only an emulator with a scripted clock is advanced"
             )
-        with self._store.reading():
+        with self._store.connection():
             until = self._clock + round(seconds * 1e6)
             if until > microseconds(_LAST):
                 raise EmulatorError(f"the clock ends with the year {_LAST.year - 1}")
             before = self._clock
             self._clock = until
             try:
-                with self._turn():
+                with self._transaction():
                     self._store.put("clock", until)
             except BaseException:
                 self._clock = before
@@ -124,12 +124,12 @@ class Timeline:
         self, *, seed: int | None = None, settle: float | None = None, lag: LagModel | None = None
     ) -> None:
         """Change settings; None leaves one as it is."""
-        with self._resetting(), self._turn() as turn:
-            self._set(turn, seed, settle, lag)
+        with self._reloading(), self._transaction() as transaction:
+            self._set(transaction, seed, settle, lag)
 
     def clear(self) -> None:
         """Forget everything; a scripted clock begins again."""
-        with self._resetting(), self._store.change() as db:
+        with self._reloading(), self._store.change() as db:
             self._store.empty(db)
             self._store.put("scripted", self.scripted)
 
@@ -147,47 +147,49 @@ class Timeline:
         Raises:
             EmulatorError: There is no such snapshot.
         """
-        with self._resetting():
+        with self._reloading():
             self._store.restore(name)
 
-    def _set(self, turn: Turn, seed: int | None, settle: float | None, lag: LagModel | None) -> Turn:
-        """Change settings, and return the turn with the new ones."""
+    def _set(
+        self, transaction: Transaction, seed: int | None, settle: float | None, lag: LagModel | None
+    ) -> Transaction:
+        """Change settings, and return the transaction with the new ones."""
         seed = self.seed if seed is None else seed
         settle = self._settings.settle if settle is None else settle
-        life = Lifecycle(turn.db, self.lag if lag is None else lag, seed, settle)
+        lifecycle = Lifecycle(transaction.db, self.lag if lag is None else lag, seed, settle)
         self._store.put("seed", seed)
         self._store.put("settle", settle)
         if lag is not None:
             self._store.put("lag", lag.as_json())
-            life.lag.begin(turn.at)
-        return turn._replace(life=life)
+            lifecycle.lag.begin(transaction.at)
+        return transaction._replace(lifecycle=lifecycle)
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[Turn]:
+    def _transaction(self) -> Iterator[Transaction]:
         """Hold a transaction at now."""
-        with self._store.reading() as db:
+        with self._store.connection() as db:
             settings = self._settings
-            life = Lifecycle(db, settings.lag, settings.seed, settings.settle)
-            at = self._ahead()
+            lifecycle = Lifecycle(db, settings.lag, settings.seed, settings.settle)
+            at = self._monotonic_now()
             # Unless this ends well, what is due next has to be looked up again.
             self._next = 0
             with self._store.change():
-                at = self._reached(life.advance(self._since, at, _MOST[self.scripted]), at)
+                at = self._check_reached(lifecycle.advance(self._since, at, _MAX_EVENTS[self.scripted]), at)
                 _sweep(db)
-                yield Turn(db, life, at)
-                following = life.next_event(at)
+                yield Transaction(db, lifecycle, at)
+                following = lifecycle.next_event(at)
             self._next, self._since = following, at
 
-    def _seen(self) -> int:
+    def _catch_up(self) -> int:
         """Return the time, by which all is over that should be, to those who hold the connection and read."""
-        at = self._ahead()
+        at = self._monotonic_now()
         if self._next is None or at < self._next:
             return at
-        with self._turn():
+        with self._transaction():
             pass
         return self._since
 
-    def _ahead(self) -> int:
+    def _monotonic_now(self) -> int:
         """Return the time; where a machine's clock was put back, it goes on from where it was."""
         now = self.now()
         if now < self._since:
@@ -196,31 +198,33 @@ class Timeline:
             now = self._since
         return now
 
-    def _reached(self, reached: int, at: int) -> int:
+    def _check_reached(self, reached: int, at: int) -> int:
         """Return the moment of a transaction that was to be at one, and before which too much happens.
 
         Raises:
             EmulatorError: It is a scripted clock's, and whoever moved it can move it by less.
         """
         if reached < at and self.scripted:
-            raise EmulatorError(f"more than {_MOST[True]} tasks would end or start by then; advance by less")
+            raise EmulatorError(
+                f"more than {_MAX_EVENTS[True]} tasks would end or start by then; advance by less"
+            )
         # By the machine's clock nobody is kept waiting: emulated time trails, and later calls catch up.
         return reached
 
     @contextlib.contextmanager
-    def _resetting(self) -> Iterator[None]:
+    def _reloading(self) -> Iterator[None]:
         """Let nobody in before what is kept in memory is read from the store again."""
-        with self._store.reading():
+        with self._store.connection():
             yield
-            self._recall()
+            self._reload()
 
-    def _recall(self) -> None:
+    def _reload(self) -> None:
         """Read from the store what is kept in memory as well."""
         get = self._store.get
         self._settings = _Settings(
             int(str(get("seed", 0))), float(str(get("settle", 0.0))), stored_model(get("lag"))
         )
-        with self._store.reading() as db:
+        with self._store.connection() as db:
             self._reporting = Lag(db, self._settings.lag, self._settings.seed)
         self._clock = int(str(get("clock", microseconds(EPOCH))))
         self._next = 0
@@ -234,7 +238,7 @@ class Timeline:
     def _overdue(self) -> int:
         """Return when the first thing is due that hasn't happened; now or later if nothing is overdue."""
         now, settings = self.now(), self._settings
-        with self._store.reading() as db:
+        with self._store.connection() as db:
             due = Lifecycle(db, settings.lag, settings.seed, settings.settle).next_event(now)
         return now if due is None else due
 
@@ -249,7 +253,7 @@ def _sweep(db: sqlite3.Connection) -> None:
     for (job,) in db.execute("SELECT job FROM graves LIMIT 1").fetchall():
         swept = db.execute(
             "DELETE FROM tasks WHERE number IN (SELECT number FROM tasks WHERE job = ? LIMIT ?)",
-            (job, _SWEPT),
+            (job, _MAX_SWEPT),
         ).rowcount
-        if swept < _SWEPT:
+        if swept < _MAX_SWEPT:
             db.execute("DELETE FROM graves WHERE job = ?", (job,))

@@ -12,33 +12,33 @@ from dataclasses import replace
 from taskcounts_emulator import refusals
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.model import (
-    Check,
     JobCounts,
     JobRow,
     NewJob,
     NewTask,
+    Precondition,
+    SqlCondition,
     TaskRow,
     TaskState,
-    Where,
 )
 from taskcounts_emulator.refusals import Refusal
-from taskcounts_emulator.state.lag import LagModel, tallied
-from taskcounts_emulator.state.lifecycle import JOB_ROW
-from taskcounts_emulator.state.moves import ENDED_BY_REQUEST, EXIT_CODE, ROW
+from taskcounts_emulator.state.lag import LagModel, sum_tallies
+from taskcounts_emulator.state.lifecycle import JOB_COLUMNS
 from taskcounts_emulator.state.pool import Pool, stored_pool
 from taskcounts_emulator.state.rows import (
     add_job,
     add_task,
-    changeable,
-    counted,
+    count_tasks,
     expiry,
-    job_of,
-    movable,
-    oldest,
+    find_job,
+    find_task,
+    job_to_change,
+    oldest_tasks,
     set_pool,
-    task_of,
+    task_to_change,
 )
 from taskcounts_emulator.state.timeline import Timeline
+from taskcounts_emulator.state.transitions import ENDED_BY_REQUEST, EXIT_CODE, TASK_COLUMNS
 
 __all__ = ["World"]
 
@@ -66,23 +66,23 @@ class World(Timeline):
         Raises:
             EmulatorError: There is a job of such an id already.
         """
-        with self._resetting(), self._turn() as begun:
-            turn = self._set(begun, seed, settle, lag)
+        with self._reloading(), self._transaction() as begun:
+            transaction = self._set(begun, seed, settle, lag)
             for pool in pools:
-                set_pool(turn, pool)
+                set_pool(transaction, pool)
             for job in jobs:
                 try:
-                    add_job(turn, job)
+                    add_job(transaction, job)
                 except Refusal as refusal:
                     if refusal.code not in {"JobExists", "JobBeingDeleted"}:
                         raise
                     raise EmulatorError(f"there is a job {job.id!r} already") from None
-            turn.life.settle(turn.at)
+            transaction.lifecycle.settle(transaction.at)
 
     def pools(self) -> list[tuple[Pool, int]]:
         """Return the pools by id, each with the number of its slots that are in use."""
-        with self._store.reading() as db:
-            self._seen()
+        with self._store.connection() as db:
+            self._catch_up()
             rows = db.execute("SELECT id, behaviour, used FROM pools ORDER BY id").fetchall()
         # The text of those that are like `*` has its id.
         return [(replace(stored_pool(behaviour), id=pool_id), used) for pool_id, behaviour, used in rows]
@@ -93,11 +93,11 @@ class World(Timeline):
         Raises:
             Refusal: There is a job of that id.
         """
-        with self._turn() as turn:
-            db, life, at = turn
-            add_job(turn, job)
-            life.settle(at)
-            return job_of(db, job.id)
+        with self._transaction() as transaction:
+            db, lifecycle, at = transaction
+            add_job(transaction, job)
+            lifecycle.settle(at)
+            return find_job(db, job.id)
 
     def job(self, job_id: str) -> JobRow:
         """Return a job.
@@ -105,11 +105,11 @@ class World(Timeline):
         Raises:
             NoSuchJob: There is none of that id.
         """
-        with self._store.reading() as db:
-            self._seen()
-            return job_of(db, job_id)
+        with self._store.connection() as db:
+            self._catch_up()
+            return find_job(db, job_id)
 
-    def jobs(self, where: Where, after: str | None, limit: int) -> list[JobRow]:
+    def jobs(self, where: SqlCondition, after: str | None, limit: int) -> list[JobRow]:
         """Return jobs by a condition, in the order of their ids.
 
         Args:
@@ -118,15 +118,15 @@ class World(Timeline):
             limit: How many at most.
         """
         condition, parameters = where
-        with self._store.reading() as db:
-            self._seen()
+        with self._store.connection() as db:
+            self._catch_up()
             rows = db.execute(
-                f"SELECT {JOB_ROW} FROM jobs WHERE id > ? AND ({condition}) ORDER BY id LIMIT ?",
+                f"SELECT {JOB_COLUMNS} FROM jobs WHERE id > ? AND ({condition}) ORDER BY id LIMIT ?",
                 (after or "", *parameters, limit),
             )
             return [JobRow(*row) for row in rows.fetchall()]
 
-    def change_job(self, job_id: str, changes: Mapping[str, object], check: Check) -> JobRow:
+    def change_job(self, job_id: str, changes: Mapping[str, object], check: Precondition) -> JobRow:
         """Change what a caller may change of a job.
 
         Raises:
@@ -135,50 +135,50 @@ class World(Timeline):
         """
         if not changes.keys() <= _CHANGEABLE:
             raise ValueError(f"not changeable: {changes.keys() - _CHANGEABLE}")
-        with self._turn() as turn:
-            db, life, at = turn
-            job = changeable(db, job_id, check, *_ENDED)
+        with self._transaction() as transaction:
+            db, lifecycle, at = transaction
+            job = job_to_change(db, job_id, check, *_ENDED)
             assignments = "".join(f", {name} = ?" for name in changes)
             db.execute(
                 f"UPDATE jobs SET modified = MAX(modified + 1, ?){assignments} WHERE number = ?",
                 (at, *changes.values(), job.number),
             )
             if "max_seconds" in changes:
-                expires = expiry(job.created, job_of(db, job_id).max_seconds)
+                expires = expiry(job.created, find_job(db, job_id).max_seconds)
                 # What is over already ends now, and not before what it does.
                 expires = None if expires is None else max(expires, at)
                 db.execute("UPDATE jobs SET expires = ? WHERE number = ?", (expires, job.number))
-            life.moves.touched.add(job.number)
-            life.settle(at)
-            return job_of(db, job_id)
+            lifecycle.transitions.touched.add(job.number)
+            lifecycle.settle(at)
+            return find_job(db, job_id)
 
-    def delete_job(self, job_id: str, check: Check) -> None:
+    def delete_job(self, job_id: str, check: Precondition) -> None:
         """Begin to delete a job.
 
         Raises:
             NoSuchJob: There is none of that id.
             Refusal: It is being deleted already, or the check says so.
         """
-        with self._turn() as turn:
-            db, life, at = turn
-            life.delete(changeable(db, job_id, check), at)
-            life.settle(at)
+        with self._transaction() as transaction:
+            db, lifecycle, at = transaction
+            lifecycle.delete(job_to_change(db, job_id, check), at)
+            lifecycle.settle(at)
 
-    def terminate_job(self, job_id: str, reason: str | None, check: Check) -> JobRow:
+    def terminate_job(self, job_id: str, reason: str | None, check: Precondition) -> JobRow:
         """Begin to end a job.
 
         Raises:
             NoSuchJob: There is none of that id.
             Refusal: It has ended, or the check says so.
         """
-        with self._turn() as turn:
-            db, life, at = turn
-            job = changeable(db, job_id, check, *_ENDED)
-            life.terminate(job, "UserTerminate" if reason is None else reason, at)
-            life.settle(at)
-            return job_of(db, job_id)
+        with self._transaction() as transaction:
+            db, lifecycle, at = transaction
+            job = job_to_change(db, job_id, check, *_ENDED)
+            lifecycle.terminate(job, "UserTerminate" if reason is None else reason, at)
+            lifecycle.settle(at)
+            return find_job(db, job_id)
 
-    def disable_job(self, job_id: str, tasks: str, check: Check) -> JobRow:
+    def disable_job(self, job_id: str, tasks: str, check: Precondition) -> JobRow:
         """Begin to disable a job.
 
         Args:
@@ -190,31 +190,31 @@ class World(Timeline):
             NoSuchJob: There is none of that id.
             Refusal: It is in no state for this, or the check says so.
         """
-        with self._turn() as turn:
-            db, life, at = turn
-            job = changeable(db, job_id, check, *_ENDED)
+        with self._transaction() as transaction:
+            db, lifecycle, at = transaction
+            job = job_to_change(db, job_id, check, *_ENDED)
             if job.state == "enabling":
                 raise refusals.job_not_active()
             if job.state != "disabled":
-                life.disable(job, tasks, at)
-            life.settle(at)
-            return job_of(db, job_id)
+                lifecycle.disable(job, tasks, at)
+            lifecycle.settle(at)
+            return find_job(db, job_id)
 
-    def enable_job(self, job_id: str, check: Check) -> JobRow:
+    def enable_job(self, job_id: str, check: Precondition) -> JobRow:
         """Begin to enable a job that is disabled.
 
         Raises:
             NoSuchJob: There is none of that id.
             Refusal: It is in no state for this, or the check says so.
         """
-        with self._turn() as turn:
-            db, life, at = turn
-            job = changeable(db, job_id, check, *_ENDED)
+        with self._transaction() as transaction:
+            db, lifecycle, at = transaction
+            job = job_to_change(db, job_id, check, *_ENDED)
             if job.state != "disabled":
                 raise refusals.invalid_for_state(job.state)
-            life.enable(job, at)
-            life.settle(at)
-            return job_of(db, job_id)
+            lifecycle.enable(job, at)
+            lifecycle.settle(at)
+            return find_job(db, job_id)
 
     def add_tasks(self, job_id: str, tasks: Sequence[NewTask]) -> list[TaskRow | Refusal]:
         """Add tasks to a job, and return for each the task that was added, or why it was not.
@@ -223,11 +223,11 @@ class World(Timeline):
             NoSuchJob: There is no such job.
             Refusal: It has ended, or is about to.
         """
-        with self._turn() as turn:
-            db, life, at = turn
-            job = changeable(db, job_id, lambda _: None, *_ENDED)
-            added = [add_task(turn, job, task) for task in tasks]
-            life.settle(at)
+        with self._transaction() as transaction:
+            db, lifecycle, at = transaction
+            job = job_to_change(db, job_id, lambda _: None, *_ENDED)
+            added = [add_task(transaction, job, task) for task in tasks]
+            lifecycle.settle(at)
         return added
 
     def task(self, job_id: str, task_id: str) -> TaskRow:
@@ -237,11 +237,11 @@ class World(Timeline):
             NoSuchJob: There is no such job.
             NoSuchTask: There is no such task in it.
         """
-        with self._store.reading() as db:
-            self._seen()
-            return task_of(db, job_of(db, job_id), task_id)
+        with self._store.connection() as db:
+            self._catch_up()
+            return find_task(db, find_job(db, job_id), task_id)
 
-    def tasks(self, job_id: str, where: Where, after: str | None, limit: int) -> list[TaskRow]:
+    def tasks(self, job_id: str, where: SqlCondition, after: str | None, limit: int) -> list[TaskRow]:
         """Return tasks of a job by a condition, in the order of their ids: the truth, whatever is reported.
 
         Args:
@@ -254,16 +254,17 @@ class World(Timeline):
             NoSuchJob: There is no such job.
         """
         condition, parameters = where
-        with self._store.reading() as db:
-            self._seen()
-            job = job_of(db, job_id)
+        with self._store.connection() as db:
+            self._catch_up()
+            job = find_job(db, job_id)
             rows = db.execute(
-                f"SELECT {ROW} FROM tasks WHERE job = ? AND id > ? AND ({condition}) ORDER BY id LIMIT ?",
+                f"SELECT {TASK_COLUMNS} FROM tasks WHERE job = ? AND id > ? AND ({condition}) "
+                "ORDER BY id LIMIT ?",
                 (job.number, after or "", *parameters, limit),
             )
             return [TaskRow(*row) for row in rows.fetchall()]
 
-    def delete_task(self, job_id: str, task_id: str, check: Check) -> None:
+    def delete_task(self, job_id: str, task_id: str, check: Precondition) -> None:
         """Delete a task, whatever its state.
 
         Raises:
@@ -271,14 +272,14 @@ class World(Timeline):
             NoSuchTask: There is no such task in it.
             Refusal: The check says so.
         """
-        with self._turn() as turn:
-            db, life, at = turn
-            job = changeable(db, job_id, lambda _: None)
-            task = movable(turn, job, task_id, check)
-            life.moves.delete(task)
-            life.settle(at)
+        with self._transaction() as transaction:
+            db, lifecycle, at = transaction
+            job = job_to_change(db, job_id, lambda _: None)
+            task = task_to_change(transaction, job, task_id, check)
+            lifecycle.transitions.delete(task)
+            lifecycle.settle(at)
 
-    def terminate_task(self, job_id: str, task_id: str, check: Check) -> TaskRow:
+    def terminate_task(self, job_id: str, task_id: str, check: Precondition) -> TaskRow:
         """Complete a task, which has then failed.
 
         Raises:
@@ -286,17 +287,17 @@ class World(Timeline):
             NoSuchTask: There is no such task in it.
             Refusal: It is completed, or the check says so.
         """
-        with self._turn() as turn:
-            db, life, at = turn
-            job = changeable(db, job_id, lambda _: None)
-            task = movable(turn, job, task_id, check)
+        with self._transaction() as transaction:
+            db, lifecycle, at = transaction
+            job = job_to_change(db, job_id, lambda _: None)
+            task = task_to_change(transaction, job, task_id, check)
             if task.state >= TaskState.SUCCEEDED:
                 raise refusals.task_completed()
-            life.end(task, at, None, ENDED_BY_REQUEST)
-            life.settle(at)
-            return task_of(db, job, task_id)
+            lifecycle.end(task, at, None, ENDED_BY_REQUEST)
+            lifecycle.settle(at)
+            return find_task(db, job, task_id)
 
-    def reactivate_task(self, job_id: str, task_id: str, check: Check) -> TaskRow:
+    def reactivate_task(self, job_id: str, task_id: str, check: Precondition) -> TaskRow:
         """Let a task that failed run again.
 
         Raises:
@@ -304,17 +305,17 @@ class World(Timeline):
             NoSuchTask: There is no such task in it.
             Refusal: It has not failed, its job has ended, or the check says so.
         """
-        with self._turn() as turn:
-            db, life, at = turn
-            job = changeable(db, job_id, lambda _: None, *_ENDED)
-            task = movable(turn, job, task_id, check)
+        with self._transaction() as transaction:
+            db, lifecycle, at = transaction
+            job = job_to_change(db, job_id, lambda _: None, *_ENDED)
+            task = task_to_change(transaction, job, task_id, check)
             if task.state < TaskState.SUCCEEDED:
                 raise refusals.task_not_completed()
             if task.state == TaskState.SUCCEEDED:
                 raise refusals.task_succeeded()
-            life.moves.reactivate(task, at)
-            life.settle(at)
-            return task_of(db, job, task_id)
+            lifecycle.transitions.reactivate(task, at)
+            lifecycle.settle(at)
+            return find_task(db, job, task_id)
 
     def step(self, job_id: str, *, start: int = 0, succeed: int = 0, fail: int = 0) -> None:
         """Start active tasks, then complete running ones, the oldest first: all that is asked, or nothing.
@@ -323,20 +324,20 @@ class World(Timeline):
             NoSuchJob: There is no such job.
             EmulatorError: There are fewer tasks in that state, or the job is in none in which tasks start.
         """
-        with self._turn() as turn:
-            db, life, at = turn
-            job = job_of(db, job_id)
+        with self._transaction() as transaction:
+            db, lifecycle, at = transaction
+            job = find_job(db, job_id)
             if start and job.state != "active":
                 raise EmulatorError(f"job {job_id!r} is {job.state}, and only an active job starts tasks")
-            for task in oldest(turn, job, "start", "state = 0", start, "active"):
-                life.moves.start(task, at, running=True, due=None)
+            for task in oldest_tasks(transaction, job, "start", "state = 0", start, "active"):
+                lifecycle.transitions.start(task, at, running=True, due=None)
             busy = "state IN (1, 2)"
             for verb, wanted, exit_code, why in (("succeed", succeed, 0, None), ("fail", fail, 1, EXIT_CODE)):
-                for task in oldest(turn, job, verb, busy, wanted, "running"):
+                for task in oldest_tasks(transaction, job, verb, busy, wanted, "running"):
                     # The end of one may have been the end of others, or have sent them back to wait.
-                    for still in life.moves.select(f"number = ? AND {busy}", (task.number,)):
-                        life.end(still, at, exit_code, why)
-            life.settle(at)
+                    for still in lifecycle.transitions.select(f"number = ? AND {busy}", (task.number,)):
+                        lifecycle.end(still, at, exit_code, why)
+            lifecycle.settle(at)
 
     def counts(self, job_id: str) -> JobCounts:
         """Return what a job's tasks come to, in truth.
@@ -344,9 +345,9 @@ class World(Timeline):
         Raises:
             NoSuchJob: There is no such job.
         """
-        with self._store.reading() as db:
-            self._seen()
-            return counted(db, job_id)[2]
+        with self._store.connection() as db:
+            self._catch_up()
+            return count_tasks(db, job_id)[2]
 
     def reported(self, job_id: str) -> JobCounts:
         """Return what the service says a job's tasks come to.
@@ -355,17 +356,17 @@ class World(Timeline):
             NoSuchJob: There is no such job.
             Refusal: It is being deleted.
         """
-        with self._store.reading() as db:
-            at = self._seen()
-            number, state, counts = counted(db, job_id)
+        with self._store.connection() as db:
+            at = self._catch_up()
+            number, state, counts = count_tasks(db, job_id)
             if state == "deleting":
                 raise refusals.job_being_deleted()
             return self._reporting.reported(number, counts, at)
 
     def all_counts(self) -> dict[str, JobCounts]:
         """Return what each job's tasks come to, in truth, by job id, the oldest job first."""
-        with self._store.reading() as db:
-            self._seen()
+        with self._store.connection() as db:
+            self._catch_up()
             rows = db.execute(
                 "SELECT jobs.id, state_of.state, tasks, slots FROM jobs JOIN tallies AS state_of "
                 "ON state_of.job = jobs.number ORDER BY jobs.number"
@@ -373,4 +374,4 @@ class World(Timeline):
         by_job: dict[str, list[tuple[int, int, int]]] = {}
         for job_id, *tally in rows:
             by_job.setdefault(job_id, []).append(tuple(tally))
-        return {job_id: tallied(tallies) for job_id, tallies in by_job.items()}
+        return {job_id: sum_tallies(tallies) for job_id, tallies in by_job.items()}

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 import pytest
 
 from taskcounts.credentials import SharedKey, signature, string_to_sign
-from taskcounts_emulator.api.auth import Call, authenticate, parse_date
+from taskcounts_emulator.api.auth import RawRequest, authenticate, parse_date
 from taskcounts_emulator.refusals import Refusal
 
 KEY = bytes(range(64))
@@ -20,12 +20,12 @@ DATE = "Thu, 01 Aug 2024 12:34:56 GMT"
 PATH = "/jobs/nightly%3Ajob-1/taskcounts"
 
 
-def check(call: Call) -> None:
+def check(call: RawRequest) -> None:
     """Ask as whoever the call says."""
     authenticate(call, ACCOUNT, NOW)
 
 
-def refusal(call: Call) -> Refusal:
+def refusal(call: RawRequest) -> Refusal:
     """Return the refusal of a call."""
     with pytest.raises(Refusal) as caught:
         check(call)
@@ -37,17 +37,17 @@ def signed(
     query: str = "api-version=1&timeOut=%3330",
     account: str = "myaccount",
     **options: bool,
-) -> Call:
+) -> RawRequest:
     """Return a call with a shared key's signature of a certain form."""
     text = string_to_sign("GET", f"{PATH}?{query}" if query else PATH, headers, account, **options)
     authorization = f"SharedKey {account}:{signature(KEY, text)}"
-    return Call("GET", PATH, query, {**headers, "authorization": authorization})
+    return RawRequest("GET", PATH, query, {**headers, "authorization": authorization})
 
 
-def bearer(claims: object) -> Call:
+def bearer(claims: object) -> RawRequest:
     """Return a call with an unsigned JSON Web Token."""
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-    return Call("GET", PATH, "", {"authorization": f"Bearer e30.{payload}.c2ln"})
+    return RawRequest("GET", PATH, "", {"authorization": f"Bearer e30.{payload}.c2ln"})
 
 
 @pytest.mark.parametrize("fold_names", [True, False])
@@ -70,7 +70,7 @@ def test_no_body_may_be_signed_as_nothing_or_as_zero(
     """Whether or not the header is sent: 15.1 signs a 0 before its transport adds one."""
     text = string_to_sign(method, PATH, {"ocp-date": DATE, **counted}, "myaccount")
     authorization = f"SharedKey myaccount:{signature(KEY, text)}"
-    check(Call(method, PATH, "", {"ocp-date": DATE, **sent, "authorization": authorization}))
+    check(RawRequest(method, PATH, "", {"ocp-date": DATE, **sent, "authorization": authorization}))
 
 
 def test_the_length_of_a_body_is_signed() -> None:
@@ -78,7 +78,7 @@ def test_the_length_of_a_body_is_signed() -> None:
     text = string_to_sign("POST", PATH, {"ocp-date": DATE, "content-length": "0"}, "myaccount")
     authorization = f"SharedKey myaccount:{signature(KEY, text)}"
     headers = {"ocp-date": DATE, "content-length": "2", "authorization": authorization}
-    assert refusal(Call("POST", PATH, "", headers)).status == 403
+    assert refusal(RawRequest("POST", PATH, "", headers)).status == 403
 
 
 @pytest.mark.parametrize("meant", ["+", "%20", "%2B"])
@@ -86,7 +86,7 @@ def test_a_plus_may_be_signed_as_itself_or_as_a_blank(meant: str) -> None:
     """Clients that read the query as a form, as Microsoft's do, sign a blank where they send a plus."""
     text = string_to_sign("GET", f"{PATH}?$filter=a{meant}b", {"ocp-date": DATE}, "myaccount")
     authorization = f"SharedKey myaccount:{signature(KEY, text)}"
-    check(Call("GET", PATH, "$filter=a+b", {"ocp-date": DATE, "authorization": authorization}))
+    check(RawRequest("GET", PATH, "$filter=a+b", {"ocp-date": DATE, "authorization": authorization}))
 
 
 def test_a_date_header_will_do() -> None:
@@ -115,7 +115,7 @@ def test_a_date_may_be_a_quarter_of_an_hour_off(minutes: int) -> None:
         (signed({"ocp-date": DATE}, account="other"), "'other' is not the one that is asked, 'myaccount'"),
     ],
 )
-def test_what_does_not_fit_is_forbidden_with_the_string_to_sign(call: Call, reason: str) -> None:
+def test_what_does_not_fit_is_forbidden_with_the_string_to_sign(call: RawRequest, reason: str) -> None:
     """A wrong date or account is 403 AuthenticationFailed; the details say why and what was to be signed."""
     refused = refusal(call)
     assert (refused.status, refused.code, refused.headers) == (403, "AuthenticationFailed", ())
@@ -129,7 +129,7 @@ def test_a_wrong_signature_is_forbidden_without_showing_the_right_one() -> None:
     """The string to sign comes back, neither signature does."""
     right = signed({"ocp-date": DATE})
     _, _, given = right.headers["authorization"].partition(":")
-    wrong = Call("GET", PATH, "api-version=2", right.headers)
+    wrong = RawRequest("GET", PATH, "api-version=2", right.headers)
     refused = refusal(wrong)
     detail = refused.details[0][1]
     assert detail.endswith(f"'GET\n\n\n\n\n\n\n\n\n\n\n\nocp-date:{DATE}\n/myaccount{PATH}\napi-version:2'.")
@@ -140,7 +140,7 @@ def test_a_wrong_signature_is_forbidden_without_showing_the_right_one() -> None:
 
 def test_nobody_is_asked_to_say_who_he_is() -> None:
     """Without Authorization the answer is 401 with a challenge."""
-    refused = refusal(Call("GET", PATH, "", {}))
+    refused = refusal(RawRequest("GET", PATH, "", {}))
     assert (refused.status, refused.code) == (401, "AuthenticationFailed")
     assert dict(refused.headers)["www-authenticate"].startswith("Bearer authorization_uri=")
 
@@ -167,14 +167,14 @@ def test_nobody_is_asked_to_say_who_he_is() -> None:
 )
 def test_an_authorization_that_cannot_be_read_is_invalid(value: str) -> None:
     """What has another scheme or form is 400 InvalidAuthenticationInfo, and is not shown."""
-    refused = refusal(Call("GET", PATH, "", {"authorization": value, "ocp-date": DATE}))
+    refused = refusal(RawRequest("GET", PATH, "", {"authorization": value, "ocp-date": DATE}))
     assert (refused.status, refused.code, refused.details) == (400, "InvalidAuthenticationInfo", ())
 
 
 def test_an_authorization_that_stands_twice_is_invalid() -> None:
     """Of two Authorization headers neither is believed."""
     call = signed({"ocp-date": DATE})
-    twice = Call("GET", PATH, call.query, call.headers, frozenset({"authorization"}))
+    twice = RawRequest("GET", PATH, call.query, call.headers, frozenset({"authorization"}))
     assert refusal(twice).code == "InvalidAuthenticationInfo"
 
 
@@ -183,19 +183,19 @@ def test_the_scheme_may_be_in_any_case(scheme: str) -> None:
     """Schemes are compared without regard to case (RFC 9110, 11.1)."""
     call = signed({"ocp-date": DATE})
     value = call.headers["authorization"].replace("SharedKey", scheme)
-    check(Call("GET", PATH, call.query, {**call.headers, "authorization": value}))
+    check(RawRequest("GET", PATH, call.query, {**call.headers, "authorization": value}))
 
 
 @pytest.mark.parametrize("token", ["x", "opaque~token==", "a.b", "a.b.c", "a._.c", "a.W10.c", "e30.e30.c2ln"])
 def test_a_token_that_states_nothing_is_taken(token: str) -> None:
     """A token of another kind than a JSON Web Token, or without claims, is taken by its shape."""
-    check(Call("GET", PATH, "", {"authorization": f"bearer  {token}"}))
+    check(RawRequest("GET", PATH, "", {"authorization": f"bearer  {token}"}))
 
 
 def test_a_token_too_deep_to_be_read_is_taken() -> None:
     """A payload that nests without end is like one that is no JSON."""
     payload = base64.urlsafe_b64encode(b"[" * 100_000).decode().rstrip("=")
-    check(Call("GET", PATH, "", {"authorization": f"Bearer a.{payload}.c"}))
+    check(RawRequest("GET", PATH, "", {"authorization": f"Bearer a.{payload}.c"}))
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 from support.batch_api import DATE, JSON_TYPE, VERSION, Api, refused, told
 from taskcounts.credentials import SharedKey
 from taskcounts_emulator import EmulatedAccount, Emulator
+from taskcounts_emulator.api.bodies import MAX_BODY
 from taskcounts_emulator.api.job_bodies import _JOB, parse_job
-from taskcounts_emulator.api.members import MAX_BODY
 from taskcounts_emulator.api.resources import JobView, TaskView
-from taskcounts_emulator.api.task_bodies import _TASK, Terms, parse_task
+from taskcounts_emulator.api.task_bodies import _TASK, TaskRules, parse_task
 from taskcounts_emulator.refusals import Refusal
 
 BODY = {"id": "job", "poolInfo": {"poolId": "pool"}}
@@ -370,6 +370,6 @@ def test_any_task_is_added_or_refused(body: dict[str, Any]) -> None:
         job = world.job("job")
         known = {name: value for name, value in body.items() if name != "poolInfo"}
         with contextlib.suppress(Refusal):
-            (row,) = world.add_tasks("job", [parse_task(known, Terms(True, True))])
+            (row,) = world.add_tasks("job", [parse_task(known, TaskRules(True, True))])
             if not isinstance(row, Refusal):
                 json.dumps(TaskView(job, "http://x").members(row), allow_nan=False).encode()

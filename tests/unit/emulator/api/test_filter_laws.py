@@ -15,12 +15,12 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from taskcounts_emulator.api.filters import FilterError, job_filter, task_filter
-from taskcounts_emulator.model import Where
+from taskcounts_emulator.model import SqlCondition
 from taskcounts_emulator.state.schema import STATEMENTS
 
 Row = dict[str, Any]
 Node = tuple[Any, ...]
-Filter = Callable[[str], Where]
+Filter = Callable[[str], SqlCondition]
 
 SIX = ("eq", "ne", "ge", "gt", "le", "lt")
 EQUALITY = ("eq", "ne")

@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from taskcounts_emulator.api.filters import FilterError, job_filter, task_filter
-from taskcounts_emulator.model import Where
+from taskcounts_emulator.model import SqlCondition
 from taskcounts_emulator.state.schema import STATEMENTS
 
 
@@ -39,7 +39,7 @@ from taskcounts_emulator.state.schema import STATEMENTS
         ("id eq 'or'", ("id = ?", ("or",))),
     ],
 )
-def test_tasks_are_found_by_a_condition_of_sql(text: str, where: Where) -> None:
+def test_tasks_are_found_by_a_condition_of_sql(text: str, where: SqlCondition) -> None:
     """Values are parameters, states are numbers, ``or`` has parentheses, and the deepest part comes first."""
     assert task_filter(text) == where
 
@@ -57,7 +57,7 @@ def test_tasks_are_found_by_a_condition_of_sql(text: str, where: Where) -> None:
         ("id eq 'a' or id eq 'b'", ("(id = ? OR id = ?)", ("a", "b"))),
     ],
 )
-def test_jobs_are_found_by_a_condition_of_sql(text: str, where: Where) -> None:
+def test_jobs_are_found_by_a_condition_of_sql(text: str, where: SqlCondition) -> None:
     """Jobs keep their states as words, in lower case."""
     assert job_filter(text) == where
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from taskcounts_emulator import Emulator
+from taskcounts_emulator.faults.malformed import VARIANTS, WITH_BODY
 from taskcounts_emulator.faults.plan import OPERATIONS, Fault, FaultPlan, make_fault
-from taskcounts_emulator.faults.shapes import VARIANTS, WITH_BODY
 
 Ask = Callable[..., httpx.Response]
 

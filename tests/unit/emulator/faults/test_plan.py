@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from taskcounts_emulator import Emulator, EmulatorError
+from taskcounts_emulator.faults.malformed import VARIANTS
 from taskcounts_emulator.faults.plan import KINDS, Fault, FaultPlan, make_fault, parse_fault
-from taskcounts_emulator.faults.shapes import VARIANTS
 
 Ask = Callable[..., httpx.Response]
 

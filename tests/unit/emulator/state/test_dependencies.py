@@ -107,7 +107,7 @@ def test_an_id_is_a_number_as_a_range_writes_it(task_id: str, number: int | None
 def test_without_dependencies_ids_are_no_numbers() -> None:
     """A job that doesn't use them pays nothing for them."""
     world = new_world(a_job("1", pool=None))
-    with world._store.reading() as db:
+    with world._store.connection() as db:
         assert db.execute("SELECT numeral FROM tasks").fetchall() == [(None,)]
 
 

@@ -22,10 +22,10 @@ from support.worlds import (
     used,
 )
 from taskcounts_emulator.errors import EmulatorError
-from taskcounts_emulator.model import EVERYTHING, Counts, NewTask, TaskState
+from taskcounts_emulator.model import ALL_ROWS, Counts, NewTask, TaskState
 from taskcounts_emulator.state import timeline
-from taskcounts_emulator.state.chance import Distribution
 from taskcounts_emulator.state.pool import Pool
+from taskcounts_emulator.state.sampling import Distribution
 from taskcounts_emulator.state.store import Store
 from taskcounts_emulator.state.world import World
 
@@ -140,7 +140,7 @@ def test_nothing_takes_no_time_at_all() -> None:
     assert counts(world).running == 1
     world.advance(1)
     assert counts(world) == Counts(succeeded=20)
-    assert [seconds(row.ended) for row in world.tasks("j", EVERYTHING, None, 3)] == [0.001, 0.002, 0.003]
+    assert [seconds(row.ended) for row in world.tasks("j", ALL_ROWS, None, 3)] == [0.001, 0.002, 0.003]
 
 
 def test_a_pool_may_come_after_its_jobs() -> None:
@@ -312,7 +312,7 @@ def test_a_reactivated_task_takes_as_long_as_ever(task: NewTask, takes: float) -
 
 def test_too_much_at_once_is_refused_or_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scripted clock refuses to move over too much; a machine's lets emulated time trail for some calls."""
-    monkeypatch.setattr(timeline, "_MOST", {False: 3, True: 5})
+    monkeypatch.setattr(timeline, "_MAX_EVENTS", {False: 3, True: 5})
     scripted = new_world(
         a_job(*[NewTask(f"t{each}", seconds=each + 1) for each in range(9)], pool="p"), pools=[a_pool(9, 10)]
     )
@@ -448,7 +448,7 @@ def test_small_steps_and_large_ones_come_to_the_same() -> None:
         world = new_world(a_job(*named(40), max_retries=2), pools=[pool], seed=9, settle=2)
         for step in steps:
             world.advance(step)
-        return [world.job("j"), *world.tasks("j", EVERYTHING, None, 100)]
+        return [world.job("j"), *world.tasks("j", ALL_ROWS, None, 100)]
 
     assert rows(64.0) == rows(*[0.5] * 128) == rows(0, 63.999999, 0.000001)
 

@@ -12,9 +12,9 @@ import pytest
 from taskcounts_emulator import EmulatedAccount
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.model import NewJob, NewTask, TaskState
-from taskcounts_emulator.state.chance import Distribution
 from taskcounts_emulator.state.lag import LagModel
 from taskcounts_emulator.state.pool import Pool
+from taskcounts_emulator.state.sampling import Distribution
 from taskcounts_emulator.state.scenario import Scenario, parse_job, parse_scenario
 
 SCENARIO = """

@@ -156,7 +156,7 @@ def test_a_disk_that_fails_loses_nothing_that_was_acknowledged(tmp_path: Path) -
 def test_a_full_disk_undoes_the_change_and_no_more() -> None:
     """What doesn't fit is not there at all; as soon as there is room, the same call goes well."""
     world = new_world(a_job("a", pool=None))
-    with world._store.reading() as db:
+    with world._store.connection() as db:
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         db.execute(f"PRAGMA max_page_count = {pages + 3}")
     more = [NewTask(name, kept="x" * 100) for name in named(1000)]
@@ -165,7 +165,7 @@ def test_a_full_disk_undoes_the_change_and_no_more() -> None:
     one_line(caught.value)
     assert states(world) == {"a": "active"}
     scan(world)
-    with world._store.reading() as db:
+    with world._store.connection() as db:
         db.execute("PRAGMA max_page_count = 1000000")
     world.add_tasks("j", more)
     assert counts(world).active == 1001

@@ -160,7 +160,7 @@ def test_where_too_much_was_due_time_trails(
     begun = world.now()
     world._store.close()
     machine.turn(3600)
-    monkeypatch.setattr(timeline, "_MOST", {False: 3, True: 3})
+    monkeypatch.setattr(timeline, "_MAX_EVENTS", {False: 3, True: 3})
     later = World(Store(path), machine)
     if loads:
         later.load([a_job("late", job_id="k")])
@@ -187,7 +187,7 @@ def test_a_copy_of_long_ago_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
     world.snapshot("s")
     machine.turn(3600)
     assert counts(world).succeeded == 9
-    monkeypatch.setattr(timeline, "_MOST", {False: 3, True: 3})
+    monkeypatch.setattr(timeline, "_MAX_EVENTS", {False: 3, True: 3})
     world.restore("s")
     world.add_tasks("j", [NewTask("late")])
     for _ in range(5):
@@ -267,12 +267,12 @@ def test_a_snapshot_has_clock_and_settings_too() -> None:
 def test_time_that_cannot_be_written_does_not_pass() -> None:
     """Where the store fails, the clock stays where it was, and advancing goes well once it is mended."""
     world = new_world(a_job("a", *(f"t{each}" for each in range(500))), pools=[a_pool(500, 10)])
-    with world._store.reading() as db:
+    with world._store.connection() as db:
         db.execute("CREATE TEMP TRIGGER full AFTER UPDATE ON tasks BEGIN SELECT RAISE(ABORT, 'full'); END")
     with pytest.raises(EmulatorError, match="full"):
         world.advance(10)
     assert seconds(world.now()) == 0
-    with world._store.reading() as db:
+    with world._store.connection() as db:
         db.execute("DROP TRIGGER full")
     world.advance(10)
     assert counts(world).succeeded == 500

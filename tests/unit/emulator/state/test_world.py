@@ -23,7 +23,7 @@ from support.worlds import (
     used,
 )
 from taskcounts_emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
-from taskcounts_emulator.model import EVERYTHING, Counts, JobCounts, NewJob, NewTask, TaskState, Where
+from taskcounts_emulator.model import ALL_ROWS, Counts, JobCounts, NewJob, NewTask, SqlCondition, TaskState
 from taskcounts_emulator.refusals import Refusal
 from taskcounts_emulator.state.world import World
 
@@ -80,7 +80,7 @@ def test_a_job_that_is_not_there_is_told(job_id: str) -> None:
     with pytest.raises(NoSuchJob):
         world.add_tasks(job_id, [NewTask("a")])
     with pytest.raises(NoSuchJob):
-        world.tasks(job_id, EVERYTHING, None, 1)
+        world.tasks(job_id, ALL_ROWS, None, 1)
 
 
 @pytest.mark.parametrize("task_id", ["other", "", "a1 ", "\0", "\ud800", "x" * 65])
@@ -132,7 +132,7 @@ def test_lists_are_paged_through_by_id(size: int) -> None:
 
     def paged(fetch: str, *first: object) -> list[str]:
         found: list[str] = []
-        while page := getattr(world, fetch)(*first, EVERYTHING, found[-1] if found else None, size):
+        while page := getattr(world, fetch)(*first, ALL_ROWS, found[-1] if found else None, size):
             assert len(page) <= size
             found += [row.id for row in page]
         return found
@@ -150,7 +150,7 @@ def test_lists_are_paged_through_by_id(size: int) -> None:
         (("exit_code = 1", ()), ["f1"]),
     ],
 )
-def test_lists_take_conditions(where: Where, found: list[str]) -> None:
+def test_lists_take_conditions(where: SqlCondition, found: list[str]) -> None:
     """A condition chooses among the job's own tasks, also where it is alternatives."""
     world = new_world(JOB, a_job("z1", NewTask("z2", state=TaskState.FAILED), job_id="other"))
     assert [row.id for row in world.tasks("nightly", where, None, 10)] == found
@@ -180,11 +180,11 @@ def test_steps_move_the_oldest_tasks() -> None:
 def test_a_step_too_far_changes_nothing(step: dict[str, int], message: str) -> None:
     """A step is made whole or not at all."""
     world = new_world(JOB)
-    before = world.tasks("nightly", EVERYTHING, None, 100)
+    before = world.tasks("nightly", ALL_ROWS, None, 100)
     with pytest.raises(EmulatorError) as caught:
         world.step("nightly", **step)
     assert str(caught.value).lower() == message
-    assert world.tasks("nightly", EVERYTHING, None, 100) == before
+    assert world.tasks("nightly", ALL_ROWS, None, 100) == before
 
 
 def test_only_active_jobs_start_tasks() -> None:
@@ -337,7 +337,7 @@ def test_a_terminated_task_has_failed_without_an_exit_code() -> None:
 def test_a_check_sees_the_row_and_can_say_no() -> None:
     """It is called with what is about to change, before anything is decided, and nothing changes then."""
     world = new_world(JOB, settle=5)
-    before = (world.job("nightly"), world.tasks("nightly", EVERYTHING, None, 100))
+    before = (world.job("nightly"), world.tasks("nightly", ALL_ROWS, None, 100))
     seen: list[object] = []
     for verb, more in (
         ("change", ({"priority": 5},)),
@@ -349,7 +349,7 @@ def test_a_check_sees_the_row_and_can_say_no() -> None:
         assert code(getattr(world, f"{verb}_job"), "nightly", *more, refuse) == "ConditionNotMet"
     for verb in ("delete", "terminate", "reactivate"):
         assert code(getattr(world, f"{verb}_task"), "nightly", "s1", refuse) == "ConditionNotMet"
-    assert (world.job("nightly"), world.tasks("nightly", EVERYTHING, None, 100)) == before
+    assert (world.job("nightly"), world.tasks("nightly", ALL_ROWS, None, 100)) == before
     world.change_job("nightly", {"priority": 5}, seen.append)
     world.terminate_task("nightly", "a1", seen.append)
     assert [type(each).__name__ for each in seen] == ["JobRow", "TaskRow"]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from taskcounts_emulator.errors import EmulatorError
-from taskcounts_emulator.state.chance import LONGEST, Distribution, draw, parse_distribution
 from taskcounts_emulator.state.pool import Pool, Run, parse_pool, stored_pool
+from taskcounts_emulator.state.sampling import MAX_SECONDS, Distribution, draw, parse_distribution
 
 CONSTANT, UNIFORM = Distribution("constant", (3.0,)), Distribution("uniform", (2.0, 8.0))
 EXPONENTIAL, LOGNORMAL = Distribution("exponential", (5.0,)), Distribution("lognormal", (4.0, 0.5))
@@ -62,8 +62,8 @@ def test_draws_look_random() -> None:
         (LOGNORMAL, 0.8413447460685429, 4 * math.exp(0.5)),
         (Distribution("lognormal", (4.0, 0.0)), 0.9, 4),
         (Distribution("lognormal", (0.0, 20.0)), 0.9, 0),
-        (Distribution("lognormal", (1.0, 20.0)), 1 - 2**-53, LONGEST),
-        (Distribution("exponential", (LONGEST,)), 1 - 2**-53, LONGEST),
+        (Distribution("lognormal", (1.0, 20.0)), 1 - 2**-53, MAX_SECONDS),
+        (Distribution("exponential", (MAX_SECONDS,)), 1 - 2**-53, MAX_SECONDS),
     ],
 )
 def test_distributions_have_the_seconds_that_they_promise(
@@ -80,7 +80,7 @@ def test_distributions_have_the_seconds_that_they_promise(
         UNIFORM,
         EXPONENTIAL,
         LOGNORMAL,
-        Distribution("lognormal", (LONGEST, 20.0)),
+        Distribution("lognormal", (MAX_SECONDS, 20.0)),
         Distribution("exponential", (0.0,)),
     ],
 )
@@ -88,7 +88,7 @@ def test_distributions_grow_and_are_written_and_read(distribution: Distribution)
     """From 0 to nearly 1 seconds never fall, are numbers and within bounds; JSON brings the same one back."""
     seconds = [distribution.at(place) for place in PLACES]
     assert seconds == sorted(seconds)
-    assert all(0 <= each <= LONGEST for each in seconds)
+    assert all(0 <= each <= MAX_SECONDS for each in seconds)
     assert parse_distribution(distribution.as_json(), "x") == distribution
 
 

@@ -20,19 +20,19 @@ from taskcounts_emulator.model import Counts, JobCounts
 from taskcounts_emulator.refusals import Refusal
 
 __all__ = [
-    "Answer",
-    "Stamp",
-    "Version",
-    "body_text",
-    "collection_answer",
-    "counts_answer",
-    "done_answer",
-    "encoded",
-    "error_of",
-    "html_answer",
-    "raw",
-    "refusal_answer",
-    "resource_answer",
+    "RequestContext",
+    "ResourceVersion",
+    "Response",
+    "asgi_headers",
+    "collection_response",
+    "counts_response",
+    "empty_response",
+    "error_members",
+    "html_response",
+    "http_bytes",
+    "json_body",
+    "refusal_response",
+    "resource_response",
     "with_length",
 ]
 
@@ -49,7 +49,7 @@ Headers = tuple[tuple[str, str], ...]
 _BODYLESS = (204, 304)
 
 
-class Stamp(NamedTuple):
+class RequestContext(NamedTuple):
     """What belongs to one request and is written into its answer.
 
     Attributes:
@@ -66,7 +66,7 @@ class Stamp(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ResourceVersion:
     """Which version of a resource an answer tells of, or has made.
 
     Attributes:
@@ -82,7 +82,7 @@ class Version:
         return (("etag", self.etag), ("last-modified", self.modified))
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """An answer that is ready to be sent."""
 
     status: int
@@ -90,68 +90,70 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def counts_answer(stamp: Stamp, counts: JobCounts) -> Answer:
+def counts_response(context: RequestContext, counts: JobCounts) -> Response:
     """Return the 200 that tells a job's counts."""
-    kind = encode_basestring_ascii(metadata(stamp, "taskcountsresult"))
-    return ok(stamp, (_COUNTS % (kind, *_numbers(counts.tasks), *_numbers(counts.slots))).encode())
+    kind = encode_basestring_ascii(metadata(context, "taskcountsresult"))
+    return ok(context, (_COUNTS % (kind, *_numbers(counts.tasks), *_numbers(counts.slots))).encode())
 
 
-def resource_answer(stamp: Stamp, kind: str, members: Mapping[str, object], version: Version) -> Answer:
+def resource_response(
+    context: RequestContext, kind: str, members: Mapping[str, object], version: ResourceVersion
+) -> Response:
     """Return the 200 that tells of one resource."""
-    return ok(stamp, body_text({"odata.metadata": metadata(stamp, kind), **members}), version.headers())
+    return ok(context, json_body({"odata.metadata": metadata(context, kind), **members}), version.headers())
 
 
-def collection_answer(
-    stamp: Stamp, kind: str, items: Sequence[Mapping[str, object]], next_link: str | None = None
-) -> Answer:
+def collection_response(
+    context: RequestContext, kind: str, items: Sequence[Mapping[str, object]], next_link: str | None = None
+) -> Response:
     """Return the 200 that lists resources, or results; a link leads to what follows them.
 
     Not in the service's layout: it would take several times as long, and there may be a thousand items.
     """
-    told: dict[str, object] = {"odata.metadata": f"{stamp.endpoint}/$metadata#{kind}", "value": items}
+    members: dict[str, object] = {"odata.metadata": f"{context.endpoint}/$metadata#{kind}", "value": items}
     if next_link is not None:
-        told["odata.nextLink"] = next_link
-    return ok(stamp, _COMPACT(told).encode())
+        members["odata.nextLink"] = next_link
+    return ok(context, _COMPACT(members).encode())
 
 
-def done_answer(stamp: Stamp, status: int, further: Headers = ()) -> Answer:
+def empty_response(context: RequestContext, status: int, further: Headers = ()) -> Response:
     """Return an answer that says no more than its status and headers do."""
     length = () if status in _BODYLESS else (("content-length", "0"),)
-    kept = tuple(header for header in _headers(stamp, (*further, *length)) if header[0] != "content-type")
-    return Answer(status, kept, b"")
+    kept = tuple(header for header in _headers(context, (*further, *length)) if header[0] != "content-type")
+    return Response(status, kept, b"")
 
 
-def ok(stamp: Stamp, body: bytes, further: Headers = ()) -> Answer:
+def ok(context: RequestContext, body: bytes, further: Headers = ()) -> Response:
     """Return a 200 with any body; how it is delimited is left to the sender, who knows the connection."""
-    return Answer(200, _headers(stamp, (*further, ("transfer-encoding", "chunked"))), body)
+    return Response(200, _headers(context, (*further, ("transfer-encoding", "chunked"))), body)
 
 
-def refusal_answer(stamp: Stamp, refusal: Refusal) -> Answer:
+def refusal_response(context: RequestContext, refusal: Refusal) -> Response:
     """Return the answer that tells of a refusal."""
     if refusal.status in _BODYLESS:
-        return done_answer(stamp, refusal.status, refusal.headers)
+        return empty_response(context, refusal.status, refusal.headers)
     kind = "Microsoft.Azure.Batch.Protocol.Entities.Container.errors"
-    body = body_text({"odata.metadata": metadata(stamp, kind), **error_of(stamp, refusal)})
-    headers = _headers(stamp, (*refusal.headers, ("content-length", str(len(body)))))
-    return Answer(refusal.status, headers, body)
+    body = json_body({"odata.metadata": metadata(context, kind), **error_members(context, refusal)})
+    headers = _headers(context, (*refusal.headers, ("content-length", str(len(body)))))
+    return Response(refusal.status, headers, body)
 
 
-def error_of(stamp: Stamp, refusal: Refusal) -> dict[str, object]:
+def error_members(context: RequestContext, refusal: Refusal) -> dict[str, object]:
     """Return the members that tell of a refusal: of a whole request, or of one of its items."""
-    time = f"{stamp.now:%Y-%m-%dT%H:%M:%S.%f}0Z"
-    told: dict[str, object] = {
+    time = f"{context.now:%Y-%m-%dT%H:%M:%S.%f}0Z"
+    members: dict[str, object] = {
         "code": refusal.code,
         "message": {
             "lang": "en-US",
-            "value": f"{refusal.message}\nRequestId:{stamp.request_id}\nTime:{time}",
+            "value": f"{refusal.message}\nRequestId:{context.request_id}\nTime:{time}",
         },
     }
     if refusal.details:
-        told["values"] = [{"key": key, "value": value} for key, value in refusal.details]
-    return told
+        members["values"] = [{"key": key, "value": value} for key, value in refusal.details]
+    return members
 
 
-def html_answer(stamp: Stamp, status: int) -> Answer:
+def html_response(context: RequestContext, status: int) -> Response:
     """Return what a proxy in front of the service answers: HTML, and none of the service's headers."""
     title = f"{status} {_phrase(status)}".strip()
     body = (
@@ -161,47 +163,47 @@ def html_answer(stamp: Stamp, status: int) -> Answer:
     headers = (
         ("content-type", "text/html"),
         ("content-length", str(len(body))),
-        ("date", _date(stamp.now.replace(microsecond=0))),
+        ("date", _date(context.now.replace(microsecond=0))),
     )
-    return Answer(status, headers, body)
+    return Response(status, headers, body)
 
 
-def with_length(answer: Answer) -> Answer:
+def with_length(response: Response) -> Response:
     """Return the answer with the length of its body, for callers who don't know chunks."""
-    if answer.status in _BODYLESS:
-        return answer
-    kept = (header for header in answer.headers if header[0] not in ("content-length", "transfer-encoding"))
-    return answer._replace(headers=(*kept, ("content-length", str(len(answer.body)))))
+    if response.status in _BODYLESS:
+        return response
+    kept = (header for header in response.headers if header[0] not in ("content-length", "transfer-encoding"))
+    return response._replace(headers=(*kept, ("content-length", str(len(response.body)))))
 
 
-def raw(answer: Answer) -> bytes:
+def http_bytes(response: Response) -> bytes:
     """Return an answer as the bytes of HTTP/1.1, for a connection that is closed after it."""
-    chunked = ("transfer-encoding", "chunked") in answer.headers
-    lines = [f"HTTP/1.1 {answer.status} {_phrase(answer.status)}"]
-    lines += [f"{name}: {value}" for name, value in (*answer.headers, ("connection", "close"))]
+    chunked = ("transfer-encoding", "chunked") in response.headers
+    lines = [f"HTTP/1.1 {response.status} {_phrase(response.status)}"]
+    lines += [f"{name}: {value}" for name, value in (*response.headers, ("connection", "close"))]
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
     if not chunked:
-        return head + answer.body
-    chunk = b"%x\r\n%b\r\n" % (len(answer.body), answer.body) if answer.body else b""
+        return head + response.body
+    chunk = b"%x\r\n%b\r\n" % (len(response.body), response.body) if response.body else b""
     return head + chunk + b"0\r\n\r\n"
 
 
-def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+def asgi_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return headers as ASGI has them."""
     return [_ENCODED.get(header) or _pair(header) for header in headers]
 
 
-def metadata(stamp: Stamp, kind: str) -> str:
+def metadata(context: RequestContext, kind: str) -> str:
     """Return the address that says of which kind a body is."""
-    return f"{stamp.endpoint}/$metadata#{kind}/@Element"
+    return f"{context.endpoint}/$metadata#{kind}/@Element"
 
 
-def body_text(value: object) -> bytes:
+def json_body(value: object) -> bytes:
     """Return JSON in the service's own layout: containers open and close on lines of their own, with CRLF."""
     return _text(value, "\r\n").encode()
 
 
-def echo(headers: Mapping[str, str]) -> str | None:
+def echoed_client_request_id(headers: Mapping[str, str]) -> str | None:
     """Return the client request id if the caller asked to have it back, in its own spelling.
 
     One that is no GUID is not sent back: the request is refused, and anything could be in it.
@@ -211,16 +213,16 @@ def echo(headers: Mapping[str, str]) -> str | None:
     return given if wanted and GUID.fullmatch(given) else None
 
 
-def _headers(stamp: Stamp, further: Iterable[tuple[str, str]]) -> Headers:
+def _headers(context: RequestContext, further: Iterable[tuple[str, str]]) -> Headers:
     """Return the service's headers by name, as recorded answers have them."""
     headers = [
         *_CONSTANT,
-        ("date", _date(stamp.now.replace(microsecond=0))),
-        ("request-id", stamp.request_id),
+        ("date", _date(context.now.replace(microsecond=0))),
+        ("request-id", context.request_id),
         *further,
     ]
-    if stamp.client_request_id is not None:
-        headers.append(("client-request-id", stamp.client_request_id))
+    if context.client_request_id is not None:
+        headers.append(("client-request-id", context.client_request_id))
     return tuple(sorted(headers))
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from taskcounts_emulator import wire
+from taskcounts_emulator import responses
+from taskcounts_emulator.faults.malformed import VARIANTS, WITH_BODY, malformed_body
 from taskcounts_emulator.faults.plan import OPERATIONS
-from taskcounts_emulator.faults.shapes import VARIANTS, WITH_BODY, broken
 
 ENDPOINT = "https://myaccount.test"
 PAGE = f"{ENDPOINT}/jobs/nightly/tasks?api-version=2024-07-01.20.0&$skiptoken=a"
@@ -44,7 +44,7 @@ PAIRS = [(variant, operation) for variant, fits in VARIANTS.items() for operatio
 def spoiled(variant: str, operation: str, body: dict[str, Any] | None = None) -> Any:
     """Return the value of a wrong body."""
     right = RIGHT[operation] if body is None else body
-    return json.loads(broken(variant, operation, wire.body_text(right), PAGE))
+    return json.loads(malformed_body(variant, operation, responses.json_body(right), PAGE))
 
 
 def test_every_variant_fits_what_has_a_body() -> None:
@@ -63,9 +63,9 @@ def test_no_wrong_shape_is_the_right_one(variant: str, operation: str) -> None:
     """A spoiled body is another value than the right one, or none at all; the same each time."""
     empty = {**RIGHT[operation], "value": []} if "value" in RIGHT[operation] else RIGHT[operation]
     for right in (RIGHT[operation], empty):
-        body = wire.body_text(right)
-        wrong = broken(variant, operation, body, PAGE)
-        assert wrong == broken(variant, operation, body, PAGE)
+        body = responses.json_body(right)
+        wrong = malformed_body(variant, operation, body, PAGE)
+        assert wrong == malformed_body(variant, operation, body, PAGE)
         assert wrong != body
         if variant == "duplicate-member":
             continue
@@ -78,9 +78,9 @@ def test_no_wrong_shape_is_the_right_one(variant: str, operation: str) -> None:
 def test_every_variant_of_an_operation_is_another() -> None:
     """No two variants come to the same bytes."""
     for operation in WITH_BODY:
-        body = wire.body_text(RIGHT[operation])
+        body = responses.json_body(RIGHT[operation])
         variants = [variant for variant, fits in PAIRS if fits == operation]
-        assert len({broken(variant, operation, body, PAGE) for variant in variants}) == len(variants)
+        assert len({malformed_body(variant, operation, body, PAGE) for variant in variants}) == len(variants)
 
 
 @pytest.mark.parametrize("operation", ["Job_Get", "Task_Get"])
@@ -160,27 +160,27 @@ def test_links_lead_astray(operation: str, leads: str) -> None:
 )
 def test_a_member_stands_twice(operation: str, member: bytes) -> None:
     """The same member with the same value, which readers who keep the last one don't notice."""
-    body = wire.body_text(RIGHT[operation])
-    wrong = broken("duplicate-member", operation, body)
+    body = responses.json_body(RIGHT[operation])
+    wrong = malformed_body("duplicate-member", operation, body)
     assert member in wrong
     assert json.loads(wrong) == RIGHT[operation]
 
 
 def test_a_member_of_the_protocol_is_doubled_where_there_is_no_other() -> None:
     """An answer may hold no more than where it comes from, if no more was selected."""
-    wrong = broken("duplicate-member", "Task_Get", b'{"odata.metadata":"x"}')
+    wrong = malformed_body("duplicate-member", "Task_Get", b'{"odata.metadata":"x"}')
     assert wrong.count(b'"odata.metadata":"x"') == 2
-    wrong = broken("duplicate-member", "Task_Get", b'{"odata.etag":"x","executionInfo":5}')
+    wrong = malformed_body("duplicate-member", "Task_Get", b'{"odata.etag":"x","executionInfo":5}')
     assert wrong.count(b'"executionInfo":5') == 2
 
 
 @pytest.mark.parametrize("operation", WITH_BODY)
 def test_text_is_spoiled(operation: str) -> None:
     """An end that is missing, a byte that is no text, nothing at all, and an array around it."""
-    body = wire.body_text(RIGHT[operation])
-    assert broken("not-json", operation, body) == body[:-1]
-    assert broken("not-utf8", operation, body).replace(b"\xff", b"", 1) == body
+    body = responses.json_body(RIGHT[operation])
+    assert malformed_body("not-json", operation, body) == body[:-1]
+    assert malformed_body("not-utf8", operation, body).replace(b"\xff", b"", 1) == body
     with pytest.raises(UnicodeDecodeError):
-        broken("not-utf8", operation, body).decode()
-    assert broken("empty", operation, body) == b""
+        malformed_body("not-utf8", operation, body).decode()
+    assert malformed_body("empty", operation, body) == b""
     assert spoiled("array", operation) == [RIGHT[operation]]

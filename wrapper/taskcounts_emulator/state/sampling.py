@@ -11,13 +11,13 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from taskcounts_emulator import documents
+from taskcounts_emulator import json_reader
 from taskcounts_emulator.errors import EmulatorError
 
 __all__ = ["Distribution", "draw", "parse_distribution"]
 
 # Nothing takes longer, so that every time stays one that can be written down.
-LONGEST = 10 * 365 * 86_400.0
+MAX_SECONDS = 10 * 365 * 86_400.0
 
 # How many numbers each kind has, and what they are called in errors.
 _KINDS = {
@@ -61,7 +61,7 @@ class Distribution:
             # The inverse has no value at 0 itself, and far out the power would overflow.
             exponent = sigma * NormalDist().inv_cdf(max(chance, 2**-53))
             seconds = median * math.exp(min(exponent, 50.0))
-        return min(seconds, LONGEST)
+        return min(seconds, MAX_SECONDS)
 
     def as_json(self) -> object:
         """Return what ``parse_distribution`` takes."""
@@ -82,8 +82,8 @@ def parse_distribution(value: object, path: str) -> Distribution:
         EmulatorError: It is none of these. The message names the place.
     """
     if not isinstance(value, dict):
-        return Distribution("constant", (documents.number(value, path, 0, LONGEST),))
-    given = documents.members(value, path, tuple(_KINDS))
+        return Distribution("constant", (json_reader.number(value, path, 0, MAX_SECONDS),))
+    given = json_reader.members(value, path, tuple(_KINDS))
     if len(given) != 1:
         raise EmulatorError(f"{path}: must have one member of {', '.join(_KINDS)}")
     ((kind, told),) = given.items()
@@ -92,7 +92,7 @@ def parse_distribution(value: object, path: str) -> Distribution:
     if len(numbers) != len(names):
         raise EmulatorError(f"{path}.{kind}: must be {' and '.join(names)}")
     known = tuple(
-        documents.number(number, f"{path}.{kind}", 0, 20 if name == "sigma" else LONGEST)
+        json_reader.number(number, f"{path}.{kind}", 0, 20 if name == "sigma" else MAX_SECONDS)
         for name, number in zip(names, numbers, strict=True)
     )
     if kind == "uniform" and known[0] > known[1]:

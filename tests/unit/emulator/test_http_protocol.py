@@ -314,9 +314,9 @@ def test_a_request_whose_body_breaks_off_is_not_carried_out(
 ) -> None:
     """It gets the error in place of its own answer, behind the answers of earlier requests."""
     emulator.fault("slow", operation="Job_GetTaskCounts", times=1, seconds=0.02)
-    broken = added(emulator, "broken", chunked=True)
-    broken = broken[: broken.index(b"\r\n\r\n") + 4]
-    connection.sendall(request(emulator) * ahead + broken + b'5\r\n{"id"\r\n' * apart)
+    malformed_body = added(emulator, "broken", chunked=True)
+    malformed_body = malformed_body[: malformed_body.index(b"\r\n\r\n") + 4]
+    connection.sendall(request(emulator) * ahead + malformed_body + b'5\r\n{"id"\r\n' * apart)
     if apart:
         answered = [answer(connection).status for _ in range(ahead)]
         connection.sendall(b"no chunk\r\n")
@@ -362,7 +362,7 @@ def test_a_failure_of_ours_is_no_error_of_the_caller(
     def fail(*_: object) -> None:
         raise LookupError("inside")
 
-    monkeypatch.setattr("taskcounts_emulator.protocol._check_head", fail)
+    monkeypatch.setattr("taskcounts_emulator.http_protocol._check_head", fail)
     connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b"InvalidInput" not in b"".join(iter(lambda: connection.recv(65536), b""))
     assert "inside" in caplog.text

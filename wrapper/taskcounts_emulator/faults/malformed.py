@@ -36,9 +36,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from taskcounts_emulator import wire
+from taskcounts_emulator import responses
 
-__all__ = ["VARIANTS", "WITH_BODY", "broken"]
+__all__ = ["VARIANTS", "WITH_BODY", "malformed_body"]
 
 _COUNTS = ("Job_GetTaskCounts",)
 _TASKS = ("Task_Get", "Task_List")
@@ -51,7 +51,7 @@ WITH_BODY = (*_COUNTS, *_RESOURCES, "Task_AddCollection")
 
 
 @dataclass(frozen=True, slots=True)
-class _Right:
+class _ValidBody:
     """The right answer, to be spoiled: the body decoded, and where it comes from."""
 
     body: dict[str, Any]
@@ -74,10 +74,10 @@ class _Right:
 
 
 # What comes of it is bytes, or a value that is written as JSON.
-_Make = Callable[[_Right], object]
+_Maker = Callable[[_ValidBody], object]
 
 
-def broken(variant: str, operation: str, body: bytes, page: str = "") -> bytes:
+def malformed_body(variant: str, operation: str, body: bytes, page: str = "") -> bytes:
     """Return a body of one of the ``VARIANTS``.
 
     Args:
@@ -86,109 +86,111 @@ def broken(variant: str, operation: str, body: bytes, page: str = "") -> bytes:
         body: The right body, a JSON object.
         page: The URL of the request, as it was sent.
     """
-    made = _MAKERS[variant][1](_Right(json.loads(body), operation, page))
-    return made if isinstance(made, bytes) else wire.body_text(made)
+    made = _MAKERS[variant][1](_ValidBody(json.loads(body), operation, page))
+    return made if isinstance(made, bytes) else responses.json_body(made)
 
 
-def _missing_member(right: _Right) -> object:
-    if right.operation in _COUNTS:
-        del right.body["taskCounts"]["failed"]
-        return right.body
-    resource = right.resource
+def _missing_member(valid: _ValidBody) -> object:
+    if valid.operation in _COUNTS:
+        del valid.body["taskCounts"]["failed"]
+        return valid.body
+    resource = valid.resource
     # Where a $select has left the state out, it is the id that is missing.
     resource.pop("state" if "state" in resource else "id", None)
-    return right.body
+    return valid.body
 
 
-def _missing_slots(right: _Right) -> object:
-    del right.body["taskSlotCounts"]
-    return right.body
+def _missing_slots(valid: _ValidBody) -> object:
+    del valid.body["taskSlotCounts"]
+    return valid.body
 
 
-def _with_active(change: Callable[[int], object]) -> _Make:
+def _with_active(change: Callable[[int], object]) -> _Maker:
     """Return a maker of bodies in which the number of active tasks is something else."""
 
-    def make(right: _Right) -> object:
-        right.body["taskCounts"]["active"] = change(right.body["taskCounts"]["active"])
-        return right.body
+    def make(valid: _ValidBody) -> object:
+        valid.body["taskCounts"]["active"] = change(valid.body["taskCounts"]["active"])
+        return valid.body
 
     return make
 
 
-def _flat(right: _Right) -> object:
+def _flat(valid: _ValidBody) -> object:
     # What the service itself answered up to api-version 2020-03-01.11.0.
-    metadata = right.body["odata.metadata"].replace("#taskcountsresult/", "#taskcounts/")
-    return {"odata.metadata": metadata, **right.body["taskCounts"]}
+    metadata = valid.body["odata.metadata"].replace("#taskcountsresult/", "#taskcounts/")
+    return {"odata.metadata": metadata, **valid.body["taskCounts"]}
 
 
-def _contradiction(right: _Right) -> object:
-    if right.operation in _COUNTS:
+def _contradiction(valid: _ValidBody) -> object:
+    if valid.operation in _COUNTS:
         # Each number is one, and yet they can't all be right.
-        right.body["taskCounts"]["completed"] += 1
-        return right.body
-    right.resource["state"] = "completed"
-    right.resource.setdefault("executionInfo", {}).pop("result", None)
-    return right.body
+        valid.body["taskCounts"]["completed"] += 1
+        return valid.body
+    valid.resource["state"] = "completed"
+    valid.resource.setdefault("executionInfo", {}).pop("result", None)
+    return valid.body
 
 
-def _unknown_state(right: _Right) -> object:
-    right.resource["state"] = "levitating"
-    return right.body
+def _unknown_state(valid: _ValidBody) -> object:
+    valid.resource["state"] = "levitating"
+    return valid.body
 
 
-def _missing_id(right: _Right) -> object:
-    right.resource.pop("id", None)
-    return right.body
+def _missing_id(valid: _ValidBody) -> object:
+    valid.resource.pop("id", None)
+    return valid.body
 
 
-def _repeated_item(right: _Right) -> object:
-    right.items.append(right.items[0])
-    return right.body
+def _repeated_item(valid: _ValidBody) -> object:
+    valid.items.append(valid.items[0])
+    return valid.body
 
 
-def _foreign_link(right: _Right) -> object:
-    link = urlsplit(right.body.get("odata.nextLink", right.page))
-    right.body["odata.nextLink"] = link._replace(scheme="https", netloc="attacker.example").geturl()
-    return right.body
+def _foreign_link(valid: _ValidBody) -> object:
+    link = urlsplit(valid.body.get("odata.nextLink", valid.page))
+    valid.body["odata.nextLink"] = link._replace(scheme="https", netloc="attacker.example").geturl()
+    return valid.body
 
 
-def _looping_link(right: _Right) -> object:
-    right.body["odata.nextLink"] = right.page
-    return right.body
+def _looping_link(valid: _ValidBody) -> object:
+    valid.body["odata.nextLink"] = valid.page
+    return valid.body
 
 
-def _missing_value(right: _Right) -> object:
-    del right.body["value"]
-    return right.body
+def _missing_value(valid: _ValidBody) -> object:
+    del valid.body["value"]
+    return valid.body
 
 
-def _value_not_array(right: _Right) -> object:
-    right.body["value"] = {}
-    return right.body
+def _value_not_array(valid: _ValidBody) -> object:
+    valid.body["value"] = {}
+    return valid.body
 
 
-def _item_not_object(right: _Right) -> object:
-    right.items[0] = right.items[0].get("id")
-    return right.body
+def _item_not_object(valid: _ValidBody) -> object:
+    valid.items[0] = valid.items[0].get("id")
+    return valid.body
 
 
-def _duplicate(right: _Right) -> object:
+def _duplicate(valid: _ValidBody) -> object:
     # Of counts, one of the numbers; elsewhere rather a member of the service than one of the protocol.
-    body = right.body["taskCounts"] if right.operation in _COUNTS else right.body
+    body = valid.body["taskCounts"] if valid.operation in _COUNTS else valid.body
     name = min(body, key=lambda name: name.startswith("odata."))
     once = f"{json.dumps(name)}:".encode()
-    return wire.body_text(right.body).replace(once, once + wire.body_text(body[name]) + b"," + once, 1)
+    return responses.json_body(valid.body).replace(
+        once, once + responses.json_body(body[name]) + b"," + once, 1
+    )
 
 
-def _not_json(right: _Right) -> object:
-    return wire.body_text(right.body)[:-1]
+def _not_json(valid: _ValidBody) -> object:
+    return responses.json_body(valid.body)[:-1]
 
 
-def _not_utf8(right: _Right) -> object:
-    return wire.body_text(right.body).replace(b'"', b'"\xff', 1)
+def _not_utf8(valid: _ValidBody) -> object:
+    return responses.json_body(valid.body).replace(b'"', b'"\xff', 1)
 
 
-_MAKERS: dict[str, tuple[tuple[str, ...], _Make]] = {
+_MAKERS: dict[str, tuple[tuple[str, ...], _Maker]] = {
     "missing-member": ((*_COUNTS, *_RESOURCES), _missing_member),
     "missing-slots": (_COUNTS, _missing_slots),
     "string-number": (_COUNTS, _with_active(str)),
@@ -208,7 +210,7 @@ _MAKERS: dict[str, tuple[tuple[str, ...], _Make]] = {
     "missing-value": (_VALUES, _missing_value),
     "value-not-array": (_VALUES, _value_not_array),
     "item-not-object": (_VALUES, _item_not_object),
-    "array": (WITH_BODY, lambda right: [right.body]),
+    "array": (WITH_BODY, lambda valid: [valid.body]),
     "duplicate-member": (WITH_BODY, _duplicate),
     "not-json": (WITH_BODY, _not_json),
     "not-utf8": (WITH_BODY, _not_utf8),

@@ -13,13 +13,15 @@ from typing import Any, NoReturn
 
 from taskcounts_emulator import refusals
 from taskcounts_emulator.api.timestamps import parse_duration
-from taskcounts_emulator.documents import PLAIN_ID, read_json, show
 from taskcounts_emulator.errors import EmulatorError
+from taskcounts_emulator.json_reader import PLAIN_ID, read_json, show
 
 __all__ = [
     "MAX_BODY",
     "Check",
     "Members",
+    "any_array",
+    "any_object",
     "array",
     "choice",
     "duration",
@@ -30,8 +32,6 @@ __all__ = [
     "object_of",
     "plain_id",
     "read_body",
-    "some_array",
-    "some_object",
     "text",
     "whole",
 ]
@@ -153,14 +153,14 @@ def duration(value: Any, path: str) -> str:
     return value
 
 
-def some_object(value: Any, path: str) -> Members:
+def any_object(value: Any, path: str) -> Members:
     """Return an object with any members."""
     if not isinstance(value, dict):
         invalid(path, value, "must be an object")
     return value
 
 
-def some_array(value: Any, path: str) -> list[Any]:
+def any_array(value: Any, path: str) -> list[Any]:
     """Return an array with any items."""
     if not isinstance(value, list):
         invalid(path, value, "must be an array")
@@ -198,7 +198,7 @@ def array(item: Check) -> Check:
     """Return a check for arrays."""
 
     def check(value: Any, path: str) -> list[Any]:
-        return [item(each, f"{path}[{index}]") for index, each in enumerate(some_array(value, path))]
+        return [item(each, f"{path}[{index}]") for index, each in enumerate(any_array(value, path))]
 
     return check
 
@@ -207,7 +207,7 @@ def object_of(known: Mapping[str, Check], required: Collection[str] = ()) -> Che
     """Return a check for objects that have the known members and no others."""
 
     def check(value: Any, path: str) -> Members:
-        return members(some_object(value, path), f"{path}.", known, required)
+        return members(any_object(value, path), f"{path}.", known, required)
 
     return check
 

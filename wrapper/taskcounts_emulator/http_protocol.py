@@ -13,13 +13,13 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from taskcounts_emulator import refusals, wire
+from taskcounts_emulator import refusals, responses
 from taskcounts_emulator.account import EmulatedAccount
-from taskcounts_emulator.app import stamp
+from taskcounts_emulator.app import request_context
 from taskcounts_emulator.faults.connection import EXTENSION, Connection
 from taskcounts_emulator.refusals import Refusal
 
-__all__ = ["Protocol"]
+__all__ = ["HttpProtocol"]
 
 # Of a request's head, in bytes. What comes with it in one piece counts, too.
 _MAX_HEAD = 2**20
@@ -28,7 +28,7 @@ _MAX_HEAD = 2**20
 _HOST = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]*|\[[A-Za-z0-9._~:%-]+\])(:[0-9]*)?")
 
 # How clients begin that were given the wrong address, which they tell only in words of their own.
-_OTHERS = {
+_OTHER_PROTOCOLS = {
     b"\x16\x03": "a client speaks TLS where http is served",
     b"PRI * HTTP/2": "a client speaks HTTP/2, and only HTTP/1.1 is served",
 }
@@ -36,7 +36,7 @@ _OTHERS = {
 logger = logging.getLogger("taskcounts_emulator")
 
 
-class Protocol(HttpToolsProtocol):
+class HttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which tells the application of the connection that a request came on.
 
     An offer to go on in another protocol, such as the h2c of Java's client, is ignored (RFC 9110, 7.8).
@@ -56,9 +56,9 @@ class Protocol(HttpToolsProtocol):
         self._service = service
         self._cycles: list[RequestResponseCycle] = []
         self._head = 0
-        self._offers: list[tuple[bytes, bytes]] = []
+        self._upgrade_headers: list[tuple[bytes, bytes]] = []
         # Whether the newest request has come to its end.
-        self._whole = True
+        self._complete = True
         # The last bytes of the connection, as soon as nothing more is read from it.
         self._refusal: bytes | None = None
 
@@ -105,11 +105,11 @@ class Protocol(HttpToolsProtocol):
             return
         _check_head(self.parser.get_http_version(), self.headers)
         # A copy: what follows a chunked body comes into the same list, and is no part of what was signed.
-        self.scope["headers"] = [*self.headers, *self._offers]
-        self._offers = []
+        self.scope["headers"] = [*self.headers, *self._upgrade_headers]
+        self._upgrade_headers = []
         super().on_headers_complete()
         self._head = 0
-        self._whole = False
+        self._complete = False
         # It has what an answer needs of a transport, and puts an answer together.
         self.cycle.transport = self._connection  # type: ignore[assignment]
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
@@ -124,7 +124,7 @@ class Protocol(HttpToolsProtocol):
         """Note the end of a request."""
         if not self.parser.should_upgrade():
             super().on_message_complete()
-            self._whole = True
+            self._complete = True
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or end the connection behind the last answer."""
@@ -139,29 +139,31 @@ class Protocol(HttpToolsProtocol):
                 return
             except httptools.HttpParserUpgrade as offer:
                 data = memoryview(data)[offer.args[0] :]
-            self._ignore_offer()
+            self._ignore_upgrade()
 
-    def _ignore_offer(self) -> None:
+    def _ignore_upgrade(self) -> None:
         """Read a head again without its offer, with a new parser, which reads what follows as HTTP/1.1."""
         version = self.parser.get_http_version().encode()
         lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
         lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
-        self._offers = [header for header in self.headers if header[0] == b"upgrade"]
+        self._upgrade_headers = [header for header in self.headers if header[0] == b"upgrade"]
         self._renew_parser()
         self.parser.feed_data(b"\r\n".join(lines) + b"\r\n\r\n")
 
     def _refuse(self, refusal: Refusal, data: bytes) -> None:
         """Answer what is no request, behind the answers that are still to come, and close the connection."""
         reason = dict(refusal.details).get("Reason", refusal.message)
-        told = next((said for begins, said in _OTHERS.items() if data.startswith(begins)), reason)
+        told = next((said for begins, said in _OTHER_PROTOCOLS.items() if data.startswith(begins)), reason)
         logger.warning("refused a request and closed its connection: %s, %s", refusal, told)
         scope = {"scheme": self.scheme, "server": self.server}
-        self._refusal = wire.raw(wire.refusal_answer(stamp(self._service, scope, {}), refusal))
-        if not self._whole:
-            self._give_up_newest()
+        self._refusal = responses.http_bytes(
+            responses.refusal_response(request_context(self._service, scope, {}), refusal)
+        )
+        if not self._complete:
+            self._abandon_last_request()
         self._end_if_refused()
 
-    def _give_up_newest(self) -> None:
+    def _abandon_last_request(self) -> None:
         """End a request whose body will never be whole."""
         cycle = self.cycle
         self.pipeline = deque(waiting for waiting in self.pipeline if waiting[0] is not cycle)
