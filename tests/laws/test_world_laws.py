@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from support.world_model import BUSY, ENDED, ModelJob, ModelTask, ModelWorld, No
+from support.world_model import BUSY, ENDED, ModelJob, ModelRefusal, ModelTask, ModelWorld
 from support.world_strategies import collections, delayed, jobs, lags, new_task, pauses, which
 from support.worlds import a_pool, anything, code, new_world, not_negative, scan, seconds, used
 from taskcounts_emulator.errors import EmulatorError
@@ -92,7 +92,7 @@ class Worlds(RuleBasedStateMachine):
 
         def modelled() -> None:
             if old := self.model.jobs.get(job_id.lower()):
-                raise No("JobBeingDeleted" if old.state == "deleting" else "JobExists")
+                raise ModelRefusal("JobBeingDeleted" if old.state == "deleting" else "JobExists")
             told, now = dict(options), self.model.now
             limit = told.pop("max_seconds")
             expires = None if limit is None else now + limit
@@ -241,7 +241,7 @@ class Worlds(RuleBasedStateMachine):
         def modelled() -> None:
             job, found = self.model.task(job_id, task_id)
             if found.state >= TaskState.SUCCEEDED:
-                raise No("TaskCompleted")
+                raise ModelRefusal("TaskCompleted")
             self.model.end(job, found, None)
 
         self.both(lambda: self.world.terminate_task(job_id, task_id, anything), modelled)
@@ -255,7 +255,9 @@ class Worlds(RuleBasedStateMachine):
         def modelled() -> None:
             _, found = self.model.task(job_id, task_id, *ENDED)
             if found.state != TaskState.FAILED:
-                raise No("TaskSucceeded" if found.state == TaskState.SUCCEEDED else "TaskNotCompleted")
+                raise ModelRefusal(
+                    "TaskSucceeded" if found.state == TaskState.SUCCEEDED else "TaskNotCompleted"
+                )
             self.model.move(found, TaskState.ACTIVE)
             found.retries, found.ended, found.exit_code = 0, None, None
 

@@ -10,18 +10,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from taskcounts_emulator.model import Counts, JobCounts, TaskState
-from taskcounts_emulator.refusals import Refusal
 
 ACTIVE, PREPARING, RUNNING, SUCCEEDED, FAILED = TaskState
 BUSY = (PREPARING, RUNNING)
 ENDED = ("completed", "terminating")
 
 
-class No(Refusal):
-    """What is asked for is refused; the code says why, also where it isn't the service that says so."""
+class ModelRefusal(Exception):
+    """The model refuses an action.
+
+    Attributes:
+        code: The service's error code, or the name of the emulator's own error.
+    """
 
     def __init__(self, code: str) -> None:
-        super().__init__(409, code, "No.")
+        super().__init__(code)
+        self.code = code
 
 
 @dataclass
@@ -106,17 +110,17 @@ class ModelWorld:
         """Return a job that may be changed."""
         job = self.jobs.get(job_id.lower())
         if job is None:
-            raise No("NoSuchJob")
+            raise ModelRefusal("NoSuchJob")
         if job.state == "deleting":
-            raise No("JobBeingDeleted")
+            raise ModelRefusal("JobBeingDeleted")
         if job.state in refused:
-            raise No("JobCompleted" if job.state == "completed" else "JobBeingTerminated")
+            raise ModelRefusal("JobCompleted" if job.state == "completed" else "JobBeingTerminated")
         return job
 
     def task(self, job_id: str, task_id: str, *refused: str) -> tuple[ModelJob, ModelTask]:
         job = self.job(job_id, *refused)
         if task_id.lower() not in job.tasks:
-            raise No("NoSuchTask")
+            raise ModelRefusal("NoSuchTask")
         return job, job.tasks[task_id.lower()]
 
     def advance(self, seconds: int) -> None:
@@ -152,7 +156,7 @@ class ModelWorld:
 
     def disable(self, job: ModelJob, tasks: str) -> None:
         if job.state == "enabling":
-            raise No("JobNotActive")
+            raise ModelRefusal("JobNotActive")
         if job.state == "disabled":
             return
         if tasks == "requeue":
@@ -166,7 +170,7 @@ class ModelWorld:
 
     def enable(self, job: ModelJob) -> None:
         if job.state != "disabled":
-            raise No("OperationInvalidForCurrentState")
+            raise ModelRefusal("OperationInvalidForCurrentState")
         self._leave(job, "enabling")
 
     def delete(self, job: ModelJob) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from support.world_model import ModelRefusal
 from taskcounts_emulator.errors import NoSuchJob, NoSuchTask
 from taskcounts_emulator.model import ALL_ROWS, Counts, JobCounts, NewJob, NewTask, TaskState, utc_now
 from taskcounts_emulator.refusals import Refusal
@@ -85,7 +86,7 @@ def code(call: Callable[..., object], *arguments: object, **named: object) -> st
     """Return the code with which a call is refused, or what is not there; None if all is well."""
     try:
         call(*arguments, **named)
-    except Refusal as refusal:
+    except (Refusal, ModelRefusal) as refusal:
         return refusal.code
     except (NoSuchJob, NoSuchTask) as missing:
         return type(missing).__name__

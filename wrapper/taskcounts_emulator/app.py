@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import quote, unquote_plus
 
-from taskcounts_emulator import refusals, responses
+from taskcounts_emulator import responses
 from taskcounts_emulator.account import EmulatedAccount
 from taskcounts_emulator.admin import Admin
 from taskcounts_emulator.api import auth, routes
@@ -30,6 +30,7 @@ from taskcounts_emulator.faults.connection import ClientDisconnected, connection
 from taskcounts_emulator.faults.delivery import deliver
 from taskcounts_emulator.faults.plan import Fault, InjectedFault
 from taskcounts_emulator.model import JOB_ID, TASK_ID
+from taskcounts_emulator.refusals import Refusal
 
 __all__ = ["create_app", "request_context"]
 
@@ -134,21 +135,21 @@ class _Exchange:
             if injected is not None:
                 self.fault = injected.fault
             return _fault_response(injected, self._context) or self._perform(request, injected)
-        except refusals.Refusal as refusal:
+        except Refusal as refusal:
             return self._refusal_response(refusal)
         except NoSuchJob:
-            return self._refusal_response(refusals.job_not_found())
+            return self._refusal_response(Refusal("JobNotFound"))
         except NoSuchTask:
-            return self._refusal_response(refusals.task_not_found())
+            return self._refusal_response(Refusal("TaskNotFound"))
         except EmulatorError as error:
             # The store, most likely: the file is gone, or the disk is full. One line says it all.
             logger.error("request %s could not be answered: %s", self._context.request_id, error)
-            return self._refusal_response(refusals.internal_error())
+            return self._refusal_response(Refusal("InternalError"))
         except ClientDisconnected:
             raise
         except Exception:
             logger.exception("request %s could not be answered", self._context.request_id)
-            return self._refusal_response(refusals.internal_error())
+            return self._refusal_response(Refusal("InternalError"))
 
     def record(self, response: responses.Response) -> None:
         """Write the exchange into the journal."""
@@ -179,13 +180,18 @@ class _Exchange:
         parameters = _parameters(raw.query)
         version = parameters.get("api-version")
         if not version:
-            raise refusals.missing_query_parameter("api-version")
+            raise Refusal("MissingRequiredQueryParameter", "api-version")
         if not self._service.accepts(version):
-            raise refusals.unsupported_version(version)
+            raise Refusal(
+                "UnsupportedRequestVersion",
+                "api-version",
+                version,
+                "The version is not one that is served here",
+            )
         _check_timeout(parameters.get("timeout"))
         for name in parameters:
             if name.startswith("$") and name not in operation.options:
-                raise refusals.unsupported_query_parameter(name)
+                raise Refusal("UnsupportedQueryParameter", name)
         _check_headers(raw)
         return Request(operation.name, raw, context, parameters, job_id, task_id, {})
 
@@ -201,27 +207,29 @@ class _Exchange:
         headers = self._raw.headers
         length = headers.get("content-length")
         if length is None and "transfer-encoding" not in headers and operation.body is Body.REQUIRED:
-            raise refusals.missing_content_length()
+            raise Refusal("MissingContentLengthHeader")
         # What says itself that it is too long is not waited for.
         if length is not None and _is_too_long(length):
-            raise refusals.body_too_large(MAX_BODY)
+            raise Refusal("RequestBodyTooLarge", str(MAX_BODY))
         body = await _body(receive)
         if operation.body is Body.NONE or (not body and operation.body is Body.OPTIONAL):
             return {}
         kind = headers.get("content-type", "")
         if kind.partition(";")[0].strip().lower() != "application/json":
-            raise refusals.invalid_header("content-type", kind, "The content type is not application/json")
+            raise Refusal(
+                "InvalidHeaderValue", "content-type", kind, "The content type is not application/json"
+            )
         return read_body(body)
 
     def _perform(self, request: Request, injected: InjectedFault | None) -> responses.Response:
         """Let the operation be carried out, and return its answer."""
         operation = self._operation
         if operation is None or (request.job_id and not JOB_ID.fullmatch(request.job_id)):
-            raise refusals.job_not_found()
+            raise Refusal("JobNotFound")
         if request.task_id and not TASK_ID.fullmatch(request.task_id):
             # Where the job isn't there either, that is said first.
             self._service.world.job(request.job_id)
-            raise refusals.task_not_found()
+            raise Refusal("TaskNotFound")
         if injected is not None and injected.counts is not None:
             request = request._replace(counts=injected.counts)
         response = operation.handler(self._service, request)
@@ -236,7 +244,7 @@ class _Exchange:
             return response._replace(body=body)
         return response
 
-    def _refusal_response(self, refusal: refusals.Refusal) -> responses.Response:
+    def _refusal_response(self, refusal: Refusal) -> responses.Response:
         self._code = refusal.code
         return responses.refusal_response(self._context, refusal)
 
@@ -253,11 +261,11 @@ def _fault_response(
         return None
     match injected.fault:
         case Fault(kind="throttled", retry_after=retry_after):
-            raise refusals.too_many_requests(retry_after)
+            raise Refusal("TooManyRequests", headers=_retry_after(retry_after))
         case Fault(kind="busy", retry_after=retry_after):
-            raise refusals.server_busy(retry_after)
+            raise Refusal("ServerBusy", headers=_retry_after(retry_after))
         case Fault(kind="internal-error"):
-            raise refusals.internal_error()
+            raise Refusal("InternalError")
         case Fault(kind="bad-gateway"):
             return responses.html_response(context, 502)
         case Fault(kind="unknown-status"):
@@ -266,6 +274,10 @@ def _fault_response(
             # Never sent: the connection is reset first.
             return responses.html_response(context, 503)
     return None
+
+
+def _retry_after(value: str | None) -> tuple[tuple[str, str], ...]:
+    return () if value is None else (("retry-after", value),)
 
 
 async def _body(receive: Receive) -> bytes:
@@ -282,7 +294,7 @@ async def _body(receive: Receive) -> bytes:
             raise ClientDisconnected
         parts += message.get("body", b"")
         if len(parts) > MAX_BODY:
-            raise refusals.body_too_large(MAX_BODY)
+            raise Refusal("RequestBodyTooLarge", str(MAX_BODY))
         if not message.get("more_body", False):
             return bytes(parts)
 
@@ -354,7 +366,7 @@ def _read_parameters(query: str) -> Mapping[str, str]:
         found.setdefault(unquote_plus(name).lower(), []).append(unquote_plus(value))
     for name, values in found.items():
         if len(values) > 1 and name in _PARAMETERS:
-            raise refusals.invalid_query_parameter(name, ", ".join(values), "The parameter stands twice")
+            raise Refusal("InvalidQueryParameterValue", name, ", ".join(values), "The parameter stands twice")
     return {name: values[0] for name, values in found.items()}
 
 
@@ -370,12 +382,15 @@ def _check_timeout(value: str | None) -> None:
     if value is None:
         return
     if not _NUMBER.fullmatch(value):
-        raise refusals.invalid_query_parameter("timeout", value, "Timeout is not a whole number")
+        raise Refusal("InvalidQueryParameterValue", "timeout", value, "Timeout is not a whole number")
     # Looked at as text first: Python does not convert a number of any length.
     digits = value.removeprefix("-").lstrip("0")
     if value.startswith("-") or not digits or len(digits) > 10 or int(digits) >= 2**31:
-        raise refusals.query_parameter_out_of_range(
-            "timeout", value, f"Timeout cannot be less than 1 or more than {2**31 - 1}"
+        raise Refusal(
+            "OutOfRangeQueryParameterValue",
+            "timeout",
+            value,
+            f"Timeout cannot be less than 1 or more than {2**31 - 1}",
         )
 
 
@@ -383,15 +398,19 @@ def _check_headers(raw: RawRequest) -> None:
     """Refuse a header of the operation that is not of its type."""
     for name in _SINGLE:
         if name in raw.repeated:
-            raise refusals.invalid_header(name, raw.headers[name], "The header stands twice")
+            raise Refusal("InvalidHeaderValue", name, raw.headers[name], "The header stands twice")
     given = raw.headers.get("client-request-id")
     if given is not None and not responses.GUID.fullmatch(given):
-        raise refusals.invalid_header(
-            "client-request-id", given, "The value is not a GUID without decoration"
+        raise Refusal(
+            "InvalidHeaderValue", "client-request-id", given, "The value is not a GUID without decoration"
         )
     wanted = raw.headers.get("return-client-request-id")
     if wanted is not None and wanted.lower() not in ("true", "false"):
-        raise refusals.invalid_header("return-client-request-id", wanted, "The value is not true or false")
+        raise Refusal(
+            "InvalidHeaderValue", "return-client-request-id", wanted, "The value is not true or false"
+        )
     date = raw.headers.get("ocp-date")
     if date is not None and auth.parse_date(date) is None:
-        raise refusals.invalid_header("ocp-date", date, "The value is not a date of the form of RFC 1123")
+        raise Refusal(
+            "InvalidHeaderValue", "ocp-date", date, "The value is not a date of the form of RFC 1123"
+        )

@@ -13,7 +13,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from taskcounts_emulator import refusals, responses
+from taskcounts_emulator import responses
 from taskcounts_emulator.account import EmulatedAccount
 from taskcounts_emulator.app import request_context
 from taskcounts_emulator.faults.connection import EXTENSION, Connection
@@ -88,7 +88,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(_refusal_of(error), data)
         else:
             if self._head > _MAX_HEAD:
-                self._refuse(refusals.invalid_input(f"The head is longer than {_MAX_HEAD} bytes"), data)
+                self._refuse(Refusal("InvalidInput", f"The head is longer than {_MAX_HEAD} bytes"), data)
 
     def on_message_begin(self) -> None:
         """Begin to read a request."""
@@ -190,15 +190,15 @@ class HttpProtocol(HttpToolsProtocol):
 def _check_head(version: str, headers: list[tuple[bytes, bytes]]) -> None:
     """Refuse what RFC 9112, 2.3 and 3.2, refuses of a head that can be read."""
     if version not in ("1.1", "1.0"):
-        raise refusals.unsupported_http_version()
+        raise Refusal("UnsupportedHttpVersion")
     hosts = [value for name, value in headers if name == b"host"]
     if not hosts and version == "1.1":
-        raise refusals.host_missing()
+        raise Refusal("HostInformationNotPresent")
     host = b", ".join(hosts)
     if len(hosts) > 1:
-        raise refusals.invalid_header("host", host.decode("latin-1"), "The Host header stands twice")
+        raise Refusal("InvalidHeaderValue", "host", host.decode("latin-1"), "The Host header stands twice")
     if not _HOST.fullmatch(host):
-        raise refusals.invalid_header("host", host.decode("latin-1"), "The Host header names no host")
+        raise Refusal("InvalidHeaderValue", "host", host.decode("latin-1"), "The Host header names no host")
 
 
 def _refusal_of(error: httptools.HttpParserError) -> Refusal:
@@ -212,9 +212,9 @@ def _refusal_of(error: httptools.HttpParserError) -> Refusal:
         case Refusal():
             return cause
         case httptools.HttpParserInvalidMethodError():
-            return refusals.invalid_verb()
+            return Refusal("InvalidHttpVerb")
         case httptools.HttpParserInvalidURLError():
-            return refusals.unreadable_target()
+            return Refusal("RequestUrlFailedToParse")
         case httptools.HttpParserError():
-            return refusals.invalid_input(str(cause))
+            return Refusal("InvalidInput", str(cause))
     raise error

@@ -18,7 +18,7 @@ from functools import lru_cache
 from itertools import product
 
 from taskcounts.credentials import SIGNED_HEADERS, SharedKey, head_to_sign, query_to_sign, string_to_sign
-from taskcounts_emulator import refusals
+from taskcounts_emulator.refusals import Refusal
 
 __all__ = ["RawRequest", "authenticate", "parse_date"]
 
@@ -31,6 +31,9 @@ AUDIENCES = (
     "https://batch.core.usgovcloudapi.net/",
     "https://batch.chinacloudapi.cn/",
 )
+
+# The published authorization address (RFC 9110, 11.6.1).
+_CHALLENGE = 'Bearer authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
 
 _SHARED_KEY = re.compile(r"([^:\s]+):([A-Za-z0-9+/]+={0,2})")
 # RFC 6750, 2.1
@@ -87,19 +90,19 @@ def authenticate(raw: RawRequest, key: SharedKey, now: datetime) -> None:
         Refusal: 400, 401 or 403, with the reason.
     """
     if "authorization" in raw.repeated:
-        raise refusals.invalid_authentication_info()
+        raise Refusal("InvalidAuthenticationInfo")
     if "ocp-date" in raw.repeated:
-        raise refusals.invalid_header("ocp-date", raw.headers["ocp-date"], "The header stands twice")
+        raise Refusal("InvalidHeaderValue", "ocp-date", raw.headers["ocp-date"], "The header stands twice")
     given = raw.headers.get("authorization")
     if given is None:
-        raise refusals.unauthenticated("The request has no Authorization header.")
+        raise _unauthenticated("The request has no Authorization header.")
     scheme, _, rest = given.partition(" ")
     if scheme.lower() == "sharedkey":
         _check_shared_key(raw, rest.strip(), key, now)
     elif scheme.lower() == "bearer":
         _check_bearer(rest.strip(), now)
     else:
-        raise refusals.invalid_authentication_info()
+        raise Refusal("InvalidAuthenticationInfo")
 
 
 def parse_date(text: str) -> datetime | None:
@@ -126,7 +129,7 @@ def _parse_date(text: str) -> datetime | None:
 def _check_shared_key(raw: RawRequest, credentials: str, key: SharedKey, now: datetime) -> None:
     match = _SHARED_KEY.fullmatch(credentials)
     if match is None:
-        raise refusals.invalid_authentication_info()
+        raise Refusal("InvalidAuthenticationInfo")
     named, signed = match.groups()
 
     if named.lower() != key.account:
@@ -140,7 +143,7 @@ def _check_shared_key(raw: RawRequest, credentials: str, key: SharedKey, now: da
                 return
         reason = "The signature found in the request is not that of any computed string."
     computed = next(_signable(raw, named))
-    raise refusals.forbidden(f"{reason} Server used following string to sign: '{computed}'.")
+    raise Refusal("AuthenticationFailed", f"{reason} Server used following string to sign: '{computed}'.")
 
 
 def _signable(raw: RawRequest, account: str) -> Iterator[str]:
@@ -192,21 +195,27 @@ def _wrong_date(raw: RawRequest, now: datetime) -> str:
 
 def _check_bearer(token: str, now: datetime) -> None:
     if not _TOKEN.fullmatch(token):
-        raise refusals.invalid_authentication_info()
+        raise Refusal("InvalidAuthenticationInfo")
     claims = _claims(token)
     if "aud" in claims:
         stated = claims["aud"]
         audiences = stated if isinstance(stated, list) else [stated]
         if not any(audience in AUDIENCES for audience in audiences):
             allowed = ", ".join(f"'{audience}'" for audience in AUDIENCES)
-            raise refusals.unauthenticated(
+            raise _unauthenticated(
                 "The access token has been obtained from wrong audience or resource "
                 f"'{', '.join(map(str, audiences))}'. It should exactly match (including forward slash) "
                 f"with one of the allowed audiences {allowed}"
             )
     expiry = claims.get("exp")
     if isinstance(expiry, int | float) and expiry <= now.timestamp():
-        raise refusals.unauthenticated("The access token has expired.")
+        raise _unauthenticated("The access token has expired.")
+
+
+def _unauthenticated(detail: str) -> Refusal:
+    """Return the 401 for a caller without valid credentials; RFC 9110 requires its challenge."""
+    headers = (("www-authenticate", _CHALLENGE),)
+    return Refusal("AuthenticationFailed", detail, status=401, headers=headers)
 
 
 def _claims(token: str) -> dict[str, object]:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn
 
-from taskcounts_emulator import refusals
 from taskcounts_emulator.api.timestamps import parse_duration
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.json_reader import PLAIN_ID, read_json, show
+from taskcounts_emulator.refusals import Refusal
 
 __all__ = [
     "MAX_BODY",
@@ -59,9 +59,9 @@ def read_body(body: bytes) -> Members:
     try:
         found = read_json(body)
     except EmulatorError as error:
-        raise refusals.invalid_request_body(str(error)) from None
+        raise Refusal("InvalidRequestBody", str(error)) from None
     if not isinstance(found, dict):
-        raise refusals.invalid_request_body(f"the body is {show(found)}, and must be an object")
+        raise Refusal("InvalidRequestBody", f"the body is {show(found)}, and must be an object")
     return found
 
 
@@ -88,12 +88,15 @@ def members(given: Members, path: str, known: Mapping[str, Check], required: Col
             found[name] = check(value, path + name)
         elif not name.startswith("odata.") and "@odata." not in name:
             shown = show(name)[1:-1]
-            raise refusals.unsupported_property(
-                shown, show(value), f"{path}{shown} is not known; known are {', '.join(known)}"
+            raise Refusal(
+                "UnsupportedProperty",
+                shown,
+                show(value),
+                f"{path}{shown} is not known; known are {', '.join(known)}",
             )
     for name in required:
         if name not in found:
-            raise refusals.missing_property(path + name)
+            raise Refusal("MissingRequiredProperty", path + name)
     return found
 
 
@@ -110,16 +113,16 @@ def kept(given: Mapping[str, object], left_out: Collection[str] = ()) -> str:
     try:
         written = _WRITE({name: value for name, value in given.items() if name not in left_out})
     except ValueError:
-        raise refusals.invalid_request_body("a number is larger than a double can be") from None
+        raise Refusal("InvalidRequestBody", "a number is larger than a double can be") from None
     # Counted only where it could be, since it takes its time.
     if written.count("[") + written.count("{") > _MAX_DEPTH and _depth(given) > _MAX_DEPTH:
-        raise refusals.invalid_request_body(f"nested more than {_MAX_DEPTH} deep")
+        raise Refusal("InvalidRequestBody", f"nested more than {_MAX_DEPTH} deep")
     return written
 
 
 def invalid(path: str, value: object, reason: str) -> NoReturn:
     """Refuse a value; the reason goes on from the member's path."""
-    raise refusals.invalid_property(path.rpartition(".")[2], show(value), f"{path} {reason}")
+    raise Refusal("InvalidPropertyValue", path.rpartition(".")[2], show(value), f"{path} {reason}")
 
 
 def text(value: Any, path: str) -> str:

@@ -10,7 +10,6 @@ import json
 import uuid
 from typing import Any
 
-from taskcounts_emulator import refusals
 from taskcounts_emulator.api.bodies import (
     Check,
     Members,
@@ -41,6 +40,7 @@ from taskcounts_emulator.api.task_bodies import (
 )
 from taskcounts_emulator.json_reader import show
 from taskcounts_emulator.model import JobRow, NewJob, NewTask
+from taskcounts_emulator.refusals import Refusal
 
 __all__ = ["parse_changes", "parse_disable", "parse_job", "parse_terminate"]
 
@@ -85,8 +85,11 @@ def parse_changes(document: Members, job: JobRow) -> dict[str, object]:
     shown = json.loads(job.kept)
     if "poolInfo" in given and given["poolInfo"] != shown.get("poolInfo"):
         # What runs would have to go from one pool to another, and there is no way for that here.
-        raise refusals.unsupported_property(
-            "poolInfo", show(given["poolInfo"]), "This emulator cannot move a job to another pool"
+        raise Refusal(
+            "UnsupportedProperty",
+            "poolInfo",
+            show(given["poolInfo"]),
+            "This emulator cannot move a job to another pool",
         )
     changes: dict[str, object] = _columns(given)
     new: Members = {name: given[name] for name in ("metadata", "networkConfiguration") if name in given}
@@ -135,7 +138,7 @@ def _manager(given: Members, rules: TaskRules, max_retries: int) -> tuple[NewTas
     That it wants a node for itself changes nothing here: there are slots and no nodes.
     """
     if rules.preparation == given["id"].lower():
-        raise refusals.task_id_same_as_preparation()
+        raise Refusal("TaskIdSameAsJobPreparationTask")
     given["constraints"] = _constraints(max_retries) | given.get("constraints", {})
     given.setdefault("requiredSlots", 1)
     given.setdefault("userIdentity", AUTO_USER)
@@ -191,8 +194,8 @@ def _parallel(value: Any, path: str) -> int:
 def _no_preemption(value: Any, path: str) -> bool:
     if flag(value, path):
         # Its running tasks would give way to jobs of a higher priority, and nothing that runs here does.
-        raise refusals.unsupported_property(
-            path, "true", "In this emulator no task that runs gives way to another"
+        raise Refusal(
+            "UnsupportedProperty", path, "true", "In this emulator no task that runs gives way to another"
         )
     return False
 

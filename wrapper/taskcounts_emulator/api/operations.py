@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from taskcounts_emulator import refusals, responses
+from taskcounts_emulator import responses
 from taskcounts_emulator.account import EmulatedAccount
 from taskcounts_emulator.api.auth import RawRequest
 from taskcounts_emulator.api.bodies import Members
@@ -244,14 +244,14 @@ class _Page:
         try:
             self.where = ALL_ROWS if given is None else to_where(given)
         except FilterError as error:
-            raise refusals.invalid_query_parameter("$filter", given or "", str(error)) from None
+            raise Refusal("InvalidQueryParameterValue", "$filter", given or "", str(error)) from None
         # A link leads through the list that it was given for, and no other.
         self._bound_to = f"{request.operation}\n{request.job_id.lower()}\n{given or ''}"
         token = request.parameters.get("$skiptoken")
         try:
             self.after = None if token is None else read_skiptoken(token, self._bound_to)
         except ValueError as error:
-            raise refusals.invalid_query_parameter("$skiptoken", token or "", str(error)) from None
+            raise Refusal("InvalidQueryParameterValue", "$skiptoken", token or "", str(error)) from None
 
     def response(
         self, kind: str, rows: list[Any], to_members: Callable[[Any], dict[str, object]]
@@ -280,27 +280,30 @@ def _selection(request: Request, known: Collection[str]) -> frozenset[str] | Non
     expand = request.parameters.get("$expand")
     # There are no statistics: as for a resource that the service has none of yet, nothing is added.
     if expand is not None and expand.strip() != "stats":
-        raise refusals.invalid_query_parameter("$expand", expand, "Only stats can be expanded")
+        raise Refusal("InvalidQueryParameterValue", "$expand", expand, "Only stats can be expanded")
     given = request.parameters.get("$select")
     try:
         return parse_select(given, known)
     except ValueError as error:
-        raise refusals.invalid_query_parameter("$select", given or "", str(error)) from None
+        raise Refusal("InvalidQueryParameterValue", "$select", given or "", str(error)) from None
 
 
 def _max_results(value: str | None) -> int:
     if value is None:
         return _MAX_RESULTS
     if not _NUMBER.fullmatch(value):
-        raise refusals.invalid_query_parameter("maxresults", value, "MaxResults is not a whole number")
+        raise Refusal("InvalidQueryParameterValue", "maxresults", value, "MaxResults is not a whole number")
     # Looked at as text first: Python does not convert a number of any length.
     digits = value.lstrip("0")
     if value.startswith("-") or not digits:
         # Recorded with this code and reason, and not as out of range.
-        raise refusals.invalid_query_parameter("maxresults", value, "MaxResults cannot be less than 1")
+        raise Refusal("InvalidQueryParameterValue", "maxresults", value, "MaxResults cannot be less than 1")
     if len(digits) > 4 or int(digits) > _MAX_RESULTS:
-        raise refusals.query_parameter_out_of_range(
-            "maxresults", value, f"MaxResults cannot be more than {_MAX_RESULTS}"
+        raise Refusal(
+            "OutOfRangeQueryParameterValue",
+            "maxresults",
+            value,
+            f"MaxResults cannot be more than {_MAX_RESULTS}",
         )
     return int(digits)
 
@@ -309,7 +312,7 @@ def _check_force(request: Request) -> None:
     """Refuse a wish to force something that is none; there are no nodes here that would have to be forced."""
     force = request.parameters.get("force")
     if force is not None and force.lower() not in ("true", "false"):
-        raise refusals.invalid_query_parameter("force", force, "Force is not true or false")
+        raise Refusal("InvalidQueryParameterValue", "force", force, "Force is not true or false")
 
 
 def _check(request: Request, *, reads: bool = False) -> Precondition:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from taskcounts_emulator import refusals
 from taskcounts_emulator.api.auth import parse_date
 from taskcounts_emulator.api.timestamps import etag
 from taskcounts_emulator.model import JobRow, Precondition, TaskRow
+from taskcounts_emulator.refusals import Refusal
 
 __all__ = ["precondition"]
 
@@ -34,12 +34,12 @@ def precondition(headers: Mapping[str, str], *, reads: bool) -> Precondition:
     """
     given = [name for name in (_MATCH, _NONE_MATCH, _UNMODIFIED, _MODIFIED) if name in headers]
     if len(given) > 1 and given[1:] != [_PAIRS.get(given[0])]:
-        raise refusals.multiple_conditions(given)
+        raise Refusal("MultipleConditionHeadersNotSupported", ", ".join(given))
     if not given:
         return _anything
     name = given[0]
     value = headers[name]
-    unmet = refusals.condition_not_met(304 if reads and name in (_NONE_MATCH, _MODIFIED) else 412)
+    unmet = Refusal("ConditionNotMet", status=304 if reads and name in (_NONE_MATCH, _MODIFIED) else 412)
 
     if name in _PAIRS:
         tags = {_tag(part) for part in value.split(",")}
@@ -53,7 +53,7 @@ def precondition(headers: Mapping[str, str], *, reads: bool) -> Precondition:
 
     date = parse_date(value)
     if date is None:
-        raise refusals.invalid_header(name, value, "The value is not a date of the form of RFC 1123")
+        raise Refusal("InvalidHeaderValue", name, value, "The value is not a date of the form of RFC 1123")
     seconds = int(date.timestamp())
 
     def check_date(row: JobRow | TaskRow) -> None:

@@ -12,9 +12,9 @@ from enum import Enum
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from taskcounts_emulator import refusals
 from taskcounts_emulator.api import operations
 from taskcounts_emulator.api.operations import Handler
+from taskcounts_emulator.refusals import Refusal
 
 __all__ = ["Body", "Match", "Operation", "resolve"]
 
@@ -128,12 +128,16 @@ def resolve(method: str, path: str) -> Match:
     verbs = _ROUTES.get(shape)
     if verbs is not None and not parts[0] and all(ids):
         if method == "PUT" and shape in _PUT:
-            raise refusals.not_implemented("the replacement of jobs and tasks; a job can be patched")
+            raise _not_implemented("the replacement of jobs and tasks; a job can be patched")
         if method not in verbs:
-            raise refusals.unsupported_verb(verbs)
+            raise Refusal("UnsupportedHttpVerb", headers=(("allow", ", ".join(verbs)),))
         job_id, task_id, *_ = (*(unquote(each) if "%" in each else each for each in ids), "", "")
         return Match(verbs[method], job_id, task_id)
     for place, what in _NOT_EMULATED:
         if place.fullmatch(path):
-            raise refusals.not_implemented(what)
-    raise refusals.invalid_uri()
+            raise _not_implemented(what)
+    raise Refusal("InvalidUri")
+
+
+def _not_implemented(what: str) -> Refusal:
+    return Refusal("NotImplemented", message=f"This emulator does not have {what}.")

@@ -12,7 +12,6 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from taskcounts_emulator import refusals
 from taskcounts_emulator.api.bodies import (
     Check,
     Members,
@@ -32,6 +31,7 @@ from taskcounts_emulator.api.bodies import (
 from taskcounts_emulator.api.resources import NO_LIMIT
 from taskcounts_emulator.api.timestamps import parse_duration
 from taskcounts_emulator.model import MAX_SLOTS, JobRow, NewTask
+from taskcounts_emulator.refusals import Refusal
 from taskcounts_emulator.state.sampling import MAX_SECONDS
 
 __all__ = [
@@ -112,11 +112,11 @@ def parse_tasks(document: Members) -> list[Members]:
     """
     found: list[Any] = members(document, "", {"value": any_array}, ("value",))["value"]
     if len(found) > MAX_TASKS_AT_ONCE:
-        raise refusals.body_too_large(MAX_TASKS_AT_ONCE, "tasks")
+        raise Refusal("RequestBodyTooLarge", f"{MAX_TASKS_AT_ONCE} tasks")
     for index, task in enumerate(found):
         # A result names its task by the id: without one there is nothing that it could tell of.
         if any_object(task, f"value[{index}]").get("id") is None:
-            raise refusals.missing_property(f"value[{index}].id")
+            raise Refusal("MissingRequiredProperty", f"value[{index}].id")
         text(task["id"], f"value[{index}].id")
     return found
 
@@ -129,7 +129,7 @@ def parse_task(document: Members, rules: TaskRules) -> NewTask:
     """
     given = members(document, "", _TASK, ("id", "commandLine"))
     if rules.preparation is not None and given["id"].lower() == rules.preparation:
-        raise refusals.task_id_same_as_preparation()
+        raise Refusal("TaskIdSameAsJobPreparationTask")
     new = new_task(given, rules)
     if "exitConditions" in given:
         _check_actions(given["exitConditions"], rules)
@@ -179,7 +179,7 @@ def _dependencies(given: Members) -> tuple[tuple[str, ...], tuple[tuple[int, int
     """Return the ids, and the ranges of ids, that a task depends on."""
     ids = given.get("taskIds", ())
     if sum(map(len, ids)) > _MAX_DEPENDENCIES:
-        raise refusals.dependency_list_too_long(_MAX_DEPENDENCIES)
+        raise Refusal("TaskDependencyListTooLong", str(_MAX_DEPENDENCIES))
     ranges = tuple((each["start"], each["end"]) for each in given.get("taskIdRanges", ()))
     for low, high in ranges:
         if low > high:
@@ -237,8 +237,11 @@ def _one_instance(value: Any, path: str) -> Members:
     given: Members = _INSTANCES(value, path)
     if (number := given.get("numberOfInstances", 1)) > 1:
         # It would start when so many nodes are free at once, and the emulator has none.
-        raise refusals.unsupported_property(
-            "numberOfInstances", str(number), "This emulator runs each task in one instance"
+        raise Refusal(
+            "UnsupportedProperty",
+            "numberOfInstances",
+            str(number),
+            "This emulator runs each task in one instance",
         )
     return given
 

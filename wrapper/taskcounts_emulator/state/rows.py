@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from taskcounts_emulator import refusals
 from taskcounts_emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
 from taskcounts_emulator.model import (
     JOB_ID,
@@ -89,9 +88,9 @@ def job_to_change(db: sqlite3.Connection, job_id: str, check: Precondition, *ref
     job = find_job(db, job_id)
     check(job)
     if job.state == "deleting":
-        raise refusals.job_being_deleted()
+        raise Refusal("JobBeingDeleted")
     if job.state in refused:
-        raise refusals.job_completed() if job.state == "completed" else refusals.job_being_terminated()
+        raise Refusal("JobCompleted") if job.state == "completed" else Refusal("JobBeingTerminated")
     return job
 
 
@@ -155,8 +154,8 @@ def add_job(transaction: Transaction, new: NewJob) -> None:
         ).lastrowid  # fmt: skip
     except sqlite3.IntegrityError:
         if find_job(db, new.id).state == "deleting":
-            raise refusals.job_being_deleted() from None
-        raise refusals.job_exists() from None
+            raise Refusal("JobBeingDeleted") from None
+        raise Refusal("JobExists") from None
     lifecycle.transitions.touched.add(number or 0)
     job = find_job(db, new.id)
     for tasks in (() if new.manager is None else (new.manager,), new.tasks):
@@ -169,8 +168,10 @@ def add_job(transaction: Transaction, new: NewJob) -> None:
 def add_task(transaction: Transaction, job: JobRow, new: NewTask) -> TaskRow | Refusal:
     """Add a task to a job, or return why not."""
     if (new.depends_on or new.depends_on_ranges) and not job.uses_dependencies:
-        return refusals.task_dependencies_not_specified()
-    return transaction.lifecycle.transitions.add(job, new, transaction.at) or refusals.task_exists()
+        # The reference has a code of its own for this, TaskDependenciesNotSpecifiedOnJob. People got this one
+        # (Azure/azure-sdk-for-python#27859 and #42399).
+        return Refusal("UnsupportedProperty", "dependsOn", "", "The job does not use task dependencies")
+    return transaction.lifecycle.transitions.add(job, new, transaction.at) or Refusal("TaskExists")
 
 
 def expiry(created: int, seconds: float | None) -> int | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from taskcounts_emulator import refusals
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.model import (
     JobCounts,
@@ -194,7 +193,7 @@ class World(Timeline):
             db, lifecycle, at = transaction
             job = job_to_change(db, job_id, check, *_ENDED)
             if job.state == "enabling":
-                raise refusals.job_not_active()
+                raise Refusal("JobNotActive")
             if job.state != "disabled":
                 lifecycle.disable(job, tasks, at)
             lifecycle.settle(at)
@@ -211,7 +210,7 @@ class World(Timeline):
             db, lifecycle, at = transaction
             job = job_to_change(db, job_id, check, *_ENDED)
             if job.state != "disabled":
-                raise refusals.invalid_for_state(job.state)
+                raise Refusal("OperationInvalidForCurrentState", job.state)
             lifecycle.enable(job, at)
             lifecycle.settle(at)
             return find_job(db, job_id)
@@ -292,7 +291,7 @@ class World(Timeline):
             job = job_to_change(db, job_id, lambda _: None)
             task = task_to_change(transaction, job, task_id, check)
             if task.state >= TaskState.SUCCEEDED:
-                raise refusals.task_completed()
+                raise Refusal("TaskCompleted")
             lifecycle.end(task, at, None, ENDED_BY_REQUEST)
             lifecycle.settle(at)
             return find_task(db, job, task_id)
@@ -310,9 +309,9 @@ class World(Timeline):
             job = job_to_change(db, job_id, lambda _: None, *_ENDED)
             task = task_to_change(transaction, job, task_id, check)
             if task.state < TaskState.SUCCEEDED:
-                raise refusals.task_not_completed()
+                raise Refusal("TaskNotCompleted")
             if task.state == TaskState.SUCCEEDED:
-                raise refusals.task_succeeded()
+                raise Refusal("TaskSucceeded")
             lifecycle.transitions.reactivate(task, at)
             lifecycle.settle(at)
             return find_task(db, job, task_id)
@@ -360,7 +359,7 @@ class World(Timeline):
             at = self._catch_up()
             number, state, counts = count_tasks(db, job_id)
             if state == "deleting":
-                raise refusals.job_being_deleted()
+                raise Refusal("JobBeingDeleted")
             return self._reporting.reported(number, counts, at)
 
     def all_counts(self) -> dict[str, JobCounts]:

@@ -44,7 +44,7 @@ JOB = NewJob(
 
 def refuse(_: object) -> None:
     """Demand what never is."""
-    raise Refusal(412, "ConditionNotMet", "No.")
+    raise Refusal("ConditionNotMet")
 
 
 def test_counts_are_those_of_the_tasks() -> None:
