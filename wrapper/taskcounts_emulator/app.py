@@ -8,11 +8,10 @@ out of the application, and a drip leaves the head of an answer in one piece.
 from __future__ import annotations
 
 import logging
-import os
 import re
 import time
+import uuid
 from collections.abc import Mapping
-from functools import lru_cache
 from urllib.parse import quote, unquote_plus
 
 from taskcounts_emulator import responses
@@ -44,9 +43,6 @@ _PARAMETERS = frozenset(
     ("api-version", "timeout", "maxresults", "force", "$filter", "$select", "$expand", "$skiptoken")
 )
 
-# A query that is no longer holds no secret that is worth the name, so that it may be remembered.
-_MAX_REMEMBERED = 40
-
 logger = logging.getLogger("taskcounts_emulator")
 
 
@@ -62,7 +58,9 @@ def request_context(
     client_request_id: str | None = None,
 ) -> responses.RequestContext:
     """Return what is written into the answer to one request."""
-    return responses.RequestContext(_endpoint(scope, headers), _new_id(), service.now(), client_request_id)
+    return responses.RequestContext(
+        _endpoint(scope, headers), str(uuid.uuid4()), service.now(), client_request_id
+    )
 
 
 class _Service:
@@ -313,7 +311,7 @@ def _raw(scope: Scope) -> RawRequest:
     headers: dict[str, str] = {}
     repeated: set[str] = set()
     for raw_name, raw_value in scope["headers"]:
-        name = _NAMES.get(raw_name) or raw_name.decode("latin-1").lower()
+        name = raw_name.decode("latin-1").lower()
         value = raw_value.decode("latin-1").strip()
         if name in headers:
             repeated.add(name)
@@ -325,23 +323,6 @@ def _raw(scope: Scope) -> RawRequest:
     return RawRequest(
         scope["method"], path, scope["query_string"].decode("latin-1"), headers, frozenset(repeated)
     )
-
-
-# The names that most calls have.
-_NAMES = {
-    name.encode(): name
-    for name in (
-        "accept", "accept-encoding", "authorization", "client-request-id", "connection", "content-length",
-        "content-type", "host", "ocp-date", "return-client-request-id", "user-agent",
-    )
-}  # fmt: skip
-
-
-def _new_id() -> str:
-    """Return a random GUID; `uuid.uuid4` takes three times as long."""
-    digits = os.urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _endpoint(scope: Scope, headers: Mapping[str, str]) -> str:
@@ -356,10 +337,6 @@ def _parameters(query: str) -> Mapping[str, str]:
     Raises:
         Refusal: One that the service knows stands twice.
     """
-    return _few_parameters(query) if len(query) <= _MAX_REMEMBERED else _read_parameters(query)
-
-
-def _read_parameters(query: str) -> Mapping[str, str]:
     found: dict[str, list[str]] = {}
     for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
@@ -368,9 +345,6 @@ def _read_parameters(query: str) -> Mapping[str, str]:
         if len(values) > 1 and name in _PARAMETERS:
             raise Refusal("InvalidQueryParameterValue", name, ", ".join(values), "The parameter stands twice")
     return {name: values[0] for name, values in found.items()}
-
-
-_few_parameters = lru_cache(maxsize=64)(_read_parameters)
 
 
 def _check_timeout(value: str | None) -> None:

@@ -12,11 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
-from taskcounts_emulator.model import Counts, JobCounts
+from taskcounts_emulator.model import JobCounts
 from taskcounts_emulator.refusals import Refusal
 
 __all__ = [
@@ -92,8 +91,8 @@ class Response(NamedTuple):
 
 def counts_response(context: RequestContext, counts: JobCounts) -> Response:
     """Return the 200 that tells a job's counts."""
-    kind = encode_basestring_ascii(metadata(context, "taskcountsresult"))
-    return ok(context, (_COUNTS % (kind, *_numbers(counts.tasks), *_numbers(counts.slots))).encode())
+    members = {"odata.metadata": metadata(context, "taskcountsresult"), **counts.as_json()}
+    return ok(context, json_body(members))
 
 
 def resource_response(
@@ -163,7 +162,7 @@ def html_response(context: RequestContext, status: int) -> Response:
     headers = (
         ("content-type", "text/html"),
         ("content-length", str(len(body))),
-        ("date", _date(context.now.replace(microsecond=0))),
+        ("date", _date(context.now)),
     )
     return Response(status, headers, body)
 
@@ -190,7 +189,7 @@ def http_bytes(response: Response) -> bytes:
 
 def asgi_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return headers as ASGI has them."""
-    return [_ENCODED.get(header) or _pair(header) for header in headers]
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 def metadata(context: RequestContext, kind: str) -> str:
@@ -217,7 +216,7 @@ def _headers(context: RequestContext, further: Iterable[tuple[str, str]]) -> Hea
     """Return the service's headers by name, as recorded answers have them."""
     headers = [
         *_CONSTANT,
-        ("date", _date(context.now.replace(microsecond=0))),
+        ("date", _date(context.now)),
         ("request-id", context.request_id),
         *further,
     ]
@@ -226,18 +225,9 @@ def _headers(context: RequestContext, further: Iterable[tuple[str, str]]) -> Hea
     return tuple(sorted(headers))
 
 
-def _pair(header: tuple[str, str]) -> tuple[bytes, bytes]:
-    return header[0].encode("latin-1"), header[1].encode("latin-1")
-
-
-@lru_cache(maxsize=16)
-def _date(second: datetime) -> str:
-    """Return a time as headers have it; many answers are of the same second."""
-    return format_datetime(second, usegmt=True)
-
-
-def _numbers(counts: Counts) -> tuple[int, ...]:
-    return counts.active, counts.running, counts.completed, counts.succeeded, counts.failed
+def _date(time: datetime) -> str:
+    """Return a time as headers have it."""
+    return format_datetime(time, usegmt=True)
 
 
 def _phrase(status: int) -> str:
@@ -262,8 +252,6 @@ def _text(value: object, newline: str) -> str:
     return json.dumps(value)
 
 
-# What doesn't change from answer to answer is written once: most calls ask for counts.
-_COUNTS = _text({"odata.metadata": 0, **JobCounts().as_json()}, "\r\n").replace(":0", ":%s")
 _CONSTANT: Headers = (
     ("content-type", JSON),
     ("dataserviceversion", "3.0"),
@@ -271,4 +259,3 @@ _CONSTANT: Headers = (
     ("strict-transport-security", "max-age=31536000; includeSubDomains"),
     ("x-content-type-options", "nosniff"),
 )
-_ENCODED = {header: _pair(header) for header in (*_CONSTANT, ("transfer-encoding", "chunked"))}

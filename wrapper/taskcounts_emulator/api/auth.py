@@ -14,10 +14,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from itertools import product
 
-from taskcounts.credentials import SIGNED_HEADERS, SharedKey, head_to_sign, query_to_sign, string_to_sign
+from taskcounts.credentials import SharedKey, string_to_sign
 from taskcounts_emulator.refusals import Refusal
 
 __all__ = ["RawRequest", "authenticate", "parse_date"]
@@ -45,13 +44,6 @@ _DATE = re.compile(
 )
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-# As long as any that `_DATE` takes.
-_DATE_LENGTH = 29
-
-# What is no longer holds no secret that is worth the name, so that it may be remembered.
-_MAX_REMEMBERED = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +99,6 @@ def authenticate(raw: RawRequest, key: SharedKey, now: datetime) -> None:
 
 def parse_date(text: str) -> datetime | None:
     """Return the time that an RFC 1123 date tells, or None if it is no such date."""
-    return _parse_date(text) if len(text) == _DATE_LENGTH else None
-
-
-@lru_cache(maxsize=16)
-def _parse_date(text: str) -> datetime | None:
-    """Do that; many requests are of the same second."""
     match = _DATE.fullmatch(text)
     if match is None:
         return None
@@ -148,8 +134,6 @@ def _check_shared_key(raw: RawRequest, credentials: str, key: SharedKey, now: da
 
 def _signable(raw: RawRequest, account: str) -> Iterator[str]:
     """Yield what may have been signed: the documented string, then whatever else Microsoft's clients sign."""
-    if (usual := _usual(raw, account)) is not None:
-        yield usual
     lengths: list[Mapping[str, str]] = [raw.headers]
     if raw.method not in ("GET", "HEAD") and raw.headers.get("content-length") in (None, "0"):
         # Without a body it is signed as 0 or left empty, and sent as 0 or not at all, in any combination.
@@ -161,23 +145,6 @@ def _signable(raw: RawRequest, account: str) -> Iterator[str]:
         targets.append(f"{raw.path}?{raw.query.replace('+', '%2B')}")
     for headers, target, folds, dates in product(lengths, targets, (True, False), (False, True)):
         yield string_to_sign(raw.method, target, headers, account, fold_names=folds, date_counts=dates)
-
-
-def _usual(raw: RawRequest, account: str) -> str | None:
-    """Return the documented string where an ocp-date is all that is signed of the headers; None elsewhere."""
-    headers = raw.headers
-    date = headers.get("ocp-date")
-    if date is None or not _SIGNED.isdisjoint(headers):
-        return None
-    if [name for name in headers if name.startswith("ocp-")] != ["ocp-date"]:
-        return None
-    query = _query(raw.query) if len(raw.query) <= _MAX_REMEMBERED else query_to_sign(raw.query)
-    return f"{_head(raw.method)}{date}\n/{account}{raw.path}{query}"
-
-
-_SIGNED = frozenset(SIGNED_HEADERS)
-_query = lru_cache(maxsize=64)(query_to_sign)
-_head = lru_cache(maxsize=16)(head_to_sign)
 
 
 def _wrong_date(raw: RawRequest, now: datetime) -> str:

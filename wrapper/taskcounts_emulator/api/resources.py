@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from functools import lru_cache
 from typing import Any
 
 from taskcounts_emulator.api.timestamps import etag, http_date, timestamp
@@ -160,28 +159,17 @@ class JobView:
         return members
 
 
-@lru_cache(4096)
-def _second(seconds: int) -> str:
-    return timestamp(seconds * 1_000_000)[:20]
-
-
-def _time(us: int) -> str:
-    """Return what ``timestamp`` does, in half of its time where times are close together."""
-    seconds, rest = divmod(us, 1_000_000)
-    return f"{_second(seconds)}{rest:06}0Z"
-
-
 def _time_if(us: int | None) -> str | None:
-    return None if us is None else _time(us)
+    return None if us is None else timestamp(us)
 
 
 def _execution(row: TaskRow) -> _Members:
     """Return how a task fared so far."""
     members: _Members = {}
     if row.started is not None:
-        members["startTime"] = _time(row.started)
+        members["startTime"] = timestamp(row.started)
     if row.ended is not None:
-        members["endTime"] = _time(row.ended)
+        members["endTime"] = timestamp(row.ended)
     if row.exit_code is not None:
         members["exitCode"] = row.exit_code
     if row.failure is not None:
@@ -190,10 +178,10 @@ def _execution(row: TaskRow) -> _Members:
         members["result"] = _RESULTS[row.state]
     members["retryCount"] = row.retries
     if row.last_retry is not None:
-        members["lastRetryTime"] = _time(row.last_retry)
+        members["lastRetryTime"] = timestamp(row.last_retry)
     members["requeueCount"] = row.requeues
     if row.last_requeue is not None:
-        members["lastRequeueTime"] = _time(row.last_requeue)
+        members["lastRequeueTime"] = timestamp(row.last_requeue)
     return members
 
 
@@ -207,9 +195,9 @@ def _failure(code: str) -> _Members:
 
 def _job_execution(row: JobRow) -> _Members:
     # "The time at which the job was created", says the reference of the start time.
-    members: _Members = {"startTime": _time(row.created)}
+    members: _Members = {"startTime": timestamp(row.created)}
     if row.ended is not None:
-        members["endTime"] = _time(row.ended)
+        members["endTime"] = timestamp(row.ended)
     if row.pool is not None:
         members["poolId"] = row.pool
     if row.terminate_reason is not None:
@@ -221,10 +209,10 @@ _TASK: Mapping[str, _TaskGetter] = {
     "id": lambda row, _: row.id,
     "url": lambda row, place: place + row.id,
     "eTag": lambda row, _: etag(row.modified, row.number),
-    "creationTime": lambda row, _: _time(row.created),
-    "lastModified": lambda row, _: _time(row.modified),
+    "creationTime": lambda row, _: timestamp(row.created),
+    "lastModified": lambda row, _: timestamp(row.modified),
     "state": lambda row, _: _STATES[row.state],
-    "stateTransitionTime": lambda row, _: _time(row.changed),
+    "stateTransitionTime": lambda row, _: timestamp(row.changed),
     "previousState": lambda row, _: None if row.previous is None else _STATES[row.previous],
     "previousStateTransitionTime": lambda row, _: _time_if(row.previous_changed),
     "requiredSlots": lambda row, _: row.slots,
@@ -234,10 +222,10 @@ _JOB: Mapping[str, _JobGetter] = {
     "id": lambda row, _: row.id,
     "url": lambda row, endpoint: f"{endpoint}/jobs/{row.id}",
     "eTag": lambda row, _: etag(row.modified, row.number),
-    "lastModified": lambda row, _: _time(row.modified),
-    "creationTime": lambda row, _: _time(row.created),
+    "lastModified": lambda row, _: timestamp(row.modified),
+    "creationTime": lambda row, _: timestamp(row.created),
     "state": lambda row, _: row.state,
-    "stateTransitionTime": lambda row, _: _time(row.changed),
+    "stateTransitionTime": lambda row, _: timestamp(row.changed),
     "previousState": lambda row, _: row.previous,
     "previousStateTransitionTime": lambda row, _: _time_if(row.previous_changed),
     "priority": lambda row, _: row.priority,

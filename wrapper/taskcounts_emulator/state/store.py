@@ -13,7 +13,6 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from types import TracebackType
 
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.state.schema import APPLICATION_ID, LAYOUT, STATEMENTS, TABLES
@@ -46,7 +45,6 @@ class Store:
             self._db = sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False, timeout=0.2, cached_statements=256
             )
-        self._connection = _LockedConnection(self._db, self._lock, self.path)
         # An emulator that is only dropped leaves no connection open; Python 3.13 warns of those.
         weakref.finalize(self, self._db.close)
         try:
@@ -73,13 +71,15 @@ class Store:
                     db.execute("ROLLBACK")
                 raise
 
-    def connection(self) -> _LockedConnection:
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
         """Hold the connection, for what changes nothing.
 
         Raises:
             EmulatorError: The store cannot be read.
         """
-        return self._connection
+        with self._lock, self._translated():
+            yield self._db
 
     def get(self, name: str, default: object = None) -> object:
         """Return a setting: what JSON can say."""
@@ -184,26 +184,6 @@ class Store:
             yield
         except sqlite3.Error as error:
             raise _failure(self.path, error) from error
-
-
-class _LockedConnection:
-    """Holds the connection; one for all, as it keeps nothing. A generator would take four times as long."""
-
-    def __init__(self, db: sqlite3.Connection, lock: threading.RLock, path: str) -> None:
-        self._db = db
-        self._lock = lock
-        self._path = path
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._lock.acquire()
-        return self._db
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._lock.release()
-        if isinstance(error, sqlite3.Error):
-            raise _failure(self._path, error) from error
 
 
 def _failure(path: str, error: sqlite3.Error) -> EmulatorError:
