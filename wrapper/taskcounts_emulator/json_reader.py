@@ -1,6 +1,6 @@
-"""Reading JSON that a person wrote: strict, and with errors that name the place.
+"""A strict JSON reader, whose errors name the place: for scenarios, the admin API and bodies of requests.
 
-Every function takes the path of the value that it looks at, and every error begins with it.
+Each check takes a value and its path, such as ``jobs[0].tasks[2].state``, and returns the value.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ import json
 import re
 import reprlib
 from collections.abc import Collection, Mapping, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from taskcounts_emulator.errors import EmulatorError
 
 __all__ = [
     "PLAIN_ID",
+    "InvalidValue",
+    "any_object",
     "array",
     "boolean",
+    "matching",
     "members",
     "number",
     "one_of",
@@ -26,8 +29,26 @@ __all__ = [
     "whole_number",
 ]
 
-# Letters, digits, hyphens and underscores, at most 64: what the service takes for most ids.
+# The service takes these ids for most resources.
 PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_WHOLE = re.compile(r"-?[0-9]{1,10}")
+
+
+class InvalidValue(EmulatorError):
+    """A value is not what its place requires.
+
+    Attributes:
+        path: The path of the value.
+        value: The value.
+        requirement: The rest of a sentence that begins with the path, such as "must be a string".
+    """
+
+    def __init__(self, path: str, value: object, requirement: str) -> None:
+        super().__init__(f"{path}: {requirement}, not {show(value)}")
+        self.path = path
+        self.value = value
+        self.requirement = requirement
 
 
 def read_json(source: str | bytes) -> object:
@@ -47,65 +68,93 @@ def read_json(source: str | bytes) -> object:
     return value
 
 
-def members(value: object, path: str, known: Collection[str]) -> dict[str, object]:
-    """Return the members of an object that may have the ``known`` ones and no other."""
-    if not isinstance(value, Mapping):
-        raise EmulatorError(f"{path}: must be an object, not {show(value)}")
-    for name in value:
+def members(
+    value: object, path: str, known: Collection[str], required: Collection[str] = ()
+) -> dict[str, object]:
+    """Return the members of an object that has no unknown ones and lacks no required one."""
+    given = any_object(value, path)
+    for name in given:
         if name not in known:
             raise EmulatorError(f"{path}: unknown member {show(name)}; known are {', '.join(known)}")
-    return dict(value)
+    for name in required:
+        if name not in given:
+            raise EmulatorError(f"{path}: the member {name!r} is missing")
+    return dict(given)
 
 
-def array(value: object, path: str) -> Sequence[object]:
-    """Return the items of an array."""
+def any_object(value: Any, path: str) -> dict[str, Any]:
+    """Return an object with any members."""
+    if not isinstance(value, Mapping):
+        raise InvalidValue(path, value, "must be an object")
+    return value  # type: ignore[return-value] # Nobody changes it.
+
+
+def array(value: Any, path: str) -> Sequence[Any]:
+    """Return an array with any items."""
     if not isinstance(value, list | tuple):
-        raise EmulatorError(f"{path}: must be an array, not {show(value)}")
+        raise InvalidValue(path, value, "must be an array")
     return value
 
 
 def text(value: object, path: str) -> str:
-    """Return a string as it is."""
+    """Return a string."""
     if not isinstance(value, str):
-        raise EmulatorError(f"{path}: must be a string, not {show(value)}")
+        raise InvalidValue(path, value, "must be a string")
     return value
 
 
-def whole_number(value: object, path: str, low: int, high: int) -> int:
-    """Return a whole number from ``low`` to ``high``; neither 5.0 nor true is one."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise EmulatorError(f"{path}: must be a whole number, not {show(value)}")
-    if not low <= value <= high:
-        raise EmulatorError(f"{path}: must be from {low} to {high}, not {show(value)}")
+def matching(value: object, path: str, pattern: re.Pattern[str], description: str) -> str:
+    """Return a string that a pattern matches as a whole."""
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise InvalidValue(path, value, f"must be {description}")
     return value
+
+
+def whole_number(value: object, path: str, low: int, high: int, *, as_text: bool = False) -> int:
+    """Return a whole number from ``low`` to ``high``; neither 5.0 nor true is one.
+
+    Args:
+        value: The value.
+        path: Its path.
+        low: The lowest number.
+        high: The highest number.
+        as_text: Take a string of up to ten digits, too.
+    """
+    found = int(value) if as_text and isinstance(value, str) and _WHOLE.fullmatch(value) else value
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise InvalidValue(path, value, "must be a whole number")
+    if not low <= found <= high:
+        raise InvalidValue(path, value, f"must be from {low} to {high}")
+    return found
 
 
 def number(value: object, path: str, low: float, high: float) -> float:
     """Return a number from ``low`` to ``high``, whole or not."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise EmulatorError(f"{path}: must be a number, not {show(value)}")
-    # Not a number is not within any limits, either.
+        raise InvalidValue(path, value, "must be a number")
+    # The comparison is false for NaN, too.
     if not low <= value <= high:
-        raise EmulatorError(f"{path}: must be from {low:g} to {high:g}, not {show(value)}")
+        raise InvalidValue(path, value, f"must be from {low:g} to {high:g}")
     return float(value)
 
 
 def boolean(value: object, path: str) -> bool:
     """Return true or false; neither 1 nor "true" is one."""
     if not isinstance(value, bool):
-        raise EmulatorError(f"{path}: must be true or false, not {show(value)}")
+        raise InvalidValue(path, value, "must be true or false")
     return value
 
 
-def one_of(value: object, path: str, choices: Collection[str]) -> str:
-    """Return a string that is one of some."""
-    if not isinstance(value, str) or value not in choices:
-        raise EmulatorError(f"{path}: must be one of {', '.join(choices)}, not {show(value)}")
-    return value
+def one_of(value: object, path: str, choices: Collection[str], *, any_case: bool = False) -> str:
+    """Return a string that is one of the choices, in lower case if the case is free."""
+    found = value.lower() if any_case and isinstance(value, str) else value
+    if not isinstance(found, str) or found not in choices:
+        raise InvalidValue(path, value, f"must be one of {', '.join(choices)}")
+    return found
 
 
 def show(value: object) -> str:
-    """Return a value as an error shows it: on one line, and short however long it is."""
+    """Return a value for an error message: on one line, and shortened if it is long."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list | tuple):
@@ -113,7 +162,7 @@ def show(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int) and abs(value) >= 10**30:
-        # Beyond 4300 digits Python refuses to write a number at all.
+        # Python refuses to write a number of more than 4300 digits.
         return "a number of more than 30 digits"
     return reprlib.repr(value)
 

@@ -13,18 +13,16 @@ from typing import Any
 from taskcounts_emulator.api.bodies import (
     Check,
     Members,
-    any_object,
-    array,
+    array_of,
     choice,
     duration,
-    flag,
     invalid,
     kept,
     members,
     object_of,
     plain_id,
     text,
-    whole,
+    whole_number,
 )
 from taskcounts_emulator.api.resources import AUTO_USER, NO_LIMIT, RETENTION
 from taskcounts_emulator.api.task_bodies import (
@@ -38,7 +36,7 @@ from taskcounts_emulator.api.task_bodies import (
     new_task,
     rules_of_body,
 )
-from taskcounts_emulator.json_reader import show
+from taskcounts_emulator.json_reader import any_object, boolean, show
 from taskcounts_emulator.model import JobRow, NewJob, NewTask
 from taskcounts_emulator.refusals import Refusal
 
@@ -185,14 +183,14 @@ def _pool(given: Members) -> str:
 
 def _parallel(value: Any, path: str) -> int:
     """Return how many tasks may run at once: -1 is any number, and none at all cannot be said."""
-    number: int = whole(-1, _INT32)(value, path)
+    number: int = whole_number(-1, _INT32)(value, path)
     if number == 0:
         invalid(path, value, "must be -1 or greater than 0")
     return number
 
 
 def _no_preemption(value: Any, path: str) -> bool:
-    if flag(value, path):
+    if boolean(value, path):
         # Its running tasks would give way to jobs of a higher priority, and nothing that runs here does.
         raise Refusal(
             "UnsupportedProperty", path, "true", "In this emulator no task that runs gives way to another"
@@ -211,33 +209,33 @@ def _auto_pool(value: Any, path: str) -> Members:
 
 
 _CHANGES: dict[str, Check] = {
-    "priority": whole(-1000, 1000),
+    "priority": whole_number(-1000, 1000),
     "maxParallelTasks": _parallel,
     "allowTaskPreemption": _no_preemption,
     "onAllTasksComplete": choice("noaction", "terminatejob"),
     "constraints": object_of({"maxWallClockTime": duration, "maxTaskRetryCount": RETRIES}),
     "poolInfo": object_of({"poolId": plain_id, "autoPoolSpecification": _auto_pool}),
-    "metadata": array(object_of({"name": text, "value": text}, ("name", "value"))),
+    "metadata": array_of(object_of({"name": text, "value": text}, ("name", "value"))),
     "networkConfiguration": any_object,
 }
 _MANAGER_MEMBERS: dict[str, Check] = {
-    "runExclusive": flag,
-    "allowLowPriorityNode": flag,
-    "killJobOnCompletion": flag,
+    "runExclusive": boolean,
+    "allowLowPriorityNode": boolean,
+    "killJobOnCompletion": boolean,
 }
 _JOB: dict[str, Check] = {
     "id": plain_id,
     "displayName": text,
     **_CHANGES,
-    "usesTaskDependencies": flag,
+    "usesTaskDependencies": boolean,
     "onTaskFailure": choice("noaction", "performexitoptionsjobaction"),
     "jobManagerTask": object_of({**RUN_TASK_MEMBERS, **_MANAGER_MEMBERS}, ("id", "commandLine")),
     "jobPreparationTask": object_of(
         {
             **COMMON_TASK_MEMBERS,
             "constraints": CONSTRAINTS,
-            "waitForSuccess": flag,
-            "rerunOnNodeRebootAfterSuccess": flag,
+            "waitForSuccess": boolean,
+            "rerunOnNodeRebootAfterSuccess": boolean,
         },
         ("commandLine",),
     ),

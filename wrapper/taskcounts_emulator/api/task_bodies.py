@@ -15,9 +15,7 @@ from typing import Any, NamedTuple
 from taskcounts_emulator.api.bodies import (
     Check,
     Members,
-    any_array,
-    any_object,
-    array,
+    array_of,
     choice,
     duration,
     invalid,
@@ -26,10 +24,11 @@ from taskcounts_emulator.api.bodies import (
     object_of,
     plain_id,
     text,
-    whole,
+    whole_number,
 )
 from taskcounts_emulator.api.resources import NO_LIMIT
 from taskcounts_emulator.api.timestamps import parse_duration
+from taskcounts_emulator.json_reader import any_object, array
 from taskcounts_emulator.model import MAX_SLOTS, JobRow, NewTask
 from taskcounts_emulator.refusals import Refusal
 from taskcounts_emulator.state.sampling import MAX_SECONDS
@@ -110,14 +109,7 @@ def parse_tasks(document: Members) -> list[Members]:
     Raises:
         Refusal: It is no collection, or too large a one.
     """
-    found: list[Any] = members(document, "", {"value": any_array}, ("value",))["value"]
-    if len(found) > MAX_TASKS_AT_ONCE:
-        raise Refusal("RequestBodyTooLarge", f"{MAX_TASKS_AT_ONCE} tasks")
-    for index, task in enumerate(found):
-        # A result names its task by the id: without one there is nothing that it could tell of.
-        if any_object(task, f"value[{index}]").get("id") is None:
-            raise Refusal("MissingRequiredProperty", f"value[{index}].id")
-        text(task["id"], f"value[{index}].id")
+    found: list[Members] = members(document, "", {"value": _collection}, ("value",))["value"]
     return found
 
 
@@ -173,6 +165,18 @@ def limits(constraints: Members) -> tuple[int | None, float | None]:
     seconds = parse_duration(constraints.get("maxWallClockTime", NO_LIMIT))
     endless = seconds is None or seconds >= _ENDLESS
     return constraints.get("maxTaskRetryCount"), None if endless else seconds
+
+
+def _collection(value: Any, path: str) -> list[Members]:
+    """Return the tasks of a collection; a result names its task by the id, so each must have one."""
+    tasks = array(value, path)
+    if len(tasks) > MAX_TASKS_AT_ONCE:
+        raise Refusal("RequestBodyTooLarge", f"{MAX_TASKS_AT_ONCE} tasks")
+    for index, task in enumerate(tasks):
+        if any_object(task, f"{path}[{index}]").get("id") is None:
+            raise Refusal("MissingRequiredProperty", f"{path}[{index}].id")
+        text(task["id"], f"{path}[{index}].id")
+    return list(tasks)
 
 
 def _dependencies(given: Members) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
@@ -246,13 +250,13 @@ def _one_instance(value: Any, path: str) -> Members:
     return given
 
 
-_NUMBER = whole(-_INT32 - 1, _INT32)
-_FROM_ZERO = whole(0, _INT32)
+_NUMBER = whole_number(-_INT32 - 1, _INT32)
+_FROM_ZERO = whole_number(0, _INT32)
 _INSTANCES = object_of(
     {
-        "numberOfInstances": whole(1, _INT32),
+        "numberOfInstances": whole_number(1, _INT32),
         "coordinationCommandLine": text,
-        "commonResourceFiles": any_array,
+        "commonResourceFiles": array,
     },
     ("coordinationCommandLine",),
 )
@@ -262,8 +266,8 @@ _OPTIONS = object_of(
 _RANGE = {"start": _NUMBER, "end": _NUMBER, "exitOptions": _OPTIONS}
 _OTHER_CONDITIONS = ("preProcessingError", "fileUploadError", "default")
 
-RETRIES = whole(-1, _INT32)
-SETTINGS = array(object_of({"name": text, "value": text}, ("name",)))
+RETRIES = whole_number(-1, _INT32)
+SETTINGS = array_of(object_of({"name": text, "value": text}, ("name",)))
 CONSTRAINTS = object_of(
     {"maxWallClockTime": duration, "retentionTime": duration, "maxTaskRetryCount": RETRIES}
 )
@@ -272,7 +276,7 @@ COMMON_TASK_MEMBERS: dict[str, Check] = {
     "id": plain_id,
     "commandLine": text,
     "containerSettings": any_object,
-    "resourceFiles": any_array,
+    "resourceFiles": array,
     "environmentSettings": SETTINGS,
     "userIdentity": any_object,
 }
@@ -280,20 +284,20 @@ COMMON_TASK_MEMBERS: dict[str, Check] = {
 RUN_TASK_MEMBERS: dict[str, Check] = {
     **COMMON_TASK_MEMBERS,
     "displayName": text,
-    "outputFiles": any_array,
+    "outputFiles": array,
     "constraints": CONSTRAINTS,
-    "requiredSlots": whole(1, MAX_SLOTS),
-    "applicationPackageReferences": any_array,
+    "requiredSlots": whole_number(1, MAX_SLOTS),
+    "applicationPackageReferences": array,
     "authenticationTokenSettings": any_object,
 }
 _TASK: dict[str, Check] = {
     **RUN_TASK_MEMBERS,
     "exitConditions": object_of(
         {
-            "exitCodes": array(
+            "exitCodes": array_of(
                 object_of({"code": _NUMBER, "exitOptions": _OPTIONS}, ("code", "exitOptions"))
             ),
-            "exitCodeRanges": array(object_of(_RANGE, tuple(_RANGE))),
+            "exitCodeRanges": array_of(object_of(_RANGE, tuple(_RANGE))),
             **dict.fromkeys(_OTHER_CONDITIONS, _OPTIONS),
         }
     ),
@@ -301,8 +305,8 @@ _TASK: dict[str, Check] = {
     "multiInstanceSettings": _one_instance,
     "dependsOn": object_of(
         {
-            "taskIds": array(plain_id),
-            "taskIdRanges": array(object_of({"start": _FROM_ZERO, "end": _FROM_ZERO}, ("start", "end"))),
+            "taskIds": array_of(plain_id),
+            "taskIdRanges": array_of(object_of({"start": _FROM_ZERO, "end": _FROM_ZERO}, ("start", "end"))),
         }
     ),
 }

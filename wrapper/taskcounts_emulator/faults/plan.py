@@ -30,6 +30,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from taskcounts_emulator import json_reader
 from taskcounts_emulator.errors import EmulatorError
@@ -252,17 +253,13 @@ class _Entry:
 
 
 def _checked(given: Mapping[str, object], spelling: Mapping[str, str]) -> Fault:
-    kind = given.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise EmulatorError(f"fault.kind: must be one of {', '.join(KINDS)}, not {json_reader.show(kind)}")
+    kind = json_reader.one_of(given.get("kind"), "fault.kind", KINDS)
     times = given.get("times")
     if times is not None:
         times = json_reader.whole_number(times, "fault.times", 1, 1_000_000)
     job = given.get("job")
     if job is not None:
-        job = json_reader.text(job, "fault.job")
-        if not JOB_ID.fullmatch(job):
-            raise EmulatorError(f"fault.job: {json_reader.show(job)} is no job id")
+        job = json_reader.matching(job, "fault.job", JOB_ID, "a job id")
     operation = given.get("operation")
     if operation is not None:
         operation = json_reader.one_of(operation, "fault.operation", OPERATIONS)
@@ -302,23 +299,13 @@ def _check_fit(fault: Fault) -> None:
 
 
 def _probability(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise EmulatorError(
-            f"fault.probability: must be a number, more than 0 and at most 1, not {json_reader.show(value)}"
-        )
-    return float(value)
+    if value == 0:
+        raise json_reader.InvalidValue("fault.probability", value, "must be more than 0")
+    return json_reader.number(value, "fault.probability", 0, 1)
 
 
 def _seed(value: object) -> int | None:
     return None if value is None else json_reader.whole_number(value, "fault.seed", 0, 2**64 - 1)
-
-
-def _seconds(value: object, path: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 3600:
-        raise EmulatorError(
-            f"{path}: must be a number of seconds from 0 to 3600, not {json_reader.show(value)}"
-        )
-    return float(value)
 
 
 def _retry_after(value: object, path: str) -> str | None:
@@ -329,20 +316,15 @@ def _retry_after(value: object, path: str) -> str | None:
         return format(value, ".15g")
     if isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= 100:
         return value
-    raise EmulatorError(
-        f"{path}: must be a number of seconds or a date as printable text, not {json_reader.show(value)}"
-    )
+    raise json_reader.InvalidValue(path, value, "must be a number of seconds or a date as printable text")
 
 
-def _variant(value: object, path: str) -> str:
-    return json_reader.one_of(value, path, VARIANTS)
-
-
+_SECONDS = partial(json_reader.number, low=0, high=3600)
 _CHECKS: Mapping[str, Callable[[object, str], object]] = {
     "retry_after": _retry_after,
-    "interval": _seconds,
+    "interval": _SECONDS,
     "headers_too": json_reader.boolean,
-    "variant": _variant,
-    "seconds": _seconds,
+    "variant": partial(json_reader.one_of, choices=VARIANTS),
+    "seconds": _SECONDS,
     "applied": json_reader.boolean,
 }

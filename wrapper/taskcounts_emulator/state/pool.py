@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from taskcounts_emulator import json_reader
-from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.state.sampling import Distribution, draw, parse_distribution
 
 __all__ = ["ANY", "MAX_POOL_SLOTS", "NO_NODES", "Pool", "Run", "parse_pool"]
@@ -19,6 +19,9 @@ MAX_POOL_SLOTS = 2_560_000
 
 AT_ONCE = Distribution("constant", (0.0,))
 DEFAULT_DURATION = Distribution("uniform", (2.0, 10.0))
+
+_POOL_ID = re.compile(rf"\*|{json_reader.PLAIN_ID.pattern}")
+_POOL_ID_FORM = "a pool id (1 to 64 letters, digits, '-' and '_') or '*'"
 
 _MEMBERS = ("id", "slots", "preparing", "duration", "failureRate", "requeueRate")
 
@@ -125,18 +128,11 @@ def parse_pool(document: object, path: str) -> Pool:
     Raises:
         EmulatorError: It is none. The message names the member.
     """
-    given = json_reader.members(document, path, _MEMBERS)
-    for name in ("id", "slots"):
-        if name not in given:
-            raise EmulatorError(f"{path}: the member {name!r} is missing")
-    pool_id = json_reader.text(given["id"], f"{path}.id")
-    if pool_id != ANY and not json_reader.PLAIN_ID.fullmatch(pool_id):
-        raise EmulatorError(
-            f"{path}.id: {json_reader.show(pool_id)} is neither a pool id "
-            "(1 to 64 letters, digits, '-' and '_') nor '*'"
-        )
+    given = json_reader.members(document, path, _MEMBERS, ("id", "slots"))
     return Pool(
-        pool_id,
+        json_reader.matching(
+            given["id"], f"{path}.id", _POOL_ID, "a pool id (1 to 64 letters, digits, '-' and '_') or '*'"
+        ),
         json_reader.whole_number(given["slots"], f"{path}.slots", 0, MAX_POOL_SLOTS),
         parse_distribution(given["preparing"], f"{path}.preparing") if "preparing" in given else AT_ONCE,
         parse_distribution(given["duration"], f"{path}.duration")

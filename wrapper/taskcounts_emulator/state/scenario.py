@@ -44,6 +44,7 @@ from taskcounts_emulator.state.sampling import MAX_SECONDS
 __all__ = ["Scenario", "parse_job", "parse_scenario"]
 
 _INT32 = 2**31 - 1
+_ID = "1 to 64 letters, digits, '-' and '_'"
 
 _SCENARIO = ("jobs", "pools", "seed", "settle", "lag")
 _JOB = (
@@ -178,9 +179,7 @@ def parse_job(job_id: object, tasks: object, **options: object) -> NewJob:
 
 def _job(entry: object, path: str) -> tuple[NewJob, int]:
     """Return a job, and how many tasks it has."""
-    given = json_reader.members(entry, path or "job", _JOB)
-    if "id" not in given:
-        raise EmulatorError(f"{path}: the member 'id' is missing")
+    given = json_reader.members(entry, path or "job", _JOB, ("id",))
 
     def at(name: str) -> str:
         # A job that is given by itself has no place in a scenario.
@@ -190,8 +189,8 @@ def _job(entry: object, path: str) -> tuple[NewJob, int]:
         return json_reader.whole_number(given.get(name, default), at(name), low, high)
 
     pool = given.get("pool")
-    if pool is not None and not json_reader.PLAIN_ID.fullmatch(json_reader.text(pool, at("pool"))):
-        raise EmulatorError(f"{at('pool')}: {json_reader.show(pool)} is no pool id")
+    if pool is not None:
+        pool = json_reader.matching(pool, at("pool"), json_reader.PLAIN_ID, f"a pool id ({_ID})")
     limit = given.get("maxSeconds")
     on_all_complete = given.get("onAllTasksComplete", "noaction")
     groups = [
@@ -209,9 +208,9 @@ def _job(entry: object, path: str) -> tuple[NewJob, int]:
         given.get("usesTaskDependencies", False), at("usesTaskDependencies")
     )
     job = NewJob(
-        id=_id(given["id"], at("id")),
+        id=json_reader.matching(given["id"], at("id"), JOB_ID, f"a job id ({_ID}; ':job-1' may follow)"),
         tasks=_Tasks(groups, frozenset(taken)),
-        pool=pool,  # type: ignore[arg-type]
+        pool=pool,
         priority=number("priority", 0, -1000, 1000),
         max_parallel=number("maxParallelTasks", -1, -1, _INT32),
         max_retries=number("maxTaskRetryCount", 0, -1, _INT32),
@@ -227,16 +226,6 @@ def _job(entry: object, path: str) -> tuple[NewJob, int]:
         kept=json.dumps({"poolInfo": {"poolId": pool}}) if pool else "{}",
     )
     return job, sum(group.size for group in groups)
-
-
-def _id(value: object, path: str) -> str:
-    known = json_reader.text(value, path)
-    if not JOB_ID.fullmatch(known):
-        raise EmulatorError(
-            f"{path}: {json_reader.show(known)} is no job id "
-            "(1 to 64 letters, digits, '-' and '_'; ':job-1' may follow)"
-        )
-    return known
 
 
 def _distinct(groups: Sequence[_Group], path: str) -> set[str]:
@@ -298,9 +287,4 @@ def _state(given: dict[str, object], path: str) -> TaskState:
 
 
 def _task_id(value: object, path: str) -> str:
-    known = json_reader.text(value, path)
-    if not TASK_ID.fullmatch(known):
-        raise EmulatorError(
-            f"{path}: {json_reader.show(known)} is no task id (1 to 64 letters, digits, '-' and '_')"
-        )
-    return known
+    return json_reader.matching(value, path, TASK_ID, f"a task id ({_ID})")

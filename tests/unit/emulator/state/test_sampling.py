@@ -217,9 +217,18 @@ def test_a_pool_is_written_and_read(pool: Pool) -> None:
         ({"slots": 1}, "pools[0]: the member 'id' is missing"),
         ({"id": "p"}, "pools[0]: the member 'slots' is missing"),
         ({"id": "p", "slots": 1, "nodes": 2}, "pools[0]: unknown member 'nodes'; known are id, slots"),
-        ({"id": 5, "slots": 1}, "pools[0].id: must be a string, not 5"),
-        ({"id": "**", "slots": 1}, "pools[0].id: '**' is neither a pool id (1 to 64 letters"),
-        ({"id": "a b", "slots": 1}, "pools[0].id: 'a b' is neither"),
+        (
+            {"id": 5, "slots": 1},
+            "pools[0].id: must be a pool id (1 to 64 letters, digits, '-' and '_') or '*', not 5",
+        ),
+        (
+            {"id": "**", "slots": 1},
+            "pools[0].id: must be a pool id (1 to 64 letters, digits, '-' and '_') or '*', not '**'",
+        ),
+        (
+            {"id": "a b", "slots": 1},
+            "pools[0].id: must be a pool id (1 to 64 letters, digits, '-' and '_') or '*', not 'a b'",
+        ),
         ({"id": "p", "slots": -1}, "pools[0].slots: must be from 0 to 2560000, not -1"),
         ({"id": "p", "slots": 2_560_001}, "pools[0].slots: must be from 0 to 2560000"),
         ({"id": "p", "slots": 1, "preparing": None}, "pools[0].preparing: must be a number, not null"),

@@ -116,6 +116,13 @@ def wrong_job(**members: object) -> object:
     return {"jobs": [{"id": "a", **members}]}
 
 
+PLAIN = "1 to 64 letters, digits, '-' and '_'"
+JOB_ID, TASK_ID, POOL_ID = (
+    f"a job id ({PLAIN}; ':job-1' may follow)",
+    f"a task id ({PLAIN})",
+    f"a pool id ({PLAIN})",
+)
+
 POOL = {"id": "p", "slots": 1}
 
 
@@ -141,15 +148,15 @@ POOL = {"id": "p", "slots": 1}
         ({"jobs": {}}, "jobs: must be an array, not an object"),
         ({"jobs": ["x"]}, "jobs[0]: must be an object, not 'x'"),
         ({"jobs": [{}]}, "jobs[0]: the member 'id' is missing"),
-        ({"jobs": [{"id": 5}]}, "jobs[0].id: must be a string, not 5"),
-        ({"jobs": [{"id": 10**5000}]}, "jobs[0].id: must be a string, not a number of more than 30 digits"),
-        ({"jobs": [{"id": True}]}, "jobs[0].id: must be a string, not true"),
-        ({"jobs": [{"id": "a b"}]}, "jobs[0].id: 'a b' is no job id"),
-        ({"jobs": [{"id": "a\n"}]}, r"jobs[0].id: 'a\n' is no job id"),
-        ({"jobs": [{"id": ""}]}, "jobs[0].id: '' is no job id"),
-        ({"jobs": [{"id": "x" * 65}]}, "jobs[0].id: 'xxxx"),
-        ({"jobs": [{"id": "a:b"}]}, "jobs[0].id: 'a:b' is no job id"),
-        ({"jobs": [{"id": "é"}]}, "jobs[0].id: 'é' is no job id"),
+        ({"jobs": [{"id": 5}]}, f"jobs[0].id: must be {JOB_ID}, not 5"),
+        ({"jobs": [{"id": 10**5000}]}, f"jobs[0].id: must be {JOB_ID}, not a number of more than 30 digits"),
+        ({"jobs": [{"id": True}]}, f"jobs[0].id: must be {JOB_ID}, not true"),
+        ({"jobs": [{"id": "a b"}]}, f"jobs[0].id: must be {JOB_ID}, not 'a b'"),
+        ({"jobs": [{"id": "a\n"}]}, rf"jobs[0].id: must be {JOB_ID}, not 'a\n'"),
+        ({"jobs": [{"id": ""}]}, f"jobs[0].id: must be {JOB_ID}, not ''"),
+        ({"jobs": [{"id": "x" * 65}]}, f"jobs[0].id: must be {JOB_ID}, not 'xxxx"),
+        ({"jobs": [{"id": "a:b"}]}, f"jobs[0].id: must be {JOB_ID}, not 'a:b'"),
+        ({"jobs": [{"id": "é"}]}, f"jobs[0].id: must be {JOB_ID}, not 'é'"),
         ({"jobs": [{"id": "a"}, {"id": "A"}]}, "jobs[1].id: 'A' is the id of jobs[0] already"),
         ({"jobs": [{"id": "a", "tasks": {}}]}, "jobs[0].tasks: must be an array, not an object"),
         ({"jobs": [{"id": "a", "tasks": None}]}, "jobs[0].tasks: must be an array, not null"),
@@ -171,19 +178,22 @@ POOL = {"id": "p", "slots": 1}
             "jobs[0].tasks[2].result: must be one of success",
         ),
         (wrong_task({"result": "success"}), "jobs[0].tasks[2].result: only a completed task has one"),
-        (wrong_task({"id": "a:b"}), "jobs[0].tasks[2].id: 'a:b' is no task id"),
-        (wrong_task({"id": None}), "jobs[0].tasks[2].id: must be a string, not null"),
+        (wrong_task({"id": "a:b"}), f"jobs[0].tasks[2].id: must be {TASK_ID}, not 'a:b'"),
+        (wrong_task({"id": None}), f"jobs[0].tasks[2].id: must be {TASK_ID}, not null"),
         (wrong_task({"id": "x", "count": 2}), "jobs[0].tasks[2].id: 2 tasks cannot share an id"),
         (wrong_task({"seconds": -1}), "jobs[0].tasks[2].seconds: must be from 0 to"),
         (wrong_task({"seconds": "1"}), "jobs[0].tasks[2].seconds: must be a number, not '1'"),
         (wrong_task({"exitCodes": 1}), "jobs[0].tasks[2].exitCodes: must be an array, not 1"),
         (wrong_task({"exitCodes": [0, 2**31]}), "jobs[0].tasks[2].exitCodes[1]: must be from -2147483648"),
         (wrong_task({"maxTaskRetryCount": -2}), "jobs[0].tasks[2].maxTaskRetryCount: must be from -1 to"),
-        (wrong_task({"dependsOn": ["a", "b c"]}), "jobs[0].tasks[2].dependsOn[1]: 'b c' is no task id"),
+        (
+            wrong_task({"dependsOn": ["a", "b c"]}),
+            f"jobs[0].tasks[2].dependsOn[1]: must be {TASK_ID}, not 'b c'",
+        ),
         (wrong_task({"dependsOn": "a"}), "jobs[0].tasks[2].dependsOn: must be an array, not 'a'"),
-        (wrong_job(pool="a b"), "jobs[0].pool: 'a b' is no pool id"),
-        (wrong_job(pool="*"), "jobs[0].pool: '*' is no pool id"),
-        (wrong_job(pool=5), "jobs[0].pool: must be a string, not 5"),
+        (wrong_job(pool="a b"), f"jobs[0].pool: must be {POOL_ID}, not 'a b'"),
+        (wrong_job(pool="*"), f"jobs[0].pool: must be {POOL_ID}, not '*'"),
+        (wrong_job(pool=5), f"jobs[0].pool: must be {POOL_ID}, not 5"),
         (wrong_job(priority=1001), "jobs[0].priority: must be from -1000 to 1000, not 1001"),
         (wrong_job(maxParallelTasks=-2), "jobs[0].maxParallelTasks: must be from -1 to"),
         (wrong_job(maxTaskRetryCount=None), "jobs[0].maxTaskRetryCount: must be a whole number, not null"),
@@ -231,7 +241,7 @@ def test_a_job_that_exists_keeps_a_whole_scenario_out() -> None:
 def test_a_job_from_python_is_checked_like_one_from_a_scenario() -> None:
     """Errors of add_job name its own arguments; options are spelled as in a scenario."""
     account = EmulatedAccount()
-    with pytest.raises(EmulatorError, match=r"^job_id: '' is no job id"):
+    with pytest.raises(EmulatorError, match=r"^job_id: must be a job id .*, not ''$"):
         account.add_job("")
     with pytest.raises(EmulatorError, match=r"^tasks\[0\]\.count: must be"):
         account.add_job("a", [{"count": "5"}])
