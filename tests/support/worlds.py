@@ -1,4 +1,4 @@
-"""What tests of the emulated world share: worlds under a scripted clock, and short ways to look at them."""
+"""Helpers for tests of the emulated world: worlds with a scripted clock, and short queries."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The emulated service as an ASGI application: its operations, and the administration beside them.
+"""The emulated service as an ASGI application: its operations and the admin API.
 
-Under the emulator's own server all faults work as told. In process (``httpx.ASGITransport``) and under
-other servers there is no connection to break: there, reset and truncate raise ``ConnectionResetError``
-out of the application, and a drip leaves the head of an answer in one piece.
+Under the emulator's own server all faults work as described. In process (``httpx.ASGITransport``) and under
+other servers there is no connection to break: there, reset and truncate raise ``ConnectionResetError`` from
+the application, and a drip sends the head of a response in one piece.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ __all__ = ["create_app", "request_context"]
 
 _NUMBER = re.compile(r"-?[0-9]+")
 
-# Of these a request has one or none; other headers may come in parts (RFC 9110, 5.3).
+# A request may have each of these once; other headers may come in parts (RFC 9110, 5.3).
 _SINGLE = ("client-request-id", "return-client-request-id")
 
-# Of these, too: twice they would contradict themselves. Other parameters are passed over.
+# A request may have each of these parameters once; unknown parameters are ignored.
 _PARAMETERS = frozenset(
     ("api-version", "timeout", "maxresults", "force", "$filter", "$select", "$expand", "$skiptoken")
 )
@@ -47,7 +47,7 @@ logger = logging.getLogger("taskcounts_emulator")
 
 
 def create_app(service: EmulatedAccount) -> Application:
-    """Return the ASGI application that answers for an emulated account."""
+    """Return the ASGI application of an emulated account."""
     return _Service(service)
 
 
@@ -57,14 +57,14 @@ def request_context(
     headers: Mapping[str, str],
     client_request_id: str | None = None,
 ) -> responses.RequestContext:
-    """Return what is written into the answer to one request."""
+    """Return the values of a request that its response repeats."""
     return responses.RequestContext(
         _endpoint(scope, headers), str(uuid.uuid4()), service.now(), client_request_id
     )
 
 
 class _Service:
-    """Every operation of the service, and the administration."""
+    """The operations of the service, and the admin API."""
 
     def __init__(self, service: EmulatedAccount) -> None:
         self._service = service
@@ -97,15 +97,15 @@ class _Service:
             exchange.record(response)
             await deliver(response, exchange.fault, connection_of(scope), send)
         except ClientDisconnected:
-            # The connection is closed, so that there is nobody to tell.
+            # The connection is closed, so no response can be sent.
             return
 
 
 class _Exchange:
-    """One request, and what becomes of it.
+    """The handling of one request.
 
     Attributes:
-        fault: What goes wrong with it; None if nothing does.
+        fault: The fault that is injected; None without one.
     """
 
     def __init__(self, service: EmulatedAccount, raw: RawRequest, context: responses.RequestContext) -> None:
@@ -118,10 +118,10 @@ class _Exchange:
         self._begun = time.monotonic()
 
     async def response(self, receive: Receive) -> responses.Response:
-        """Return the answer; whatever happens, it is one of the service's.
+        """Return the response; every failure becomes an error of the service.
 
         Raises:
-            ClientGone: The caller left before the request was whole. Nothing was done.
+            ClientDisconnected: The connection was closed before the end of the request. Nothing was done.
         """
         try:
             request = self._admit()
@@ -140,7 +140,7 @@ class _Exchange:
         except NoSuchTask:
             return self._refusal_response(Refusal("TaskNotFound"))
         except EmulatorError as error:
-            # The store, most likely: the file is gone, or the disk is full. One line says it all.
+            # Most likely the store: its file was removed, or the disk is full. No traceback is needed.
             logger.error("request %s could not be answered: %s", self._context.request_id, error)
             return self._refusal_response(Refusal("InternalError"))
         except ClientDisconnected:
@@ -150,7 +150,7 @@ class _Exchange:
             return self._refusal_response(Refusal("InternalError"))
 
     def record(self, response: responses.Response) -> None:
-        """Write the exchange into the journal."""
+        """Record the exchange in the journal."""
         self._service.journal.record(
             time=self._context.now,
             operation=None if self._operation is None else self._operation.name,
@@ -166,10 +166,10 @@ class _Exchange:
         )
 
     def _admit(self) -> Request:
-        """Return what is asked for, if everything about the request is right but for its body.
+        """Return the request, if everything except its body is valid.
 
         Raises:
-            Refusal: What is wrong first, in the order of this list.
+            Refusal: The first failed check, in the order of this function.
         """
         raw, context = self._raw, self._context
         operation, job_id, task_id = routes.resolve(raw.method, raw.path)
@@ -194,19 +194,19 @@ class _Exchange:
         return Request(operation.name, raw, context, parameters, job_id, task_id, {})
 
     async def _document(self, operation: Operation, receive: Receive) -> Members:
-        """Return the body of an operation that has one; empty if it needs none and there is none.
+        """Return the decoded body; empty if the operation needs none and there is none.
 
-        A body that the operation doesn't have is read too: nothing is done before a request is whole.
+        An unexpected body is read, too: nothing is done before the request is complete.
 
         Raises:
-            Refusal: It is too long, missing, or no object of JSON.
-            ClientGone: The caller left before it was whole.
+            Refusal: The body is too long, missing, or not a JSON object.
+            ClientDisconnected: The connection was closed before the end of the body.
         """
         headers = self._raw.headers
         length = headers.get("content-length")
         if length is None and "transfer-encoding" not in headers and operation.body is Body.REQUIRED:
             raise Refusal("MissingContentLengthHeader")
-        # What says itself that it is too long is not waited for.
+        # A body whose stated length is too long is refused without reading it.
         if length is not None and _is_too_long(length):
             raise Refusal("RequestBodyTooLarge", str(MAX_BODY))
         body = await _body(receive)
@@ -220,12 +220,12 @@ class _Exchange:
         return read_body(body)
 
     def _perform(self, request: Request, injected: InjectedFault | None) -> responses.Response:
-        """Let the operation be carried out, and return its answer."""
+        """Perform the operation, and return its response."""
         operation = self._operation
         if operation is None or (request.job_id and not JOB_ID.fullmatch(request.job_id)):
             raise Refusal("JobNotFound")
         if request.task_id and not TASK_ID.fullmatch(request.task_id):
-            # Where the job isn't there either, that is said first.
+            # If the job does not exist either, that is the error.
             self._service.world.job(request.job_id)
             raise Refusal("TaskNotFound")
         if injected is not None and injected.counts is not None:
@@ -250,7 +250,7 @@ class _Exchange:
 def _fault_response(
     injected: InjectedFault | None, context: responses.RequestContext
 ) -> responses.Response | None:
-    """Return the answer of a fault that keeps the service from its work, or None.
+    """Return the response of a fault that keeps the operation from being performed, or None.
 
     Raises:
         Refusal: The fault is a refusal.
@@ -269,7 +269,7 @@ def _fault_response(
         case Fault(kind="unknown-status"):
             return responses.html_response(context, 520)
         case Fault(kind="reset", applied=False):
-            # Never sent: the connection is reset first.
+            # This response is never sent: the connection is reset first.
             return responses.html_response(context, 503)
     return None
 
@@ -279,11 +279,11 @@ def _retry_after(value: str | None) -> tuple[tuple[str, str], ...]:
 
 
 async def _body(receive: Receive) -> bytes:
-    """Return a body, as far as it may be long.
+    """Return the body of a request.
 
     Raises:
-        Refusal: It is longer. What still comes is read and dropped by the server, so that the answer arrives.
-        ClientGone: The caller left before it was whole.
+        Refusal: The body is too long. The server reads and drops the rest, so that the response arrives.
+        ClientDisconnected: The connection was closed before the end of the body.
     """
     parts = bytearray()
     while True:
@@ -307,7 +307,7 @@ def _is_too_long(length: str) -> bool:
 
 
 def _raw(scope: Scope) -> RawRequest:
-    """Return the request as it was sent."""
+    """Return the request as it was sent, with repeated headers joined by commas."""
     headers: dict[str, str] = {}
     repeated: set[str] = set()
     for raw_name, raw_value in scope["headers"]:
@@ -317,7 +317,7 @@ def _raw(scope: Scope) -> RawRequest:
             repeated.add(name)
             value = f"{headers[name]}, {value}"
         headers[name] = value
-    # Decoded and encoded again, a path need not be the one that was signed.
+    # The signature covers the raw path; decoding and encoding it again could change it.
     sent = scope.get("raw_path") or quote(scope["path"]).encode()
     path = sent.partition(b"?")[0].decode("latin-1")
     return RawRequest(
@@ -326,16 +326,16 @@ def _raw(scope: Scope) -> RawRequest:
 
 
 def _endpoint(scope: Scope, headers: Mapping[str, str]) -> str:
-    """Return where the caller believes to be: the service writes its name into each body."""
+    """Return the URL of the service as the caller knows it; each body contains it."""
     host, port = scope.get("server") or ("", None)
     return f"{scope['scheme']}://{headers.get('host') or (host if port is None else f'{host}:{port}')}"
 
 
 def _parameters(query: str) -> Mapping[str, str]:
-    """Return the parameters by their names in lower case; the service takes them in any.
+    """Return the parameters by name in lower case; the service ignores the case of names.
 
     Raises:
-        Refusal: One that the service knows stands twice.
+        Refusal: A known parameter is repeated.
     """
     found: dict[str, list[str]] = {}
     for part in filter(None, query.split("&")):
@@ -348,16 +348,16 @@ def _parameters(query: str) -> Mapping[str, str]:
 
 
 def _check_timeout(value: str | None) -> None:
-    """Refuse a timeout that is no int32 of at least 1.
+    """Refuse a timeout that is not an int32 of at least 1.
 
-    Above 30 the service uses 30. Nothing is left to do with the number here: no answer takes that long
-    of itself, and a slow fault is as slow as it was told to be.
+    The service caps it at 30 seconds. The value has no effect here: no response takes that long, except by a
+    fault.
     """
     if value is None:
         return
     if not _NUMBER.fullmatch(value):
         raise Refusal("InvalidQueryParameterValue", "timeout", value, "Timeout is not a whole number")
-    # Looked at as text first: Python does not convert a number of any length.
+    # Checked as text first: Python refuses to convert very long numbers.
     digits = value.removeprefix("-").lstrip("0")
     if value.startswith("-") or not digits or len(digits) > 10 or int(digits) >= 2**31:
         raise Refusal(
@@ -369,7 +369,7 @@ def _check_timeout(value: str | None) -> None:
 
 
 def _check_headers(raw: RawRequest) -> None:
-    """Refuse a header of the operation that is not of its type."""
+    """Refuse a header whose value does not have its type."""
     for name in _SINGLE:
         if name in raw.repeated:
             raise Refusal("InvalidHeaderValue", name, raw.headers[name], "The header stands twice")

@@ -1,6 +1,6 @@
-"""How the service's answers look, byte for byte, as they were recorded.
+"""Responses of the service, byte for byte as they were recorded.
 
-An answer is a value: a status, headers and a body. Nothing in here does I/O or decides what to answer.
+A response is a value: a status, headers and a body. This module does no I/O and makes no decisions.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ JSON = "application/json;odata=minimalmetadata"
 
 _COMPACT = json.JSONEncoder(separators=(",", ":")).encode
 
-# A GUID "with no decoration such as curly braces", says the reference of the operation.
+# The reference of the operation demands a GUID "with no decoration such as curly braces".
 GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 Headers = tuple[tuple[str, str], ...]
 
-# These say by themselves that there is no body (RFC 9110, 6.4.1), and nothing else may.
+# These statuses alone imply an empty body (RFC 9110, 6.4.1).
 _BODYLESS = (204, 304)
 
 
 class RequestContext(NamedTuple):
-    """What belongs to one request and is written into its answer.
+    """The values of one request that its response repeats.
 
     Attributes:
         endpoint: Scheme and host as the caller knows them, without a slash at the end.
-        request_id: The service's name of the request, a GUID.
+        request_id: The service's id of the request, a GUID.
         now: The service's time, in UTC.
-        client_request_id: The caller's name of the request, where it asked to have it back.
+        client_request_id: The caller's id of the request, if it asked for it to be returned.
     """
 
     endpoint: str
@@ -66,23 +66,23 @@ class RequestContext(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ResourceVersion:
-    """Which version of a resource an answer tells of, or has made.
+    """The version of a resource.
 
     Attributes:
-        etag: Its ETag, without quotation marks, as the service writes it.
-        modified: When it was last changed, as headers have it.
+        etag: The ETag, without quotation marks, as the service writes it.
+        modified: The time of the last change, as an HTTP date.
     """
 
     etag: str
     modified: str
 
     def headers(self) -> Headers:
-        """Return the two headers."""
+        """Return the headers that state the version."""
         return (("etag", self.etag), ("last-modified", self.modified))
 
 
 class Response(NamedTuple):
-    """An answer that is ready to be sent."""
+    """A response that is ready to be sent."""
 
     status: int
     headers: Headers
@@ -90,7 +90,7 @@ class Response(NamedTuple):
 
 
 def counts_response(context: RequestContext, counts: JobCounts) -> Response:
-    """Return the 200 that tells a job's counts."""
+    """Return the 200 with a job's counts."""
     members = {"odata.metadata": metadata(context, "taskcountsresult"), **counts.as_json()}
     return ok(context, json_body(members))
 
@@ -98,16 +98,17 @@ def counts_response(context: RequestContext, counts: JobCounts) -> Response:
 def resource_response(
     context: RequestContext, kind: str, members: Mapping[str, object], version: ResourceVersion
 ) -> Response:
-    """Return the 200 that tells of one resource."""
+    """Return the 200 with one resource."""
     return ok(context, json_body({"odata.metadata": metadata(context, kind), **members}), version.headers())
 
 
 def collection_response(
     context: RequestContext, kind: str, items: Sequence[Mapping[str, object]], next_link: str | None = None
 ) -> Response:
-    """Return the 200 that lists resources, or results; a link leads to what follows them.
+    """Return the 200 with a list of resources or results, and the link to the next page if there is one.
 
-    Not in the service's layout: it would take several times as long, and there may be a thousand items.
+    Its JSON is compact, unlike the service's: the service's layout takes several times as long to write, and
+    a page holds up to a thousand items.
     """
     members: dict[str, object] = {"odata.metadata": f"{context.endpoint}/$metadata#{kind}", "value": items}
     if next_link is not None:
@@ -116,19 +117,19 @@ def collection_response(
 
 
 def empty_response(context: RequestContext, status: int, further: Headers = ()) -> Response:
-    """Return an answer that says no more than its status and headers do."""
+    """Return a response without a body."""
     length = () if status in _BODYLESS else (("content-length", "0"),)
     kept = tuple(header for header in _headers(context, (*further, *length)) if header[0] != "content-type")
     return Response(status, kept, b"")
 
 
 def ok(context: RequestContext, body: bytes, further: Headers = ()) -> Response:
-    """Return a 200 with any body; how it is delimited is left to the sender, who knows the connection."""
+    """Return a 200 with any body; the sender of the response delimits it."""
     return Response(200, _headers(context, (*further, ("transfer-encoding", "chunked"))), body)
 
 
 def refusal_response(context: RequestContext, refusal: Refusal) -> Response:
-    """Return the answer that tells of a refusal."""
+    """Return the error response for a refusal."""
     if refusal.status in _BODYLESS:
         return empty_response(context, refusal.status, refusal.headers)
     kind = "Microsoft.Azure.Batch.Protocol.Entities.Container.errors"
@@ -138,7 +139,7 @@ def refusal_response(context: RequestContext, refusal: Refusal) -> Response:
 
 
 def error_members(context: RequestContext, refusal: Refusal) -> dict[str, object]:
-    """Return the members that tell of a refusal: of a whole request, or of one of its items."""
+    """Return the members of an error: of a whole request, or of one item of a collection."""
     time = f"{context.now:%Y-%m-%dT%H:%M:%S.%f}0Z"
     members: dict[str, object] = {
         "code": refusal.code,
@@ -153,7 +154,7 @@ def error_members(context: RequestContext, refusal: Refusal) -> dict[str, object
 
 
 def html_response(context: RequestContext, status: int) -> Response:
-    """Return what a proxy in front of the service answers: HTML, and none of the service's headers."""
+    """Return the response of a proxy in front of the service: HTML, without the service's headers."""
     title = f"{status} {_phrase(status)}".strip()
     body = (
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
@@ -168,7 +169,7 @@ def html_response(context: RequestContext, status: int) -> Response:
 
 
 def with_length(response: Response) -> Response:
-    """Return the answer with the length of its body, for callers who don't know chunks."""
+    """Return the response with a Content-Length, for callers without chunked encoding."""
     if response.status in _BODYLESS:
         return response
     kept = (header for header in response.headers if header[0] not in ("content-length", "transfer-encoding"))
@@ -176,7 +177,7 @@ def with_length(response: Response) -> Response:
 
 
 def http_bytes(response: Response) -> bytes:
-    """Return an answer as the bytes of HTTP/1.1, for a connection that is closed after it."""
+    """Return a response as the bytes of HTTP/1.1, for a connection that is closed after it."""
     chunked = ("transfer-encoding", "chunked") in response.headers
     lines = [f"HTTP/1.1 {response.status} {_phrase(response.status)}"]
     lines += [f"{name}: {value}" for name, value in (*response.headers, ("connection", "close"))]
@@ -188,24 +189,24 @@ def http_bytes(response: Response) -> bytes:
 
 
 def asgi_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Return headers as ASGI has them."""
+    """Return headers in the form of ASGI."""
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 def metadata(context: RequestContext, kind: str) -> str:
-    """Return the address that says of which kind a body is."""
+    """Return the ``odata.metadata`` URL of a kind of body."""
     return f"{context.endpoint}/$metadata#{kind}/@Element"
 
 
 def json_body(value: object) -> bytes:
-    """Return JSON in the service's own layout: containers open and close on lines of their own, with CRLF."""
+    """Return JSON in the service's layout: brackets of containers stand on lines of their own, with CRLF."""
     return _text(value, "\r\n").encode()
 
 
 def echoed_client_request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the client request id if the caller asked to have it back, in its own spelling.
+    """Return the client request id if the caller asked for it to be returned.
 
-    One that is no GUID is not sent back: the request is refused, and anything could be in it.
+    An invalid id is not returned: the request is refused, and the value could be anything.
     """
     given = headers.get("client-request-id", "")
     wanted = headers.get("return-client-request-id", "").lower() == "true"
@@ -213,7 +214,7 @@ def echoed_client_request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def _headers(context: RequestContext, further: Iterable[tuple[str, str]]) -> Headers:
-    """Return the service's headers by name, as recorded answers have them."""
+    """Return the service's headers, sorted by name as in recorded answers."""
     headers = [
         *_CONSTANT,
         ("date", _date(context.now)),
@@ -231,7 +232,7 @@ def _date(time: datetime) -> str:
 
 
 def _phrase(status: int) -> str:
-    """Return the reason phrase; proxies also answer with statuses that have none."""
+    """Return the reason phrase; empty for a status that has none."""
     try:
         return http.HTTPStatus(status).phrase
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the tests of the emulator share: an account with a clock that stands still, and a way to ask it."""
+"""Fixtures of the emulator's tests: an account with a fixed clock, and a client for it."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def scripted(**options: object) -> EmulatedAccount:
         ({"account": "https://x"}, "is not the name of a Batch account"),
         ({"account": None}, "account must be a str"),
         ({"key": "s3cret?"}, "the access key is not Base64"),
-        ({"admin_hosts": ["a b"]}, "admin_hosts: 'a b' is no name of a host"),
+        ({"admin_hosts": ["a b"]}, "admin_hosts: 'a b' is not a host name"),
         ({"slots": -1}, "^slots: must be from 0 to 2560000, not -1$"),
         ({"slots": 10**9}, "^slots: must be from 0 to 2560000"),
         ({"seed": "7"}, "^seed: must be a whole number, not '7'$"),
@@ -47,7 +47,7 @@ def test_an_account_that_was_not_made_leaves_its_file_alone(tmp_path: Path) -> N
 
 
 def test_names_of_hosts_are_kept_in_lower_case() -> None:
-    """Hosts for the administration are compared without regard to case."""
+    """Host names of the admin API are compared without case."""
     assert EmulatedAccount(admin_hosts=["Batch", "emulator.test"]).admin_hosts == {"batch", "emulator.test"}
 
 
@@ -234,7 +234,7 @@ def test_the_next_calls_can_be_made_to_fail() -> None:
 
 
 def test_a_scenarios_seed_is_that_of_faults_too() -> None:
-    """What chance decides comes from it, whether a call meets a fault as well."""
+    """All random draws come from the seed, including those of faults."""
 
     def met(seed: int) -> list[bool]:
         account = EmulatedAccount()

@@ -1,4 +1,4 @@
-"""The administration over HTTP: what it does, and whom it turns away."""
+"""The admin API over HTTP: its endpoints, and the requests that it refuses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JSON = ("content-type", "application/json")
 
 @pytest.fixture
 def manage(ask: Ask) -> Manage:
-    """Ask the administration, and return the status and the value that came back."""
+    """Send an admin request, and return the status and the decoded body."""
 
     def manage(
         method: str, name: str, told: object = None, headers: tuple[tuple[str, str], ...] = (JSON,)
@@ -44,7 +44,7 @@ def manage(ask: Ask) -> Manage:
 
 @pytest.fixture
 def steer() -> Manage:
-    """Ask the administration of an account with a scripted clock, in process."""
+    """Send an admin request to an account with a scripted clock, in process."""
     account = EmulatedAccount("myaccount", scripted=True, slots=4, seed=1)
     app = create_app(account)
 
@@ -130,7 +130,7 @@ def test_a_seed_is_set(steer: Manage) -> None:
 
 
 def test_a_lag_is_set_shown_and_cleared(steer: Manage) -> None:
-    """What was set is shown, and without a lag there is nothing to show."""
+    """The lag model is shown as it was set, and is empty without a lag."""
     status, none = steer("GET", "lag")
     assert status == 200
     lag = {"delay": 5}
@@ -145,7 +145,7 @@ def test_a_lag_is_set_shown_and_cleared(steer: Manage) -> None:
 
 
 def test_the_journal_is_read_in_parts_and_cleared(manage: Manage, ask: Ask) -> None:
-    """Calls are told in order, from a number on; those of the administration are none of the service's."""
+    """Requests are listed in order, from a number on; admin requests are not among them."""
     manage("DELETE", "journal")
     for _ in range(2):
         ask()
@@ -172,14 +172,14 @@ def test_the_journal_is_read_in_parts_and_cleared(manage: Manage, ask: Ask) -> N
         ("GET", "journal?after=-1", "after: must be a whole number of at most 15 digits, not '-1'"),
         ("GET", f"journal?limit={'9' * 16}", "limit: must be a whole number of at most 15 digits, not "),
         ("GET", "journal?limit=", "limit: must be a whole number of at most 15 digits, not ''"),
-        ("GET", "journal?since=1", "unknown parameter 'since'; this address knows after, limit, each once"),
+        ("GET", "journal?since=1", "unknown parameter 'since'; this endpoint takes after, limit, each once"),
         (
             "GET",
             "journal?limit=1&limit=2",
-            "unknown parameter 'limit'; this address knows after, limit, each",
+            "unknown parameter 'limit'; this endpoint takes after, limit, each",
         ),
-        ("DELETE", "journal?after=1", "unknown parameter 'after'; this address has none"),
-        ("POST", "reset?job=nightly", "unknown parameter 'job'; this address has none"),
+        ("DELETE", "journal?after=1", "unknown parameter 'after'; this endpoint takes none"),
+        ("POST", "reset?job=nightly", "unknown parameter 'job'; this endpoint takes none"),
     ],
 )
 def test_a_parameter_that_means_nothing_is_refused(
@@ -312,11 +312,11 @@ def test_a_reset_forgets_jobs_and_faults(manage: Manage) -> None:
 
 @pytest.mark.parametrize("name", ["", "pools", "health/", "jobs/nightly", "_emulator/health"])
 def test_another_address_is_not_found(manage: Manage, name: str) -> None:
-    """What is unknown under /_emulator/ is 404, with what there is."""
+    """An unknown path under /_emulator/ is 404, with the known ones."""
     status, told = manage("GET", name)
     assert status == 404
     assert (
-        "there are health, jobs, scenario, step, clock, advance, seed, lag, faults, journal" in told["error"]
+        "are health, jobs, scenario, step, clock, advance, seed, lag, faults, journal" in told["error"]
     )
 
 
@@ -324,11 +324,11 @@ def test_another_address_is_not_found(manage: Manage, name: str) -> None:
     ("method", "name", "allowed"), [("POST", "jobs", "GET"), ("PUT", "faults", "GET, POST, DELETE")]
 )
 def test_another_method_is_not_allowed(ask: Ask, method: str, name: str, allowed: str) -> None:
-    """What an address doesn't do is 405, with what it does."""
+    """A wrong method is 405, with the allowed ones."""
     answer = ask(f"/_emulator/{name}", method, sign=False)
     assert answer.status_code == 405
     assert answer.headers["allow"] == allowed
-    assert answer.json() == {"error": f"this address knows {allowed} alone"}
+    assert answer.json() == {"error": f"this endpoint accepts only {allowed}"}
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_another_method_is_not_allowed(ask: Ask, method: str, name: str, allowed
 def test_a_body_must_be_said_to_be_json(manage: Manage, kind: tuple[tuple[str, str], ...]) -> None:
     """A form or text that a web page can send unasked is refused."""
     status, told = manage("POST", "step", {"job": "nightly", "start": 1}, headers=kind)
-    assert (status, told) == (400, {"error": "the content-type of a body must be application/json"})
+    assert (status, told) == (400, {"error": "the Content-Type of the body must be application/json"})
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON ;x=y"])
@@ -380,20 +380,20 @@ def test_a_body_is_bounded(manage: Manage, monkeypatch: pytest.MonkeyPatch) -> N
     """A body that is too long is refused."""
     assert admin.MAX_BODY == 64 * 2**20
     monkeypatch.setattr(admin, "MAX_BODY", 2**20)
-    assert manage("POST", "scenario", b" " * (2**20 + 1)) == (400, {"error": "a body has at most 1 MiB"})
+    assert manage("POST", "scenario", b" " * (2**20 + 1)) == (400, {"error": "the body is longer than 1 MiB"})
     assert manage("POST", "scenario", b'{"jobs": []}' + b" " * (2**20 - 12)) == (200, {"added": []})
 
 
 def test_a_failure_of_the_emulator_is_told(
     manage: Manage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What nobody foresaw is 500 and in the log, without a traceback for the caller."""
+    """An unexpected exception is 500 and in the log, without a traceback for the caller."""
 
     def fail(_: object) -> None:
         raise RuntimeError("inside")
 
     monkeypatch.setattr(EmulatedAccount, "all_counts", fail)
-    assert manage("GET", "jobs") == (500, {"error": "the emulator failed; its log says how"})
+    assert manage("GET", "jobs") == (500, {"error": "internal error of the emulator; see its log"})
     assert "inside" in caplog.text
 
 

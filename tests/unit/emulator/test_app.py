@@ -115,7 +115,7 @@ def test_what_is_held_leaves_in_one_piece() -> None:
 
 
 def test_an_answer_that_cannot_be_sent_holds_nothing_back() -> None:
-    """What comes after it on the connection isn't kept for ever."""
+    """Later bytes on the connection are not held back."""
 
     async def send(_: object) -> None:
         connection.write(b"half")
@@ -178,7 +178,7 @@ def test_the_administration_is_found_where_it_is_mounted(path: str, root: str, f
 
 
 def test_in_process_there_is_nothing_to_hold() -> None:
-    """How an answer leaves is another server's concern."""
+    """Another server sends the response itself."""
     connection = InProcessConnection()
     connection.hold()
     connection.release()

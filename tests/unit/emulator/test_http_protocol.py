@@ -295,7 +295,7 @@ def test_earlier_requests_are_answered_first(
 def test_nothing_is_read_behind_what_is_no_request(
     emulator: Emulator, connection: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What comes while earlier requests are still answered is neither served nor refused again."""
+    """Bytes after a malformed request are ignored while earlier requests are answered."""
     emulator.fault("slow", times=1, seconds=0.2)
     connection.sendall(request(emulator) + b"hello\r\n\r\n")
     until = time.monotonic() + 5

@@ -209,7 +209,7 @@ def test_headers_that_are_called_secret_are_hidden(name: str) -> None:
     ],
 )
 def test_of_a_query_all_but_secrets_is_shown(query: str, shown: str) -> None:
-    """What the service knows is shown as it came; what is called secret, or may be a token, is hidden."""
+    """Known headers are shown as they came; secret names, and values that may be tokens, are redacted."""
     assert recorded(query=query)["query"] == shown
 
 
@@ -260,12 +260,12 @@ def test_ids_are_no_tokens(path: str) -> None:
     ],
 )
 def test_of_a_path_tokens_are_hidden(path: str, shown: str) -> None:
-    """What stands in a path by mistake is hidden as it is elsewhere, percent-encoded or not."""
+    """A secret in the path is redacted as elsewhere, percent-encoded or not."""
     assert recorded(path=path, headers={"authorization": "Basic abc+def/ghi"})["path"] == shown
 
 
 def test_a_secret_is_hidden_wherever_it_stands() -> None:
-    """What proves a call is hidden where it stands a second time, too: in the path, or in any header."""
+    """The credentials are redacted wherever they occur a second time: in the path, or in any header."""
     entry = recorded(
         path="/jobs/0123456789abcdef",
         headers={

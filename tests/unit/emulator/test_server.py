@@ -157,7 +157,7 @@ def test_a_slow_answer_is_right(emulator: Emulator) -> None:
 def test_a_caller_that_leaves_is_not_waited_for(
     emulator: Emulator, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    """When the caller closes, the emulator stops dripping or waiting, and logs nothing."""
+    """A client that disconnects ends a drip or a wait, and nothing is logged."""
     options: dict[str, Any] = {"drip": {"interval": 60}, "slow": {"seconds": 60}}[kind]
     emulator.fault(kind, **options)
     with connect(emulator) as connection:
@@ -203,7 +203,7 @@ def until_taken(emulator: Emulator) -> None:
 
 
 def test_an_answer_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is under way and doesn't end keeps the emulator from stopping for a while, not for ever."""
+    """A request that does not end delays the stop of the emulator for a while, not for ever."""
 
     async def stubborn(_: object, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -292,7 +292,7 @@ def test_two_emulators_share_nothing() -> None:
 
 
 def test_many_callers_at_once_are_all_answered(emulator: Emulator) -> None:
-    """Calls, steps and the administration from many threads give counts of some moment, and no error."""
+    """Requests, steps and admin requests from many threads give consistent counts and no error."""
     problems = []
 
     def work() -> None:
@@ -354,7 +354,7 @@ def test_an_address_of_ipv6_is_written_in_brackets(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_error_in_ready_lets_go_of_the_port() -> None:
-    """What ready raises comes out of serve, elsewhere than in the main thread as well."""
+    """An exception of ready is raised by serve, also outside the main thread."""
     caught = []
 
     def ready(endpoint: str) -> None:
@@ -373,7 +373,7 @@ def test_an_error_in_ready_lets_go_of_the_port() -> None:
 
 
 def test_in_process_a_broken_connection_is_raised(emulator: Emulator) -> None:
-    """Where there is no connection, reset and truncate raise, and a drip or pause just takes its time."""
+    """In process, reset and truncate raise, and a drip or pause only takes time."""
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(emulator.app)
@@ -412,7 +412,7 @@ def test_a_head_that_never_ends_is_cut_off(emulator: Emulator) -> None:
 
 
 def test_a_long_body_is_no_long_head(emulator: Emulator) -> None:
-    """What is bounded is the head; a body may be larger."""
+    """Only the head is limited; a body may be larger."""
     body = b" " * 2**21 + b'{"jobs": []}'
     head = (
         "POST /_emulator/scenario HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
@@ -424,7 +424,7 @@ def test_a_long_body_is_no_long_head(emulator: Emulator) -> None:
 
 
 def test_trailers_are_no_headers(emulator: Emulator) -> None:
-    """What follows a chunked body was not signed and counts for nothing, in whatever pieces it comes."""
+    """Trailers of a chunked body are not signed and ignored, in whatever pieces they arrive."""
     head = (
         "POST /_emulator/reset HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n"
         "content-type: application/json\r\ntrailer: origin\r\n\r\n"

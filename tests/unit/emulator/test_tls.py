@@ -82,7 +82,7 @@ def test_a_client_that_offers_protocols_is_told_the_one_that_is_spoken(emulator:
 
 
 def test_the_certificate_is_for_what_is_listened_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host is in it, and so are the names under which the administration may be asked."""
+    """The certificate names the host and the names of the admin API."""
     hosts = []
 
     class Noting(Authority):
@@ -136,7 +136,7 @@ def test_an_emulator_that_cannot_listen_leaves_nothing(tempdir: Path) -> None:
 
 
 def test_a_directory_of_ones_own_keeps_the_certificate(tmp_path: Path) -> None:
-    """Where a directory is given the file stays, and the next one takes its place."""
+    """In a given directory the file stays, and the next one replaces it."""
     with Authority(directory=tmp_path) as first:
         assert first.ca_path == tmp_path / "taskcounts-ca.pem"
         before = first.ca_path.read_bytes()
@@ -174,7 +174,7 @@ def test_a_place_that_cannot_be_written_is_told(tempdir: Path, monkeypatch: pyte
 
 
 def test_a_disk_that_is_full_is_told(tempdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was made so far is removed."""
+    """A failure removes what was made so far."""
 
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

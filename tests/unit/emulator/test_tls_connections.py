@@ -93,7 +93,7 @@ def test_a_slow_answer_is_right(emulator: Emulator) -> None:
 
 @pytest.mark.parametrize("variant", ["empty", "not-utf8"])
 def test_other_faults_are_as_ever(emulator: Emulator, variant: str) -> None:
-    """What is wrong with an answer has nothing to do with how it comes."""
+    """Faults of responses work over TLS as without it."""
     emulator.fault("wrong-shape", times=1, variant=variant)
     emulator.fault("throttled", times=1)
     with secured(emulator) as connection:

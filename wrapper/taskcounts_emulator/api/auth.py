@@ -1,8 +1,7 @@
-"""Who asks: the check of the Authorization header. Pure decisions; a refusal is raised.
+"""Authentication by the Authorization header. Pure functions; a failed check raises a Refusal.
 
-A shared key is checked in full. A bearer token is taken by its shape, and by the audience and the
-expiry that it states: whoever works offline has no token that could be verified.
-No refusal shows a key, a signature or a token.
+A shared key is verified in full. Of a bearer token only the form, the audience and the expiry are checked,
+since it cannot be verified offline. No refusal contains a key, a signature or a token.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from taskcounts_emulator.refusals import Refusal
 
 __all__ = ["RawRequest", "authenticate", "parse_date"]
 
-# The service takes a date that is this far from its own clock.
+# The service accepts a date that differs by this much from its own clock.
 TOLERANCE = timedelta(minutes=15)
 
-# With their slash at the end: without it, a real account answered 401.
+# A real account answered 401 without the slash at the end.
 AUDIENCES = (
     "https://batch.core.windows.net/",
     "https://batch.core.usgovcloudapi.net/",
@@ -37,7 +36,7 @@ _CHALLENGE = 'Bearer authorization_uri="https://login.microsoftonline.com/common
 _SHARED_KEY = re.compile(r"([^:\s]+):([A-Za-z0-9+/]+={0,2})")
 # RFC 6750, 2.1
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-# RFC 9110, 5.6.7: the preferred form of a date, and the only one that the service names.
+# The preferred form of a date (RFC 9110, 5.6.7), and the only one that the service documents.
 _DATE = re.compile(
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) "
     r"([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
@@ -54,8 +53,8 @@ class RawRequest:
         method: The verb.
         path: The path, percent-encoded.
         query: The query, percent-encoded, without its question mark.
-        headers: Names in lower case. They hold the Authorization, so no repr shows them.
-        repeated: The names of the headers that came more than once.
+        headers: The headers, with names in lower case. They contain the Authorization, so no repr shows them.
+        repeated: The names of headers that were sent more than once.
     """
 
     method: str
@@ -66,16 +65,16 @@ class RawRequest:
 
     @property
     def target(self) -> str:
-        """Path and query, as the request line has them."""
+        """The path and query as in the request line."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
 def authenticate(raw: RawRequest, key: SharedKey, now: datetime) -> None:
-    """Return if the caller may ask.
+    """Return if the request is authenticated.
 
     Args:
         call: The request.
-        key: The account that is asked, and its access key.
+        key: The name of the account and its access key.
         now: The service's time.
 
     Raises:
@@ -98,7 +97,7 @@ def authenticate(raw: RawRequest, key: SharedKey, now: datetime) -> None:
 
 
 def parse_date(text: str) -> datetime | None:
-    """Return the time that an RFC 1123 date tells, or None if it is no such date."""
+    """Return the time of an RFC 1123 date, or None if the text is not such a date."""
     match = _DATE.fullmatch(text)
     if match is None:
         return None
@@ -124,7 +123,7 @@ def _check_shared_key(raw: RawRequest, credentials: str, key: SharedKey, now: da
         pass
     else:
         for text in _signable(raw, named):
-            # Behind the scheme and the account.
+            # The signature follows the scheme and the account.
             if hmac.compare_digest(key.sign(text).rpartition(":")[2], signed):
                 return
         reason = "The signature found in the request is not that of any computed string."
@@ -133,22 +132,22 @@ def _check_shared_key(raw: RawRequest, credentials: str, key: SharedKey, now: da
 
 
 def _signable(raw: RawRequest, account: str) -> Iterator[str]:
-    """Yield what may have been signed: the documented string, then whatever else Microsoft's clients sign."""
+    """Yield possible strings to sign: the documented one, then the variants of Microsoft's clients."""
     lengths: list[Mapping[str, str]] = [raw.headers]
     if raw.method not in ("GET", "HEAD") and raw.headers.get("content-length") in (None, "0"):
-        # Without a body it is signed as 0 or left empty, and sent as 0 or not at all, in any combination.
+        # Clients sign the length of an empty body as 0 or not at all, and send it as 0 or not at all.
         without = {name: value for name, value in raw.headers.items() if name != "content-length"}
         lengths = [{**without, "content-length": "0"}, without]
     targets = [raw.target]
     if "+" in raw.query:
-        # Microsoft's clients read a query as a form and sign a space; others sign what is there.
+        # Microsoft's clients decode a plus sign as a space, as in a form; others sign the plus sign.
         targets.append(f"{raw.path}?{raw.query.replace('+', '%2B')}")
     for headers, target, folds, dates in product(lengths, targets, (True, False), (False, True)):
         yield string_to_sign(raw.method, target, headers, account, fold_names=folds, date_counts=dates)
 
 
 def _wrong_date(raw: RawRequest, now: datetime) -> str:
-    """Return what is wrong with the date that was signed; empty if nothing is."""
+    """Return the problem with the signed date; empty if there is none."""
     given = raw.headers.get("ocp-date") or raw.headers.get("date")
     if not given:
         return "The request has no ocp-date and no Date header."
@@ -186,7 +185,7 @@ def _unauthenticated(detail: str) -> Refusal:
 
 
 def _claims(token: str) -> dict[str, object]:
-    """Return what a JSON Web Token (RFC 7519) states; nothing for a token of another kind."""
+    """Return the claims of a JSON Web Token (RFC 7519), or none for a token of another kind."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}

@@ -1,7 +1,8 @@
-"""The bodies of adding, changing, disabling and ending jobs, made into values.
+"""Request bodies of Job - Add, Patch, Disable and Terminate.
 
-Names and ranges are those of the reference of each operation, and of the models of Microsoft's clients. What
-has no effect here is kept and shown again as it came; what would mislead is refused, as with tasks.
+Names and ranges are those of the reference of each operation, and of the models of Microsoft's clients.
+Members without effect here are kept and shown as they were sent; members that would mislead are refused, as
+for tasks.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ _INT32 = 2**31 - 1
 
 
 def parse_job(document: Members) -> NewJob:
-    """Return the job that is to be added.
+    """Parse the body of Job - Add.
 
     Raises:
         Refusal: A member is missing, wrong or not supported.
@@ -74,15 +75,15 @@ def parse_job(document: Members) -> NewJob:
 
 
 def parse_changes(document: Members, job: JobRow) -> dict[str, object]:
-    """Return what is to be changed of a job, by the columns of its row.
+    """Parse the body of Job - Patch into new values of the job's columns.
 
     Raises:
-        Refusal: A member is wrong, or is not one that can be changed.
+        Refusal: A member is wrong, or cannot be changed.
     """
     given = members(document, "", _CHANGES)
     shown = json.loads(job.kept)
     if "poolInfo" in given and given["poolInfo"] != shown.get("poolInfo"):
-        # What runs would have to go from one pool to another, and there is no way for that here.
+        # Running tasks would have to move to the other pool, which is not emulated.
         raise Refusal(
             "UnsupportedProperty",
             "poolInfo",
@@ -97,43 +98,43 @@ def parse_changes(document: Members, job: JobRow) -> dict[str, object]:
 
 
 def parse_disable(document: Members) -> str:
-    """Return what is to become of running tasks: requeue, terminate or wait.
+    """Parse the body of Job - Disable: requeue, terminate or wait for running tasks.
 
     Raises:
-        Refusal: It does not say.
+        Refusal: The member is missing or wrong.
     """
     told: str = members(document, "", _DISABLE, ("disableTasks",))["disableTasks"]
     return told
 
 
 def parse_terminate(document: Members) -> str | None:
-    """Return the reason for ending a job; None if none is given.
+    """Parse the body of Job - Terminate: the reason, or None.
 
     Raises:
-        Refusal: It is no text.
+        Refusal: The reason is not a string.
     """
     reason: str | None = members(document, "", _TERMINATE).get("terminateReason")
     return reason
 
 
 def _columns(given: Members) -> dict[str, Any]:
-    """Return what members say of the columns of a job's row."""
+    """Return the columns of a job's row that members set."""
     named = (("priority", "priority"), ("maxParallelTasks", "max_parallel"))
     columns = {column: given[name] for name, column in named if name in given}
     if "onAllTasksComplete" in given:
         columns["terminates_when_done"] = given["onAllTasksComplete"] == "terminatejob"
     if "constraints" in given:
-        # All of them, also where a job is changed: what is not said goes back to what it is by itself. So it
-        # was recorded, and so says the reference of Job - Patch.
+        # A patch sets all constraints: the missing ones return to their defaults, as recorded and as the
+        # reference of Job - Patch says.
         max_retries, columns["max_seconds"] = limits(given["constraints"])
         columns["max_retries"] = max_retries or 0
     return columns
 
 
 def _manager(given: Members, rules: TaskRules, max_retries: int) -> tuple[NewTask, bool]:
-    """Return a job manager task as a task, and whether the job ends with it; fill in what the service does.
+    """Return a job manager task with the service's defaults, and whether the job ends with it.
 
-    That it wants a node for itself changes nothing here: there are slots and no nodes.
+    Its wish for an exclusive node has no effect: the emulator has no nodes.
     """
     if rules.preparation == given["id"].lower():
         raise Refusal("TaskIdSameAsJobPreparationTask")
@@ -146,9 +147,9 @@ def _manager(given: Members, rules: TaskRules, max_retries: int) -> tuple[NewTas
 
 
 def _preparation(given: Members) -> Members:
-    """Return a preparation task with what the service fills in.
+    """Return a preparation task with the service's defaults.
 
-    It is not run; how long tasks are prepared is said by the pool.
+    It is not run; the pool determines the time of preparation.
     """
     return {
         "id": "jobpreparation",
@@ -161,7 +162,7 @@ def _preparation(given: Members) -> Members:
 
 
 def _release(given: Members) -> Members:
-    """Return a release task with what the service fills in; it is not run."""
+    """Return a release task with the service's defaults; it is not run."""
     times = {"maxWallClockTime": "PT15M", "retentionTime": RETENTION}
     return {"id": "jobrelease", "userIdentity": AUTO_USER, **times, **given}
 
@@ -171,7 +172,7 @@ def _constraints(max_retries: int) -> Members:
 
 
 def _pool(given: Members) -> str:
-    """Return the id of a job's pool; an automatic one is given an id, made as the service makes it."""
+    """Return the id of a job's pool; that of an automatic pool is made as the service makes it."""
     if ("poolId" in given) == ("autoPoolSpecification" in given):
         invalid("poolInfo", given, "must have either poolId or autoPoolSpecification")
     if "poolId" in given:
@@ -182,7 +183,7 @@ def _pool(given: Members) -> str:
 
 
 def _parallel(value: Any, path: str) -> int:
-    """Return how many tasks may run at once: -1 is any number, and none at all cannot be said."""
+    """Return the limit of parallel tasks; -1 means any number, and 0 is not allowed."""
     number: int = whole_number(-1, _INT32)(value, path)
     if number == 0:
         invalid(path, value, "must be -1 or greater than 0")
@@ -191,7 +192,7 @@ def _parallel(value: Any, path: str) -> int:
 
 def _no_preemption(value: Any, path: str) -> bool:
     if boolean(value, path):
-        # Its running tasks would give way to jobs of a higher priority, and nothing that runs here does.
+        # The emulator never stops a running task for a job of higher priority.
         raise Refusal(
             "UnsupportedProperty", path, "true", "In this emulator no task that runs gives way to another"
         )
@@ -199,7 +200,7 @@ def _no_preemption(value: Any, path: str) -> bool:
 
 
 def _auto_pool(value: Any, path: str) -> Members:
-    """Return the description of an automatic pool; only the beginning of its id is made use of."""
+    """Return the description of an automatic pool, of which only the id prefix is used."""
     given = any_object(value, path)
     prefix = given.get("autoPoolIdPrefix")
     # The longest that the reference permits.
@@ -244,7 +245,7 @@ _JOB: dict[str, Check] = {
     ),
     "commonEnvironmentSettings": SETTINGS,
 }
-# What stands in a job's row by itself; nothing can be preempted, so that nothing need be kept of that.
+# Members with columns of their own; preemption is always off and needs none.
 _IN_COLUMNS = (
     "id", "priority", "maxParallelTasks", "allowTaskPreemption", "onAllTasksComplete", "constraints",
     "usesTaskDependencies", "onTaskFailure",

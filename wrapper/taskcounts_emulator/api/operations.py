@@ -1,7 +1,7 @@
-"""What each operation of the service does here: parse, ask the world, answer. One handler an operation.
+"""The handlers of the service's operations: each parses a request, asks the world, and returns a response.
 
-A handler is called with a request that has been admitted: everything about it is right but for its members
-and what it asks of the world. It returns the answer, or raises a Refusal, NoSuchJob or NoSuchTask.
+A handler gets a request whose authentication, parameters and headers have been checked, but not its members.
+It returns a response, or raises a Refusal, NoSuchJob or NoSuchTask.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from taskcounts_emulator.responses import RequestContext, Response
 
 __all__ = ["Handler", "Request"]
 
-# Of jobs and of tasks alike.
+# For jobs and for tasks.
 _MAX_RESULTS = 1000
 
 _NUMBER = re.compile(r"-?[0-9]+")
 
 
 class Request(NamedTuple):
-    """A request that has been admitted.
+    """A request that has passed the checks before its operation.
 
     Attributes:
         operation: The operation's name.
         call: The request as it was sent.
         context: The values of this request that its response repeats.
-        parameters: The query's parameters, by their names in lower case.
-        job_id: The job of its path; empty where it has none.
-        task_id: The task of its path; empty where it has none.
-        document: Its body; empty where it has none.
-        counts: By job id in lower case, the counts that a fault tells instead of those of now.
+        parameters: The parameters of the query, by name in lower case.
+        job_id: The job id in the path; empty if there is none.
+        task_id: The task id in the path; empty if there is none.
+        document: The decoded body; empty if there is none.
+        counts: Earlier counts by job id in lower case, which a fault reports instead of the current ones.
     """
 
     operation: str
@@ -87,7 +87,7 @@ def job_list(service: EmulatedAccount, request: Request) -> Response:
 
 
 def job_get(service: EmulatedAccount, request: Request) -> Response:
-    """Tell of a job."""
+    """Get a job."""
     selection = _selection(request, JOB_MEMBERS)
     check = _check(request, reads=True)
     row = service.world.job(request.job_id)
@@ -99,7 +99,7 @@ def job_get(service: EmulatedAccount, request: Request) -> Response:
 def job_patch(service: EmulatedAccount, request: Request) -> Response:
     """Change a job."""
     check = _check(request)
-    # Calls are answered one after another, so that nobody changes the job in between.
+    # Requests are handled one after another, so nobody changes the job in between.
     changes = parse_changes(request.document, service.world.job(request.job_id))
     row = service.world.change_job(request.job_id, changes, check)
     return _changed(request, 200, row)
@@ -134,7 +134,7 @@ def job_get_task_counts(service: EmulatedAccount, request: Request) -> Response:
     """Count the tasks of a job."""
     counts = service.world.reported(request.job_id)
     if request.counts is not None:
-        # A job that is younger than what the fault tells was not yet counted at all.
+        # A job that was added after the fault was set has no earlier counts.
         counts = request.counts.get(request.job_id.lower(), JobCounts())
     return responses.counts_response(request.context, counts)
 
@@ -182,7 +182,7 @@ def task_add_collection(service: EmulatedAccount, request: Request) -> Response:
 
 
 def task_list(service: EmulatedAccount, request: Request) -> Response:
-    """List the tasks of a job: the truth, whatever its counts say."""
+    """List the tasks of a job in their true states, whatever counts are reported."""
     page = _Page(request, TASK_MEMBERS, task_filter)
     job = service.world.job(request.job_id)
     rows = service.world.tasks(request.job_id, page.where, page.after, page.size + 1)
@@ -191,7 +191,7 @@ def task_list(service: EmulatedAccount, request: Request) -> Response:
 
 
 def task_get(service: EmulatedAccount, request: Request) -> Response:
-    """Tell of a task."""
+    """Get a task."""
     selection = _selection(request, TASK_MEMBERS)
     check = _check(request, reads=True)
     job = service.world.job(request.job_id)
@@ -214,7 +214,7 @@ def task_terminate(service: EmulatedAccount, request: Request) -> Response:
 
 
 def task_reactivate(service: EmulatedAccount, request: Request) -> Response:
-    """Let a task that failed wait for a new run."""
+    """Return a failed task to the active state."""
     row = service.world.reactivate_task(request.job_id, request.task_id, _check(request))
     return _changed(request, 204, row)
 
@@ -223,15 +223,15 @@ def task_reactivate(service: EmulatedAccount, request: Request) -> Response:
 
 
 class _Page:
-    """A page of a list, as a request asks for it: which rows, which members of them, and how many.
+    """The page of a list that a request asks for: its rows, their members, and its size.
 
     Args:
         request: The request.
         known: The members that can be selected.
-        to_where: Reads a filter.
+        to_where: The compiler of filters.
 
     Raises:
-        Refusal: A parameter is wrong.
+        Refusal: A parameter is invalid.
     """
 
     def __init__(
@@ -245,7 +245,7 @@ class _Page:
             self.where = ALL_ROWS if given is None else to_where(given)
         except FilterError as error:
             raise Refusal("InvalidQueryParameterValue", "$filter", given or "", str(error)) from None
-        # A link leads through the list that it was given for, and no other.
+        # A link is valid only for the list that it was returned for.
         self._bound_to = f"{request.operation}\n{request.job_id.lower()}\n{given or ''}"
         token = request.parameters.get("$skiptoken")
         try:
@@ -256,7 +256,7 @@ class _Page:
     def response(
         self, kind: str, rows: list[Any], to_members: Callable[[Any], dict[str, object]]
     ) -> Response:
-        """Return the answer, with a link if there is a row more than the page holds."""
+        """Return the response, with a link if there are more rows than the page holds."""
         shown = rows[: self.size]
         link = self._link(shown[-1].id) if len(rows) > len(shown) else None
         return responses.collection_response(
@@ -268,7 +268,7 @@ class _Page:
         parameters |= {
             name: value for name, value in self._request.parameters.items() if name != "$skiptoken"
         }
-        # Encoded in full: every client, whatever it makes of a link, then signs and sends the same.
+        # Fully encoded, so that every client signs the link as it sends it.
         query = "&".join(
             f"{quote(name, safe='$')}={quote(value, safe='')}" for name, value in parameters.items()
         )
@@ -276,9 +276,9 @@ class _Page:
 
 
 def _selection(request: Request, known: Collection[str]) -> frozenset[str] | None:
-    """Return the members that were asked for; None for all of them."""
+    """Return the names of the selected members; None for all of them."""
     expand = request.parameters.get("$expand")
-    # There are no statistics: as for a resource that the service has none of yet, nothing is added.
+    # There are no statistics, so nothing is added, as for a new resource of the service.
     if expand is not None and expand.strip() != "stats":
         raise Refusal("InvalidQueryParameterValue", "$expand", expand, "Only stats can be expanded")
     given = request.parameters.get("$select")
@@ -293,10 +293,10 @@ def _max_results(value: str | None) -> int:
         return _MAX_RESULTS
     if not _NUMBER.fullmatch(value):
         raise Refusal("InvalidQueryParameterValue", "maxresults", value, "MaxResults is not a whole number")
-    # Looked at as text first: Python does not convert a number of any length.
+    # Checked as text first: Python refuses to convert very long numbers.
     digits = value.lstrip("0")
     if value.startswith("-") or not digits:
-        # Recorded with this code and reason, and not as out of range.
+        # Recorded with this code and reason, instead of the one for values out of range.
         raise Refusal("InvalidQueryParameterValue", "maxresults", value, "MaxResults cannot be less than 1")
     if len(digits) > 4 or int(digits) > _MAX_RESULTS:
         raise Refusal(
@@ -309,7 +309,7 @@ def _max_results(value: str | None) -> int:
 
 
 def _check_force(request: Request) -> None:
-    """Refuse a wish to force something that is none; there are no nodes here that would have to be forced."""
+    """Refuse a wrong value of force, which has no effect here: there are no nodes."""
     force = request.parameters.get("force")
     if force is not None and force.lower() not in ("true", "false"):
         raise Refusal("InvalidQueryParameterValue", "force", force, "Force is not true or false")
@@ -327,14 +327,14 @@ def _parsed(document: Members, rules: TaskRules) -> NewTask | Refusal:
 
 
 def _made(context: RequestContext, status: int, location: str, row: JobRow | TaskRow) -> Response:
-    """Return the answer to whoever made something: where it is, and its version."""
+    """Return the response to adding a resource: its location and version."""
     return responses.empty_response(
         context, status, (("location", location), ("dataserviceid", location), *version(row).headers())
     )
 
 
 def _changed(request: Request, status: int, row: JobRow | TaskRow) -> Response:
-    """Return the answer to whoever changed something: its new version, and what was asked."""
+    """Return the response to changing a resource: its URL and new version."""
     location = f"{request.context.endpoint}{request.raw.path}"
     return responses.empty_response(
         request.context, status, (("dataserviceid", location), *version(row).headers())

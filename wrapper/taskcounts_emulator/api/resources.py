@@ -1,7 +1,7 @@
-"""Bodies out: how jobs and tasks look in answers. Pure; what is shown of a row, and in which order.
+"""Jobs and tasks as JSON members of responses.
 
-A member that has no value is left out, as in the service's answers. What a caller sent and the emulator has
-no use for stands in a row's ``kept``, as JSON, and is shown as it came; it is read only where somebody asks.
+Members without a value are left out, as in the service's responses. Members that the emulator does not use
+are in a row's ``kept`` as JSON, and are shown as they were sent; they are parsed only when they are selected.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
     "version",
 ]
 
-# How the service writes that there is no limit, and what it fills in where a caller says nothing.
+# The service's values for no limit, and for members that the caller left out.
 NO_LIMIT = "P10675199DT2H48M5.4775807S"
 RETENTION = "P7D"
 AUTO_USER = {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
@@ -34,7 +34,7 @@ AUTO_USER = {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
 _STATES = ("active", "preparing", "running", "completed", "completed")
 _RESULTS = (None, None, None, "success", "failure")
 
-# By the code of a failure, its text for people and its details; both were seen in public threads.
+# The message and details by the code of a failure, as seen in public threads.
 _FAILURES: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "FailureExitCode": (
         "The task exited with an exit code representing a failure",
@@ -46,7 +46,7 @@ _FAILURES: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "TaskEnded": ("Task Was Ended by User Request", ()),
 }
 
-# What is told of a row itself, and what of its `kept`.
+# The members that come from the columns of a row, and from its `kept`.
 _TASK_ROW_MEMBERS = (
     "id", "url", "eTag", "creationTime", "lastModified", "state", "stateTransitionTime", "previousState",
     "previousStateTransitionTime", "requiredSlots", "executionInfo",
@@ -66,7 +66,7 @@ _JOB_KEPT_MEMBERS = (
     "poolInfo", "networkConfiguration", "metadata",
 )  # fmt: skip
 
-# What can be selected: also what the service has and the emulator never does.
+# The members that can be selected, including some of the service that the emulator never has.
 TASK_MEMBERS = frozenset((*_TASK_ROW_MEMBERS, *_TASK_KEPT_MEMBERS, "nodeInfo", "stats"))
 JOB_MEMBERS = frozenset((*_JOB_ROW_MEMBERS, *_JOB_KEPT_MEMBERS, "stats"))
 
@@ -76,12 +76,12 @@ _JobGetter = Callable[[JobRow, str], object]
 
 
 def version(row: JobRow | TaskRow) -> ResourceVersion:
-    """Return the version of a resource, for the headers of an answer about it."""
+    """Return the version of a resource, for the headers of a response."""
     return ResourceVersion(etag(row.modified, row.number), http_date(row.modified))
 
 
 def duration(seconds: float | None) -> str:
-    """Return a duration as the service writes it, such as ``P1DT2H0.5S``; None has no end."""
+    """Return a duration in the service's form, such as ``P1DT2H0.5S``; None means no limit."""
     if seconds is None:
         return NO_LIMIT
     ticks = round(seconds * 10_000_000)
@@ -97,12 +97,12 @@ def duration(seconds: float | None) -> str:
 
 
 class TaskView:
-    """How the tasks of a job look in one answer.
+    """Converts the tasks of a job into members of one response.
 
     Args:
         job: The job.
-        endpoint: Where the caller believes to be, without a slash at the end.
-        selection: The members that were asked for; None for all of them.
+        endpoint: The URL of the service as the caller knows it, without a slash at the end.
+        selection: The names of the selected members; None for all of them.
     """
 
     def __init__(self, job: JobRow, endpoint: str, selection: Collection[str] | None = None) -> None:
@@ -112,7 +112,7 @@ class TaskView:
             "retentionTime": RETENTION,
             "maxTaskRetryCount": job.max_retries,
         }
-        # What no task is without; those of scenarios were never given any of it.
+        # Defaults of members that every task has, for tasks of scenarios.
         self._filled: _Members = {
             "commandLine": "",
             "userIdentity": AUTO_USER,
@@ -129,18 +129,18 @@ class TaskView:
         members = {name: value for name, get in self._getters if (value := get(row, place)) is not None}
         if wanted := self._kept:
             kept = {**self._filled, **json.loads(row.kept)}
-            # A caller may have given one limit of several.
+            # The caller may have set only some of the limits.
             kept["constraints"] = {**self._constraints, **kept["constraints"]}
             members.update({name: value for name, value in kept.items() if name in wanted})
         return members
 
 
 class JobView:
-    """How jobs look in one answer.
+    """Converts jobs into members of one response.
 
     Args:
-        endpoint: Where the caller believes to be, without a slash at the end.
-        selection: The members that were asked for; None for all of them.
+        endpoint: The URL of the service as the caller knows it, without a slash at the end.
+        selection: The names of the selected members; None for all of them.
     """
 
     def __init__(self, endpoint: str, selection: Collection[str] | None = None) -> None:
@@ -164,7 +164,7 @@ def _time_if(us: int | None) -> str | None:
 
 
 def _execution(row: TaskRow) -> _Members:
-    """Return how a task fared so far."""
+    """Return the execution information of a task."""
     members: _Members = {}
     if row.started is not None:
         members["startTime"] = timestamp(row.started)
@@ -194,7 +194,7 @@ def _failure(code: str) -> _Members:
 
 
 def _job_execution(row: JobRow) -> _Members:
-    # "The time at which the job was created", says the reference of the start time.
+    # The reference defines the start time as "the time at which the job was created".
     members: _Members = {"startTime": timestamp(row.created)}
     if row.ended is not None:
         members["endTime"] = timestamp(row.ended)

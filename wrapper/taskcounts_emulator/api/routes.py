@@ -1,6 +1,6 @@
-"""Which operation a request is for: one table of paths and verbs.
+"""Routing: the table of paths, methods and operations.
 
-The service has more than this emulator: what it has and isn't here is told apart from what nobody has.
+Operations of the service that are not emulated are refused with another error than unknown paths.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Body", "Match", "Operation", "resolve"]
 
 
 class Body(Enum):
-    """Whether an operation has a body."""
+    """The need of an operation for a body."""
 
     NONE = "none"
     OPTIONAL = "optional"
@@ -29,13 +29,13 @@ class Body(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation that is emulated.
+    """An emulated operation.
 
     Attributes:
-        name: Its name in the service's description.
-        handler: What answers it.
-        body: Whether it has a body.
-        options: The query options of OData that it has.
+        name: The name in the service's description.
+        handler: The function that performs it.
+        body: Its need for a body.
+        options: The OData query options that it accepts.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Operation:
 
 
 class Match(NamedTuple):
-    """An operation, and the ids of its path, decoded; empty where it has none."""
+    """An operation, and the decoded ids of its path; empty if there are none."""
 
     operation: Operation
     job_id: str
@@ -55,7 +55,7 @@ class Match(NamedTuple):
 _LIST_OPTIONS = ("$filter", "$select", "$expand", "$skiptoken")
 _RESOURCE_OPTIONS = ("$select", "$expand")
 
-# Paths by their parts, an id being any part that is not empty.
+# The pattern of an id is any part that is not empty.
 _JOB = "/jobs/{}"
 _TASK = f"{_JOB}/tasks/{{}}"
 _TABLE: Mapping[str, Mapping[str, Operation]] = {
@@ -89,16 +89,16 @@ _TABLE: Mapping[str, Mapping[str, Operation]] = {
 
 
 def _shape(parts: list[str]) -> tuple[int | str, ...]:
-    """Return what a path has to have in common with one of the table: how many parts, and every other one."""
+    """Return the key of a path in the table: the number of its parts, and every other part."""
     return len(parts), *parts[1::2]
 
 
 _ROUTES = {_shape(pattern.split("/")): verbs for pattern, verbs in _TABLE.items()}
 
-# What the service replaces as a whole, and this emulator doesn't.
+# Resources that the service replaces by PUT; the emulator does not.
 _PUT = (_shape(_JOB.split("/")), _shape(_TASK.split("/")))
 
-# Paths that the service has besides.
+# Other paths of the service, with the name of their feature.
 _NOT_EMULATED = (
     (re.compile("/jobs/[^/]+/jobpreparationandreleasetaskstatus"), "preparation and release tasks"),
     (re.compile("/jobs/[^/]+/tasks/[^/]+/files(/.*)?"), "files of tasks"),
@@ -114,14 +114,14 @@ _NOT_EMULATED = (
 
 
 def resolve(method: str, path: str) -> Match:
-    """Return which operation a request is for.
+    """Return the operation of a request.
 
     Args:
-        method: The verb.
+        method: The method.
         path: The path as it was sent, percent-encoded.
 
     Raises:
-        Refusal: None; or one that the service has and this emulator doesn't.
+        Refusal: There is no such operation, or it is not emulated.
     """
     parts = path.split("/")
     shape, ids = _shape(parts), parts[2::2]

@@ -1,8 +1,8 @@
-"""The bodies of adding tasks, made into values.
+"""Request bodies of Task - Add and Task - Add Collection.
 
-Names and ranges are those of the reference of Task - Add, and of the models of Microsoft's clients. What has
-no effect here is kept and shown again as it came. What would change when or whether a task runs, and is not
-emulated, is refused: an emulator that took it in silence would mislead.
+Names and ranges are those of the reference of Task - Add, and of the models of Microsoft's clients. Members
+without effect here are kept and shown as they were sent. Members that would change when a task runs, and are
+not emulated, are refused: ignoring them would mislead.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ __all__ = [
 
 MAX_TASKS_AT_ONCE = 100
 
-# Environment variables of a task, or of its job for all of them, that settle how emulated runs go.
+# Environment variables, of a task or of its job for all tasks, that determine the emulated runs.
 SECONDS, EXIT_CODES = "TASKCOUNTS_SECONDS", "TASKCOUNTS_EXIT_CODES"
 
 _INT32 = 2**31 - 1
@@ -61,19 +61,19 @@ _MAX_EXIT_CODES = 1_000
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 _EXIT_CODE = re.compile(r" *(-?[0-9]{1,10}) *")
 
-# The last digits are beyond what a float can tell.
+# A float cannot represent the last digits.
 _ENDLESS = float(int(parse_duration(NO_LIMIT) or 0))
 
 
 class TaskRules(NamedTuple):
-    """What a job says of its tasks.
+    """The settings of a job that apply to its tasks.
 
     Attributes:
-        uses_dependencies: Whether they may depend on each other.
-        acts_on_failure: Whether their exit conditions may act on the job.
-        preparation: The id of its preparation task, in lower case; None without one.
-        seconds: How long their runs take, where they don't say.
-        exit_codes: How their runs end, where they don't say.
+        uses_dependencies: Whether tasks may depend on each other.
+        acts_on_failure: Whether exit conditions of tasks may act on the job.
+        preparation: The id of the job's preparation task, in lower case; None without one.
+        seconds: The duration of runs of tasks that have none of their own, in seconds.
+        exit_codes: The exit codes of runs of tasks that have none of their own.
     """
 
     uses_dependencies: bool = False
@@ -84,16 +84,16 @@ class TaskRules(NamedTuple):
 
 
 def rules_of_job(job: JobRow) -> TaskRules:
-    """Return what a job says of its tasks."""
+    """Return the task rules of a job."""
     rules = TaskRules(bool(job.uses_dependencies), bool(job.acts_on_failure))
-    # Most jobs say nothing further, and need not be read for it.
+    # Most jobs have neither, and their JSON need not be read.
     if "jobPreparationTask" in job.kept or "TASKCOUNTS_" in job.kept:
         return rules_of_body(json.loads(job.kept), rules)
     return rules
 
 
 def rules_of_body(given: Members, rules: TaskRules) -> TaskRules:
-    """Return terms with what the members of a job add to them."""
+    """Return task rules, extended by the members of a job."""
     preparation = None
     if "jobPreparationTask" in given:
         preparation = given["jobPreparationTask"].get("id", "jobpreparation").lower()
@@ -104,17 +104,17 @@ def rules_of_body(given: Members, rules: TaskRules) -> TaskRules:
 
 
 def parse_tasks(document: Members) -> list[Members]:
-    """Return the tasks of a collection: objects with an id, and otherwise still to be looked at.
+    """Parse the body of Task - Add Collection into tasks, each with an id and otherwise unchecked.
 
     Raises:
-        Refusal: It is no collection, or too large a one.
+        Refusal: The body is not a collection, or the collection is too large.
     """
     found: list[Members] = members(document, "", {"value": _collection}, ("value",))["value"]
     return found
 
 
 def parse_task(document: Members, rules: TaskRules) -> NewTask:
-    """Return the task that is to be added to a job.
+    """Parse a task to be added to a job.
 
     Raises:
         Refusal: A member is missing, wrong or not supported.
@@ -133,15 +133,15 @@ def parse_task(document: Members, rules: TaskRules) -> NewTask:
 
 
 def new_task(given: Members, rules: TaskRules, left_out: Collection[str] = ()) -> NewTask:
-    """Return the task that its checked members describe.
+    """Return the task of checked members.
 
     Args:
         given: The members.
-        terms: What its job says.
+        rules: The task rules of its job.
         left_out: Names of members that are none of a task's.
 
     Raises:
-        Refusal: Its environment doesn't say in the right form how its runs go.
+        Refusal: An environment variable for its runs is invalid.
     """
     seconds, exit_codes = rules.seconds, rules.exit_codes
     if "environmentSettings" in given:
@@ -161,7 +161,7 @@ def new_task(given: Members, rules: TaskRules, left_out: Collection[str] = ()) -
 
 
 def limits(constraints: Members) -> tuple[int | None, float | None]:
-    """Return how often a task is run again, and after how many seconds it, or a job, is ended."""
+    """Return the retries, and the maximum time in seconds, of a task or job."""
     seconds = parse_duration(constraints.get("maxWallClockTime", NO_LIMIT))
     endless = seconds is None or seconds >= _ENDLESS
     return constraints.get("maxTaskRetryCount"), None if endless else seconds
@@ -180,7 +180,7 @@ def _collection(value: Any, path: str) -> list[Members]:
 
 
 def _dependencies(given: Members) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
-    """Return the ids, and the ranges of ids, that a task depends on."""
+    """Return the ids and the ranges of ids that a task depends on."""
     ids = given.get("taskIds", ())
     if sum(map(len, ids)) > _MAX_DEPENDENCIES:
         raise Refusal("TaskDependencyListTooLong", str(_MAX_DEPENDENCIES))
@@ -192,7 +192,7 @@ def _dependencies(given: Members) -> tuple[tuple[str, ...], tuple[tuple[int, int
 
 
 def _check_actions(conditions: Members, rules: TaskRules) -> None:
-    """Refuse what a task's end cannot bring about in its job (see ExitOptions in the reference)."""
+    """Refuse exit actions that the job does not allow (see ExitOptions in the reference)."""
     mapped = [*conditions.get("exitCodes", ()), *conditions.get("exitCodeRanges", ())]
     options = [each["exitOptions"] for each in mapped]
     options += [conditions[name] for name in _OTHER_CONDITIONS if name in conditions]
@@ -214,7 +214,7 @@ def _check_actions(conditions: Members, rules: TaskRules) -> None:
 def _run_overrides(
     settings: Iterable[Members], path: str, seconds: float | None, exit_codes: tuple[int, ...]
 ) -> tuple[float | None, tuple[int, ...]]:
-    """Return how emulated runs go by environment variables; where those say nothing, as was said before."""
+    """Return the duration and exit codes that environment variables set, or else the given ones."""
     for setting in settings:
         name = setting["name"]
         if name == SECONDS:
@@ -237,10 +237,10 @@ def _exit_codes(value: str, path: str) -> tuple[int, ...]:
 
 
 def _one_instance(value: Any, path: str) -> Members:
-    """Return the settings of a task that runs in several instances, if it is one instance after all."""
+    """Return multi-instance settings, if they demand one instance."""
     given: Members = _INSTANCES(value, path)
     if (number := given.get("numberOfInstances", 1)) > 1:
-        # It would start when so many nodes are free at once, and the emulator has none.
+        # Such a task starts when several nodes are free at once, and the emulator has no nodes.
         raise Refusal(
             "UnsupportedProperty",
             "numberOfInstances",
@@ -271,7 +271,7 @@ SETTINGS = array_of(object_of({"name": text, "value": text}, ("name",)))
 CONSTRAINTS = object_of(
     {"maxWallClockTime": duration, "retentionTime": duration, "maxTaskRetryCount": RETRIES}
 )
-# What tasks of every kind may have, those that prepare and release a job as well.
+# Members of all kinds of tasks, including preparation and release tasks.
 COMMON_TASK_MEMBERS: dict[str, Check] = {
     "id": plain_id,
     "commandLine": text,
@@ -280,7 +280,7 @@ COMMON_TASK_MEMBERS: dict[str, Check] = {
     "environmentSettings": SETTINGS,
     "userIdentity": any_object,
 }
-# What tasks and job managers may have.
+# Members of tasks and job manager tasks.
 RUN_TASK_MEMBERS: dict[str, Check] = {
     **COMMON_TASK_MEMBERS,
     "displayName": text,

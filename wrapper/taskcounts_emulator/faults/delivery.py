@@ -1,4 +1,4 @@
-"""How an answer leaves: whole, or as badly as a fault asks."""
+"""Sending of responses, with the faults of delivery."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ async def deliver(
     connection: Connection | InProcessConnection,
     send: Send,
 ) -> None:
-    """Send an answer.
+    """Send a response.
 
     Args:
-        answer: The right answer, or the wrong one if that is the fault.
-        fault: What goes wrong; a kind that concerns no delivery changes nothing here.
-        connection: Where the request came from.
-        send: ASGI's.
+        response: The response.
+        fault: The injected fault; kinds that do not concern delivery have no effect here.
+        connection: The connection of the request.
+        send: The send function of ASGI.
 
     Raises:
         ClientGone: The connection is closed.
-        ConnectionResetError: It would be, if there were one.
+        ConnectionResetError: A fault breaks the connection, and the application runs in process.
     """
     match fault:
         case None:
@@ -58,7 +58,7 @@ async def _drip(
     response: responses.Response, fault: Fault, connection: Connection | InProcessConnection, send: Send
 ) -> None:
     if fault.headers_too and isinstance(connection, Connection):
-        # An ASGI server sends a head in one piece, so these bytes go past it.
+        # An ASGI server sends a head in one piece, so these bytes are written past it.
         for byte in responses.http_bytes(response):
             connection.write(bytes((byte,)))
             await connection.pause(fault.interval)

@@ -1,10 +1,10 @@
-"""Bodies of a 200 that break the contract, each in one way: what a client must not take for an answer.
+"""Bodies of a 200 that break the contract, each in one way, to test the checks of clients.
 
-Each is made from the right body, and is wrong whatever that says; where a listing has no item to be spoiled,
-one is made up.
+Each is made from the right body and is wrong whatever that contains; an empty listing first gets an item.
+
 
 =================== =========================== ==================================================
-variant             of                          what is wrong
+variant             of                          defect
 =================== =========================== ==================================================
 missing-member      all but a collection added  counts lack ``failed``, a job or task its ``state``
 missing-slots       counts                      no ``taskSlotCounts``
@@ -12,19 +12,19 @@ string-number       counts                      a number as text; so with float,
                                                 not-a-number and beyond-int32
 flat                counts                      the form of before 2020-09-01
 contradiction       counts, tasks               one more completed than there are; completed without a result
-unknown-state       jobs, tasks                 a state that nobody knows
+unknown-state       jobs, tasks                 an unknown state
 missing-id          listings                    an item without its id
 repeated-item       listings                    an item twice on one page
-foreign-link        listings                    the next page is another origin's
-looping-link        listings                    the next page is this one
+foreign-link        listings                    the link to the next page has another origin
+looping-link        listings                    the link to the next page leads to this one
 missing-value       listings, collection added  no ``value``
 value-not-array     listings, collection added  ``value`` is an object
-item-not-object     listings, collection added  an item is its id alone
-array               all                         the answer inside an array
+item-not-object     listings, collection added  an item is only its id
+array               all                         the response is inside an array
 duplicate-member    all                         a member twice
 not-json            all                         the last byte is missing
-not-utf8            all                         a byte that is no UTF-8
-empty               all                         no byte at all
+not-utf8            all                         a byte that is not UTF-8
+empty               all                         no bytes
 =================== =========================== ==================================================
 """
 
@@ -46,13 +46,13 @@ _LISTS = ("Job_List", "Task_List")
 _VALUES = (*_LISTS, "Task_AddCollection")
 _RESOURCES = ("Job_Get", "Task_Get", *_LISTS)
 
-# The other operations answer with a head alone.
+# The responses of the other operations have no body.
 WITH_BODY = (*_COUNTS, *_RESOURCES, "Task_AddCollection")
 
 
 @dataclass(frozen=True, slots=True)
 class _ValidBody:
-    """The right answer, to be spoiled: the body decoded, and where it comes from."""
+    """The right response: its decoded body, its operation and the URL of its page."""
 
     body: dict[str, Any]
     operation: str
@@ -68,12 +68,12 @@ class _ValidBody:
 
     @property
     def resource(self) -> dict[str, Any]:
-        """The job or task that the answer tells of, the first one of a listing."""
+        """The job or task of the response, or the first one of a listing."""
         first: dict[str, Any] = self.items[0] if self.operation in _LISTS else self.body
         return first
 
 
-# What comes of it is bytes, or a value that is written as JSON.
+# Returns bytes, or a value to be written as JSON.
 _Maker = Callable[[_ValidBody], object]
 
 
@@ -81,10 +81,10 @@ def malformed_body(variant: str, operation: str, body: bytes, page: str = "") ->
     """Return a body of one of the ``VARIANTS``.
 
     Args:
-        variant: Which; it has to fit the operation.
+        variant: The variant, which has to fit the operation.
         operation: The operation's name.
         body: The right body, a JSON object.
-        page: The URL of the request, as it was sent.
+        page: The URL of the request as it was sent.
     """
     made = _MAKERS[variant][1](_ValidBody(json.loads(body), operation, page))
     return made if isinstance(made, bytes) else responses.json_body(made)
@@ -95,7 +95,7 @@ def _missing_member(valid: _ValidBody) -> object:
         del valid.body["taskCounts"]["failed"]
         return valid.body
     resource = valid.resource
-    # Where a $select has left the state out, it is the id that is missing.
+    # If $select leaves the state out, the id is removed.
     resource.pop("state" if "state" in resource else "id", None)
     return valid.body
 
@@ -106,7 +106,7 @@ def _missing_slots(valid: _ValidBody) -> object:
 
 
 def _with_active(change: Callable[[int], object]) -> _Maker:
-    """Return a maker of bodies in which the number of active tasks is something else."""
+    """Return a maker that changes the number of active tasks."""
 
     def make(valid: _ValidBody) -> object:
         valid.body["taskCounts"]["active"] = change(valid.body["taskCounts"]["active"])
@@ -116,14 +116,14 @@ def _with_active(change: Callable[[int], object]) -> _Maker:
 
 
 def _flat(valid: _ValidBody) -> object:
-    # What the service itself answered up to api-version 2020-03-01.11.0.
+    # The service's own form up to api-version 2020-03-01.11.0.
     metadata = valid.body["odata.metadata"].replace("#taskcountsresult/", "#taskcounts/")
     return {"odata.metadata": metadata, **valid.body["taskCounts"]}
 
 
 def _contradiction(valid: _ValidBody) -> object:
     if valid.operation in _COUNTS:
-        # Each number is one, and yet they can't all be right.
+        # Each number is valid, but the sum is wrong.
         valid.body["taskCounts"]["completed"] += 1
         return valid.body
     valid.resource["state"] = "completed"
@@ -173,7 +173,7 @@ def _item_not_object(valid: _ValidBody) -> object:
 
 
 def _duplicate(valid: _ValidBody) -> object:
-    # Of counts, one of the numbers; elsewhere rather a member of the service than one of the protocol.
+    # For counts, one of the numbers; otherwise a member of the service rather than an annotation of OData.
     body = valid.body["taskCounts"] if valid.operation in _COUNTS else valid.body
     name = min(body, key=lambda name: name.startswith("odata."))
     once = f"{json.dumps(name)}:".encode()

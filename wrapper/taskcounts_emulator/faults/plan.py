@@ -1,26 +1,27 @@
-"""Faults on demand: what goes wrong, for which operation and job, how often and how likely. No I/O.
+"""The plan of faults: their kinds, operations, jobs, numbers and probabilities. No I/O.
 
-A fault is met where the service would do its work: by a call that is authenticated and whose parameters
-are right. Other calls are refused as ever, and use up nothing. The first fault that fits a call is its
-only one; the next one's turn comes when that is used up, or when chance passes it over.
+A fault is injected where the service would perform the operation, so only into authenticated requests with
+valid parameters. Other requests are refused as usual, and do not count. A request gets the first fault that
+applies; later faults apply once that is used up, or where its probability spares the request.
 
-What cannot happen to an operation passes it by: most need an answer that has a body, a lag is the counts'.
+A fault never applies to an operation that it cannot affect: most need a response with a body, and a lag
+concerns only counts.
 
 =============== ======================================== =================================================
-kind            options (in JSON)                        what the caller meets
+kind            options (in JSON)                        response
 =============== ======================================== =================================================
 throttled       retryAfter: seconds or a date            429 TooManyRequests
 busy            retryAfter: seconds or a date            503 ServerBusy
 internal-error                                           500 InternalError
 bad-gateway                                              502 with the HTML of a proxy
 unknown-status                                           520 with the HTML of a proxy
-reset           applied: boolean                         the connection is reset before any answer; the call
-                                                         has taken effect if it is applied
-drip            interval: seconds; headersToo: boolean   the right answer, a byte at a time
-truncate                                                 half of the right answer, then the end
-wrong-shape     variant (see ``malformed``)                 a 200 whose body breaks the contract
-slow            seconds                                  a pause, then the right answer
-lag                                                      the counts as they stood when the fault was set
+reset           applied: boolean                         a reset of the connection; if it is applied, after
+                                                         the operation was performed
+drip            interval: seconds; headersToo: boolean   the right response, one byte at a time
+truncate                                                 half of the right response
+wrong-shape     variant (see ``malformed``)              a 200 whose body breaks the contract
+slow            seconds                                  the right response after a pause
+lag                                                      the counts of the time when the fault was set
 =============== ======================================== =================================================
 """
 
@@ -72,34 +73,34 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "lag": (),
 }
 
-# What a fault of one job never meets.
+# Operations without a job in their path.
 _JOBLESS = ("Job_Add", "Job_List")
 
-# What any kind may have.
+# Options of all kinds.
 _COMMON = ("kind", "job", "times", "operation", "probability", "seed")
 
-# JSON is spelled as the service spells it, Python as Python does.
+# Option names that differ between Python and JSON.
 _IN_JSON = {"retry_after": "retryAfter", "headers_too": "headersToo"}
 _IN_PYTHON = {spelling: name for name, spelling in _IN_JSON.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that goes wrong on purpose.
+    """A fault to inject.
 
     Attributes:
         kind: One of ``KINDS``.
-        job: The id of the only job that it happens to, as addresses name it; None for all calls.
-        times: For how many calls (counted down as they come); None until it is cleared.
-        retry_after: What the header of that name says; None for no header.
+        job: The id of the only job that it applies to, as in paths; None for all requests.
+        times: The number of requests that it applies to; None for no limit.
+        retry_after: The value of the Retry-After header; None for no header.
         interval: Seconds between two bytes of a drip.
-        headers_too: Whether the head of a dripped answer drips as well.
-        variant: Which wrong shape.
-        seconds: How long a slow answer keeps waiting.
-        operation: The only operation that it happens to; None for all that it can happen to.
-        probability: How likely a call meets it, more than 0 and at most 1; other calls are not counted.
-        seed: What its draws come from, so that they are the same again; None for other draws each time.
-        applied: Whether a call takes effect before its connection is reset.
+        headers_too: Whether the head of the response drips, too.
+        variant: The variant of a malformed body.
+        seconds: The pause of a slow response.
+        operation: The only operation that it applies to; None for all that it can affect.
+        probability: The probability, above 0 and up to 1, that it applies to a request; others do not count.
+        seed: The seed of its draws; None for other draws each time.
+        applied: Whether the operation is performed before its connection is reset.
     """
 
     kind: str
@@ -117,7 +118,7 @@ class Fault:
 
     @property
     def operations(self) -> tuple[str, ...]:
-        """The operations to which something like this can happen."""
+        """The operations that the fault can affect."""
         match self.kind:
             case "lag":
                 return ("Job_GetTaskCounts",)
@@ -130,13 +131,13 @@ class Fault:
         return OPERATIONS
 
     def fits(self, operation: str, job_id: str | None) -> bool:
-        """Return whether this is a fault of a call; ``job_id`` is None for a call that names no job."""
+        """Return whether the fault applies to an operation; ``job_id`` is None if its path names no job."""
         if self.job is not None and (job_id is None or self.job.lower() != job_id.lower()):
             return False
         return self.operation in (None, operation) and operation in self.operations
 
     def as_json(self, left: int | None) -> dict[str, object]:
-        """Return the fault as ``parse_fault`` takes it, with the number of calls that are left."""
+        """Return the fault in the form of ``parse_fault``, with the number of requests that are left."""
         members: dict[str, object] = {
             "kind": self.kind,
             "job": self.job,
@@ -153,17 +154,17 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
-    """The fault of one call; with a lag, the counts of old by job id in lower case."""
+    """The fault of one request; for a lag, with the earlier counts by job id in lower case."""
 
     fault: Fault
     counts: Mapping[str, JobCounts] | None = None
 
 
 def parse_fault(document: object) -> Fault:
-    """Return the fault that a JSON object tells of.
+    """Return the fault that a JSON object describes.
 
     Raises:
-        EmulatorError: It is none. The message names the member.
+        EmulatorError: The fault is invalid. The message names the member.
     """
     known = (*_COMMON, *(_IN_JSON.get(name, name) for name in _CHECKS))
     given = json_reader.members(document, "fault", known)
@@ -180,17 +181,17 @@ def make_fault(
     seed: int | None = None,
     **options: object,
 ) -> Fault:
-    """Return a fault, its options spelled as those of ``Fault``.
+    """Return a fault, with options named as the attributes of ``Fault``.
 
     Raises:
-        EmulatorError: There is no such kind or option, or a value is wrong.
+        EmulatorError: The kind, an option or a value is invalid.
     """
     common = {"kind": kind, "job": job, "times": times, "operation": operation}
     return _checked({**common, "probability": probability, "seed": seed, **options}, {})
 
 
 class FaultPlan:
-    """The faults that are set, the oldest first; safe to use from any thread."""
+    """The faults that are set, in the order of precedence; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -198,26 +199,27 @@ class FaultPlan:
         self._seeds = random.Random()  # noqa: S311 - Tests are to be repeated, not kept secret.
 
     def set_seed(self, seed: int | None) -> None:
-        """Let faults to come without a seed of their own draw the same after the same seed; None: never."""
+        """Set the seed for later faults without a seed of their own; None: other draws each time."""
         with self._lock:
             self._seeds.seed(seed)
 
     def add(self, fault: Fault, counts: Mapping[str, JobCounts] | None = None) -> None:
-        """Set a fault; a lag comes with the counts that it tells from now on."""
+        """Add a fault; a lag has the counts that it reports from now on."""
         with self._lock:
             seed = self._seeds.getrandbits(64) if fault.seed is None else fault.seed
             self._entries.append(_Entry(fault, fault.times, counts, random.Random(seed)))  # noqa: S311 - as above.
 
     def take(self, operation: str, job_id: str | None) -> InjectedFault | None:
-        """Return the fault of a call, and count that call; None if nothing is to go wrong.
+        """Return the fault for a request, and count the request; None if no fault applies.
 
         Args:
             operation: The operation's name.
-            job_id: The job that is named; None where none is.
+            job_id: The job in the path; None if there is none.
         """
         with self._lock:
             for entry in self._entries:
-                # A draw for each call that the fault fits, certain or not: so one seed gives one sequence.
+                # One draw for each matching request, whatever the probability, so that a seed gives one
+                # sequence.
                 if (
                     not entry.fault.fits(operation, job_id)
                     or entry.chance.random() >= entry.fault.probability
@@ -231,19 +233,19 @@ class FaultPlan:
         return None
 
     def clear(self) -> int:
-        """Remove all faults, and return how many they were."""
+        """Remove all faults, and return their number."""
         with self._lock:
             count = len(self._entries)
             self._entries.clear()
         return count
 
     def as_json(self) -> list[dict[str, object]]:
-        """Return the faults with the calls that each has left."""
+        """Return the faults, with the number of requests that each has left."""
         with self._lock:
             return [entry.fault.as_json(entry.left) for entry in self._entries]
 
 
-# Compared by identity: two faults may be set alike, and the used up one is to go.
+# Compared by identity, since two faults can be equal and only the used one is removed.
 @dataclass(slots=True, eq=False)
 class _Entry:
     fault: Fault
@@ -279,7 +281,7 @@ def _checked(given: Mapping[str, object], spelling: Mapping[str, str]) -> Fault:
         operation=operation,
         probability=_probability(given.get("probability", 1)),
         seed=_seed(given.get("seed")),
-        # The checks have seen to it that each option has its type.
+        # Each option has been checked for its type.
         **options,  # type: ignore[arg-type]
     )
     _check_fit(fault)
@@ -287,7 +289,7 @@ def _checked(given: Mapping[str, object], spelling: Mapping[str, str]) -> Fault:
 
 
 def _check_fit(fault: Fault) -> None:
-    """Refuse what would never happen."""
+    """Refuse a fault that can never apply."""
     if fault.operation is None:
         return
     if fault.operation not in fault.operations:
@@ -309,7 +311,7 @@ def _seed(value: object) -> int | None:
 
 
 def _retry_after(value: object, path: str) -> str | None:
-    """Return what the header says. Any printable text will do: a service may send nonsense, too."""
+    """Return the value of Retry-After; any printable text is accepted, since a service may send nonsense."""
     if value is None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15:

@@ -1,8 +1,8 @@
-"""What happens as time passes: tasks start where there are slots, and end; jobs come to their ends.
+"""The passing of time as a discrete-event simulation: tasks start in free slots and end, jobs change states.
 
-A ``Lifecycle`` belongs to one transaction. Time goes from event to event: whatever is due at a moment
-happens, then waiting tasks take the slots that are free, then the lag model hears of it. All chance is fixed
-by the seed, and nothing in here asks for the time.
+A ``Lifecycle`` belongs to one transaction. Time advances from event to event: the due events are processed,
+then waiting tasks take free slots, then the lag model is informed. The seed determines all random draws, and
+no function asks for the current time.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ __all__ = ["JOB_COLUMNS", "Lifecycle"]
 
 JOB_COLUMNS = ", ".join(JobRow._fields)
 
-# What nothing in here looks at may be long.
+# The column `kept` may be long, and is not needed here.
 _LIGHT_COLUMNS = ", ".join("''" if name == "kept" else name for name in JobRow._fields)
 _BATCH = 20
 
-# Each half by an index of its own; a plain OR would read all jobs.
+# A UNION uses an index for each half; an OR would read all jobs.
 _DUE = (
     "number IN (SELECT number FROM jobs WHERE due <= ? UNION SELECT number FROM jobs WHERE expires <= ?) "
     "ORDER BY number"
@@ -47,13 +47,13 @@ _JOB_STATE = """
 
 
 class Lifecycle:
-    """The passing of time over the jobs and tasks of a store, within one transaction.
+    """The jobs and tasks of a store over time, within one transaction.
 
     Args:
         db: The store's connection.
-        lag: How reported counts trail the truth.
-        seed: What all chance comes from.
-        settle: Seconds that a job takes from disabling to disabled, and the like.
+        lag: The lag model.
+        seed: The seed of all random draws.
+        settle: Seconds that a job takes from disabling to disabled, and for similar changes.
 
     Attributes:
         transitions: The state changes of single tasks.
@@ -68,33 +68,33 @@ class Lifecycle:
         self._pools: dict[str, Pool] = {}
 
     def next_event(self, after: int) -> int | None:
-        """Return when something happens next; None if nothing does of itself."""
+        """Return the time of the next event; None if there is none."""
         (due,) = self._db.execute(_NEXT).fetchone()
         times = [time for time in (due, self.lag.next_pass(after)) if time is not None]
         return min(times, default=None)
 
     def advance(self, since: int, until: int, most: int) -> int:
-        """Let everything happen that is due, up to a moment and with it.
+        """Process all events up to a moment.
 
         Args:
-            since: Up to when it has happened already.
-            until: The moment.
-            most: After so many ends and starts of tasks it is enough for one transaction.
+            since: The moment up to which events are processed already.
+            until: The moment, included.
+            most: The limit of task starts and ends in one transaction.
 
         Returns:
-            The moment up to which everything has happened: the given one, or that of the last event.
+            The moment up to which events are processed: the given one, or that of the last event.
         """
         count, last = 0, until
         while (at := self.next_event(since)) is not None and at <= until:
             if count >= most:
                 return last
-            # What is overdue happens at its own time, which may be before what has happened already.
+            # An overdue event is processed with its own time, which can be before later processed ones.
             last = at
             since = max(since, at)
             if self.lag.next_pass(since - 1) == since:
                 self.lag.validate(since)
             for due in self.transitions.select("due <= ? ORDER BY due, number", (at,)):
-                # The end of one may have been the end of others, or have sent them back to wait.
+                # An earlier event of this moment may have ended or requeued the task.
                 for task in self.transitions.select("number = ? AND due <= ?", (due.number, at)):
                     self._task_due(task, at)
                     count += 1
@@ -104,9 +104,9 @@ class Lifecycle:
         return until
 
     def settle(self, at: int) -> None:
-        """Let follow what follows from the changes so far: jobs that end, tasks that start, reports.
+        """Process the consequences of changes: jobs end, tasks start, counts are reported.
 
-        Every transaction that changes something ends with this.
+        Every transaction that changes something ends with this call.
         """
         pools: dict[str, None] = {}
         seen: set[int] = set()
@@ -124,7 +124,7 @@ class Lifecycle:
         self.transitions.touched.clear()
 
     def fill(self, pool_id: str, at: int) -> None:
-        """Let waiting tasks take a pool's free slots: the highest priority first, then the oldest."""
+        """Start waiting tasks in a pool's free slots: by job priority, then the oldest first."""
         pool, free = self._pool(pool_id)
         for job in self._jobs_that_wait(pool_id) if free > 0 else ():
             room = free
@@ -133,14 +133,14 @@ class Lifecycle:
                 room = min(free, job.max_parallel - running)
             if room <= 0:
                 continue
-            # A task that needs more than the pool has waits for ever, and must not keep others waiting.
+            # A task that needs more slots than the pool has would block the others for ever.
             waiting = self.transitions.select(
                 "job = ? AND state = 0 AND blockers = 0 AND slots <= ? ORDER BY number LIMIT ?",
                 (job.number, pool.slots, room),
             )
             for task in waiting:
                 if task.slots > free:
-                    # The first in the line waits until it fits; else small tasks would pass it for ever.
+                    # The first task waits until it fits; otherwise small tasks would overtake it for ever.
                     return
                 free -= task.slots
                 self._start_task(job, task, pool, at)
@@ -148,7 +148,7 @@ class Lifecycle:
                 return
 
     def resume(self, job: JobRow, at: int) -> None:
-        """Let tasks go on that a scenario began in the middle of their run, if their pool has nodes."""
+        """Continue tasks that a scenario added as running or preparing, if their pool has nodes."""
         if job.pool is None:
             return
         pool, _ = self._pool(job.pool)
@@ -163,11 +163,11 @@ class Lifecycle:
             )
 
     def job_state(self, job: JobRow, state: str, at: int, due: int | None = None) -> None:
-        """Let a job enter a state; ``due`` is when it leaves it of itself."""
+        """Change the state of a job; ``due`` is the time of its next change, if that is automatic."""
         self._db.execute(_JOB_STATE, (state, at, at, due, job.number))
 
     def terminate(self, job: JobRow, reason: str | None, at: int) -> None:
-        """Begin to end a job: what runs is stopped, what is active stays so and never runs."""
+        """Start terminating a job: running tasks end, active ones stay active and never run."""
         self._db.execute(
             "UPDATE jobs SET terminate_reason = ?, expires = NULL WHERE number = ?", (reason, job.number)
         )
@@ -176,7 +176,7 @@ class Lifecycle:
         self._finish_if_immediate(job, at)
 
     def disable(self, job: JobRow, tasks: str, at: int) -> None:
-        """Begin to disable a job: what runs is requeued, terminated or waited for."""
+        """Start disabling a job, whose running tasks are requeued, terminated or waited for."""
         self.job_state(job, "disabling", at, None if tasks == "wait" else at + self._settle)
         if tasks == "requeue":
             for task in self.transitions.select(_BUSY, (job.number,)):
@@ -187,19 +187,19 @@ class Lifecycle:
         self._finish_if_immediate(job, at)
 
     def enable(self, job: JobRow, at: int) -> None:
-        """Begin to enable a job."""
+        """Start enabling a job."""
         self.job_state(job, "enabling", at, at + self._settle)
         self._finish_if_immediate(job, at)
 
     def delete(self, job: JobRow, at: int) -> None:
-        """Begin to delete a job."""
+        """Start deleting a job."""
         self._db.execute("UPDATE jobs SET expires = NULL WHERE number = ?", (job.number,))
         self.job_state(job, "deleting", at, at + self._settle)
         self._stop_tasks(job, at)
         self._finish_if_immediate(job, at)
 
     def end(self, task: SchedulerTask, at: int, exit_code: int | None, failure: str | None) -> None:
-        """Complete a task for good, with everything that follows for others and for its job."""
+        """Complete a task, with the consequences for dependent tasks and its job."""
         job = self._job(task.job)
         dependency_action, job_action = _exit_actions(task, exit_code, failure)
         satisfies = dependency_action == "satisfy"
@@ -234,7 +234,7 @@ class Lifecycle:
                 self.end(task, at, run.exit_code, EXIT_CODE)
 
     def _job_due(self, job: JobRow, at: int) -> None:
-        """Let a job arrive where it is on its way to, or end because its time is up."""
+        """Complete a change of a job's state, or terminate a job whose time is up."""
         (expires,) = self._db.execute("SELECT expires FROM jobs WHERE number = ?", (job.number,)).fetchone()
         if expires is not None and expires <= at:
             self.terminate(job, "MaxWallClockTimeExpiry", at)
@@ -255,7 +255,7 @@ class Lifecycle:
             self._job_due(now, at)
 
     def _check_job_end(self, job: JobRow, at: int) -> None:
-        """See whether a job has come to an end by what its tasks did."""
+        """Disable or terminate a job whose last task has ended."""
         if job.state == "disabling" and not self._tally(job.number, 1, 2):
             (due,) = self._db.execute("SELECT due FROM jobs WHERE number = ?", (job.number,)).fetchone()
             if due is None or not self._settle:
@@ -286,13 +286,13 @@ class Lifecycle:
             number,
             seconds=task.seconds,
             exit_codes=tuple(json.loads(task.exit_codes)) if task.exit_codes else (),
-            # A run that was sent back has not ended.
+            # A requeued run does not count as ended.
             ended=number - task.requeues,
             max_seconds=task.max_seconds,
         )
 
     def _pool(self, pool_id: str) -> tuple[Pool, int]:
-        """Return a pool, and how many of its slots are free."""
+        """Return a pool and the number of its free slots."""
         row = self._db.execute(
             "SELECT slots - used, behaviour FROM pools WHERE id = ?", (pool_id,)
         ).fetchone()
@@ -319,7 +319,7 @@ class Lifecycle:
         return [JobRow(*row) for row in rows.fetchall()]
 
     def _jobs_that_wait(self, pool_id: str) -> Iterator[JobRow]:
-        """Yield the active jobs of a pool that have active tasks, a few at a time."""
+        """Yield the active jobs of a pool that have active tasks, in batches."""
         after: tuple[int, int] = (-(2**31), 0)
         while jobs := self._jobs(
             "pool = ? AND state = 'active' AND waiting AND (-priority, number) > (?, ?) "
@@ -331,14 +331,14 @@ class Lifecycle:
 
 
 def _microseconds(seconds: float, repeats: int = 0) -> int:
-    """Return how long a task is prepared or runs, in microseconds: at least a millisecond.
+    """Return a duration in microseconds: at least a millisecond.
 
-    Tasks that fail at once and run again for ever would bring time to a stop, so a repeated run of no length
-    takes a tenth of a second, which doubles with each further one up to a minute. Any other length is kept.
+    Tasks that fail at once and are retried for ever would stop time, so a repeated run of zero length takes a
+    tenth of a second, which doubles with each further one up to a minute. Other durations are kept.
 
     Args:
-        seconds: How long it is to take.
-        repeats: How often the task has been sent back to run again, if it runs without being prepared.
+        seconds: The duration.
+        repeats: The number of times that the task was sent back, if it runs without preparation.
     """
     length = round(seconds * 1e6)
     if length == 0 and repeats:
@@ -347,9 +347,10 @@ def _microseconds(seconds: float, repeats: int = 0) -> int:
 
 
 def _exit_actions(task: SchedulerTask, exit_code: int | None, failure: str | None) -> tuple[str, str]:
-    """Return what follows from the end of a task, for those that depend on it and for its job.
+    """Return the actions of a task's end: for dependent tasks, and for its job.
 
-    What ``exitConditions`` leaves open is the published default: a failure blocks, and ends the job.
+    Actions that ``exitConditions`` leaves open have the published defaults: a failure blocks, and ends the
+    job.
     """
     options = _exit_options(json.loads(task.exit_conditions), exit_code) if task.exit_conditions else None
     if options is None:
@@ -361,7 +362,7 @@ def _exit_actions(task: SchedulerTask, exit_code: int | None, failure: str | Non
 
 
 def _exit_options(conditions: Mapping[str, Any], exit_code: int | None) -> Mapping[str, Any] | None:
-    """Return the options of the condition that holds; None if none does."""
+    """Return the options of the matching exit condition; None if none matches."""
     for entry in conditions.get("exitCodes") or ():
         if entry["code"] == exit_code:
             return entry["exitOptions"] or {}

@@ -1,4 +1,4 @@
-"""Finding and adding jobs, tasks and pools, inside a transaction of the caller's."""
+"""Queries and insertions of jobs, tasks and pools, in a transaction of the caller."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def find_job(db: sqlite3.Connection, job_id: str) -> JobRow:
         NoSuchJob: There is none of that id.
     """
     row = None
-    # What cannot be an id may hold what SQLite does not take, such as half a surrogate pair.
+    # An invalid id may contain characters that SQLite refuses, such as half of a surrogate pair.
     if JOB_ID.fullmatch(job_id):
         row = db.execute(f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()
     if row is None:
@@ -78,12 +78,12 @@ def job_to_change(db: sqlite3.Connection, job_id: str, check: Precondition, *ref
     Args:
         db: The store's connection.
         job_id: The job.
-        check: What the caller demands of it.
-        refused: States in which it may not.
+        check: The precondition of the caller.
+        refused: States in which it cannot be changed.
 
     Raises:
         NoSuchJob: There is none of that id.
-        Refusal: Its state, or the check, says no.
+        Refusal: The state or the precondition does not allow it.
     """
     job = find_job(db, job_id)
     check(job)
@@ -99,7 +99,7 @@ def task_to_change(transaction: Transaction, job: JobRow, task_id: str, check: P
 
     Raises:
         NoSuchTask: There is none of that id.
-        Refusal: The check says no.
+        Refusal: The precondition is not met.
     """
     check(find_task(transaction.db, job, task_id))
     return SchedulerTask(*_task(transaction.db, job, task_id, SCHEDULER_COLUMNS))
@@ -108,7 +108,7 @@ def task_to_change(transaction: Transaction, job: JobRow, task_id: str, check: P
 def oldest_tasks(  # noqa: PLR0917 - what is wanted, and how its lack is told.
     transaction: Transaction, job: JobRow, verb: str, condition: str, wanted: int, state: str
 ) -> list[SchedulerTask]:
-    """Return the oldest tasks that a condition holds for, those that go furthest first.
+    """Return the oldest tasks that match a condition, those in the latest state first.
 
     Raises:
         EmulatorError: There are fewer.
@@ -122,12 +122,12 @@ def oldest_tasks(  # noqa: PLR0917 - what is wanted, and how its lack is told.
 
 
 def count_tasks(db: sqlite3.Connection, job_id: str) -> tuple[int, str, JobCounts]:
-    """Return a job's number, its state, and what its tasks come to.
+    """Return a job's number, its state, and its true counts.
 
     Raises:
         NoSuchJob: There is none of that id.
     """
-    # As in `find_job`. In one query, as nothing is asked for more often.
+    # As in `find_job`. One query, since this is the most frequent operation.
     rows = db.execute(_COUNTED, (job_id,)).fetchall() if JOB_ID.fullmatch(job_id) else []
     if not rows:
         raise NoSuchJob(job_id)
@@ -138,7 +138,7 @@ def add_job(transaction: Transaction, new: NewJob) -> None:
     """Add a job with its tasks.
 
     Raises:
-        Refusal: There is a job of that id, or two of its tasks have the same.
+        Refusal: There is a job of that id, or two of its tasks have the same id.
     """
     db, lifecycle, at = transaction
     if new.pool is not None:
@@ -166,7 +166,7 @@ def add_job(transaction: Transaction, new: NewJob) -> None:
 
 
 def add_task(transaction: Transaction, job: JobRow, new: NewTask) -> TaskRow | Refusal:
-    """Add a task to a job, or return why not."""
+    """Add a task to a job, and return its row or the refusal."""
     if (new.depends_on or new.depends_on_ranges) and not job.uses_dependencies:
         # The reference has a code of its own for this, TaskDependenciesNotSpecifiedOnJob. People got this one
         # (Azure/azure-sdk-for-python#27859 and #42399).
@@ -175,12 +175,12 @@ def add_task(transaction: Transaction, job: JobRow, new: NewTask) -> TaskRow | R
 
 
 def expiry(created: int, seconds: float | None) -> int | None:
-    """Return when a job is over at the latest."""
+    """Return the time limit of a job."""
     return None if seconds is None else created + round(seconds * 1e6)
 
 
 def set_pool(transaction: Transaction, pool: Pool) -> None:
-    """Describe a pool; ``*`` stands for all that nobody described."""
+    """Set a pool; ``*`` stands for all that have no settings of their own."""
     db = transaction.db
     row = db.execute("SELECT behaviour FROM pools WHERE id = ?", (pool.id,)).fetchone()
     behaviour = pool.as_text()
@@ -190,7 +190,7 @@ def set_pool(transaction: Transaction, pool: Pool) -> None:
         )
         _count_used(db, pool.id)
     else:
-        # Those that are like `*` have its text, id and all.
+        # Pools without settings of their own have the text of `*`, including its id.
         column, same = ("behaviour", row[0]) if pool.id == ANY else ("id", pool.id)
         db.execute(
             f"UPDATE pools SET slots = ?, behaviour = ? WHERE {column} = ?", (pool.slots, behaviour, same)
@@ -204,7 +204,7 @@ def set_pool(transaction: Transaction, pool: Pool) -> None:
 
 
 def _know_pool(db: sqlite3.Connection, pool_id: str) -> None:
-    """Let there be a pool: one that nobody described is like ``*``, or has no nodes yet."""
+    """Add a pool without settings of its own, if ``*`` has some."""
     if db.execute("SELECT 1 FROM pools WHERE id = ?", (pool_id,)).fetchone() is None:
         row = db.execute("SELECT slots, behaviour FROM pools WHERE id = ?", (ANY,)).fetchone()
         if row is not None:
@@ -213,7 +213,7 @@ def _know_pool(db: sqlite3.Connection, pool_id: str) -> None:
 
 
 def _count_used(db: sqlite3.Connection, pool_id: str) -> None:
-    """Count the slots that tasks held before the pool was described; from here on the triggers do."""
+    """Count the slots in use when the pool is added; from then on triggers do."""
     db.execute(
         "UPDATE pools SET used = (SELECT COALESCE(SUM(tallies.slots), 0) FROM jobs JOIN tallies "
         "ON tallies.job = jobs.number WHERE jobs.pool = :pool AND tallies.state IN (1, 2)) WHERE id = :pool",

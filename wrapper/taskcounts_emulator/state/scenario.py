@@ -1,6 +1,6 @@
-"""Scenarios: what an emulated account begins with, and how its tasks fare, told in JSON.
+"""Scenarios: the initial jobs and pools of an account, and the outcome of their tasks, as JSON.
 
-A scenario is read whole before any of it is used, so a bad one changes nothing::
+A scenario is validated as a whole before it is applied, so an invalid one changes nothing::
 
     {"seed": 7,
      "pools": [{"id": "render", "slots": 16, "duration": {"uniform": [2, 8]}, "failureRate": 0.05}],
@@ -8,13 +8,13 @@ A scenario is read whole before any of it is used, so a bad one changes nothing:
               {"id": "still", "tasks": [{"count": 7, "state": "running", "requiredSlots": 2},
                                         {"id": "t1", "state": "completed", "result": "failure"}]}]}
 
-Each of the members may be missing. A job needs an ``id``. With a ``pool`` its tasks run there; without one
-they stand still until they are moved.
-An entry of ``tasks`` stands for ``count`` tasks alike (default 1) in a ``state`` (default active: active,
-preparing, running, completed), each in need of ``requiredSlots`` (default 1, at most 256). A ``result``
-(success, failure) is required for completed tasks and refused for others. A task without an ``id`` is given
-one. ``seconds`` and ``exitCodes`` settle how long it runs and how its runs end, one after the other;
-``maxTaskRetryCount`` how often it is run again; ``dependsOn`` names ids of tasks that must have succeeded.
+All members are optional, except the ``id`` of a job. With a ``pool`` a job's tasks run there; without one
+they keep their state until they are moved by ``step``. An entry of ``tasks`` stands for ``count`` equal tasks
+(default 1) in a ``state`` (default active: active, preparing, running, completed), each of which needs
+``requiredSlots`` (default 1, at most 256). A ``result`` (success, failure) is required for completed tasks
+and refused for others. A task without an ``id`` gets one. ``seconds`` and ``exitCodes`` fix the duration of
+its runs and their exit codes in order; ``maxTaskRetryCount`` is its number of retries; ``dependsOn`` names
+ids of tasks that must succeed first.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ _TASK = (
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What a scenario says; None where it says nothing.
+    """A parsed scenario; settings that it leaves out are None.
 
     Attributes:
-        jobs: Its jobs, with tasks that are made while they are read.
-        pools: Its pools.
-        seed: What all chance comes from.
-        settle: Seconds that a job takes from disabling to disabled, and the like.
-        lag: How reported counts trail the truth.
+        jobs: The jobs, whose tasks are generated when they are read.
+        pools: The pools.
+        seed: The seed of all random draws.
+        settle: Seconds that a job takes from disabling to disabled, and for similar changes.
+        lag: The lag model.
     """
 
     jobs: tuple[NewJob, ...]
@@ -77,7 +77,7 @@ class Scenario:
 
 
 class _Group(NamedTuple):
-    """``size`` tasks alike; with an id only where it is a single one."""
+    """``size`` equal tasks; only a single one has an id."""
 
     size: int
     task: NewTask
@@ -85,7 +85,7 @@ class _Group(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Tasks:
-    """The tasks of a job, made one by one, as often as they are read."""
+    """The tasks of a job, generated each time they are iterated over."""
 
     groups: Sequence[_Group]
     taken: frozenset[str]
@@ -104,36 +104,37 @@ class _Tasks:
 
 
 def parse_scenario(source: object) -> Scenario:
-    """Return what a scenario says.
+    """Parse a scenario.
 
     Args:
-        source: JSON as text or bytes, or what such a text decodes to.
+        source: JSON as text or bytes, or the decoded value.
 
     Raises:
-        EmulatorError: It is no scenario. The message names the place, such as ``jobs[0].tasks[2].state``.
+        EmulatorError: The scenario is invalid. The message names the place, such as
+            ``jobs[0].tasks[2].state``.
     """
     document = json_reader.read_json(source) if isinstance(source, str | bytes) else source
     found = json_reader.members(document, "scenario", _SCENARIO)
     if not found:
-        raise EmulatorError(f"scenario: it says nothing; it may have {', '.join(_SCENARIO)}")
+        raise EmulatorError(f"scenario: it is empty; it may have {', '.join(_SCENARIO)}")
     pools = _pools(found.get("pools", ()))
     jobs, total = [], 0
     seen: dict[str, str] = {}
     for index, entry in enumerate(json_reader.array(found.get("jobs", ()), "jobs")):
         path = f"jobs[{index}]"
         job, count = _job(entry, path)
-        # Where pools are described, one that isn't is a slip of the pen.
+        # In a scenario with pools, an unknown pool is a typing error.
         if pools and job.pool is not None and not {job.pool.lower(), ANY} & pools.keys():
-            raise EmulatorError(f"{path}.pool: {job.pool!r} is none of the pools that are described")
-        # Ids that differ in case alone are one id to the service.
+            raise EmulatorError(f"{path}.pool: {job.pool!r} is not among the pools of the scenario")
+        # The service ignores the case of ids.
         if earlier := seen.get(job.id.lower()):
-            raise EmulatorError(f"{path}.id: {job.id!r} is the id of {earlier} already")
+            raise EmulatorError(f"{path}.id: {job.id!r} is already the id of {earlier}")
         seen[job.id.lower()] = path
         jobs.append(job)
         total += count
         if total > MAX_TASKS:
-            # A few words ask for any number of tasks, and adding them keeps callers waiting.
-            raise EmulatorError(f"{path}.tasks: a scenario has at most {MAX_TASKS} tasks; this makes {total}")
+            # A short scenario can ask for any number of tasks, and adding them blocks other requests.
+            raise EmulatorError(f"{path}.tasks: a scenario can have up to {MAX_TASKS} tasks, not {total}")
     seed = found.get("seed")
     if seed is not None:
         seed = parse_seed(seed)
@@ -154,7 +155,7 @@ def _pools(entries: object) -> dict[str, Pool]:
     for index, entry in enumerate(json_reader.array(entries, "pools")):
         pool = parse_pool(entry, f"pools[{index}]")
         if pool.id.lower() in pools:
-            raise EmulatorError(f"pools[{index}].id: {pool.id!r} is described already")
+            raise EmulatorError(f"pools[{index}].id: {pool.id!r} is already described")
         pools[pool.id.lower()] = pool
     return pools
 
@@ -163,26 +164,26 @@ def parse_seed(value: object) -> int:
     """Return a seed.
 
     Raises:
-        EmulatorError: It is no whole number, or a very large one.
+        EmulatorError: The seed is not a whole number of 64 bits.
     """
     return json_reader.whole_number(value, "seed", -(2**63), 2**63 - 1)
 
 
 def parse_job(job_id: object, tasks: object, **options: object) -> NewJob:
-    """Return a job from its id, the entries of its tasks and its other members, as a scenario has them.
+    """Parse a job from its id, the entries of its tasks and its other members, as in a scenario.
 
     Raises:
-        EmulatorError: One of them is wrong; the message names the place.
+        EmulatorError: A value is invalid. The message names the place.
     """
     return _job({"id": job_id, "tasks": tasks, **options}, "")[0]
 
 
 def _job(entry: object, path: str) -> tuple[NewJob, int]:
-    """Return a job, and how many tasks it has."""
+    """Return a job and the number of its tasks."""
     given = json_reader.members(entry, path or "job", _JOB, ("id",))
 
     def at(name: str) -> str:
-        # A job that is given by itself has no place in a scenario.
+        # A job outside a scenario has no path there.
         return f"{path}.{name}" if path else "job_id" if name == "id" else name
 
     def number(name: str, default: int, low: int, high: int) -> int:
@@ -215,7 +216,7 @@ def _job(entry: object, path: str) -> tuple[NewJob, int]:
         max_parallel=number("maxParallelTasks", -1, -1, _INT32),
         max_retries=number("maxTaskRetryCount", 0, -1, _INT32),
         max_seconds=None if limit is None else json_reader.number(limit, at("maxSeconds"), 0, MAX_SECONDS),
-        # Where a task depends on another, what else could be meant?
+        # A task that depends on another implies it.
         uses_dependencies=uses_dependencies
         or any(task.depends_on for task in (*(group.task for group in groups), manager) if task),
         terminates_when_done=json_reader.one_of(
@@ -229,19 +230,17 @@ def _job(entry: object, path: str) -> tuple[NewJob, int]:
 
 
 def _distinct(groups: Sequence[_Group], path: str) -> set[str]:
-    """Return the ids that tasks have of their own, in lower case; no two are the same."""
+    """Return the given ids of tasks, in lower case; all are distinct."""
     seen: dict[str, str] = {}
     total = 0
     for index, (size, task) in enumerate(groups):
         place = f"{path}[{index}]"
         total += size
         if total > MAX_TASKS:
-            raise EmulatorError(
-                f"{place}.count: a job has at most {MAX_TASKS} tasks here; this makes {total}"
-            )
+            raise EmulatorError(f"{place}.count: a job can have up to {MAX_TASKS} tasks, not {total}")
         if task.id:
             if earlier := seen.get(task.id.lower()):
-                raise EmulatorError(f"{place}.id: {task.id!r} is the id of {earlier} already")
+                raise EmulatorError(f"{place}.id: {task.id!r} is already the id of {earlier}")
             seen[task.id.lower()] = place
     return set(seen)
 
@@ -278,10 +277,10 @@ def _state(given: dict[str, object], path: str) -> TaskState:
     state = json_reader.one_of(given.get("state", "active"), f"{path}.state", STATES)
     if state != "completed":
         if "result" in given:
-            raise EmulatorError(f"{path}.result: only a completed task has one; this one is {state}")
+            raise EmulatorError(f"{path}.result: only a completed task has a result; this one is {state}")
         return TaskState[state.upper()]
     if "result" not in given:
-        raise EmulatorError(f"{path}.result: a completed task needs one, success or failure")
+        raise EmulatorError(f"{path}.result: a completed task needs a result, success or failure")
     succeeded = json_reader.one_of(given["result"], f"{path}.result", RESULTS) == "success"
     return TaskState.SUCCEEDED if succeeded else TaskState.FAILED
 

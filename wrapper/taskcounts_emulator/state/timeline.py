@@ -1,4 +1,4 @@
-"""Time, and transactions that begin at now: the ground that emulated jobs and tasks stand on."""
+"""The clock, and transactions that first process the events until now."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from taskcounts_emulator.state.store import Store
 
 __all__ = ["EPOCH", "Timeline", "Transaction", "microseconds"]
 
-# Where a scripted clock begins.
+# The initial time of a scripted clock.
 EPOCH = datetime(2024, 7, 1, tzinfo=UTC)
 
-# Nothing is emulated after this, and every time before it can be written as a date.
+# The end of emulated time; every time before it can be written as a date.
 _LAST = datetime(9000, 1, 1, tzinfo=UTC)
 
-# How many tasks may end or start in one transaction, by a machine's clock and by a scripted one.
+# The limit of task starts and ends in one transaction, by whether the clock is scripted.
 _MAX_EVENTS = {False: 20_000, True: 2_000_000}
 
-# Of a job that was deleted, each later change removes so many tasks, and keeps nobody waiting long.
+# Each change removes this many tasks of deleted jobs, so that no request waits for long.
 _MAX_SWEPT = 2_000
 
 logger = logging.getLogger("taskcounts_emulator")
@@ -38,7 +38,7 @@ class _Settings(NamedTuple):
 
 
 class Transaction(NamedTuple):
-    """A transaction at a moment, before which all is over that should be.
+    """A transaction at a moment up to which all events are processed.
 
     Attributes:
         db: The store's connection.
@@ -52,16 +52,16 @@ class Transaction(NamedTuple):
 
 
 class Timeline:
-    """A store, a clock, and the settings that decide what happens as time passes.
+    """A store, a clock, and the settings of its simulation.
 
     Args:
-        store: Where all of it is kept.
+        store: The store.
         now: The machine's clock.
-        scripted: Whether time passes only when ``advance`` says so. It then begins at ``EPOCH``, and the time
-            is part of the store.
+        scripted: Whether time advances only by ``advance``. It then begins at ``EPOCH``, and the time is part
+            of the store.
 
     Raises:
-        EmulatorError: So far the other clock told the time of what is in the store.
+        EmulatorError: The store was made with the other kind of clock.
     """
 
     def __init__(self, store: Store, now: Callable[[], datetime], *, scripted: bool = False) -> None:
@@ -69,10 +69,10 @@ class Timeline:
         self._store = store
         self._machine = now
         self._clock = 0
-        # When something happens next, if anything does, and up to when everything has happened.
+        # The time of the next event, if there is one, and the time up to which events are processed.
         self._next: int | None = 0
         self._since = 0
-        # By how much emulated time is ahead of a machine's clock that was put back.
+        # The lead of emulated time over a machine's clock that was set back.
         self._skew = 0
         kept = store.get("scripted")
         if kept is not None and kept != scripted:
@@ -87,7 +87,7 @@ class Timeline:
         return self._clock if self.scripted else microseconds(self._machine()) + self._skew
 
     def advance(self, seconds: float) -> int:
-        """Let time pass, and return the new time.
+        """Advance the clock, and return the new time.
 
         Raises:
             EmulatorError: The clock is the machine's.
@@ -112,12 +112,12 @@ class Timeline:
 
     @property
     def seed(self) -> int:
-        """What all chance comes from."""
+        """The seed of all random draws."""
         return self._settings.seed
 
     @property
     def lag(self) -> LagModel:
-        """How reported counts trail the truth."""
+        """The lag model of reported counts."""
         return self._settings.lag
 
     def set(
@@ -128,7 +128,7 @@ class Timeline:
             self._set(transaction, seed, settle, lag)
 
     def clear(self) -> None:
-        """Forget everything; a scripted clock begins again."""
+        """Remove everything; a scripted clock starts again."""
         with self._reloading(), self._store.change() as db:
             self._store.empty(db)
             self._store.put("scripted", self.scripted)
@@ -137,12 +137,12 @@ class Timeline:
         """Keep a copy of everything under a name.
 
         Raises:
-            EmulatorError: There are too many already.
+            EmulatorError: The limit of snapshots is reached.
         """
         self._store.snapshot(name)
 
     def restore(self, name: str) -> None:
-        """Put everything back as it was.
+        """Restore a snapshot.
 
         Raises:
             EmulatorError: There is no such snapshot.
@@ -166,12 +166,12 @@ class Timeline:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Transaction]:
-        """Hold a transaction at now."""
+        """Open a transaction at the current time."""
         with self._store.connection() as db:
             settings = self._settings
             lifecycle = Lifecycle(db, settings.lag, settings.seed, settings.settle)
             at = self._monotonic_now()
-            # Unless this ends well, what is due next has to be looked up again.
+            # If this fails, the next event has to be looked up again.
             self._next = 0
             with self._store.change():
                 at = self._check_reached(lifecycle.advance(self._since, at, _MAX_EVENTS[self.scripted]), at)
@@ -181,7 +181,7 @@ class Timeline:
             self._next, self._since = following, at
 
     def _catch_up(self) -> int:
-        """Return the time, by which all is over that should be, to those who hold the connection and read."""
+        """Process the events until now, and return the time; the caller holds the connection."""
         at = self._monotonic_now()
         if self._next is None or at < self._next:
             return at
@@ -190,7 +190,7 @@ class Timeline:
         return self._since
 
     def _monotonic_now(self) -> int:
-        """Return the time; where a machine's clock was put back, it goes on from where it was."""
+        """Return the current time, which never decreases, even if the machine's clock is set back."""
         now = self.now()
         if now < self._since:
             logger.warning("the clock was put back; emulated time goes on from where it was")
@@ -199,27 +199,27 @@ class Timeline:
         return now
 
     def _check_reached(self, reached: int, at: int) -> int:
-        """Return the moment of a transaction that was to be at one, and before which too much happens.
+        """Return the moment of a transaction: earlier than asked for if there are too many events.
 
         Raises:
-            EmulatorError: It is a scripted clock's, and whoever moved it can move it by less.
+            EmulatorError: The clock is scripted, and can be advanced in smaller steps.
         """
         if reached < at and self.scripted:
             raise EmulatorError(
                 f"more than {_MAX_EVENTS[True]} tasks would end or start by then; advance by less"
             )
-        # By the machine's clock nobody is kept waiting: emulated time trails, and later calls catch up.
+        # With the machine's clock emulated time falls behind, and later requests catch up.
         return reached
 
     @contextlib.contextmanager
     def _reloading(self) -> Iterator[None]:
-        """Let nobody in before what is kept in memory is read from the store again."""
+        """Lock the store until the values in memory are read from it again."""
         with self._store.connection():
             yield
             self._reload()
 
     def _reload(self) -> None:
-        """Read from the store what is kept in memory as well."""
+        """Read the values in memory from the store."""
         get = self._store.get
         self._settings = _Settings(
             int(str(get("seed", 0))), float(str(get("settle", 0.0))), stored_model(get("lag"))
@@ -231,12 +231,12 @@ class Timeline:
         if self.scripted:
             self._since = self._clock
         elif not self._since:
-            # What was due while nobody was there may be more than one transaction's: time begins with that,
-            # and from then on it never jumps over what is still due.
+            # The events since the last run may exceed one transaction, so time begins with the first of them,
+            # and never jumps over pending events.
             self._since = min(self.now(), self._overdue())
 
     def _overdue(self) -> int:
-        """Return when the first thing is due that hasn't happened; now or later if nothing is overdue."""
+        """Return the time of the first pending event, or the current time if none is overdue."""
         now, settings = self.now(), self._settings
         with self._store.connection() as db:
             due = Lifecycle(db, settings.lag, settings.seed, settings.settle).next_event(now)
@@ -249,7 +249,7 @@ def microseconds(time: datetime) -> int:
 
 
 def _sweep(db: sqlite3.Connection) -> None:
-    """Remove some of the tasks whose job was deleted."""
+    """Remove some tasks of deleted jobs."""
     for (job,) in db.execute("SELECT job FROM graves LIMIT 1").fetchall():
         swept = db.execute(
             "DELETE FROM tasks WHERE number IN (SELECT number FROM tasks WHERE job = ? LIMIT ?)",

@@ -1,8 +1,8 @@
-"""How tasks change: each function of ``TaskTransitions`` is one step of a task's life, written to the store.
+"""State transitions of tasks.
 
-Everything that starts, ends, returns, adds or deletes a task goes through here, so that its neighbours hear
-of it: those that depend on it, the lag model, and the job (``touched``). Each belongs into a transaction of
-the caller's. Times are microseconds since 1970.
+Every start, end, return, addition and deletion of a task goes through ``TaskTransitions``, which informs
+dependent tasks, the lag model, and the job (by ``touched``). Each method runs in a transaction of its caller.
+Times are microseconds since 1970.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from taskcounts_emulator.state.lag import Lag
 
 __all__ = ["ENDED_BY_REQUEST", "EXIT_CODE", "SchedulerTask", "TaskTransitions"]
 
-# Why a task failed, in the service's words.
+# The service's codes for failures.
 EXIT_CODE = "FailureExitCode"
 ENDED_BY_REQUEST = "TaskEnded"
 
 
 class SchedulerTask(NamedTuple):
-    """What a move has to know of a task."""
+    """The columns of a task that transitions and scheduling need."""
 
     number: int
     job: int
@@ -52,7 +52,7 @@ _ADD = """
         exit_conditions)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-# The time of a change, and an ETag that is new even where the clock stands still.
+# `modified` grows even if the clock stands still, so that the ETag is new.
 _CHANGED = "previous = state, previous_changed = changed, changed = :at, modified = MAX(modified + 1, :at)"
 _START = f"""
     UPDATE tasks SET {_CHANGED}, state = :state, due = :due, started = :at, runs = runs + 1,
@@ -82,10 +82,10 @@ _REACTIVATE = f"""
 
 
 class TaskTransitions:
-    """The steps of tasks' lives, within one transaction.
+    """The transitions of tasks within one transaction.
 
     Attributes:
-        touched: The numbers of the jobs whose tasks changed.
+        touched: The numbers of jobs whose tasks have changed.
     """
 
     def __init__(self, db: sqlite3.Connection, lag: Lag) -> None:
@@ -94,7 +94,7 @@ class TaskTransitions:
         self._lag = lag
 
     def add(self, job: JobRow, new: NewTask, at: int) -> TaskRow | None:
-        """Add a task; None if its job has one of that id."""
+        """Add a task, and return its row; None if the job has a task of that id."""
         state, ended = new.state, new.state >= TaskState.SUCCEEDED
         exit_code = None if not ended else 1 if state is TaskState.FAILED else 0
         failure = EXIT_CODE if exit_code else None
@@ -124,25 +124,25 @@ class TaskTransitions:
         )  # fmt: skip
 
     def start(self, task: SchedulerTask, at: int, running: bool, due: int | None) -> None:
-        """Let an active task be prepared, or run at once."""
+        """Start an active task, with or without preparation."""
         state = TaskState.RUNNING if running else TaskState.PREPARING
         self._write(_START, task, state, at, due=due)
 
     def run(self, task: SchedulerTask, at: int, due: int | None) -> None:
-        """Let a prepared task run."""
+        """Run a prepared task."""
         self._write(_RUN, task, TaskState.RUNNING, at, due=due)
 
     def end(
         self, task: SchedulerTask, at: int, exit_code: int | None, failure: str | None, satisfies: bool
     ) -> None:
-        """Complete a task, whatever state it is in.
+        """Complete a task in any state.
 
         Args:
             task: The task.
-            at: When.
-            exit_code: How its command ended; None if it never did.
-            failure: Why it failed; None for a success.
-            satisfies: Whether those that depend on it may run now.
+            at: The time.
+            exit_code: The exit code; None if the command did not end by itself.
+            failure: The code of the failure; None for a success.
+            satisfies: Whether tasks that depend on it may run now.
         """
         state = TaskState.SUCCEEDED if failure is None else TaskState.FAILED
         self._write(_END, task, state, at, exit_code=exit_code, failure=failure, satisfies=satisfies)
@@ -150,21 +150,21 @@ class TaskTransitions:
             dependencies.release_dependents(self._db, task.job, task.id, task.numeral)
 
     def retry(self, task: SchedulerTask, at: int) -> None:
-        """Let a task that failed wait for its next run."""
+        """Return a failed task to the active state for a retry."""
         self._write(_RETRY, task, TaskState.ACTIVE, at)
 
     def requeue(self, task: SchedulerTask, at: int) -> None:
-        """Let a task that lost its node, or was told to make room, wait for its next run."""
+        """Return a task to the active state because its node was lost or its job is disabled."""
         self._write(_REQUEUE, task, TaskState.ACTIVE, at)
 
     def reactivate(self, task: SchedulerTask, at: int) -> None:
-        """Let a completed task wait for a new run, with all its retries."""
+        """Return a completed task to the active state, with all its retries."""
         self._write(_REACTIVATE, task, TaskState.ACTIVE, at)
         if task.satisfies:
             dependencies.block_dependents(self._db, task.job, task.numeral)
 
     def delete(self, task: SchedulerTask) -> None:
-        """Delete a task: it leaves every count."""
+        """Delete a task, which removes it from every count."""
         dependencies.remove_dependencies(self._db, task.number)
         self._db.execute("DELETE FROM tasks WHERE number = ?", (task.number,))
         if task.satisfies:
@@ -172,7 +172,7 @@ class TaskTransitions:
         self._notify(task.job, task.number, task.runs, task.slots, TaskState(task.state), None)
 
     def select(self, condition: str, parameters: Sequence[object]) -> list[SchedulerTask]:
-        """Return the tasks that a condition holds for."""
+        """Return the tasks that match a condition."""
         rows = self._db.execute(f"SELECT {SCHEDULER_COLUMNS} FROM tasks WHERE {condition}", parameters)
         return [SchedulerTask(*row) for row in rows.fetchall()]
 

@@ -1,7 +1,7 @@
-"""The jobs and tasks of an emulated account: what callers can do to them.
+"""The jobs and tasks of an emulated account, and the operations on them.
 
-Each method is one transaction. It first lets everything happen that is due by now, so that nobody ever sees
-what should be over, and it ends with what follows from its own change. Safe to use from any thread.
+Each method is one transaction. It first processes all events until now, so that no caller sees an outdated
+state, and ends with the consequences of its own change. Safe to use from any thread.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from taskcounts_emulator.state.transitions import ENDED_BY_REQUEST, EXIT_CODE, T
 
 __all__ = ["World"]
 
-# What a caller may change of a job.
+# The columns of a job that callers can change.
 _CHANGEABLE = frozenset(
     ("priority", "max_parallel", "max_retries", "max_seconds", "terminates_when_done", "kept")
 )
@@ -49,7 +49,7 @@ _ENDED = ("completed", "terminating")
 
 
 class World(Timeline):
-    """Jobs, tasks and pools, under a clock."""
+    """The jobs, tasks and pools of an account over time."""
 
     def load(
         self,
@@ -60,10 +60,10 @@ class World(Timeline):
         settle: float | None = None,
         lag: LagModel | None = None,
     ) -> None:
-        """Add jobs, describe pools and change settings: all of it, or nothing.
+        """Add jobs, set pools and change settings: all of them, or none.
 
         Raises:
-            EmulatorError: There is a job of such an id already.
+            EmulatorError: One of the jobs exists already.
         """
         with self._reloading(), self._transaction() as begun:
             transaction = self._set(begun, seed, settle, lag)
@@ -83,7 +83,7 @@ class World(Timeline):
         with self._store.connection() as db:
             self._catch_up()
             rows = db.execute("SELECT id, behaviour, used FROM pools ORDER BY id").fetchall()
-        # The text of those that are like `*` has its id.
+        # Pools without settings of their own have the text of `*`, including its id.
         return [(replace(stored_pool(behaviour), id=pool_id), used) for pool_id, behaviour, used in rows]
 
     def add_job(self, job: NewJob) -> JobRow:
@@ -109,12 +109,12 @@ class World(Timeline):
             return find_job(db, job_id)
 
     def jobs(self, where: SqlCondition, after: str | None, limit: int) -> list[JobRow]:
-        """Return jobs by a condition, in the order of their ids.
+        """Return the jobs that match a condition, in the order of their ids.
 
         Args:
             where: The condition.
             after: The id after which to begin.
-            limit: How many at most.
+            limit: The maximum number.
         """
         condition, parameters = where
         with self._store.connection() as db:
@@ -126,11 +126,11 @@ class World(Timeline):
             return [JobRow(*row) for row in rows.fetchall()]
 
     def change_job(self, job_id: str, changes: Mapping[str, object], check: Precondition) -> JobRow:
-        """Change what a caller may change of a job.
+        """Change columns of a job.
 
         Raises:
             NoSuchJob: There is none of that id.
-            Refusal: It has ended, or the check says so.
+            Refusal: It has ended, or the precondition is not met.
         """
         if not changes.keys() <= _CHANGEABLE:
             raise ValueError(f"not changeable: {changes.keys() - _CHANGEABLE}")
@@ -144,7 +144,7 @@ class World(Timeline):
             )
             if "max_seconds" in changes:
                 expires = expiry(job.created, find_job(db, job_id).max_seconds)
-                # What is over already ends now, and not before what it does.
+                # A limit in the past takes effect now.
                 expires = None if expires is None else max(expires, at)
                 db.execute("UPDATE jobs SET expires = ? WHERE number = ?", (expires, job.number))
             lifecycle.transitions.touched.add(job.number)
@@ -152,11 +152,11 @@ class World(Timeline):
             return find_job(db, job_id)
 
     def delete_job(self, job_id: str, check: Precondition) -> None:
-        """Begin to delete a job.
+        """Start deleting a job.
 
         Raises:
             NoSuchJob: There is none of that id.
-            Refusal: It is being deleted already, or the check says so.
+            Refusal: It is being deleted already, or the precondition is not met.
         """
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
@@ -164,11 +164,11 @@ class World(Timeline):
             lifecycle.settle(at)
 
     def terminate_job(self, job_id: str, reason: str | None, check: Precondition) -> JobRow:
-        """Begin to end a job.
+        """Start terminating a job.
 
         Raises:
             NoSuchJob: There is none of that id.
-            Refusal: It has ended, or the check says so.
+            Refusal: It has ended, or the precondition is not met.
         """
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
@@ -178,16 +178,16 @@ class World(Timeline):
             return find_job(db, job_id)
 
     def disable_job(self, job_id: str, tasks: str, check: Precondition) -> JobRow:
-        """Begin to disable a job.
+        """Start disabling a job.
 
         Args:
             job_id: The job.
-            tasks: What becomes of tasks that run: ``requeue``, ``terminate`` or ``wait``.
-            check: What the caller demands of the job.
+            tasks: The treatment of running tasks: ``requeue``, ``terminate`` or ``wait``.
+            check: The precondition of the caller.
 
         Raises:
             NoSuchJob: There is none of that id.
-            Refusal: It is in no state for this, or the check says so.
+            Refusal: Its state does not allow this, or the precondition is not met.
         """
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
@@ -200,11 +200,11 @@ class World(Timeline):
             return find_job(db, job_id)
 
     def enable_job(self, job_id: str, check: Precondition) -> JobRow:
-        """Begin to enable a job that is disabled.
+        """Start enabling a disabled job.
 
         Raises:
             NoSuchJob: There is none of that id.
-            Refusal: It is in no state for this, or the check says so.
+            Refusal: Its state does not allow this, or the precondition is not met.
         """
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
@@ -216,7 +216,7 @@ class World(Timeline):
             return find_job(db, job_id)
 
     def add_tasks(self, job_id: str, tasks: Sequence[NewTask]) -> list[TaskRow | Refusal]:
-        """Add tasks to a job, and return for each the task that was added, or why it was not.
+        """Add tasks to a job, and return for each its row or its refusal.
 
         Raises:
             NoSuchJob: There is no such job.
@@ -241,13 +241,13 @@ class World(Timeline):
             return find_task(db, find_job(db, job_id), task_id)
 
     def tasks(self, job_id: str, where: SqlCondition, after: str | None, limit: int) -> list[TaskRow]:
-        """Return tasks of a job by a condition, in the order of their ids: the truth, whatever is reported.
+        """Return the tasks of a job that match a condition, in the order of their ids.
 
         Args:
             job_id: The job.
             where: The condition.
             after: The id after which to begin.
-            limit: How many at most.
+            limit: The maximum number.
 
         Raises:
             NoSuchJob: There is no such job.
@@ -264,12 +264,12 @@ class World(Timeline):
             return [TaskRow(*row) for row in rows.fetchall()]
 
     def delete_task(self, job_id: str, task_id: str, check: Precondition) -> None:
-        """Delete a task, whatever its state.
+        """Delete a task in any state.
 
         Raises:
             NoSuchJob: There is no such job.
             NoSuchTask: There is no such task in it.
-            Refusal: The check says so.
+            Refusal: The precondition is not met.
         """
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
@@ -279,12 +279,12 @@ class World(Timeline):
             lifecycle.settle(at)
 
     def terminate_task(self, job_id: str, task_id: str, check: Precondition) -> TaskRow:
-        """Complete a task, which has then failed.
+        """Terminate a task, which completes it with a failure.
 
         Raises:
             NoSuchJob: There is no such job.
             NoSuchTask: There is no such task in it.
-            Refusal: It is completed, or the check says so.
+            Refusal: It is completed, or the precondition is not met.
         """
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
@@ -297,12 +297,12 @@ class World(Timeline):
             return find_task(db, job, task_id)
 
     def reactivate_task(self, job_id: str, task_id: str, check: Precondition) -> TaskRow:
-        """Let a task that failed run again.
+        """Return a failed task to the active state.
 
         Raises:
             NoSuchJob: There is no such job.
             NoSuchTask: There is no such task in it.
-            Refusal: It has not failed, its job has ended, or the check says so.
+            Refusal: It has not failed, its job has ended, or the precondition is not met.
         """
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
@@ -317,11 +317,11 @@ class World(Timeline):
             return find_task(db, job, task_id)
 
     def step(self, job_id: str, *, start: int = 0, succeed: int = 0, fail: int = 0) -> None:
-        """Start active tasks, then complete running ones, the oldest first: all that is asked, or nothing.
+        """Start active tasks, then complete running ones, the oldest first: all of the steps, or none.
 
         Raises:
             NoSuchJob: There is no such job.
-            EmulatorError: There are fewer tasks in that state, or the job is in none in which tasks start.
+            EmulatorError: There are fewer tasks in that state, or the job is not active.
         """
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
@@ -333,13 +333,13 @@ class World(Timeline):
             busy = "state IN (1, 2)"
             for verb, wanted, exit_code, why in (("succeed", succeed, 0, None), ("fail", fail, 1, EXIT_CODE)):
                 for task in oldest_tasks(transaction, job, verb, busy, wanted, "running"):
-                    # The end of one may have been the end of others, or have sent them back to wait.
+                    # The end of an earlier task may have ended or requeued this one.
                     for still in lifecycle.transitions.select(f"number = ? AND {busy}", (task.number,)):
                         lifecycle.end(still, at, exit_code, why)
             lifecycle.settle(at)
 
     def counts(self, job_id: str) -> JobCounts:
-        """Return what a job's tasks come to, in truth.
+        """Return the true counts of a job.
 
         Raises:
             NoSuchJob: There is no such job.
@@ -349,7 +349,7 @@ class World(Timeline):
             return count_tasks(db, job_id)[2]
 
     def reported(self, job_id: str) -> JobCounts:
-        """Return what the service says a job's tasks come to.
+        """Return the reported counts of a job.
 
         Raises:
             NoSuchJob: There is no such job.
@@ -363,7 +363,7 @@ class World(Timeline):
             return self._reporting.reported(number, counts, at)
 
     def all_counts(self) -> dict[str, JobCounts]:
-        """Return what each job's tasks come to, in truth, by job id, the oldest job first."""
+        """Return the true counts of all jobs by job id, the oldest job first."""
         with self._store.connection() as db:
             self._catch_up()
             rows = db.execute(

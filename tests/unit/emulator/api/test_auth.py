@@ -1,4 +1,4 @@
-"""Who may ask the emulator: shared keys are checked in full, tokens by what they state of themselves."""
+"""Authentication: shared keys are verified in full, bearer tokens by their claims."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def test_all_forms_that_official_clients_sign_are_taken(
 def test_no_body_may_be_signed_as_nothing_or_as_zero(
     method: str, sent: dict[str, str], counted: dict[str, str]
 ) -> None:
-    """Whether or not the header is sent: 15.1 signs a 0 before its transport adds one."""
+    """An empty body may be signed with length 0 or none: azure-batch 15.1 signs 0 before it is sent."""
     text = string_to_sign(method, PATH, {"ocp-date": DATE, **counted}, "myaccount")
     authorization = f"SharedKey myaccount:{signature(KEY, text)}"
     check(RawRequest(method, PATH, "", {"ocp-date": DATE, **sent, "authorization": authorization}))
 
 
 def test_the_length_of_a_body_is_signed() -> None:
-    """Where there is one, no other length will do."""
+    """A body's length must be the signed one."""
     text = string_to_sign("POST", PATH, {"ocp-date": DATE, "content-length": "0"}, "myaccount")
     authorization = f"SharedKey myaccount:{signature(KEY, text)}"
     headers = {"ocp-date": DATE, "content-length": "2", "authorization": authorization}
@@ -90,7 +90,7 @@ def test_a_plus_may_be_signed_as_itself_or_as_a_blank(meant: str) -> None:
 
 
 def test_a_date_header_will_do() -> None:
-    """Where there is no ocp-date, Date is signed and looked at; and a query need not be there."""
+    """Without an ocp-date, Date is signed and checked; a query is optional."""
     check(signed({"date": DATE}, query=""))
 
 
@@ -166,7 +166,7 @@ def test_nobody_is_asked_to_say_who_he_is() -> None:
     ],
 )
 def test_an_authorization_that_cannot_be_read_is_invalid(value: str) -> None:
-    """What has another scheme or form is 400 InvalidAuthenticationInfo, and is not shown."""
+    """Another scheme or form is 400 InvalidAuthenticationInfo, and is not shown."""
     refused = refusal(RawRequest("GET", PATH, "", {"authorization": value, "ocp-date": DATE}))
     assert (refused.status, refused.code, refused.details) == (400, "InvalidAuthenticationInfo", ())
 

@@ -93,7 +93,7 @@ def test_a_number_that_could_not_be_shown_again_is_refused(api: Api, value: str)
 
 @pytest.mark.parametrize(("depth", "accepted"), [(45, True), (60, False), (900, False)])
 def test_what_is_kept_is_not_nested_without_end(api: Api, depth: int, accepted: bool) -> None:
-    """What was taken can be shown again; much deeper is nothing of the service's."""
+    """An accepted body can be shown again; a much deeper one is refused."""
     api.add_job()
     nested: Any = []
     for _ in range(depth):
@@ -285,7 +285,7 @@ def test_a_store_that_fails_is_told_in_one_line(api: Api, caplog: pytest.LogCapt
 
 
 def test_a_defect_is_told_with_all_that_helps_to_mend_it(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    """What nobody foresaw is an internal error as well; the log has the traceback and the request's id."""
+    """An unexpected exception is an internal error; the log has the traceback and the request id."""
     api.emulator.world = None  # type: ignore[assignment]
     with caplog.at_level(logging.ERROR, "taskcounts_emulator"):
         answer = api("GET", "/jobs")

@@ -272,7 +272,7 @@ def test_sqlite_finds_the_jobs_that_a_naive_reading_finds(
 
 @pytest.mark.parametrize(("compiled", "table"), [(task_filter, "tasks"), (job_filter, "jobs")])
 def test_every_property_has_its_column_in_the_store(compiled: Filter, table: str) -> None:
-    """What is documented is taken, with every operator that is, no other, and what it names exists."""
+    """Each documented property takes its documented operators and no other, and its column exists."""
     samples = {"id": "'a'", "time": "DateTime'2024-07-01'", "number": "0"}
     with database(*STATEMENTS) as db:
         for name, (kind, operators) in DOCUMENTED[compiled].items():

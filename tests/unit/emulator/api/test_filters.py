@@ -80,7 +80,7 @@ def page(condition: str) -> str:
     ],
 )
 def test_a_list_of_unfinished_tasks_has_its_index(text: str) -> None:
-    """Where only unfinished tasks can match, the condition says so, and SQLite reads the index of those."""
+    """If only unfinished tasks can match, the condition uses the index of unfinished tasks."""
     condition, parameters = task_filter(text)
     assert condition.startswith("state < 3 AND ")
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
@@ -103,7 +103,7 @@ def test_a_list_of_unfinished_tasks_has_its_index(text: str) -> None:
     ],
 )
 def test_a_list_with_finished_tasks_is_not_narrowed(text: str) -> None:
-    """Where a finished task can match, nothing is said of states beyond the filter itself."""
+    """If a finished task can match, the condition adds no restriction of states."""
     assert "state < 3" not in task_filter(text)[0]
 
 

@@ -71,7 +71,7 @@ def test_a_job_is_told_with_what_the_service_fills_in(api: Api) -> None:
 
 
 def test_a_job_is_told_with_all_that_it_was_added_with(api: Api) -> None:
-    """What was sent is shown again: numbers that came as text as numbers, words in lower case."""
+    """A job is shown as it was sent, with numbers sent as text as numbers, and words in lower case."""
     api.add_job(
         displayName="Müller's",
         priority="5",
@@ -174,7 +174,7 @@ def test_an_id_is_given_once(api: Api) -> None:
 
 
 def test_a_job_is_changed(api: Api) -> None:
-    """What is not named stays; constraints go as a whole, as recorded."""
+    """Members that a patch does not name stay; constraints are replaced as a whole, as recorded."""
     api.add_job(
         priority=1,
         constraints={"maxTaskRetryCount": 5},
@@ -279,7 +279,7 @@ def test_disabling_says_what_becomes_of_tasks(api: Api, body: dict[str, Any], co
 
 
 def test_a_job_that_is_on_its_way_is_not_disturbed(api: Api) -> None:
-    """Where states take their time, each of them has its own refusal."""
+    """Each state that lasts for some time has its own refusal."""
     api.emulator.load({"settle": 60, "jobs": []})
     for job_id in ("a", "b", "c"):
         api.add_job(job_id)

@@ -1,4 +1,4 @@
-"""Which operation a request is for, and what this emulator tells of the rest of the service."""
+"""Routing, and the errors for operations that are not emulated."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_each_operation_has_a_verb_and_a_path(name: str) -> None:
 
 
 def test_ids_are_decoded_once() -> None:
-    """What was encoded twice stays encoded once."""
+    """An id that was encoded twice is decoded once."""
     assert resolve("GET", "/jobs/sched%3Ajob-1").job_id == "sched:job-1"
     assert resolve("GET", "/jobs/a%252Fb/tasks/%2525")[1:] == ("a%2Fb", "%25")
     assert resolve("GET", "/jobs/taskcounts").job_id == "taskcounts"

@@ -97,7 +97,7 @@ def test_a_selection_keeps_order_and_what_is_odata() -> None:
 
 
 def test_without_a_selection_all_members_stay() -> None:
-    """What comes back is a copy: changing it leaves the resource alone."""
+    """The result is a copy: changing it does not change the resource."""
     members: dict[str, object] = {"b": 1, "a": None}
     everything = apply(None, members)
     assert list(everything.items()) == [("b", 1), ("a", None)]

@@ -110,7 +110,7 @@ def test_a_job_that_is_not_there_is_not_found(ask: Ask, job_id: str) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_path_without_a_resource_is_an_invalid_uri(ask: Ask, path: str, method: str) -> None:
-    """What is not the operation's path is refused, never redirected."""
+    """Another path is refused, never redirected."""
     assert refused(ask(f"{path}?{VERSION}", method), 400, "InvalidUri") == {}
 
 
@@ -188,7 +188,7 @@ def test_a_timeout_may_be_any_positive_int32(ask: Ask, value: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "x", "1.5", "1e1", "+1", "%201", "0x10", "--1", "%D9%A1"])
 def test_a_timeout_that_is_no_number_is_invalid(ask: Ask, value: str) -> None:
-    """What is not written in decimal digits is InvalidQueryParameterValue."""
+    """A timeout that is not in decimal digits is InvalidQueryParameterValue."""
     answer = ask(f"/jobs/nightly/taskcounts?{VERSION}&timeout={value}")
     details = refused(answer, 400, "InvalidQueryParameterValue")
     assert details["QueryParameterName"] == "timeout"
@@ -269,7 +269,7 @@ def test_the_client_request_id_comes_back_if_it_is_wanted(
 def test_a_failure_of_the_emulator_is_an_error_of_the_service(
     emulator: Emulator, ask: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What nobody foresaw is logged, and told as InternalError."""
+    """An unexpected exception is logged, and answered with InternalError."""
     emulator.close()
     answer = ask()
     assert refused(answer, 500, "InternalError") == {}

@@ -57,7 +57,7 @@ def test_a_task_is_told_with_what_the_service_fills_in(api: Api) -> None:
 
 
 def test_a_task_is_told_with_all_that_it_was_added_with(api: Api) -> None:
-    """What has no effect here comes back as it was sent."""
+    """Members without effect here are shown as they were sent."""
     api.add_job(usesTaskDependencies=True, onTaskFailure="performexitoptionsjobaction")
     members: dict[str, Any] = {
         "displayName": "ein Täßk",
@@ -273,7 +273,7 @@ def test_a_collection_has_a_hundred_tasks_at_most(api: Api) -> None:
     ],
 )
 def test_a_collection_that_is_none_is_refused_whole(api: Api, body: dict[str, Any], code: str) -> None:
-    """Where no result could name its task, the request is refused and adds nothing."""
+    """A collection with a task without an id is refused and adds nothing."""
     api.add_job()
     refused(api("POST", "/jobs/job/addtaskcollection", body), 400, code)
     assert told(api("GET", "/jobs/job/tasks"))["value"] == []

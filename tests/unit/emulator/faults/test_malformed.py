@@ -114,7 +114,7 @@ def test_a_listing_is_spoiled_in_its_first_item(operation: str) -> None:
 
 @pytest.mark.parametrize(("operation", "made_up"), [("Job_List", "job-1"), ("Task_List", "task-1")])
 def test_a_listing_of_nothing_is_spoiled_all_the_same(operation: str, made_up: str) -> None:
-    """Where there is no item to be wrong, one is made up."""
+    """An empty listing gets an item to be malformed."""
     empty = {"odata.metadata": "x", "value": []}
     item = {"id": made_up, "state": "active"}
     assert spoiled("missing-id", operation, empty)["value"] == [{"state": "active"}]
@@ -123,7 +123,7 @@ def test_a_listing_of_nothing_is_spoiled_all_the_same(operation: str, made_up: s
 
 
 def test_a_completed_task_has_no_result() -> None:
-    """Whether it succeeded can't be told; a task that isn't completed is made one."""
+    """A completed task without a result; another task is made completed."""
     assert spoiled("contradiction", "Task_Get")["executionInfo"] == {"exitCode": 0}
     assert spoiled("contradiction", "Task_Get", OTHER) == {
         "id": "b",

@@ -159,7 +159,7 @@ def test_a_task_that_succeeds_after_all_sets_free() -> None:
 
 
 def test_a_failure_that_satisfied_does_not_while_it_runs_again() -> None:
-    """What was freed stays free; what is added now, or still waits for the range, waits for the new end."""
+    """A released task stays so; one added now, or still waiting for the range, waits for the new end."""
     world = waiting(
         NewTask("1", exit_codes=(1,), exit_conditions=SATISFYING),
         NewTask("2", seconds=100),

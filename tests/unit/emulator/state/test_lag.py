@@ -1,4 +1,4 @@
-"""What is reported as counts: each switch of the lag model against the thread that it reproduces."""
+"""Reported counts: each switch of the lag model against the public thread that it reproduces."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ def test_lists_tell_the_truth() -> None:
 
 
 def test_lag_ends_when_it_is_switched_off() -> None:
-    """What was missed or delayed is forgotten, also when a lag is set later."""
+    """Clearing the lag model discards missed and delayed changes, also for a lag model that is set later."""
     world = new_world(a_job("a", "b", pool=None), lag=LagModel(delay=100, miss=1.0, stale_failures=True))
     world.step("j", start=1)
     world.set(lag=LagModel())

@@ -106,7 +106,7 @@ def test_higher_priorities_are_served_first() -> None:
 
 
 def test_a_job_runs_no_more_at_once_than_it_may() -> None:
-    """What it leaves free is for others; no limit is -1, and 0 is a limit too."""
+    """Slots that a limited job cannot use are for others; -1 is no limit, and 0 is a limit."""
     world = new_world(
         a_job(*named(7), max_parallel=2),
         a_job("x", job_id="k", max_parallel=0),
@@ -354,7 +354,7 @@ def test_a_task_that_takes_too_long_is_stopped() -> None:
 
 
 def test_a_tasks_own_seconds_come_before_the_pools() -> None:
-    """How long it runs may be settled with the task, also at no seconds."""
+    """The duration of a run can be fixed with the task, also at zero seconds."""
     world = new_world(a_job(NewTask("a", seconds=2.5), NewTask("b", seconds=0), "c"), pools=[a_pool(3, 10)])
     world.advance(10)
     assert [history(world, each)[1] for each in ("a", "b", "c")] == [2.5, 0.001, 10]
@@ -400,7 +400,7 @@ def test_a_task_that_is_started_by_hand_ends_by_hand() -> None:
 
 
 def test_what_ends_at_one_moment_ends_once() -> None:
-    """Where one that is due ends or disables the job, the others that are due are not ended a second time."""
+    """If a due task ends or disables the job, the other due tasks are not ended a second time."""
     stopping: dict[str, Any] = {"default": {"jobAction": "terminate"}}
     tasks: list[str | NewTask] = [NewTask("a", exit_codes=(1,), exit_conditions=stopping), "b"]
     world = new_world(a_job(*tasks, acts_on_failure=True), pools=[a_pool(2, 10)])
@@ -429,7 +429,7 @@ def test_failures_are_drawn_at_their_rate() -> None:
 
 
 def test_a_fate_does_not_depend_on_the_neighbours() -> None:
-    """What else there is, and in whatever order, changes nothing about how one task's run will be."""
+    """Other tasks, in whatever order, do not change the outcome of a task's run."""
 
     def took(*others: str) -> float:
         world = new_world(a_job(*others, "T"), pools=[Pool("P", 10)], seed=5)

@@ -70,7 +70,7 @@ def test_distributions_have_the_seconds_that_they_promise(
     distribution: Distribution, chance: float, seconds: float
 ) -> None:
     """At known places each is what its definition says, and none is longer than can be written as a time."""
-    assert distribution.at(chance) == pytest.approx(seconds)
+    assert distribution.quantile(chance) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_distributions_have_the_seconds_that_they_promise(
 )
 def test_distributions_grow_and_are_written_and_read(distribution: Distribution) -> None:
     """From 0 to nearly 1 seconds never fall, are numbers and within bounds; JSON brings the same one back."""
-    seconds = [distribution.at(place) for place in PLACES]
+    seconds = [distribution.quantile(place) for place in PLACES]
     assert seconds == sorted(seconds)
     assert all(0 <= each <= MAX_SECONDS for each in seconds)
     assert parse_distribution(distribution.as_json(), "x") == distribution
@@ -95,8 +95,8 @@ def test_distributions_grow_and_are_written_and_read(distribution: Distribution)
 def test_many_draws_have_the_right_middle() -> None:
     """The mean of an exponential and the median of a lognormal are those that were asked for."""
     chances = [draw(1, number) for number in range(3000)]
-    assert fmean(EXPONENTIAL.at(chance) for chance in chances) == pytest.approx(5, rel=0.1)
-    assert median(LOGNORMAL.at(chance) for chance in chances) == pytest.approx(4, rel=0.1)
+    assert fmean(EXPONENTIAL.quantile(chance) for chance in chances) == pytest.approx(5, rel=0.1)
+    assert median(LOGNORMAL.quantile(chance) for chance in chances) == pytest.approx(4, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_run_is_stopped_at_its_limit() -> None:
     ],
 )
 def test_a_pool_is_written_and_read(pool: Pool) -> None:
-    """What a store keeps brings the same pool back."""
+    """A stored pool is read back unchanged."""
     assert stored_pool(pool.as_text()) == pool
 
 

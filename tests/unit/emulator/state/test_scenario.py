@@ -138,10 +138,10 @@ POOL = {"id": "p", "slots": 1}
         ('{"jobs": ' + "9" * 5000 + "}", "not JSON: Exceeds the limit"),
         ("[]", "scenario: must be an object, not an array"),
         (None, "scenario: must be an object, not null"),
-        ({}, "scenario: it says nothing; it may have jobs, pools, seed, settle, lag"),
+        ({}, "scenario: it is empty; it may have jobs, pools, seed, settle, lag"),
         (
             {"pools": [{"id": "p", "slots": 1}], "jobs": [{"id": "j", "pool": "q"}]},
-            "jobs[0].pool: 'q' is none of the pools that are described",
+            "jobs[0].pool: 'q' is not among the pools of the scenario",
         ),
         ({"jobs": [], "pool": []}, "scenario: unknown member 'pool'; known are jobs, pools"),
         ({1: 2}, "scenario: unknown member 1; known are jobs"),
@@ -157,7 +157,7 @@ POOL = {"id": "p", "slots": 1}
         ({"jobs": [{"id": "x" * 65}]}, f"jobs[0].id: must be {JOB_ID}, not 'xxxx"),
         ({"jobs": [{"id": "a:b"}]}, f"jobs[0].id: must be {JOB_ID}, not 'a:b'"),
         ({"jobs": [{"id": "é"}]}, f"jobs[0].id: must be {JOB_ID}, not 'é'"),
-        ({"jobs": [{"id": "a"}, {"id": "A"}]}, "jobs[1].id: 'A' is the id of jobs[0] already"),
+        ({"jobs": [{"id": "a"}, {"id": "A"}]}, "jobs[1].id: 'A' is already the id of jobs[0]"),
         ({"jobs": [{"id": "a", "tasks": {}}]}, "jobs[0].tasks: must be an array, not an object"),
         ({"jobs": [{"id": "a", "tasks": None}]}, "jobs[0].tasks: must be an array, not null"),
         (wrong_task(5), "jobs[0].tasks[2]: must be an object, not 5"),
@@ -165,19 +165,19 @@ POOL = {"id": "p", "slots": 1}
         (wrong_task({"count": 0}), "jobs[0].tasks[2].count: must be from 1 to 1000000, not 0"),
         (wrong_task({"count": 1.0}), "jobs[0].tasks[2].count: must be a whole number, not 1.0"),
         (wrong_task({"count": True}), "jobs[0].tasks[2].count: must be a whole number, not true"),
-        (wrong_task({"count": 1000000}), "jobs[0].tasks[2].count: a job has at most 1000000 tasks here"),
+        (wrong_task({"count": 1000000}), "jobs[0].tasks[2].count: a job can have up to 1000000 tasks"),
         (wrong_task({"state": "done"}), "jobs[0].tasks[2].state: must be one of active, preparing, running"),
         (wrong_task({"state": ["active"]}), "jobs[0].tasks[2].state: must be one of"),
         (
             wrong_task({"requiredSlots": 257}),
             "jobs[0].tasks[2].requiredSlots: must be from 1 to 256, not 257",
         ),
-        (wrong_task({"state": "completed"}), "jobs[0].tasks[2].result: a completed task needs one"),
+        (wrong_task({"state": "completed"}), "jobs[0].tasks[2].result: a completed task needs a result"),
         (
             wrong_task({"state": "completed", "result": None}),
             "jobs[0].tasks[2].result: must be one of success",
         ),
-        (wrong_task({"result": "success"}), "jobs[0].tasks[2].result: only a completed task has one"),
+        (wrong_task({"result": "success"}), "jobs[0].tasks[2].result: only a completed task has a result"),
         (wrong_task({"id": "a:b"}), f"jobs[0].tasks[2].id: must be {TASK_ID}, not 'a:b'"),
         (wrong_task({"id": None}), f"jobs[0].tasks[2].id: must be {TASK_ID}, not null"),
         (wrong_task({"id": "x", "count": 2}), "jobs[0].tasks[2].id: 2 tasks cannot share an id"),
@@ -206,7 +206,7 @@ POOL = {"id": "p", "slots": 1}
         (wrong_job(manager=None), "jobs[0].manager: must be an object, not null"),
         ({"jobs": [], "pools": {}}, "pools: must be an array, not an object"),
         ({"jobs": [], "pools": [POOL, {"id": "q"}]}, "pools[1]: the member 'slots' is missing"),
-        ({"jobs": [], "pools": [POOL, {"id": "P", "slots": 2}]}, "pools[1].id: 'P' is described already"),
+        ({"jobs": [], "pools": [POOL, {"id": "P", "slots": 2}]}, "pools[1].id: 'P' is already described"),
         ({"jobs": [], "seed": 1.5}, "seed: must be a whole number, not 1.5"),
         ({"jobs": [], "seed": 2**63}, "seed: must be from -9223372036854775808 to"),
         ({"jobs": [], "settle": -1}, "settle: must be from 0 to"),
@@ -214,7 +214,7 @@ POOL = {"id": "p", "slots": 1}
         ({"jobs": [], "lag": None}, "lag: must be an object, not null"),
         (
             {"jobs": [{"id": "a", "tasks": [{"id": "T"}, {"id": "t"}]}]},
-            "jobs[0].tasks[1].id: 't' is the id of jobs[0].tasks[0] already",
+            "jobs[0].tasks[1].id: 't' is already the id of jobs[0].tasks[0]",
         ),
     ],
 )
@@ -257,7 +257,7 @@ def test_a_job_from_python_is_checked_like_one_from_a_scenario() -> None:
 def test_a_scenario_is_bounded_as_a_whole() -> None:
     """A few words can't ask for more tasks than can be added in a moment, spread over jobs or not."""
     jobs = [{"id": f"job-{number}", "tasks": [{"count": 600_000}]} for number in range(2)]
-    with pytest.raises(EmulatorError, match=r"^jobs\[1\]\.tasks: a scenario has at most 1000000 tasks"):
+    with pytest.raises(EmulatorError, match=r"^jobs\[1\]\.tasks: a scenario can have up to 1000000 tasks"):
         parse_scenario({"jobs": jobs})
 
 

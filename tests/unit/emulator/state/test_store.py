@@ -140,7 +140,7 @@ def test_a_process_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path: P
 
 
 def test_a_disk_that_fails_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """Where the system takes no more bytes, the error is one line, and the store opens again."""
+    """A full disk is an error of one line, and the store opens again."""
     path = tmp_path / "jobs.db"
     with adding(path, "1000000") as process:
         assert process.stdout is not None
@@ -154,7 +154,7 @@ def test_a_disk_that_fails_loses_nothing_that_was_acknowledged(tmp_path: Path) -
 
 
 def test_a_full_disk_undoes_the_change_and_no_more() -> None:
-    """What doesn't fit is not there at all; as soon as there is room, the same call goes well."""
+    """A write that does not fit changes nothing; once there is room, the same call succeeds."""
     world = new_world(a_job("a", pool=None))
     with world._store.connection() as db:
         (pages,) = db.execute("PRAGMA page_count").fetchone()
@@ -228,7 +228,7 @@ def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path) 
 
 @pytest.mark.parametrize("layout", [1, 3])
 def test_a_store_of_another_layout_is_refused(tmp_path: Path, layout: int) -> None:
-    """What another version wrote is not guessed at."""
+    """A store of another layout is refused."""
     path = tmp_path / "jobs.db"
     Store(path).close()
     other = sqlite3.connect(path)
@@ -276,7 +276,7 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("file", [False, True])
 def test_a_snapshot_brings_everything_back(tmp_path: Path, file: bool) -> None:
-    """What came after it is gone, what went is back, as often as it is asked for, and in the file too."""
+    """Restoring undoes later changes, any number of times, and in the file, too."""
     path = tmp_path / "jobs.db" if file else ":memory:"
     world = new_world(a_job("a", "b", pool=None), store=path)
     world.step("j", start=1)

@@ -265,7 +265,7 @@ def test_a_snapshot_has_clock_and_settings_too() -> None:
 
 
 def test_time_that_cannot_be_written_does_not_pass() -> None:
-    """Where the store fails, the clock stays where it was, and advancing goes well once it is mended."""
+    """If the store fails, the clock does not move, and advancing succeeds once the store works again."""
     world = new_world(a_job("a", *(f"t{each}" for each in range(500))), pools=[a_pool(500, 10)])
     with world._store.connection() as db:
         db.execute("CREATE TEMP TRIGGER full AFTER UPDATE ON tasks BEGIN SELECT RAISE(ABORT, 'full'); END")
@@ -279,7 +279,7 @@ def test_time_that_cannot_be_written_does_not_pass() -> None:
 
 
 def test_a_refused_call_does_not_stop_the_clock() -> None:
-    """What was due happens whether the call that finds it due goes through or not."""
+    """Due events are processed even if the call that triggers them fails."""
     world, machine = on_a_machine()
     world.add_job(a_job("a"))
     machine.turn(10)
@@ -290,7 +290,7 @@ def test_a_refused_call_does_not_stop_the_clock() -> None:
 
 
 def test_nobody_gets_in_while_everything_is_put_back() -> None:
-    """What other threads change is before the restoring or after it, never with the clock from before."""
+    """Changes of other threads come before or after a restore, never with the clock from before."""
     world = new_world(a_job("a", pool=None))
     world.snapshot("s")
     world.advance(1000)

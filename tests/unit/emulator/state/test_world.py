@@ -107,7 +107,7 @@ def test_jobs_are_loaded_all_or_none() -> None:
 
 
 def test_a_job_is_added_with_its_tasks_or_not_at_all() -> None:
-    """Where two of its tasks have one id, or one depends on others and may not, there is no job."""
+    """A job with two tasks of one id, or with a dependency that it does not allow, is not added."""
     world = new_world()
     twice = a_job("a", "A")
     lonely = a_job("a", NewTask("b", depends_on=("a",)))
@@ -199,7 +199,7 @@ def test_only_active_jobs_start_tasks() -> None:
 
 
 def test_a_step_that_ends_the_job_ends_no_task_twice() -> None:
-    """Where the first that succeeds is the job's manager, the others were stopped by its end."""
+    """If the first task to succeed is the job manager, its end stops the others."""
     world = new_world(a_job("a", "b", manager=NewTask("m"), pool=None))
     world.step("j", start=3)
     world.step("j", succeed=3)
@@ -309,7 +309,7 @@ def test_a_tasks_state_decides_what_can_be_done(task_id: str, refused: dict[str,
 
 
 def test_a_reactivated_task_begins_again() -> None:
-    """What was known of its end is forgotten, its retries are its own again, and its history is not."""
+    """Reactivation clears the end and the retries, and keeps the history."""
     world = new_world(a_job(NewTask("t", exit_codes=(1,), max_retries=1)), pools=[a_pool(seconds=10)])
     world.advance(20)
     ended = world.task("j", "t")
@@ -380,7 +380,7 @@ def test_every_change_makes_a_new_etag() -> None:
 
 
 def test_a_jobs_constraints_can_be_changed() -> None:
-    """What is changed is shown, the rest stays; what is no property of a caller's is a mistake of ours."""
+    """A change is shown, and the rest stays; a column that callers cannot change is a programming error."""
     world: World = new_world(a_job("a"))
     row = world.change_job(
         "j", {"priority": 7, "max_parallel": 2, "max_retries": 3, "max_seconds": 9.0, "kept": "[]"}, anything
