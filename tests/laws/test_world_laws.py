@@ -1,4 +1,4 @@
-"""The law of the emulated world: whatever is done, it is what a model without a database says."""
+"""The law of the world: every operation has the same result as in a model without a database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POOLS = {"p": (3, 0), "q": (2, 2)}
 
 
 def paged(world: World, job_id: str, size: int) -> list[TaskRow]:
-    """Return all tasks of a job, a few at a time."""
+    """Return all tasks of a job, page by page."""
     found: list[TaskRow] = []
     while page := world.tasks(job_id, ALL_ROWS, found[-1].id if found else None, size):
         found += page
@@ -66,7 +66,7 @@ class Worlds(RuleBasedStateMachine):
         return known[which % len(known)].upper() if known and which < 15 else "none"
 
     def both(self, real: Callable[[], object], modelled: Callable[[], object]) -> None:
-        """Do the same to both, and see that they agree on whether it may be done."""
+        """Do the same in both worlds, and check that both allow or refuse it."""
         self.model.advance(0)
 
         def followed() -> None:
@@ -297,7 +297,7 @@ class Worlds(RuleBasedStateMachine):
 
     @invariant()
     def they_agree(self) -> None:
-        """Jobs, tasks, counts and the use of pools are the model's; tallies are what a scan says."""
+        """Jobs, tasks, counts and used slots equal the model's; the tallies equal a scan."""
         self.model.advance(0)
         found = self.world.jobs(ALL_ROWS, None, 100)
         assert [
@@ -328,7 +328,7 @@ class Worlds(RuleBasedStateMachine):
         scan(self.world)
 
     def reports_make_sense(self, job: ModelJob) -> None:
-        """Reported counts are the truth, or that of a while ago, or at least such as can be."""
+        """Reported counts are the true ones, earlier true ones, or at least possible."""
         if job.state == "deleting":
             assert code(self.world.reported, job.id) == "JobBeingDeleted"
             return
@@ -342,7 +342,7 @@ class Worlds(RuleBasedStateMachine):
         assert not_negative(reported)
 
     def teardown(self) -> None:
-        """Once nothing moves, reports come back to the truth: after the next pass, and the delay."""
+        """Once nothing changes, reports become true again: after the next pass and the delay."""
         self.world.advance(10_000)
         self.world.advance((self.lag.validation or 0) + self.lag.delay)
         for job in self.world.jobs(("state <> 'deleting'", ()), None, 100):
@@ -358,7 +358,7 @@ TestWorlds.settings = settings(stateful_step_count=40)
 
 
 def test_a_history_in_which_a_task_is_reactivated_often() -> None:
-    """Hypothesis found it: from its sixth run on, a task of one second took longer than that."""
+    """Found by Hypothesis: from its sixth run on, a task of one second took longer."""
     tasks = [new_task(id="1", seconds=1, exit_codes=(0,)), new_task(id="2", seconds=1, exit_codes=(2,))]
     job = {"job_id": "a", "tasks": tasks, "pool": "p", "max_retries": 0, "max_seconds": None, "ends": False}
     worlds = Worlds()

@@ -1,4 +1,4 @@
-"""Connections to an emulator that serves https: as clients have them, and as they are below."""
+"""Connections to an emulator that serves HTTPS: with TLS, and below TLS."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def secured(emulator: Emulator, name: str = "127.0.0.1") -> ssl.SSLSocket:
 
 
 def answered(connection: socket.socket, sent: bytes = REQUEST) -> tuple[int, bytes]:
-    """Send a request, and return the status and body of its answer."""
+    """Send a request, and return the status and body of its response."""
     connection.sendall(sent)
     answer = http.client.HTTPResponse(connection, method="GET")
     answer.begin()
@@ -35,7 +35,7 @@ def answered(connection: socket.socket, sent: bytes = REQUEST) -> tuple[int, byt
 
 
 def received(connection: socket.socket) -> bytes:
-    """Return what comes until the connection ends, with a reset or without."""
+    """Return all bytes until the connection ends, with a reset or without."""
     got = b""
     with contextlib.suppress(ConnectionResetError):
         while data := connection.recv(65536):
@@ -44,7 +44,7 @@ def received(connection: socket.socket) -> bytes:
 
 
 class ByHand:
-    """A client that does its TLS itself, so that a test sees the connection as it is below."""
+    """A client that does TLS itself, so that a test sees the TCP connection below."""
 
     def __init__(self, connection: socket.socket, context: ssl.SSLContext) -> None:
         self.connection = connection
@@ -59,11 +59,11 @@ class ByHand:
                 self.incoming.write(self.connection.recv(65536))
 
     def flush(self) -> None:
-        """Send what there is to send."""
+        """Send the pending bytes."""
         self.connection.sendall(self.outgoing.read())
 
     def read(self, length: int) -> bytes:
-        """Return what comes, up to a length."""
+        """Return received bytes, up to a length."""
         while True:
             try:
                 return self.tls.read(length)

@@ -66,11 +66,11 @@ class ModelJob:
     tasks: dict[str, ModelTask] = field(default_factory=dict)
 
     def having(self, *states: TaskState) -> list[ModelTask]:
-        """Return the tasks in some states, the oldest first."""
+        """Return the tasks in given states, the oldest first."""
         return sorted((t for t in self.tasks.values() if t.state in states), key=lambda task: task.number)
 
     def counts(self) -> JobCounts:
-        """Return what the tasks come to."""
+        """Return the counts of the tasks."""
 
         def sums(weigh: bool) -> Counts:
             by_state = {
@@ -107,7 +107,7 @@ class ModelWorld:
         return self._numbers
 
     def job(self, job_id: str, *refused: str) -> ModelJob:
-        """Return a job that may be changed."""
+        """Return a job that can be changed."""
         job = self.jobs.get(job_id.lower())
         if job is None:
             raise ModelRefusal("NoSuchJob")
@@ -138,7 +138,7 @@ class ModelWorld:
         self.now = until
 
     def follow(self) -> None:
-        """Let follow what follows from a change: jobs that end, tasks that start."""
+        """Process the consequences of a change: jobs end, tasks start."""
         for job in self._all():
             if job.state == "disabling" and not job.having(*BUSY) and (job.due is None or not self.settle):
                 self._arrive(job)
@@ -179,7 +179,7 @@ class ModelWorld:
         self._leave(job, "deleting")
 
     def add(self, job: ModelJob, task: ModelTask) -> bool:
-        """Add a task; return whether there was none of that id."""
+        """Add a task; return whether its id was free."""
         if task.id.lower() in job.tasks:
             return False
         task.waits -= {name for name, other in job.tasks.items() if other.state == SUCCEEDED}

@@ -20,7 +20,7 @@ task_ids = st.sampled_from(["1", "2", "3", "x", "X", "y", "z"])
 
 
 def new_task(**members: Any) -> NewTask:
-    """Return a task; of the type itself, Hypothesis would make up the members that aren't given."""
+    """Return a task; from the type itself, Hypothesis would invent the missing members."""
     return NewTask(**members)
 
 

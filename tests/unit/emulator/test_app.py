@@ -28,7 +28,7 @@ NUMBERS = st.builds(Counts, *[st.integers(0, 2**31 - 1)] * 4)
 @given(counts=st.builds(JobCounts, NUMBERS, NUMBERS), host=st.text(st.characters(max_codepoint=255)))
 @example(counts=JobCounts(), host='%s"\\:0')
 def test_counts_are_json_under_any_host(counts: JobCounts, host: str) -> None:
-    """A host is the caller's to choose, quotes, percent signs and all."""
+    """A host may contain quotes and percent signs."""
     context = responses.RequestContext(f"http://{host}", ID, NOW)
     whole = {"odata.metadata": f"http://{host}/$metadata#taskcountsresult/@Element", **counts.as_json()}
     assert json.loads(responses.counts_response(context, counts).body) == whole
@@ -57,7 +57,7 @@ NAMES = st.sampled_from(["authorization", "host", "user-agent", "client-request-
 @example("GET", "/jobs/x", "", {"authorization": "Bearer %31%32345678", "host": "12345678"})
 @example("GET", "/jobs/x", "api-version=1", {"authorization": "Bearer abc", "host": "x" * 17_000})
 def test_a_call_is_shown_alike_in_short(method: str, path: str, query: str, headers: dict[str, str]) -> None:
-    """A header that nobody knows lets all of a call be looked through, piece by piece."""
+    """The fast path and the full redaction give the same entry, except for long requests."""
 
     def shown(further: dict[str, str]) -> Any:
         journal = Journal()
@@ -78,7 +78,7 @@ def test_a_call_is_shown_alike_in_short(method: str, path: str, query: str, head
 
 
 class _Transport(asyncio.Transport):
-    """Notes what is done to it."""
+    """A transport that records its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class _Transport(asyncio.Transport):
 
 
 def test_what_is_held_leaves_in_one_piece() -> None:
-    """And what isn't leaves at once; a connection that is closed has sent what it held."""
+    """Other bytes are sent at once; closing sends the held ones."""
     transport = _Transport()
     connection = Connection(transport)
     connection.write(b"a")
@@ -131,7 +131,7 @@ def test_an_answer_that_cannot_be_sent_holds_nothing_back() -> None:
 
 
 def ask(scope: dict[str, Any], *messages: dict[str, Any]) -> list[Any]:
-    """Return what an application says to these messages, in a scope."""
+    """Return the messages that an application sends for these ones, in a scope."""
     sent: list[Any] = []
     left = list(messages)
 
@@ -146,7 +146,7 @@ def ask(scope: dict[str, Any], *messages: dict[str, Any]) -> list[Any]:
 
 
 def test_another_server_may_tell_that_it_begins_and_ends() -> None:
-    """Nothing has to be set up for that: both are acknowledged."""
+    """Both events are acknowledged, without any effect."""
     sent = ask({"type": "lifespan"}, {"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
     assert sent == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
 
@@ -166,7 +166,7 @@ def test_another_server_may_tell_that_it_begins_and_ends() -> None:
     ],
 )
 def test_the_administration_is_found_where_it_is_mounted(path: str, root: str, found: bool) -> None:
-    """Under whatever address another application has put the emulator, and nowhere else."""
+    """The admin API has its path below the mount point, and nowhere else."""
     start, _ = ask(
         {
             "type": "http", "method": "GET", "path": path, "root_path": root, "query_string": b"",

@@ -21,12 +21,12 @@ PATH = "/jobs/nightly%3Ajob-1/taskcounts"
 
 
 def check(call: RawRequest) -> None:
-    """Ask as whoever the call says."""
+    """Authenticate a request."""
     authenticate(call, ACCOUNT, NOW)
 
 
 def refusal(call: RawRequest) -> Refusal:
-    """Return the refusal of a call."""
+    """Return the refusal of a request."""
     with pytest.raises(Refusal) as caught:
         check(call)
     return caught.value
@@ -38,14 +38,14 @@ def signed(
     account: str = "myaccount",
     **options: bool,
 ) -> RawRequest:
-    """Return a call with a shared key's signature of a certain form."""
+    """Return a request with a shared key's signature."""
     text = string_to_sign("GET", f"{PATH}?{query}" if query else PATH, headers, account, **options)
     authorization = f"SharedKey {account}:{signature(KEY, text)}"
     return RawRequest("GET", PATH, query, {**headers, "authorization": authorization})
 
 
 def bearer(claims: object) -> RawRequest:
-    """Return a call with an unsigned JSON Web Token."""
+    """Return a request with an unsigned JSON Web Token."""
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return RawRequest("GET", PATH, "", {"authorization": f"Bearer e30.{payload}.c2ln"})
 
@@ -56,7 +56,7 @@ def bearer(claims: object) -> RawRequest:
 def test_all_forms_that_official_clients_sign_are_taken(
     fold_names: bool, date_counts: bool, account: str
 ) -> None:
-    """Query names folded or not, Date signed beside ocp-date or not, the account in any case."""
+    """Query names in any case, Date signed beside ocp-date or not, the account in any case."""
     headers = {"ocp-date": DATE, "date": "Thu, 01 Aug 2024 12:00:00 GMT", "content-type": "application/json"}
     check(signed(headers, account=account, fold_names=fold_names, date_counts=date_counts))
 
@@ -83,7 +83,7 @@ def test_the_length_of_a_body_is_signed() -> None:
 
 @pytest.mark.parametrize("meant", ["+", "%20", "%2B"])
 def test_a_plus_may_be_signed_as_itself_or_as_a_blank(meant: str) -> None:
-    """Clients that read the query as a form, as Microsoft's do, sign a blank where they send a plus."""
+    """Microsoft's clients decode a query as a form, and sign a space where they send a plus."""
     text = string_to_sign("GET", f"{PATH}?$filter=a{meant}b", {"ocp-date": DATE}, "myaccount")
     authorization = f"SharedKey myaccount:{signature(KEY, text)}"
     check(RawRequest("GET", PATH, "$filter=a+b", {"ocp-date": DATE, "authorization": authorization}))
@@ -96,7 +96,7 @@ def test_a_date_header_will_do() -> None:
 
 @pytest.mark.parametrize("minutes", [-15, 15])
 def test_a_date_may_be_a_quarter_of_an_hour_off(minutes: int) -> None:
-    """Up to 15 minutes either way are taken; a second more is refused."""
+    """Up to 15 minutes of difference are accepted; one second more is refused."""
     edge = NOW.replace(microsecond=0) + timedelta(minutes=minutes)
     beyond = edge + timedelta(seconds=1 if minutes > 0 else -1)
     authenticate(
@@ -116,7 +116,7 @@ def test_a_date_may_be_a_quarter_of_an_hour_off(minutes: int) -> None:
     ],
 )
 def test_what_does_not_fit_is_forbidden_with_the_string_to_sign(call: RawRequest, reason: str) -> None:
-    """A wrong date or account is 403 AuthenticationFailed; the details say why and what was to be signed."""
+    """A wrong date or account is 403 AuthenticationFailed, with the reason and the string to sign."""
     refused = refusal(call)
     assert (refused.status, refused.code, refused.headers) == (403, "AuthenticationFailed", ())
     ((name, detail),) = refused.details
@@ -126,7 +126,7 @@ def test_what_does_not_fit_is_forbidden_with_the_string_to_sign(call: RawRequest
 
 
 def test_a_wrong_signature_is_forbidden_without_showing_the_right_one() -> None:
-    """The string to sign comes back, neither signature does."""
+    """The refusal contains the string to sign, but neither signature."""
     right = signed({"ocp-date": DATE})
     _, _, given = right.headers["authorization"].partition(":")
     wrong = RawRequest("GET", PATH, "api-version=2", right.headers)
@@ -139,7 +139,7 @@ def test_a_wrong_signature_is_forbidden_without_showing_the_right_one() -> None:
 
 
 def test_nobody_is_asked_to_say_who_he_is() -> None:
-    """Without Authorization the answer is 401 with a challenge."""
+    """Without Authorization the response is 401 with a challenge."""
     refused = refusal(RawRequest("GET", PATH, "", {}))
     assert (refused.status, refused.code) == (401, "AuthenticationFailed")
     assert dict(refused.headers)["www-authenticate"].startswith("Bearer authorization_uri=")
@@ -172,7 +172,7 @@ def test_an_authorization_that_cannot_be_read_is_invalid(value: str) -> None:
 
 
 def test_an_authorization_that_stands_twice_is_invalid() -> None:
-    """Of two Authorization headers neither is believed."""
+    """Two Authorization headers are refused, even if both are valid."""
     call = signed({"ocp-date": DATE})
     twice = RawRequest("GET", PATH, call.query, call.headers, frozenset({"authorization"}))
     assert refusal(twice).code == "InvalidAuthenticationInfo"
@@ -180,7 +180,7 @@ def test_an_authorization_that_stands_twice_is_invalid() -> None:
 
 @pytest.mark.parametrize("scheme", ["sharedkey", "SHAREDKEY"])
 def test_the_scheme_may_be_in_any_case(scheme: str) -> None:
-    """Schemes are compared without regard to case (RFC 9110, 11.1)."""
+    """The case of the scheme is ignored (RFC 9110, 11.1)."""
     call = signed({"ocp-date": DATE})
     value = call.headers["authorization"].replace("SharedKey", scheme)
     check(RawRequest("GET", PATH, call.query, {**call.headers, "authorization": value}))
@@ -188,12 +188,12 @@ def test_the_scheme_may_be_in_any_case(scheme: str) -> None:
 
 @pytest.mark.parametrize("token", ["x", "opaque~token==", "a.b", "a.b.c", "a._.c", "a.W10.c", "e30.e30.c2ln"])
 def test_a_token_that_states_nothing_is_taken(token: str) -> None:
-    """A token of another kind than a JSON Web Token, or without claims, is taken by its shape."""
+    """A token that is not a JSON Web Token, or has no claims, is accepted by its form."""
     check(RawRequest("GET", PATH, "", {"authorization": f"bearer  {token}"}))
 
 
 def test_a_token_too_deep_to_be_read_is_taken() -> None:
-    """A payload that nests without end is like one that is no JSON."""
+    """A payload that is nested too deeply is treated as one that is not JSON."""
     payload = base64.urlsafe_b64encode(b"[" * 100_000).decode().rstrip("=")
     check(RawRequest("GET", PATH, "", {"authorization": f"Bearer a.{payload}.c"}))
 
@@ -207,7 +207,7 @@ def test_a_token_too_deep_to_be_read_is_taken() -> None:
     ],
 )
 def test_a_token_for_the_service_is_taken(claims: object) -> None:
-    """The three audiences of the service are taken, until the token expires."""
+    """The three audiences of the service are accepted until the token expires."""
     check(bearer(claims))
 
 
@@ -215,7 +215,7 @@ def test_a_token_for_the_service_is_taken(claims: object) -> None:
     "audience", ["https://batch.core.windows.net", "https://management.azure.com/", None, []]
 )
 def test_a_token_for_another_audience_is_refused(audience: object) -> None:
-    """The audience must be the service's with its slash, or the answer is 401 with the recorded detail."""
+    """The audience must be the service's with its slash, or it is 401 with the recorded detail."""
     refused = refusal(bearer({"aud": audience}))
     assert (refused.status, refused.code) == (401, "AuthenticationFailed")
     ((_, detail),) = refused.details
@@ -225,7 +225,7 @@ def test_a_token_for_another_audience_is_refused(audience: object) -> None:
 
 
 def test_a_token_that_expired_is_refused() -> None:
-    """A token is good until the second of its expiry, and not in it."""
+    """A token is valid until the second before its expiry."""
     refused = refusal(bearer({"exp": NOW.timestamp()}))
     assert refused.status == 401
     assert refused.details[0][1] == "The access token has expired."
@@ -246,11 +246,11 @@ def test_a_token_that_expired_is_refused() -> None:
     ],
 )
 def test_only_one_form_of_a_date_is_read(text: str) -> None:
-    """Anything but the preferred form of RFC 9110 with the right weekday is no date."""
+    """Only the preferred form of RFC 9110 with the right weekday is a date."""
     assert parse_date(text) is None
     assert parse_date(DATE) == NOW.replace(microsecond=0)
 
 
 def test_a_call_shows_no_headers() -> None:
-    """The repr of a request leaves its headers out, since they hold the Authorization."""
+    """The repr of a request leaves out its headers, which contain the Authorization."""
     assert "SharedKey" not in repr(signed({"ocp-date": DATE}))

@@ -1,4 +1,4 @@
-"""$filter by example: conditions of SQL, the index of unfinished tasks, bounds, errors with their place."""
+"""$filter by example: SQL conditions, the index of unfinished tasks, limits, errors with their position."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from taskcounts_emulator.state.schema import STATEMENTS
     ],
 )
 def test_tasks_are_found_by_a_condition_of_sql(text: str, where: SqlCondition) -> None:
-    """Values are parameters, states are numbers, ``or`` has parentheses, and the deepest part comes first."""
+    """Values are parameters, states numbers, ``or`` has parentheses, the deepest operand is first."""
     assert task_filter(text) == where
 
 
@@ -58,7 +58,7 @@ def test_tasks_are_found_by_a_condition_of_sql(text: str, where: SqlCondition) -
     ],
 )
 def test_jobs_are_found_by_a_condition_of_sql(text: str, where: SqlCondition) -> None:
-    """Jobs keep their states as words, in lower case."""
+    """Jobs have their states as words in lower case."""
     assert job_filter(text) == where
 
 
@@ -118,7 +118,7 @@ def test_a_list_with_finished_tasks_is_not_narrowed(text: str) -> None:
     ],
 )
 def test_a_filter_that_contradicts_itself_finds_nothing(text: str) -> None:
-    """No task is read for it."""
+    """A contradictory filter reads no task."""
     assert task_filter(text) == ("0", ())
 
 
@@ -223,7 +223,7 @@ def test_a_filter_that_contradicts_itself_finds_nothing(text: str) -> None:
     ],
 )
 def test_a_wrong_filter_is_told_with_its_place(text: str, reason: str) -> None:
-    """The reason is one line, short, and begins with the place, counted from 1."""
+    """The reason is one short line that begins with the position, counted from 1."""
     with pytest.raises(FilterError) as caught:
         task_filter(text)
     assert str(caught.value).startswith(reason)
@@ -262,7 +262,7 @@ def test_what_only_tasks_have_is_no_filter_of_jobs(text: str, reason: str) -> No
 
 
 def test_a_filter_is_bounded() -> None:
-    """2000 characters and 50 parentheses are taken, one more is not, and its place is told."""
+    """2000 characters and 50 parentheses are accepted; one more is refused with its position."""
     longest = f"id eq '{'x' * 1992}'"
     assert task_filter(longest) == ("id = ?", ("x" * 1992,))
     with pytest.raises(FilterError, match=r"^character 2001: a filter has at most 2000 characters$"):
@@ -277,7 +277,7 @@ def test_a_filter_is_bounded() -> None:
 
 
 def nested(depth: int, *, deep_first: bool, leaf: str = "id eq ''") -> str:
-    """Return alternating ``and`` and ``or``, each inside the other, with the deep part on either side."""
+    """Return alternating ``and`` and ``or``, with the nested operand on either side."""
     text = leaf
     for level in range(depth):
         word = "and" if level % 2 else "or"
@@ -297,7 +297,7 @@ def nested(depth: int, *, deep_first: bool, leaf: str = "id eq ''") -> str:
     ],
 )
 def test_the_deepest_filter_is_not_too_deep_for_sqlite(text: str) -> None:
-    """Whatever is within the bounds runs: the parser of SQLite has bounds of its own."""
+    """Every filter within the limits fits the stack of SQLite's parser."""
     condition, parameters = task_filter(text)
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
         db.execute("CREATE TABLE tasks (job INTEGER, id TEXT, state INTEGER)")

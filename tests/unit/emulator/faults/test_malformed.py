@@ -1,4 +1,4 @@
-"""Wrong shapes: each breaks what it says, at every operation that it fits, whatever the right answer was."""
+"""Malformed bodies: each breaks the contract as described, for every operation that it fits."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ PAIRS = [(variant, operation) for variant, fits in VARIANTS.items() for operatio
 
 
 def spoiled(variant: str, operation: str, body: dict[str, Any] | None = None) -> Any:
-    """Return the value of a wrong body."""
+    """Return the value of a malformed body."""
     right = RIGHT[operation] if body is None else body
     return json.loads(malformed_body(variant, operation, responses.json_body(right), PAGE))
 
 
 def test_every_variant_fits_what_has_a_body() -> None:
-    """Nothing is to be spoiled where there is only a head; wherever there is a body, something is."""
+    """Responses without a body have no variants; all others have some."""
     assert set(WITH_BODY) == set(RIGHT)
     assert set(WITH_BODY) <= set(OPERATIONS)
     assert {operation for _, operation in PAIRS} == set(WITH_BODY)
@@ -60,7 +60,7 @@ def test_every_variant_fits_what_has_a_body() -> None:
 
 @pytest.mark.parametrize(("variant", "operation"), PAIRS)
 def test_no_wrong_shape_is_the_right_one(variant: str, operation: str) -> None:
-    """A spoiled body is another value than the right one, or none at all; the same each time."""
+    """A malformed body differs from the right one, and is the same each time."""
     empty = {**RIGHT[operation], "value": []} if "value" in RIGHT[operation] else RIGHT[operation]
     for right in (RIGHT[operation], empty):
         body = responses.json_body(right)
@@ -76,7 +76,7 @@ def test_no_wrong_shape_is_the_right_one(variant: str, operation: str) -> None:
 
 
 def test_every_variant_of_an_operation_is_another() -> None:
-    """No two variants come to the same bytes."""
+    """No two variants give the same bytes."""
     for operation in WITH_BODY:
         body = responses.json_body(RIGHT[operation])
         variants = [variant for variant, fits in PAIRS if fits == operation]
@@ -85,7 +85,7 @@ def test_every_variant_of_an_operation_is_another() -> None:
 
 @pytest.mark.parametrize("operation", ["Job_Get", "Task_Get"])
 def test_a_resource_is_spoiled(operation: str) -> None:
-    """A state is missing, or is one that nobody knows; the rest is as it was."""
+    """A state is missing or unknown; the rest is unchanged."""
     right = RIGHT[operation]
     assert spoiled("missing-member", operation) == {k: v for k, v in right.items() if k != "state"}
     assert spoiled("unknown-state", operation) == {**right, "state": "levitating"}
@@ -144,7 +144,7 @@ def test_a_completed_task_has_no_result() -> None:
     ],
 )
 def test_links_lead_astray(operation: str, leads: str) -> None:
-    """To another origin, where the next page was or this one is; or to this page again and again."""
+    """The link leads to another origin, or to the same page for ever."""
     assert spoiled("foreign-link", operation)["odata.nextLink"] == f"https://attacker.example{leads}"
     assert spoiled("looping-link", operation)["odata.nextLink"] == PAGE
 
@@ -159,7 +159,7 @@ def test_links_lead_astray(operation: str, leads: str) -> None:
     ],
 )
 def test_a_member_stands_twice(operation: str, member: bytes) -> None:
-    """The same member with the same value, which readers who keep the last one don't notice."""
+    """A repeated member with the same value, which lenient readers do not notice."""
     body = responses.json_body(RIGHT[operation])
     wrong = malformed_body("duplicate-member", operation, body)
     assert member in wrong
@@ -167,7 +167,7 @@ def test_a_member_stands_twice(operation: str, member: bytes) -> None:
 
 
 def test_a_member_of_the_protocol_is_doubled_where_there_is_no_other() -> None:
-    """An answer may hold no more than where it comes from, if no more was selected."""
+    """A response with only OData annotations repeats one of those."""
     wrong = malformed_body("duplicate-member", "Task_Get", b'{"odata.metadata":"x"}')
     assert wrong.count(b'"odata.metadata":"x"') == 2
     wrong = malformed_body("duplicate-member", "Task_Get", b'{"odata.etag":"x","executionInfo":5}')
@@ -176,7 +176,7 @@ def test_a_member_of_the_protocol_is_doubled_where_there_is_no_other() -> None:
 
 @pytest.mark.parametrize("operation", WITH_BODY)
 def test_text_is_spoiled(operation: str) -> None:
-    """An end that is missing, a byte that is no text, nothing at all, and an array around it."""
+    """A missing end, a byte that is not UTF-8, an empty body, and an array around it."""
     body = responses.json_body(RIGHT[operation])
     assert malformed_body("not-json", operation, body) == body[:-1]
     assert malformed_body("not-utf8", operation, body).replace(b"\xff", b"", 1) == body

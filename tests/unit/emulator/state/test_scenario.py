@@ -1,4 +1,4 @@
-"""Scenarios: strict reading, errors that name the place, and all or nothing."""
+"""Scenarios: strict parsing, errors with paths, and all-or-nothing loading."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ READ = Scenario(
     [SCENARIO, SCENARIO.encode(), b"\xef\xbb\xbf" + SCENARIO.encode(), OrderedDict(json.loads(SCENARIO))],
 )
 def test_a_scenario_is_read_from_text_bytes_and_values(source: object) -> None:
-    """JSON text, its bytes (with a byte order mark, too) and its value are read alike, with the defaults."""
+    """Text, bytes (also with a byte order mark) and values are parsed alike, with the defaults."""
     read = parse_scenario(source)
     assert replace(read, jobs=tuple(replace(job, tasks=tuple(job.tasks)) for job in read.jobs)) == READ
     # What generates the tasks can be read again.
@@ -81,21 +81,21 @@ def test_a_scenario_is_read_from_text_bytes_and_values(source: object) -> None:
 
 
 def test_a_scenario_says_nothing_that_it_does_not_say() -> None:
-    """Settings that are absent, or null, stay as they are."""
+    """Absent and null settings are None."""
     assert parse_scenario({"jobs": []}) == Scenario(())
     assert parse_scenario({"jobs": [], "seed": None, "settle": None, "pools": []}) == Scenario(())
     assert parse_scenario({"jobs": [{"id": "j", "pool": None, "maxSeconds": None}]}).jobs[0].kept == "{}"
 
 
 def test_tasks_without_ids_are_given_some() -> None:
-    """Generated ids are numbered in order, and keep clear of those that are given, in any case."""
+    """Generated ids are numbered in order, and avoid the given ones in any case."""
     entries: tuple[dict[str, object], ...] = ({"count": 2}, {"id": "TASK-2"}, {"id": "task-3"}, {})
     job = parse_job("j", entries, manager={"id": "Task-4"})
     assert [task.id for task in job.tasks] == ["task-1", "task-5", "TASK-2", "task-3", "task-6"]
 
 
 def test_dependencies_are_used_where_there_are_some() -> None:
-    """A job need not say so if one of its tasks, or its manager, depends on another; and it may."""
+    """A dependency of a task or manager implies usesTaskDependencies, which can also be set."""
     manager = {"id": "m", "dependsOn": ["a"]}
     assert parse_job("j", [{"id": "a"}], manager=manager).uses_dependencies
     assert parse_job("j", [{"dependsOn": ["a"]}]).uses_dependencies
@@ -107,12 +107,12 @@ def test_dependencies_are_used_where_there_are_some() -> None:
 
 
 def wrong_task(entry: object) -> object:
-    """Return a scenario whose third task of the first job is this."""
+    """Return a scenario with this third task in the first job."""
     return {"jobs": [{"id": "a", "tasks": [{}, {}, entry]}]}
 
 
 def wrong_job(**members: object) -> object:
-    """Return a scenario whose job has these members."""
+    """Return a scenario with a job of these members."""
     return {"jobs": [{"id": "a", **members}]}
 
 
@@ -219,7 +219,7 @@ POOL = {"id": "p", "slots": 1}
     ],
 )
 def test_a_bad_scenario_is_refused_with_its_place_and_changes_nothing(source: object, message: str) -> None:
-    """The error is one line that begins with the path of what is wrong, and no job was added."""
+    """The error is one line that begins with the path, and no job is added."""
     service = EmulatedAccount()
     with pytest.raises(EmulatorError) as caught:
         service.load(source)
@@ -230,7 +230,7 @@ def test_a_bad_scenario_is_refused_with_its_place_and_changes_nothing(source: ob
 
 
 def test_a_job_that_exists_keeps_a_whole_scenario_out() -> None:
-    """Loading is all or nothing with regard to what is there already, too."""
+    """An existing job makes the whole scenario fail."""
     service = EmulatedAccount()
     assert service.load({"jobs": [{"id": "b"}]}) == ["b"]
     with pytest.raises(EmulatorError, match="there is a job 'B' already"):
@@ -255,14 +255,14 @@ def test_a_job_from_python_is_checked_like_one_from_a_scenario() -> None:
 
 
 def test_a_scenario_is_bounded_as_a_whole() -> None:
-    """A few words can't ask for more tasks than can be added in a moment, spread over jobs or not."""
+    """A short scenario cannot add more tasks than the limit, in one job or several."""
     jobs = [{"id": f"job-{number}", "tasks": [{"count": 600_000}]} for number in range(2)]
     with pytest.raises(EmulatorError, match=r"^jobs\[1\]\.tasks: a scenario can have up to 1000000 tasks"):
         parse_scenario({"jobs": jobs})
 
 
 def test_a_member_that_stands_twice_is_found_at_once() -> None:
-    """Looking for it takes time that grows with the text, not with its square."""
+    """The time to find it is linear in the length of the text."""
     text = "{" + ",".join(f'"{number}":0' for number in range(50_000)) + ',"49999":0}'
     started = time.monotonic()
     with pytest.raises(EmulatorError, match="twice"):

@@ -1,4 +1,4 @@
-"""Time: a clock that is advanced or the machine's, and transactions that begin at now."""
+"""Time: scripted and machine clocks, and transactions at the current time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from taskcounts_emulator.state.world import World
 
 
 class Machine:
-    """A machine's clock that a test turns."""
+    """A machine's clock that a test sets."""
 
     def __init__(self) -> None:
         self.time = datetime(2030, 1, 1, tzinfo=UTC)
@@ -45,7 +45,7 @@ class Machine:
 
 
 def on_a_machine(path: str | Path = ":memory:") -> tuple[World, Machine]:
-    """Return a world under a machine's clock, with a pool of one slot and ten seconds."""
+    """Return a world with a machine's clock, and a pool with one slot and runs of ten seconds."""
     machine = Machine()
     world = World(Store(path), machine)
     world.load([], [a_pool(1, 10)])
@@ -53,7 +53,7 @@ def on_a_machine(path: str | Path = ":memory:") -> tuple[World, Machine]:
 
 
 def test_a_scripted_clock_stands_until_it_is_advanced() -> None:
-    """It begins at a fixed moment, and advancing returns the new one."""
+    """It begins at a fixed time, and advancing returns the new one."""
     world = new_world()
     assert world.scripted
     assert world.now() == START == microseconds(EPOCH)
@@ -63,7 +63,7 @@ def test_a_scripted_clock_stands_until_it_is_advanced() -> None:
 
 
 def test_a_machines_clock_is_not_advanced() -> None:
-    """The error says what would be."""
+    """The error says which clock can be advanced."""
     world, machine = on_a_machine()
     assert not world.scripted
     with pytest.raises(
@@ -74,7 +74,7 @@ def test_a_machines_clock_is_not_advanced() -> None:
 
 
 def test_a_clock_has_an_end() -> None:
-    """Every time can be written as a date; where it would not, nothing changes."""
+    """A step beyond the last time changes nothing."""
     world = new_world(a_job("a"), pools=[a_pool(1, 10)])
     with pytest.raises(EmulatorError, match=r"^the clock ends with the year 8999$"):
         world.advance(7000 * 365 * 86_400)
@@ -84,7 +84,7 @@ def test_a_clock_has_an_end() -> None:
 
 
 def test_on_a_machine_things_happen_by_themselves() -> None:
-    """Whoever asks finds what should be over by now, with the times at which it was."""
+    """Each query processes the events until now, with their own times."""
     world, machine = on_a_machine()
     world.add_job(a_job("a", "b"))
     begun = world.now()
@@ -95,7 +95,7 @@ def test_on_a_machine_things_happen_by_themselves() -> None:
 
 @pytest.mark.parametrize("ask", ["task", "tasks", "job", "jobs", "counts", "reported", "all_counts", "pools"])
 def test_every_question_is_answered_as_of_now(ask: str) -> None:
-    """Nobody sees what should be over, whatever is asked first."""
+    """No query sees an outdated state."""
     world, machine = on_a_machine()
     world.add_job(a_job("a", terminates_when_done=True))
     machine.turn(10)
@@ -114,7 +114,7 @@ def test_every_question_is_answered_as_of_now(ask: str) -> None:
 
 
 def test_a_clock_that_is_put_back_undoes_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Time goes on from where it was, also across new settings and jobs, and the log tells of it once."""
+    """Time never goes back, also across new settings and jobs, and the log has one warning."""
     world, machine = on_a_machine()
     world.add_job(a_job("a", "b"))
     machine.turn(10)
@@ -136,7 +136,7 @@ def test_a_clock_that_is_put_back_undoes_nothing(caplog: pytest.LogCaptureFixtur
 
 
 def test_what_was_due_while_nobody_was_there_has_happened(tmp_path: Path) -> None:
-    """A file that is opened later goes on from where it was, at the times at which things were due."""
+    """A reopened file continues with the events at their own times."""
     path = tmp_path / "jobs.db"
     world, machine = on_a_machine(path)
     world.add_job(a_job("a", "b"))
@@ -152,7 +152,7 @@ def test_what_was_due_while_nobody_was_there_has_happened(tmp_path: Path) -> Non
 def test_where_too_much_was_due_time_trails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: bool
 ) -> None:
-    """Opened with more overdue than one call can do: no task starts before it is added."""
+    """With more overdue events than one call can process, no task starts before it is added."""
     path = tmp_path / "jobs.db"
     world, machine = on_a_machine(path)
     world.set(lag=LagModel(miss=1, validation=15))
@@ -180,7 +180,7 @@ def test_where_too_much_was_due_time_trails(
 
 
 def test_a_copy_of_long_ago_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restored on a machine with more overdue than one call can do, time trails there, too."""
+    """With more overdue events than one call can process, time falls behind after a restore, too."""
     world, machine = on_a_machine()
     world.add_job(a_job(*(f"t{each}" for each in range(9))))
     begun = world.now()
@@ -197,7 +197,7 @@ def test_a_copy_of_long_ago_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_scripted_clock_is_kept_in_the_store(tmp_path: Path) -> None:
-    """Opened again, it is as late as it was, and its settings and runs are the same."""
+    """A reopened store has the same time, settings and runs."""
     path = tmp_path / "jobs.db"
     world = new_world(
         a_job("a"), pools=[a_pool(1, 10)], store=path, seed=-4, settle=3, lag=LagModel(delay=2, miss=0.5)
@@ -214,7 +214,7 @@ def test_a_scripted_clock_is_kept_in_the_store(tmp_path: Path) -> None:
 
 
 def test_settings_are_changed_one_by_one() -> None:
-    """None leaves one as it is."""
+    """A setting that is None stays unchanged."""
     world = new_world(a_job("a", pool=None), a_job("a", job_id="k", pool=None))
     world.set(seed=7)
     world.set(settle=2)
@@ -229,7 +229,7 @@ def test_settings_are_changed_one_by_one() -> None:
 
 
 def test_settings_hold_for_what_is_loaded_with_them() -> None:
-    """Seed, settle time and lag of a scenario are those of its own jobs, whatever was before."""
+    """The seed, settle time and lag of a scenario apply to its own jobs."""
 
     def ended(before: int) -> object:
         world = new_world(seed=before, settle=9)
@@ -249,7 +249,7 @@ def test_settings_hold_for_what_is_loaded_with_them() -> None:
 
 
 def test_a_snapshot_has_clock_and_settings_too() -> None:
-    """After restoring, time goes on from there, and comes to the same end again."""
+    """Time continues from the restored one, and the outcome is the same."""
     world = new_world(a_job("a", "b", "c"), pools=[a_pool(1)], seed=3)
     world.advance(4)
     world.snapshot("s")
