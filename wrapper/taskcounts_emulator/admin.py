@@ -91,15 +91,26 @@ class Admin:
         self._actions: Mapping[str, Mapping[str, Callable[[_AdminRequest], _JsonObject]]] = {
             "health": {"GET": self._health},
             "jobs": {"GET": self._jobs},
-            "scenario": {"POST": self._scenario},
+            "scenario": {"POST": lambda request: {"added": service.load(request.body)}},
             "step": {"POST": self._step},
-            "clock": {"GET": self._clock},
+            "clock": {"GET": lambda _: service.clock()},
             "advance": {"POST": self._advance},
             "seed": {"POST": self._set_seed},
-            "lag": {"GET": self._lag, "POST": self._set_lag, "DELETE": self._clear_lag},
-            "faults": {"GET": self._faults, "POST": self._set_fault, "DELETE": self._clear_faults},
-            "journal": {"GET": self._journal, "DELETE": self._clear_journal},
-            "snapshots": {"GET": self._snapshots, "POST": self._snapshot, "DELETE": self._drop_snapshots},
+            "lag": {"GET": lambda _: service.lag(), "POST": self._set_lag, "DELETE": self._clear_lag},
+            "faults": {
+                "GET": self._faults,
+                "POST": self._set_fault,
+                "DELETE": lambda _: {"cleared": service.clear_faults()},
+            },
+            "journal": {
+                "GET": lambda request: service.journal.as_json(**request.numbers),
+                "DELETE": lambda _: {"cleared": service.journal.clear()},
+            },
+            "snapshots": {
+                "GET": self._snapshots,
+                "POST": self._snapshot,
+                "DELETE": lambda _: {"dropped": service.drop_snapshots()},
+            },
             "restore": {"POST": self._restore},
             "reset": {"POST": self._reset},
         }
@@ -172,9 +183,6 @@ class Admin:
         counts = self._service.all_counts()
         return {"jobs": [{"id": job_id, **of_job.as_json()} for job_id, of_job in counts.items()]}
 
-    def _scenario(self, request: _AdminRequest) -> _JsonObject:
-        return {"added": self._service.load(request.body)}
-
     def _step(self, request: _AdminRequest) -> _JsonObject:
         names = ("start", "succeed", "fail")
         given = request.members("step", *names, required="job")
@@ -183,9 +191,6 @@ class Admin:
         numbers: dict[str, int] = {name: given[name] for name in names if name in given}  # type: ignore[misc]
         self._service.step(job_id, **numbers)
         return {"job": job_id, **self._service.counts(job_id).as_json()}
-
-    def _clock(self, _: _AdminRequest) -> _JsonObject:
-        return self._service.clock()
 
     def _advance(self, request: _AdminRequest) -> _JsonObject:
         seconds: float = request.members("advance", required="seconds")["seconds"]  # type: ignore[assignment]
@@ -196,9 +201,6 @@ class Admin:
         seed = request.members("seed", required="seed")["seed"]
         self._service.set_seed(seed)
         return {"seed": seed}
-
-    def _lag(self, _: _AdminRequest) -> _JsonObject:
-        return self._service.lag()
 
     def _set_lag(self, request: _AdminRequest) -> _JsonObject:
         self._service.set_lag(json_reader.read_json(request.body))
@@ -215,24 +217,12 @@ class Admin:
         self._service.set_fault(parse_fault(json_reader.read_json(request.body)))
         return self._faults(request)
 
-    def _clear_faults(self, _: _AdminRequest) -> _JsonObject:
-        return {"cleared": self._service.clear_faults()}
-
-    def _journal(self, request: _AdminRequest) -> _JsonObject:
-        return self._service.journal.as_json(**request.numbers)
-
-    def _clear_journal(self, _: _AdminRequest) -> _JsonObject:
-        return {"cleared": self._service.journal.clear()}
-
     def _snapshots(self, _: _AdminRequest) -> _JsonObject:
         return {"snapshots": self._service.snapshots()}
 
     def _snapshot(self, request: _AdminRequest) -> _JsonObject:
         self._service.snapshot(json_reader.text(request.members("snapshot", required="name")["name"], "name"))
         return self._snapshots(request)
-
-    def _drop_snapshots(self, _: _AdminRequest) -> _JsonObject:
-        return {"dropped": self._service.drop_snapshots()}
 
     def _restore(self, request: _AdminRequest) -> _JsonObject:
         name = json_reader.text(request.members("restore", required="name")["name"], "name")

@@ -154,8 +154,8 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, refusal: Refusal, data: bytes) -> None:
         """Respond to a malformed request after the pending responses, and close the connection."""
         reason = dict(refusal.details).get("Reason", refusal.message)
-        told = next((said for begins, said in _OTHER_PROTOCOLS.items() if data.startswith(begins)), reason)
-        logger.warning("refused a request and closed its connection: %s, %s", refusal, told)
+        message = next((text for begins, text in _OTHER_PROTOCOLS.items() if data.startswith(begins)), reason)
+        logger.warning("refused a request and closed its connection: %s, %s", refusal, message)
         scope = {"scheme": self.scheme, "server": self.server}
         self._refusal = responses.http_bytes(
             responses.refusal_response(request_context(self._service, scope, {}), refusal)

@@ -142,20 +142,9 @@ class Journal:
         request_id: str,
         seconds: float,
     ) -> None:
-        """Record a request, redacted; for the arguments see ``Entry``.
+        """Record a request without its secrets.
 
-        Args:
-            time: The time of the request, by the machine's clock.
-            operation: The operation's name; None if the request matched none.
-            method: The method.
-            path: The path, percent-encoded.
-            query: The query, percent-encoded, without the question mark.
-            headers: All headers as they were sent, with names in lower case.
-            status: The status of the response; None if none was sent.
-            code: The error code of a refusal.
-            fault: The kind of the injected fault.
-            request_id: The service's id of the request.
-            seconds: The time that the response took, in seconds.
+        The arguments are those of an ``Entry``; ``seconds`` is the time that the response took.
         """
         shown = _redacted(method, path, query, headers)
         with self._lock:

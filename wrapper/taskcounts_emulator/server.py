@@ -238,15 +238,15 @@ def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
     """Set the event on SIGINT and SIGTERM; outside the main thread signals are left alone."""
     loop = asyncio.get_running_loop()
 
-    asked: list[int] = []
+    received: list[int] = []
 
     def handler(number: int, _frame: object) -> None:
-        if asked:
+        if received:
             # The loop is busy, perhaps with a large scenario, and a second signal ends the process at once.
             # The store keeps everything that was acknowledged.
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        asked.append(number)
+        received.append(number)
         loop.call_soon_threadsafe(stop.set)
 
     numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()

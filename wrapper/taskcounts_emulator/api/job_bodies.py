@@ -103,8 +103,8 @@ def parse_disable(document: Members) -> str:
     Raises:
         Refusal: The member is missing or wrong.
     """
-    told: str = members(document, "", _DISABLE, ("disableTasks",))["disableTasks"]
-    return told
+    action: str = members(document, "", _DISABLE, ("disableTasks",))["disableTasks"]
+    return action
 
 
 def parse_terminate(document: Members) -> str | None:

@@ -46,29 +46,16 @@ _FAILURES: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "TaskEnded": ("Task Was Ended by User Request", ()),
 }
 
-# The members that come from the columns of a row, and from its `kept`.
-_TASK_ROW_MEMBERS = (
-    "id", "url", "eTag", "creationTime", "lastModified", "state", "stateTransitionTime", "previousState",
-    "previousStateTransitionTime", "requiredSlots", "executionInfo",
-)  # fmt: skip
+# The members that come from a row's `kept`.
 _TASK_KEPT_MEMBERS = (
     "displayName", "commandLine", "containerSettings", "exitConditions", "resourceFiles", "outputFiles",
     "environmentSettings", "affinityInfo", "userIdentity", "multiInstanceSettings", "dependsOn",
     "applicationPackageReferences", "authenticationTokenSettings", "constraints",
 )  # fmt: skip
-_JOB_ROW_MEMBERS = (
-    "id", "url", "eTag", "lastModified", "creationTime", "state", "stateTransitionTime", "previousState",
-    "previousStateTransitionTime", "priority", "maxParallelTasks", "usesTaskDependencies",
-    "allowTaskPreemption", "constraints", "executionInfo", "onAllTasksComplete", "onTaskFailure",
-)  # fmt: skip
 _JOB_KEPT_MEMBERS = (
     "displayName", "jobManagerTask", "jobPreparationTask", "jobReleaseTask", "commonEnvironmentSettings",
     "poolInfo", "networkConfiguration", "metadata",
 )  # fmt: skip
-
-# The members that can be selected, including some of the service that the emulator never has.
-TASK_MEMBERS = frozenset((*_TASK_ROW_MEMBERS, *_TASK_KEPT_MEMBERS, "nodeInfo", "stats"))
-JOB_MEMBERS = frozenset((*_JOB_ROW_MEMBERS, *_JOB_KEPT_MEMBERS, "stats"))
 
 _Members = dict[str, Any]
 _TaskGetter = Callable[[TaskRow, str], object]
@@ -113,26 +100,21 @@ class TaskView:
             "maxTaskRetryCount": job.max_retries,
         }
         # Defaults of members that every task has, for tasks of scenarios.
-        self._filled: _Members = {
-            "commandLine": "",
-            "userIdentity": AUTO_USER,
-            "constraints": self._constraints,
-        }
-        self._getters = [
-            (name, _TASK[name]) for name in _TASK_ROW_MEMBERS if selection is None or name in selection
-        ]
-        self._kept = frozenset(name for name in _TASK_KEPT_MEMBERS if selection is None or name in selection)
+        self._defaults: _Members = {"commandLine": "", "userIdentity": AUTO_USER, "constraints": {}}
+        self._getters = {name: get for name, get in _TASK.items() if selection is None or name in selection}
+        self._kept = [name for name in _TASK_KEPT_MEMBERS if selection is None or name in selection]
 
-    def members(self, row: TaskRow) -> dict[str, object]:
+    def members(self, row: TaskRow) -> _Members:
         """Return the members of a task."""
-        place = self._place
-        members = {name: value for name, get in self._getters if (value := get(row, place)) is not None}
-        if wanted := self._kept:
-            kept = {**self._filled, **json.loads(row.kept)}
+        found = {
+            name: value for name, get in self._getters.items() if (value := get(row, self._place)) is not None
+        }
+        if self._kept:
+            kept = {**self._defaults, **json.loads(row.kept)}
             # The caller may have set only some of the limits.
             kept["constraints"] = {**self._constraints, **kept["constraints"]}
-            members.update({name: value for name, value in kept.items() if name in wanted})
-        return members
+            found |= {name: value for name, value in kept.items() if name in self._kept}
+        return found
 
 
 class JobView:
@@ -145,18 +127,19 @@ class JobView:
 
     def __init__(self, endpoint: str, selection: Collection[str] | None = None) -> None:
         self._endpoint = endpoint
-        self._getters = [
-            (name, _JOB[name]) for name in _JOB_ROW_MEMBERS if selection is None or name in selection
-        ]
-        self._kept = frozenset(name for name in _JOB_KEPT_MEMBERS if selection is None or name in selection)
+        self._getters = {name: get for name, get in _JOB.items() if selection is None or name in selection}
+        self._kept = [name for name in _JOB_KEPT_MEMBERS if selection is None or name in selection]
 
-    def members(self, row: JobRow) -> dict[str, object]:
+    def members(self, row: JobRow) -> _Members:
         """Return the members of a job."""
-        endpoint = self._endpoint
-        members = {name: value for name, get in self._getters if (value := get(row, endpoint)) is not None}
-        if wanted := self._kept:
-            members.update({name: value for name, value in json.loads(row.kept).items() if name in wanted})
-        return members
+        found = {
+            name: value
+            for name, get in self._getters.items()
+            if (value := get(row, self._endpoint)) is not None
+        }
+        if self._kept:
+            found |= {name: value for name, value in json.loads(row.kept).items() if name in self._kept}
+        return found
 
 
 def _time_if(us: int | None) -> str | None:
@@ -240,3 +223,7 @@ _JOB: Mapping[str, _JobGetter] = {
     "onAllTasksComplete": lambda row, _: "terminatejob" if row.terminates_when_done else "noaction",
     "onTaskFailure": lambda row, _: "performexitoptionsjobaction" if row.acts_on_failure else "noaction",
 }
+
+# The members that can be selected, including some of the service that the emulator never has.
+TASK_MEMBERS = frozenset((*_TASK, *_TASK_KEPT_MEMBERS, "nodeInfo", "stats"))
+JOB_MEMBERS = frozenset((*_JOB, *_JOB_KEPT_MEMBERS, "stats"))

@@ -133,11 +133,11 @@ def resolve(method: str, path: str) -> Match:
             raise Refusal("UnsupportedHttpVerb", headers=(("allow", ", ".join(verbs)),))
         job_id, task_id, *_ = (*(unquote(each) if "%" in each else each for each in ids), "", "")
         return Match(verbs[method], job_id, task_id)
-    for place, what in _NOT_EMULATED:
-        if place.fullmatch(path):
-            raise _not_implemented(what)
+    for pattern, feature in _NOT_EMULATED:
+        if pattern.fullmatch(path):
+            raise _not_implemented(feature)
     raise Refusal("InvalidUri")
 
 
-def _not_implemented(what: str) -> Refusal:
-    return Refusal("NotImplemented", message=f"This emulator does not have {what}.")
+def _not_implemented(feature: str) -> Refusal:
+    return Refusal("NotImplemented", message=f"This emulator does not have {feature}.")

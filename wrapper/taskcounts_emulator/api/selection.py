@@ -8,11 +8,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from taskcounts_emulator.json_reader import show
 
-__all__ = ["apply", "parse_select", "read_skiptoken", "skiptoken"]
+__all__ = ["parse_select", "read_skiptoken", "skiptoken"]
 
 _DIGEST_SIZE = 12
 
@@ -41,18 +41,6 @@ def parse_select(text: str | None, known: Collection[str]) -> frozenset[str] | N
             wrong = f"unknown member {show(name)}"
         raise ValueError(f"{wrong}; known are {', '.join(sorted(known))}")
     return frozenset(names)
-
-
-def apply(selection: Collection[str] | None, members: Mapping[str, object]) -> dict[str, object]:
-    """Return the selected members in their order, and all annotations of OData.
-
-    Args:
-        selection: The result of ``parse_select``.
-        members: The members of a resource.
-    """
-    if selection is None:
-        return dict(members)
-    return {name: value for name, value in members.items() if name in selection or name.startswith("odata.")}
 
 
 def skiptoken(last_id: str, bound_to: str) -> str:

@@ -73,7 +73,7 @@ class _ValidBody:
         return first
 
 
-# Returns bytes, or a value to be written as JSON.
+# Returns bytes, a value to be written as JSON, or None after changing the body in place.
 _Maker = Callable[[_ValidBody], object]
 
 
@@ -86,31 +86,28 @@ def malformed_body(variant: str, operation: str, body: bytes, page: str = "") ->
         body: The right body, a JSON object.
         page: The URL of the request as it was sent.
     """
-    made = _MAKERS[variant][1](_ValidBody(json.loads(body), operation, page))
-    return made if isinstance(made, bytes) else responses.json_body(made)
+    valid = _ValidBody(json.loads(body), operation, page)
+    made = _MAKERS[variant][1](valid)
+    return made if isinstance(made, bytes) else responses.json_body(valid.body if made is None else made)
 
 
-def _missing_member(valid: _ValidBody) -> object:
+def _missing_member(valid: _ValidBody) -> None:
     if valid.operation in _COUNTS:
         del valid.body["taskCounts"]["failed"]
-        return valid.body
-    resource = valid.resource
-    # If $select leaves the state out, the id is removed.
-    resource.pop("state" if "state" in resource else "id", None)
-    return valid.body
+    else:
+        # If $select leaves the state out, the id is removed.
+        valid.resource.pop("state" if "state" in valid.resource else "id", None)
 
 
-def _missing_slots(valid: _ValidBody) -> object:
+def _missing_slots(valid: _ValidBody) -> None:
     del valid.body["taskSlotCounts"]
-    return valid.body
 
 
 def _with_active(change: Callable[[int], object]) -> _Maker:
     """Return a maker that changes the number of active tasks."""
 
-    def make(valid: _ValidBody) -> object:
+    def make(valid: _ValidBody) -> None:
         valid.body["taskCounts"]["active"] = change(valid.body["taskCounts"]["active"])
-        return valid.body
 
     return make
 
@@ -121,55 +118,46 @@ def _flat(valid: _ValidBody) -> object:
     return {"odata.metadata": metadata, **valid.body["taskCounts"]}
 
 
-def _contradiction(valid: _ValidBody) -> object:
+def _contradiction(valid: _ValidBody) -> None:
     if valid.operation in _COUNTS:
         # Each number is valid, but the sum is wrong.
         valid.body["taskCounts"]["completed"] += 1
-        return valid.body
-    valid.resource["state"] = "completed"
-    valid.resource.setdefault("executionInfo", {}).pop("result", None)
-    return valid.body
+    else:
+        valid.resource["state"] = "completed"
+        valid.resource.setdefault("executionInfo", {}).pop("result", None)
 
 
-def _unknown_state(valid: _ValidBody) -> object:
+def _unknown_state(valid: _ValidBody) -> None:
     valid.resource["state"] = "levitating"
-    return valid.body
 
 
-def _missing_id(valid: _ValidBody) -> object:
+def _missing_id(valid: _ValidBody) -> None:
     valid.resource.pop("id", None)
-    return valid.body
 
 
-def _repeated_item(valid: _ValidBody) -> object:
+def _repeated_item(valid: _ValidBody) -> None:
     valid.items.append(valid.items[0])
-    return valid.body
 
 
-def _foreign_link(valid: _ValidBody) -> object:
+def _foreign_link(valid: _ValidBody) -> None:
     link = urlsplit(valid.body.get("odata.nextLink", valid.page))
     valid.body["odata.nextLink"] = link._replace(scheme="https", netloc="attacker.example").geturl()
-    return valid.body
 
 
-def _looping_link(valid: _ValidBody) -> object:
+def _looping_link(valid: _ValidBody) -> None:
     valid.body["odata.nextLink"] = valid.page
-    return valid.body
 
 
-def _missing_value(valid: _ValidBody) -> object:
+def _missing_value(valid: _ValidBody) -> None:
     del valid.body["value"]
-    return valid.body
 
 
-def _value_not_array(valid: _ValidBody) -> object:
+def _value_not_array(valid: _ValidBody) -> None:
     valid.body["value"] = {}
-    return valid.body
 
 
-def _item_not_object(valid: _ValidBody) -> object:
+def _item_not_object(valid: _ValidBody) -> None:
     valid.items[0] = valid.items[0].get("id")
-    return valid.body
 
 
 def _duplicate(valid: _ValidBody) -> object:

@@ -41,23 +41,10 @@ from taskcounts_emulator.model import JOB_ID, JobCounts
 __all__ = ["KINDS", "OPERATIONS", "Fault", "FaultPlan", "InjectedFault", "make_fault", "parse_fault"]
 
 OPERATIONS = (
-    "Job_Add",
-    "Job_List",
-    "Job_Get",
-    "Job_Patch",
-    "Job_Delete",
-    "Job_Terminate",
-    "Job_Disable",
-    "Job_Enable",
-    "Job_GetTaskCounts",
-    "Task_Add",
-    "Task_AddCollection",
-    "Task_List",
-    "Task_Get",
-    "Task_Delete",
-    "Task_Terminate",
-    "Task_Reactivate",
-)
+    "Job_Add", "Job_List", "Job_Get", "Job_Patch", "Job_Delete", "Job_Terminate", "Job_Disable", "Job_Enable",
+    "Job_GetTaskCounts", "Task_Add", "Task_AddCollection", "Task_List", "Task_Get", "Task_Delete",
+    "Task_Terminate", "Task_Reactivate",
+)  # fmt: skip
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "throttled": ("retry_after",),
@@ -171,23 +158,13 @@ def parse_fault(document: object) -> Fault:
     return _checked({_IN_PYTHON.get(name, name): value for name, value in given.items()}, _IN_JSON)
 
 
-def make_fault(
-    kind: str,
-    *,
-    job: str | None = None,
-    times: int | None = None,
-    operation: str | None = None,
-    probability: float = 1,
-    seed: int | None = None,
-    **options: object,
-) -> Fault:
+def make_fault(kind: str, **options: object) -> Fault:
     """Return a fault, with options named as the attributes of ``Fault``.
 
     Raises:
         EmulatorError: The kind, an option or a value is invalid.
     """
-    common = {"kind": kind, "job": job, "times": times, "operation": operation}
-    return _checked({**common, "probability": probability, "seed": seed, **options}, {})
+    return _checked({"kind": kind, **options}, {})
 
 
 class FaultPlan:

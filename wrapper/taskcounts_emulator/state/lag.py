@@ -31,7 +31,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 from taskcounts_emulator import json_reader
@@ -196,13 +196,7 @@ class Lag:
                 "SELECT state, tasks, slots FROM adjustments WHERE job = ?", (job,)
             ).fetchall()
             counts = sum_tallies([*tallies, *adjusted])
-            numbers = [counts.tasks.active, counts.tasks.running, counts.tasks.succeeded, counts.tasks.failed]
-            numbers += [
-                counts.slots.active,
-                counts.slots.running,
-                counts.slots.succeeded,
-                counts.slots.failed,
-            ]
+            numbers = (*astuple(counts.tasks), *astuple(counts.slots))
             self._db.execute(
                 "INSERT OR REPLACE INTO reports VALUES (?, ?, ?)", (job, at, json.dumps(numbers))
             )

@@ -86,8 +86,8 @@ def parse_distribution(value: object, path: str) -> Distribution:
     given = json_reader.members(value, path, tuple(_KINDS))
     if len(given) != 1:
         raise EmulatorError(f"{path}: must have one member of {', '.join(_KINDS)}")
-    ((kind, told),) = given.items()
-    numbers = told if isinstance(told, list | tuple) else [told]
+    ((kind, values),) = given.items()
+    numbers = values if isinstance(values, list | tuple) else [values]
     names = _KINDS[kind]
     if len(numbers) != len(names):
         raise EmulatorError(f"{path}.{kind}: must be {' and '.join(names)}")

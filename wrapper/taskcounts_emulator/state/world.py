@@ -49,7 +49,12 @@ _ENDED = ("completed", "terminating")
 
 
 class World(Timeline):
-    """The jobs, tasks and pools of an account over time."""
+    """The jobs, tasks and pools of an account over time.
+
+    A method raises NoSuchJob or NoSuchTask if there is no job or task of the given id. A method with a
+    precondition raises a Refusal if that is not met, or if the state of the job or task does not allow the
+    change.
+    """
 
     def load(
         self,
@@ -99,11 +104,7 @@ class World(Timeline):
             return find_job(db, job.id)
 
     def job(self, job_id: str) -> JobRow:
-        """Return a job.
-
-        Raises:
-            NoSuchJob: There is none of that id.
-        """
+        """Return a job."""
         with self._store.connection() as db:
             self._catch_up()
             return find_job(db, job_id)
@@ -126,12 +127,7 @@ class World(Timeline):
             return [JobRow(*row) for row in rows.fetchall()]
 
     def change_job(self, job_id: str, changes: Mapping[str, object], check: Precondition) -> JobRow:
-        """Change columns of a job.
-
-        Raises:
-            NoSuchJob: There is none of that id.
-            Refusal: It has ended, or the precondition is not met.
-        """
+        """Change columns of a job."""
         if not changes.keys() <= _CHANGEABLE:
             raise ValueError(f"not changeable: {changes.keys() - _CHANGEABLE}")
         with self._transaction() as transaction:
@@ -152,24 +148,14 @@ class World(Timeline):
             return find_job(db, job_id)
 
     def delete_job(self, job_id: str, check: Precondition) -> None:
-        """Start deleting a job.
-
-        Raises:
-            NoSuchJob: There is none of that id.
-            Refusal: It is being deleted already, or the precondition is not met.
-        """
+        """Start deleting a job."""
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
             lifecycle.delete(job_to_change(db, job_id, check), at)
             lifecycle.settle(at)
 
     def terminate_job(self, job_id: str, reason: str | None, check: Precondition) -> JobRow:
-        """Start terminating a job.
-
-        Raises:
-            NoSuchJob: There is none of that id.
-            Refusal: It has ended, or the precondition is not met.
-        """
+        """Start terminating a job."""
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
             job = job_to_change(db, job_id, check, *_ENDED)
@@ -184,10 +170,6 @@ class World(Timeline):
             job_id: The job.
             tasks: The treatment of running tasks: ``requeue``, ``terminate`` or ``wait``.
             check: The precondition of the caller.
-
-        Raises:
-            NoSuchJob: There is none of that id.
-            Refusal: Its state does not allow this, or the precondition is not met.
         """
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
@@ -200,12 +182,7 @@ class World(Timeline):
             return find_job(db, job_id)
 
     def enable_job(self, job_id: str, check: Precondition) -> JobRow:
-        """Start enabling a disabled job.
-
-        Raises:
-            NoSuchJob: There is none of that id.
-            Refusal: Its state does not allow this, or the precondition is not met.
-        """
+        """Start enabling a disabled job."""
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
             job = job_to_change(db, job_id, check, *_ENDED)
@@ -216,12 +193,7 @@ class World(Timeline):
             return find_job(db, job_id)
 
     def add_tasks(self, job_id: str, tasks: Sequence[NewTask]) -> list[TaskRow | Refusal]:
-        """Add tasks to a job, and return for each its row or its refusal.
-
-        Raises:
-            NoSuchJob: There is no such job.
-            Refusal: It has ended, or is about to.
-        """
+        """Add tasks to a job, and return for each its row or its refusal."""
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
             job = job_to_change(db, job_id, lambda _: None, *_ENDED)
@@ -230,12 +202,7 @@ class World(Timeline):
         return added
 
     def task(self, job_id: str, task_id: str) -> TaskRow:
-        """Return a task.
-
-        Raises:
-            NoSuchJob: There is no such job.
-            NoSuchTask: There is no such task in it.
-        """
+        """Return a task."""
         with self._store.connection() as db:
             self._catch_up()
             return find_task(db, find_job(db, job_id), task_id)
@@ -248,9 +215,6 @@ class World(Timeline):
             where: The condition.
             after: The id after which to begin.
             limit: The maximum number.
-
-        Raises:
-            NoSuchJob: There is no such job.
         """
         condition, parameters = where
         with self._store.connection() as db:
@@ -264,13 +228,7 @@ class World(Timeline):
             return [TaskRow(*row) for row in rows.fetchall()]
 
     def delete_task(self, job_id: str, task_id: str, check: Precondition) -> None:
-        """Delete a task in any state.
-
-        Raises:
-            NoSuchJob: There is no such job.
-            NoSuchTask: There is no such task in it.
-            Refusal: The precondition is not met.
-        """
+        """Delete a task in any state."""
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
             job = job_to_change(db, job_id, lambda _: None)
@@ -279,13 +237,7 @@ class World(Timeline):
             lifecycle.settle(at)
 
     def terminate_task(self, job_id: str, task_id: str, check: Precondition) -> TaskRow:
-        """Terminate a task, which completes it with a failure.
-
-        Raises:
-            NoSuchJob: There is no such job.
-            NoSuchTask: There is no such task in it.
-            Refusal: It is completed, or the precondition is not met.
-        """
+        """Terminate a task, which completes it with a failure."""
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
             job = job_to_change(db, job_id, lambda _: None)
@@ -297,13 +249,7 @@ class World(Timeline):
             return find_task(db, job, task_id)
 
     def reactivate_task(self, job_id: str, task_id: str, check: Precondition) -> TaskRow:
-        """Return a failed task to the active state.
-
-        Raises:
-            NoSuchJob: There is no such job.
-            NoSuchTask: There is no such task in it.
-            Refusal: It has not failed, its job has ended, or the precondition is not met.
-        """
+        """Return a failed task to the active state."""
         with self._transaction() as transaction:
             db, lifecycle, at = transaction
             job = job_to_change(db, job_id, lambda _: None, *_ENDED)
@@ -320,7 +266,6 @@ class World(Timeline):
         """Start active tasks, then complete running ones, the oldest first: all of the steps, or none.
 
         Raises:
-            NoSuchJob: There is no such job.
             EmulatorError: There are fewer tasks in that state, or the job is not active.
         """
         with self._transaction() as transaction:
@@ -339,11 +284,7 @@ class World(Timeline):
             lifecycle.settle(at)
 
     def counts(self, job_id: str) -> JobCounts:
-        """Return the true counts of a job.
-
-        Raises:
-            NoSuchJob: There is no such job.
-        """
+        """Return the true counts of a job."""
         with self._store.connection() as db:
             self._catch_up()
             return count_tasks(db, job_id)[2]
@@ -352,7 +293,6 @@ class World(Timeline):
         """Return the reported counts of a job.
 
         Raises:
-            NoSuchJob: There is no such job.
             Refusal: It is being deleted.
         """
         with self._store.connection() as db:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcounts_emulator.api.selection import apply, parse_select, read_skiptoken, skiptoken
+from taskcounts_emulator.api.selection import parse_select, read_skiptoken, skiptoken
 
 KNOWN = ("id", "state", "executionInfo", "requiredSlots")
 BOUND = "/jobs/nightly/tasks\n$filter=state eq 'active'\nmaxresults=5"
@@ -75,34 +75,6 @@ def test_any_text_selects_what_is_known_or_is_refused(text: str) -> None:
         assert names
         assert names <= set(KNOWN)
     assert len(reason.splitlines()) <= 1
-
-
-def test_a_selection_keeps_order_and_what_is_odata() -> None:
-    """Members stay in their order, and OData annotations stay."""
-    members: dict[str, object] = {
-        "odata.metadata": "m",
-        "id": 1,
-        "state": 2,
-        "odata.etag": 3,
-        "extra": 4,
-        "odatax": 5,
-    }
-    assert list(apply(frozenset({"state", "id"}), members).items()) == [
-        ("odata.metadata", "m"),
-        ("id", 1),
-        ("state", 2),
-        ("odata.etag", 3),
-    ]
-    assert apply(frozenset({"requiredSlots"}), members) == {"odata.metadata": "m", "odata.etag": 3}
-
-
-def test_without_a_selection_all_members_stay() -> None:
-    """The result is a copy: changing it does not change the resource."""
-    members: dict[str, object] = {"b": 1, "a": None}
-    everything = apply(None, members)
-    assert list(everything.items()) == [("b", 1), ("a", None)]
-    everything.clear()
-    assert members
 
 
 @given(ANYTHING, ANYTHING)
