@@ -85,7 +85,7 @@ def test_one_seed_gives_one_history(
 def test_reports_add_up_to_what_was_there(lag: LagModel, steps: list[tuple[int, int]]) -> None:
     """A task is reported in one state at a time, whatever changes are missed, unless its failure is stale."""
     world = new_world(NewJob("a", [NewTask(str(each), 2) for each in range(9)]))
-    world.set(lag=replace(lag, delay=0, validation=None, stale_failures=False, zero_slots=False))
+    world.load(lag=replace(lag, delay=0, validation=None, stale_failures=False, zero_slots=False))
     for start, end in steps:
         active, running = world.counts("a").tasks.active, world.counts("a").tasks.running
         started = min(start, active)

@@ -199,7 +199,7 @@ class EmulatedAccount:
             EmulatorError: The seed is not a whole number.
         """
         known = parse_seed(seed)
-        self.world.set(seed=known)
+        self.world.load(seed=known)
         self.faults.set_seed(known)
 
     def lag(self) -> dict[str, object]:
@@ -212,11 +212,11 @@ class EmulatedAccount:
         Raises:
             EmulatorError: The lag model is invalid.
         """
-        self.world.set(lag=parse_lag(document))
+        self.world.load(lag=parse_lag(document))
 
     def clear_lag(self) -> None:
         """Report the true counts from now on."""
-        self.world.set(lag=LagModel())
+        self.world.load(lag=LagModel())
 
     def snapshot(self, name: str = "snapshot") -> None:
         """Keep a copy of the jobs, tasks, pools, settings and the scripted time, in memory.

@@ -18,7 +18,7 @@ from taskcounts_emulator.model import (
 )
 from taskcounts_emulator.refusals import Refusal
 from taskcounts_emulator.state.lag import sum_tallies
-from taskcounts_emulator.state.lifecycle import JOB_COLUMNS
+from taskcounts_emulator.state.lifecycle import JOB_COLUMNS, Lifecycle
 from taskcounts_emulator.state.pool import ANY, Pool
 from taskcounts_emulator.state.timeline import Transaction
 from taskcounts_emulator.state.transitions import SCHEDULER_COLUMNS, TASK_COLUMNS, SchedulerTask
@@ -94,26 +94,26 @@ def job_to_change(db: sqlite3.Connection, job_id: str, check: Precondition, *ref
     return job
 
 
-def task_to_change(transaction: Transaction, job: JobRow, task_id: str, check: Precondition) -> SchedulerTask:
+def task_to_change(db: sqlite3.Connection, job: JobRow, task_id: str, check: Precondition) -> SchedulerTask:
     """Return a task that is about to change.
 
     Raises:
         NoSuchTask: There is none of that id.
         Refusal: The precondition is not met.
     """
-    check(find_task(transaction.db, job, task_id))
-    return SchedulerTask(*_task(transaction.db, job, task_id, SCHEDULER_COLUMNS))
+    check(find_task(db, job, task_id))
+    return SchedulerTask(*_task(db, job, task_id, SCHEDULER_COLUMNS))
 
 
 def oldest_tasks(  # noqa: PLR0917 - what is wanted, and how its lack is told.
-    transaction: Transaction, job: JobRow, verb: str, condition: str, wanted: int, state: str
+    lifecycle: Lifecycle, job: JobRow, verb: str, condition: str, wanted: int, state: str
 ) -> list[SchedulerTask]:
     """Return the oldest tasks that match a condition, those in the latest state first.
 
     Raises:
         EmulatorError: There are fewer.
     """
-    found = transaction.lifecycle.transitions.select(
+    found = lifecycle.transitions.select(
         f"job = ? AND {condition} ORDER BY state DESC, number LIMIT ?", (job.number, wanted)
     )
     if len(found) < wanted:
@@ -160,18 +160,18 @@ def add_job(transaction: Transaction, new: NewJob) -> None:
     job = find_job(db, new.id)
     for tasks in (() if new.manager is None else (new.manager,), new.tasks):
         for task in tasks:
-            if isinstance(added := add_task(transaction, job, task), Refusal):
+            if isinstance(added := add_task(lifecycle, job, task, at), Refusal):
                 raise added
     lifecycle.resume(job, at)
 
 
-def add_task(transaction: Transaction, job: JobRow, new: NewTask) -> TaskRow | Refusal:
+def add_task(lifecycle: Lifecycle, job: JobRow, new: NewTask, at: int) -> TaskRow | Refusal:
     """Add a task to a job, and return its row or the refusal."""
     if (new.depends_on or new.depends_on_ranges) and not job.uses_dependencies:
         # The reference has a code of its own for this, TaskDependenciesNotSpecifiedOnJob. People got this one
         # (Azure/azure-sdk-for-python#27859 and #42399).
         return Refusal("UnsupportedProperty", "dependsOn", "", "The job does not use task dependencies")
-    return transaction.lifecycle.transitions.add(job, new, transaction.at) or Refusal("TaskExists")
+    return lifecycle.transitions.add(job, new, at) or Refusal("TaskExists")
 
 
 def expiry(created: int, seconds: float | None) -> int | None:

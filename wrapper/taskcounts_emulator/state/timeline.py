@@ -120,13 +120,6 @@ class Timeline:
         """The lag model of reported counts."""
         return self._settings.lag
 
-    def set(
-        self, *, seed: int | None = None, settle: float | None = None, lag: LagModel | None = None
-    ) -> None:
-        """Change settings; None leaves one as it is."""
-        with self._reloading(), self._transaction() as transaction:
-            self._set(transaction, seed, settle, lag)
-
     def clear(self) -> None:
         """Remove everything; a scripted clock starts again."""
         with self._reloading(), self._store.change() as db:

@@ -58,7 +58,7 @@ class World(Timeline):
 
     def load(
         self,
-        jobs: Iterable[NewJob],
+        jobs: Iterable[NewJob] = (),
         pools: Iterable[Pool] = (),
         *,
         seed: int | None = None,
@@ -98,10 +98,9 @@ class World(Timeline):
             Refusal: There is a job of that id.
         """
         with self._transaction() as transaction:
-            db, lifecycle, at = transaction
             add_job(transaction, job)
-            lifecycle.settle(at)
-            return find_job(db, job.id)
+            transaction.lifecycle.settle(transaction.at)
+            return find_job(transaction.db, job.id)
 
     def job(self, job_id: str) -> JobRow:
         """Return a job."""
@@ -130,8 +129,7 @@ class World(Timeline):
         """Change columns of a job."""
         if not changes.keys() <= _CHANGEABLE:
             raise ValueError(f"not changeable: {changes.keys() - _CHANGEABLE}")
-        with self._transaction() as transaction:
-            db, lifecycle, at = transaction
+        with self._transaction() as (db, lifecycle, at):
             job = job_to_change(db, job_id, check, *_ENDED)
             assignments = "".join(f", {name} = ?" for name in changes)
             db.execute(
@@ -149,15 +147,13 @@ class World(Timeline):
 
     def delete_job(self, job_id: str, check: Precondition) -> None:
         """Start deleting a job."""
-        with self._transaction() as transaction:
-            db, lifecycle, at = transaction
+        with self._transaction() as (db, lifecycle, at):
             lifecycle.delete(job_to_change(db, job_id, check), at)
             lifecycle.settle(at)
 
     def terminate_job(self, job_id: str, reason: str | None, check: Precondition) -> JobRow:
         """Start terminating a job."""
-        with self._transaction() as transaction:
-            db, lifecycle, at = transaction
+        with self._transaction() as (db, lifecycle, at):
             job = job_to_change(db, job_id, check, *_ENDED)
             lifecycle.terminate(job, "UserTerminate" if reason is None else reason, at)
             lifecycle.settle(at)
@@ -171,8 +167,7 @@ class World(Timeline):
             tasks: The treatment of running tasks: ``requeue``, ``terminate`` or ``wait``.
             check: The precondition of the caller.
         """
-        with self._transaction() as transaction:
-            db, lifecycle, at = transaction
+        with self._transaction() as (db, lifecycle, at):
             job = job_to_change(db, job_id, check, *_ENDED)
             if job.state == "enabling":
                 raise Refusal("JobNotActive")
@@ -183,8 +178,7 @@ class World(Timeline):
 
     def enable_job(self, job_id: str, check: Precondition) -> JobRow:
         """Start enabling a disabled job."""
-        with self._transaction() as transaction:
-            db, lifecycle, at = transaction
+        with self._transaction() as (db, lifecycle, at):
             job = job_to_change(db, job_id, check, *_ENDED)
             if job.state != "disabled":
                 raise Refusal("OperationInvalidForCurrentState", job.state)
@@ -194,10 +188,9 @@ class World(Timeline):
 
     def add_tasks(self, job_id: str, tasks: Sequence[NewTask]) -> list[TaskRow | Refusal]:
         """Add tasks to a job, and return for each its row or its refusal."""
-        with self._transaction() as transaction:
-            db, lifecycle, at = transaction
+        with self._transaction() as (db, lifecycle, at):
             job = job_to_change(db, job_id, lambda _: None, *_ENDED)
-            added = [add_task(transaction, job, task) for task in tasks]
+            added = [add_task(lifecycle, job, task, at) for task in tasks]
             lifecycle.settle(at)
         return added
 
@@ -229,19 +222,17 @@ class World(Timeline):
 
     def delete_task(self, job_id: str, task_id: str, check: Precondition) -> None:
         """Delete a task in any state."""
-        with self._transaction() as transaction:
-            db, lifecycle, at = transaction
+        with self._transaction() as (db, lifecycle, at):
             job = job_to_change(db, job_id, lambda _: None)
-            task = task_to_change(transaction, job, task_id, check)
+            task = task_to_change(db, job, task_id, check)
             lifecycle.transitions.delete(task)
             lifecycle.settle(at)
 
     def terminate_task(self, job_id: str, task_id: str, check: Precondition) -> TaskRow:
         """Terminate a task, which completes it with a failure."""
-        with self._transaction() as transaction:
-            db, lifecycle, at = transaction
+        with self._transaction() as (db, lifecycle, at):
             job = job_to_change(db, job_id, lambda _: None)
-            task = task_to_change(transaction, job, task_id, check)
+            task = task_to_change(db, job, task_id, check)
             if task.state >= TaskState.SUCCEEDED:
                 raise Refusal("TaskCompleted")
             lifecycle.end(task, at, None, ENDED_BY_REQUEST)
@@ -250,10 +241,9 @@ class World(Timeline):
 
     def reactivate_task(self, job_id: str, task_id: str, check: Precondition) -> TaskRow:
         """Return a failed task to the active state."""
-        with self._transaction() as transaction:
-            db, lifecycle, at = transaction
+        with self._transaction() as (db, lifecycle, at):
             job = job_to_change(db, job_id, lambda _: None, *_ENDED)
-            task = task_to_change(transaction, job, task_id, check)
+            task = task_to_change(db, job, task_id, check)
             if task.state < TaskState.SUCCEEDED:
                 raise Refusal("TaskNotCompleted")
             if task.state == TaskState.SUCCEEDED:
@@ -268,16 +258,15 @@ class World(Timeline):
         Raises:
             EmulatorError: There are fewer tasks in that state, or the job is not active.
         """
-        with self._transaction() as transaction:
-            db, lifecycle, at = transaction
+        with self._transaction() as (db, lifecycle, at):
             job = find_job(db, job_id)
             if start and job.state != "active":
                 raise EmulatorError(f"job {job_id!r} is {job.state}, and only an active job starts tasks")
-            for task in oldest_tasks(transaction, job, "start", "state = 0", start, "active"):
+            for task in oldest_tasks(lifecycle, job, "start", "state = 0", start, "active"):
                 lifecycle.transitions.start(task, at, running=True, due=None)
             busy = "state IN (1, 2)"
             for verb, wanted, exit_code, why in (("succeed", succeed, 0, None), ("fail", fail, 1, EXIT_CODE)):
-                for task in oldest_tasks(transaction, job, verb, busy, wanted, "running"):
+                for task in oldest_tasks(lifecycle, job, verb, busy, wanted, "running"):
                     # The end of an earlier task may have ended or requeued this one.
                     for still in lifecycle.transitions.select(f"number = ? AND {busy}", (task.number,)):
                         lifecycle.end(still, at, exit_code, why)

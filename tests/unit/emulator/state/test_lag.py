@@ -62,7 +62,7 @@ def test_delay_begins_with_the_truth_of_the_moment() -> None:
     world.advance(60)
     world.add_job(a_job("a", job_id="young", pool=None))
     world.advance(4)
-    world.set(lag=LagModel(delay=5))
+    world.load(lag=LagModel(delay=5))
     assert reported(world) == Counts(active=3)
     assert reported(world, "young") == Counts()
     world.step("j", start=3)
@@ -85,7 +85,7 @@ def test_missed_changes_make_counts_that_cannot_be(miss: float) -> None:
     """Azure/BatchExplorer#2628: more running tasks than slots; the sum is right."""
     world = new_world(a_job(*named(100)), pools=[a_pool(SLOTS, 10)], seed=6)
     world.advance(9)
-    world.set(lag=LagModel(miss=miss))
+    world.load(lag=LagModel(miss=miss))
     world.advance(42)
     told = reported(world)
     assert counts(world).running <= SLOTS
@@ -103,7 +103,7 @@ def test_a_miss_stays_until_a_validation_pass() -> None:
     assert reported(world) == Counts()
     world.advance(1e6)
     assert reported(world) == Counts()
-    world.set(lag=LagModel(miss=1.0, validation=60))
+    world.load(lag=LagModel(miss=1.0, validation=60))
     world.add_tasks("j", [NewTask("b")])
     assert reported(world) == Counts(active=1)
     until = 60 - 1e6 % 60
@@ -117,7 +117,7 @@ def test_a_miss_stays_until_a_validation_pass() -> None:
 def test_missed_steps_of_one_task_add_up_to_one() -> None:
     """A task is reported once, in its last seen state, however many of its changes were missed."""
     world = new_world(a_job("a", pool=None))
-    world.set(lag=LagModel(miss=1.0))
+    world.load(lag=LagModel(miss=1.0))
     world.step("j", start=1)
     world.step("j", fail=1)
     world.reactivate_task("j", "a", anything)
@@ -132,7 +132,7 @@ def test_missed_steps_of_one_task_add_up_to_one() -> None:
 def test_a_change_that_is_seen_takes_back_what_was_missed() -> None:
     """A seen change corrects the missed ones of its task."""
     world = new_world(a_job(*named(60), pool=None), seed=2)
-    world.set(lag=LagModel(miss=0.5))
+    world.load(lag=LagModel(miss=0.5))
     world.step("j", start=60)
     wrong = reported(world).active
     world.step("j", succeed=60)
@@ -145,7 +145,7 @@ def test_a_change_that_is_seen_takes_back_what_was_missed() -> None:
 def test_a_missed_deletion_does_not_reach_another_job() -> None:
     """Later tasks have new numbers, and are not confused with deleted ones."""
     world = new_world(a_job(NewTask("a", 4, TaskState.RUNNING), pool=None), a_job(job_id="k", pool=None))
-    world.set(lag=LagModel(miss=1.0))
+    world.load(lag=LagModel(miss=1.0))
     world.delete_task("j", "a", anything)
     world.add_tasks("k", [NewTask("b", 2)])
     assert reported(world) == Counts(running=1)
@@ -157,7 +157,7 @@ def test_large_jobs_are_not_validated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the published 200,000 tasks missed changes stay, until the job is smaller."""
     monkeypatch.setattr("taskcounts_emulator.state.lag.VALIDATED_UP_TO", 3)
     world = new_world(a_job(*named(4), pool=None), a_job(*named(3), job_id="k", pool=None))
-    world.set(lag=LagModel(miss=1.0, validation=60))
+    world.load(lag=LagModel(miss=1.0, validation=60))
     world.step("j", start=1)
     world.step("k", start=1)
     world.advance(60)
@@ -224,7 +224,7 @@ def test_a_job_that_begins_large_stands_still_from_there() -> None:
     world = new_world(a_job(*named(5), pool=None), lag=LagModel(freeze_above=0))
     world.step("j", start=5)
     assert reported(world) == Counts(active=5)
-    world.set(lag=LagModel(freeze_above=4))
+    world.load(lag=LagModel(freeze_above=4))
     assert reported(world) == Counts(running=5)
     world.step("j", succeed=5)
     assert reported(world) == Counts(running=5)
@@ -253,11 +253,11 @@ def test_lag_ends_when_it_is_switched_off() -> None:
     """Clearing the lag model discards missed and delayed changes, also for a lag model that is set later."""
     world = new_world(a_job("a", "b", pool=None), lag=LagModel(delay=100, miss=1.0, stale_failures=True))
     world.step("j", start=1)
-    world.set(lag=LagModel())
+    world.load(lag=LagModel())
     assert reported(world) == Counts(1, 1)
     assert [rows(world, each) for each in ("reports", "unseen", "adjustments")] == [0, 0, 0]
     world.advance(1000)
-    world.set(lag=LagModel(delay=100))
+    world.load(lag=LagModel(delay=100))
     assert reported(world) == Counts(1, 1)
 
 
@@ -335,11 +335,11 @@ def test_a_failure_stays_once_and_only_if_it_was_reported() -> None:
     """A deleted failure is not counted twice, and a missed one is not counted."""
     lag = LagModel(miss=1.0, stale_failures=True)
     world = new_world(a_job(NewTask("a", state=TaskState.FAILED), pool=None))
-    world.set(lag=lag)
+    world.load(lag=lag)
     world.delete_task("j", "a", anything)
     assert world.reported("j").tasks == Counts(failed=1)
     world = new_world(a_job(NewTask("a", state=TaskState.RUNNING), pool=None))
-    world.set(lag=lag)
+    world.load(lag=lag)
     world.step("j", fail=1)
     world.reactivate_task("j", "a", anything)
     assert world.reported("j").tasks == Counts(running=1)

@@ -121,7 +121,7 @@ def test_a_clock_that_is_put_back_undoes_nothing(caplog: pytest.LogCaptureFixtur
     assert states(world) == {"a": "succeeded", "b": "running"}
     late = world.now()
     machine.turn(-3600)
-    world.set(settle=0)
+    world.load(settle=0)
     world.load([a_job("c", job_id="k", pool=None)])
     assert world.job("k").created == late
     world.terminate_task("j", "b", anything)
@@ -155,7 +155,7 @@ def test_where_too_much_was_due_time_trails(
     """With more overdue events than one call can process, no task starts before it is added."""
     path = tmp_path / "jobs.db"
     world, machine = on_a_machine(path)
-    world.set(lag=LagModel(miss=1, validation=15))
+    world.load(lag=LagModel(miss=1, validation=15))
     world.add_job(a_job(*(f"t{each}" for each in range(9))))
     begun = world.now()
     world._store.close()
@@ -216,14 +216,14 @@ def test_a_scripted_clock_is_kept_in_the_store(tmp_path: Path) -> None:
 def test_settings_are_changed_one_by_one() -> None:
     """A setting that is None stays unchanged."""
     world = new_world(a_job("a", pool=None), a_job("a", job_id="k", pool=None))
-    world.set(seed=7)
-    world.set(settle=2)
-    world.set(lag=LagModel(zero_slots=True))
+    world.load(seed=7)
+    world.load(settle=2)
+    world.load(lag=LagModel(zero_slots=True))
     assert (world.seed, world.lag) == (7, LagModel(zero_slots=True))
     assert world.terminate_job("j", None, anything).state == "terminating"
-    world.set()
+    world.load()
     assert (world.seed, world.lag) == (7, LagModel(zero_slots=True))
-    world.set(settle=0, lag=LagModel())
+    world.load(settle=0, lag=LagModel())
     assert world.terminate_job("k", None, anything).state == "completed"
     assert world.reported("k") == world.counts("k")
 
@@ -255,7 +255,7 @@ def test_a_snapshot_has_clock_and_settings_too() -> None:
     world.snapshot("s")
     world.advance(100)
     rows = world.tasks("j", ("1", ()), None, 9)
-    world.set(seed=4, lag=LagModel(delay=5))
+    world.load(seed=4, lag=LagModel(delay=5))
     world.restore("s")
     assert (seconds(world.now()), world.seed, world.lag) == (4, 3, LagModel())
     world.advance(100)
