@@ -19,12 +19,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from support.connections import REQUEST, TARGET, answered, connect, wait_until_read
 from taskcounts.credentials import SharedKey
 from taskcounts_emulator import EmulatedAccount, Emulator, EmulatorError, serve
 from taskcounts_emulator.faults import connection
 
-TARGET = "/jobs/nightly/taskcounts?api-version=2024-07-01.20.0"
-UNPROVEN = f"GET {TARGET} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token\r\n\r\n".encode()
 DATE = "Thu, 01 Aug 2024 12:34:56 GMT"
 
 
@@ -34,20 +33,6 @@ def request(emulator: Emulator, version: str = "1.1", more: str = "") -> bytes:
     headers["authorization"] = SharedKey(emulator.account, emulator.key).authorization("GET", TARGET, headers)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"GET {TARGET} HTTP/{version}\r\n{lines}{more}\r\n".encode()
-
-
-def connect(emulator: Emulator) -> socket.socket:
-    """Return a connection to a running emulator."""
-    url = urlsplit(emulator.endpoint)
-    return socket.create_connection((url.hostname, url.port), timeout=5)
-
-
-def answered(connection: socket.socket, sent: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Send a request, and return the status, headers and body of its response."""
-    connection.sendall(sent)
-    answer = http.client.HTTPResponse(connection, method="GET")
-    answer.begin()
-    return answer.status, dict(answer.getheaders()), answer.read()
 
 
 def received(connection: socket.socket) -> list[bytes]:
@@ -186,20 +171,14 @@ def test_it_stops_at_once(
         if kind is not None:
             emulator.fault(kind, **options)
         idle, busy, twice = connect(emulator), connect(emulator), connect(emulator)
-        busy.sendall(UNPROVEN)
-        twice.sendall(UNPROVEN + UNPROVEN)
-        until_taken(emulator)
+        busy.sendall(REQUEST)
+        twice.sendall(REQUEST + REQUEST)
+        wait_until_read(emulator)
         begun = time.monotonic()
     assert time.monotonic() - begun < 0.5
     for open_connection in (idle, busy, twice):
         open_connection.close()
     assert not caplog.records
-
-
-def until_taken(emulator: Emulator) -> None:
-    """Return once the emulator has read earlier bytes: a later request has been answered."""
-    with connect(emulator) as connection:
-        assert answered(connection, b"GET /_emulator/health HTTP/1.1\r\nhost: localhost\r\n\r\n")[0] == 200
 
 
 def test_an_answer_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,8 +191,8 @@ def test_an_answer_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     with Emulator() as emulator:
         emulator.fault("slow", seconds=3600)
         with connect(emulator) as caller:
-            caller.sendall(UNPROVEN)
-            until_taken(emulator)
+            caller.sendall(REQUEST)
+            wait_until_read(emulator)
         begun = time.monotonic()
     assert 0.5 < time.monotonic() - begun < 3
 

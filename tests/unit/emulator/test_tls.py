@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.tls_connections import TARGET, answered, plain, secured
+from support.connections import TARGET, answered, connect, secured
 from taskcounts import RetryPolicy, ServiceUnreachable, SharedKey, TaskCountsClient
 from taskcounts_emulator import EmulatedAccount, Emulator, EmulatorError, serve
 from taskcounts_emulator.tls import Authority
@@ -77,7 +77,7 @@ def test_a_client_that_offers_protocols_is_told_the_one_that_is_spoken(emulator:
     """Of HTTP/2 and HTTP/1.1 the server selects HTTP/1.1."""
     context = ssl.create_default_context(cafile=emulator.ca_path)
     context.set_alpn_protocols(["h2", "http/1.1"])
-    with context.wrap_socket(plain(emulator), server_hostname="localhost") as connection:
+    with context.wrap_socket(connect(emulator), server_hostname="localhost") as connection:
         assert connection.selected_alpn_protocol() == "http/1.1"
 
 
@@ -191,7 +191,7 @@ def test_trustme_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EmulatorError) as caught:
         Emulator(tls=True).__enter__()
     assert str(caught.value) == "TLS needs trustme: install taskcounts with its extra 'tls'"
-    with Emulator() as emulator, plain(emulator) as connection:
+    with Emulator() as emulator, connect(emulator) as connection:
         assert answered(connection)[0] == 404
 
 

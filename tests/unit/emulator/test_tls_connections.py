@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support.tls_connections import REQUEST, TARGET, ByHand, answered, plain, received, secured
+from support.connections import REQUEST, TARGET, ByHand, answered, connect, received, secured, wait_until_read
 from taskcounts_emulator import Emulator, tls
 
 
@@ -34,7 +34,7 @@ def emulator() -> Iterator[Emulator]:
 def test_a_reset_is_one(emulator: Emulator) -> None:
     """The TCP connection is reset; Python's TLS clients report an unexpected end."""
     emulator.fault("reset", times=2)
-    with plain(emulator) as connection:
+    with connect(emulator) as connection:
         client = ByHand(connection, ssl.create_default_context(cafile=emulator.ca_path))
         client.tls.write(REQUEST)
         client.flush()
@@ -53,7 +53,7 @@ def test_a_truncated_answer_promises_more_than_it_has(
 ) -> None:
     """The length is that of the whole response, and the connection is closed in the middle of it."""
     with secured(emulator) as connection:
-        right = answered(connection)[1]
+        right = answered(connection)[2]
     emulator.fault("truncate", times=1)
     with secured(emulator) as connection, pytest.raises(http.client.IncompleteRead) as caught:
         answered(connection)
@@ -66,20 +66,20 @@ def test_a_truncated_answer_promises_more_than_it_has(
 def test_a_drip_is_the_right_answer_in_bytes(emulator: Emulator, *, headers_too: bool) -> None:
     """Each byte has a TLS record of its own; after a dripped head the connection is closed."""
     with secured(emulator) as connection:
-        right = answered(connection)
+        status, _, body = answered(connection)
         emulator.fault("drip", times=1, interval=0, headers_too=headers_too)
         connection.sendall(REQUEST)
         if headers_too:
             pieces = list(iter(lambda: connection.recv(65536), b""))
             assert {len(piece) for piece in pieces} == {1}
             whole = b"".join(pieces)
-            assert right[1] in whole
+            assert body in whole
             assert b"connection: close\r\n" in whole
         else:
             answer = http.client.HTTPResponse(connection, method="GET")
             answer.begin()
-            assert (answer.status, answer.read()) == right
-            assert answered(connection) == right
+            assert (answer.status, answer.read()) == (status, body)
+            assert answered(connection)[::2] == (status, body)
 
 
 def test_a_slow_answer_is_right(emulator: Emulator) -> None:
@@ -97,7 +97,7 @@ def test_other_faults_are_as_ever(emulator: Emulator, variant: str) -> None:
     emulator.fault("wrong-shape", times=1, variant=variant)
     emulator.fault("throttled", times=1)
     with secured(emulator) as connection:
-        status, body = answered(connection)
+        status, _, body = answered(connection)
         assert (status, body == b"" or b"\xff" in body) == (200, True)
         assert [answered(connection)[0] for _ in range(2)] == [429, 200]
 
@@ -119,17 +119,11 @@ def test_it_stops_at_once(kind: str, options: dict[str, Any], caplog: pytest.Log
             idle, busy, twice = (stack.enter_context(secured(emulator)) for _ in range(3))
             busy.sendall(REQUEST)
             twice.sendall(REQUEST * 2)
-            until_taken(emulator)
+            wait_until_read(emulator)
             begun = time.monotonic()
         assert time.monotonic() - begun < 0.5
         assert idle.fileno() != -1
     assert not caplog.records
-
-
-def until_taken(emulator: Emulator) -> None:
-    """Return once the emulator has read earlier bytes: a later request has been answered."""
-    with secured(emulator) as connection:
-        assert answered(connection, b"GET /_emulator/health HTTP/1.1\r\nhost: localhost\r\n\r\n")[0] == 200
 
 
 def test_plain_http_ends_in_an_error_at_the_client(
@@ -176,7 +170,7 @@ def test_handshakes_that_never_end_keep_nobody_waiting(
         with Emulator(tls=True) as emulator:
             emulator.add_job("nightly")
             for _ in range(50):
-                begin(stack.enter_context(plain(emulator)))
+                begin(stack.enter_context(connect(emulator)))
             begun = time.monotonic()
             with secured(emulator) as connection:
                 assert answered(connection)[0] == 200
@@ -192,7 +186,7 @@ def test_a_handshake_that_never_ends_is_ended(
     """The connection is closed after a timeout."""
     assert tls._HANDSHAKE == 10
     monkeypatch.setattr(tls, "_HANDSHAKE", 0.05)
-    with Emulator(tls=True) as emulator, plain(emulator) as connection:
+    with Emulator(tls=True) as emulator, connect(emulator) as connection:
         assert received(connection) == b""
     assert not caplog.records
 
@@ -208,7 +202,7 @@ def test_a_caller_that_leaves_in_its_handshake_is_let_go(
 ) -> None:
     """With a reset or without, nothing is logged, and others are served."""
     for _ in range(10):
-        with plain(emulator) as connection:
+        with connect(emulator) as connection:
             begin(connection)
             if reset:
                 linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -232,7 +226,7 @@ def test_handshakes_that_are_over_are_forgotten(monkeypatch: pytest.MonkeyPatch)
         for _ in range(3):
             with secured(emulator) as connection:
                 assert answered(connection)[0] == 404
-            with plain(emulator) as refused:
+            with connect(emulator) as refused:
                 refused.sendall(b"no handshake at all\r\n")
                 received(refused)
     assert not under_way
@@ -245,7 +239,7 @@ def test_what_comes_with_the_end_of_the_handshake_is_read(
     """A request in one piece with the end of the handshake is answered."""
     context = ssl.create_default_context(cafile=emulator.ca_path)
     context.minimum_version = context.maximum_version = version
-    with plain(emulator) as connection:
+    with connect(emulator) as connection:
         client = ByHand(connection, context)
         # The end of the handshake is not yet sent.
         client.tls.write(REQUEST)

@@ -1,4 +1,4 @@
-"""Connections to an emulator that serves HTTPS: with TLS, and below TLS."""
+"""Raw connections to an emulator: plain ones, with TLS, and below TLS."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ TARGET = "/jobs/nightly/taskcounts?api-version=2024-07-01.20.0"
 REQUEST = f"GET {TARGET} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token\r\n\r\n".encode()
 
 
-def plain(emulator: Emulator) -> socket.socket:
-    """Return a connection without TLS."""
+def connect(emulator: Emulator) -> socket.socket:
+    """Return a TCP connection."""
     url = urlsplit(emulator.endpoint)
     return socket.create_connection((url.hostname, url.port), timeout=5)
 
@@ -23,15 +23,21 @@ def plain(emulator: Emulator) -> socket.socket:
 def secured(emulator: Emulator, name: str = "127.0.0.1") -> ssl.SSLSocket:
     """Return a connection that trusts the emulator."""
     context = ssl.create_default_context(cafile=emulator.ca_path)
-    return context.wrap_socket(plain(emulator), server_hostname=name)
+    return context.wrap_socket(connect(emulator), server_hostname=name)
 
 
-def answered(connection: socket.socket, sent: bytes = REQUEST) -> tuple[int, bytes]:
-    """Send a request, and return the status and body of its response."""
+def answered(connection: socket.socket, sent: bytes = REQUEST) -> tuple[int, dict[str, str], bytes]:
+    """Send a request, and return the status, headers and body of its response."""
     connection.sendall(sent)
     answer = http.client.HTTPResponse(connection, method="GET")
     answer.begin()
-    return answer.status, answer.read()
+    return answer.status, dict(answer.getheaders()), answer.read()
+
+
+def wait_until_read(emulator: Emulator) -> None:
+    """Return once the emulator has read earlier bytes: a later request has been answered."""
+    with secured(emulator) if emulator.ca_path else connect(emulator) as connection:
+        assert answered(connection, b"GET /_emulator/health HTTP/1.1\r\nhost: localhost\r\n\r\n")[0] == 200
 
 
 def received(connection: socket.socket) -> bytes:
