@@ -337,7 +337,7 @@ class Worlds(RuleBasedStateMachine):
             assert reported == job.counts()
         elif self.lag == LagModel(delay=self.lag.delay):
             until = self.model.now - self.lag.delay
-            before = [counts for at, counts in self.model.told[job.number] if at <= until]
+            before = [counts for at, counts in self.model.history[job.number] if at <= until]
             assert reported == (before[-1] if before else JobCounts())
         assert not_negative(reported)
 

@@ -1,7 +1,7 @@
-"""A small world in plain Python, without a database: what the laws compare the emulated one with.
+"""A model of the emulated world in plain Python, without a database, for comparison in the laws.
 
-It knows no tallies, no indexes and no triggers: it looks at everything, every time. Times are whole seconds.
-Tasks have ``seconds`` and exit codes of their own, so nothing is left to chance.
+It has no tallies, indexes or triggers, and computes everything anew. Times are whole seconds. Tasks have
+``seconds`` and exit codes of their own, so nothing is random.
 """
 
 from __future__ import annotations
@@ -87,11 +87,11 @@ class ModelJob:
 
 
 class ModelWorld:
-    """Jobs, tasks and pools; each method is what the emulated world's of that name does.
+    """Jobs, tasks and pools, with the methods of the emulated world.
 
     Attributes:
-        pools: Slots, and seconds of preparing, by the pool's id.
-        told: For each job's number, its counts as they were from a moment on.
+        pools: The slots and the seconds of preparation by pool id.
+        history: The counts of each job, by its number, with the times of their changes.
     """
 
     def __init__(self, pools: dict[str, tuple[int, int]], settle: int) -> None:
@@ -99,7 +99,7 @@ class ModelWorld:
         self.settle = settle
         self.now = 0
         self.jobs: dict[str, ModelJob] = {}
-        self.told: dict[int, list[tuple[int, JobCounts]]] = {}
+        self.history: dict[int, list[tuple[int, JobCounts]]] = {}
         self._numbers = 0
 
     def number(self) -> int:
@@ -147,7 +147,7 @@ class ModelWorld:
         for pool in self.pools:
             self._fill(pool)
         for job in self._all():
-            self.told.setdefault(job.number, []).append((self.now, job.counts()))
+            self.history.setdefault(job.number, []).append((self.now, job.counts()))
 
     def terminate(self, job: ModelJob, reason: str) -> None:
         job.reason, job.expires = reason, None

@@ -101,8 +101,8 @@ class EmulatedAccount:
         for host in sorted(self.admin_hosts):
             if not _HOST.fullmatch(host):
                 raise EmulatorError(f"admin_hosts: {json_reader.show(host)} is not a host name")
-        self._slots = None if slots is None else json_reader.whole_number(slots, "slots", 0, MAX_POOL_SLOTS)
-        self._seed = None if seed is None else parse_seed(seed)
+        self._slots = json_reader.optional(json_reader.whole_number, slots, "slots", 0, MAX_POOL_SLOTS)
+        self._seed = json_reader.optional(parse_seed, seed, "seed")
         self.now = now
         self.faults = FaultPlan()
         self.journal = Journal()

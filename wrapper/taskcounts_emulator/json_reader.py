@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
 
 from taskcounts_emulator.errors import EmulatorError
 
@@ -23,6 +23,7 @@ __all__ = [
     "members",
     "number",
     "one_of",
+    "optional",
     "read_json",
     "show",
     "text",
@@ -31,6 +32,8 @@ __all__ = [
 
 # The service takes these ids for most resources.
 PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+T = TypeVar("T")
 
 _WHOLE = re.compile(r"-?[0-9]{1,10}")
 
@@ -151,6 +154,11 @@ def one_of(value: object, path: str, choices: Collection[str], *, any_case: bool
     if not isinstance(found, str) or found not in choices:
         raise InvalidValue(path, value, f"must be one of {', '.join(choices)}")
     return found
+
+
+def optional(check: Callable[..., T], value: object, path: str, *limits: object) -> T | None:
+    """Return a value as its check returns it, or None for null."""
+    return None if value is None else check(value, path, *limits)
 
 
 def show(value: object) -> str:

@@ -36,6 +36,7 @@ from functools import partial
 from taskcounts_emulator import json_reader
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.faults.malformed import VARIANTS, WITH_BODY
+from taskcounts_emulator.json_reader import optional
 from taskcounts_emulator.model import JOB_ID, JobCounts
 
 __all__ = ["KINDS", "OPERATIONS", "Fault", "FaultPlan", "InjectedFault", "make_fault", "parse_fault"]
@@ -233,15 +234,6 @@ class _Entry:
 
 def _checked(given: Mapping[str, object], spelling: Mapping[str, str]) -> Fault:
     kind = json_reader.one_of(given.get("kind"), "fault.kind", KINDS)
-    times = given.get("times")
-    if times is not None:
-        times = json_reader.whole_number(times, "fault.times", 1, 1_000_000)
-    job = given.get("job")
-    if job is not None:
-        job = json_reader.matching(job, "fault.job", JOB_ID, "a job id")
-    operation = given.get("operation")
-    if operation is not None:
-        operation = json_reader.one_of(operation, "fault.operation", OPERATIONS)
     options = {}
     for name, value in given.items():
         if name in _COMMON:
@@ -253,11 +245,11 @@ def _checked(given: Mapping[str, object], spelling: Mapping[str, str]) -> Fault:
         options[name] = _CHECKS[name](value, f"fault.{spelled}")
     fault = Fault(
         kind,
-        job,
-        times,
-        operation=operation,
+        optional(json_reader.matching, given.get("job"), "fault.job", JOB_ID, "a job id"),
+        optional(json_reader.whole_number, given.get("times"), "fault.times", 1, 1_000_000),
+        operation=optional(json_reader.one_of, given.get("operation"), "fault.operation", OPERATIONS),
         probability=_probability(given.get("probability", 1)),
-        seed=_seed(given.get("seed")),
+        seed=optional(json_reader.whole_number, given.get("seed"), "fault.seed", 0, 2**64 - 1),
         # Each option has been checked for its type.
         **options,  # type: ignore[arg-type]
     )
@@ -281,10 +273,6 @@ def _probability(value: object) -> float:
     if value == 0:
         raise json_reader.InvalidValue("fault.probability", value, "must be more than 0")
     return json_reader.number(value, "fault.probability", 0, 1)
-
-
-def _seed(value: object) -> int | None:
-    return None if value is None else json_reader.whole_number(value, "fault.seed", 0, 2**64 - 1)
 
 
 def _retry_after(value: object, path: str) -> str | None:

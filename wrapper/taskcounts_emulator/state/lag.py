@@ -99,19 +99,18 @@ def parse_lag(document: object, path: str = "lag") -> LagModel:
     def flag(name: str) -> bool:
         return json_reader.boolean(given.get(name, False), f"{path}.{name}")
 
-    validation, freeze = given.get("validation"), given.get("freezeAbove")
-    if validation is not None:
-        validation = json_reader.number(validation, f"{path}.validation", 0.001, MAX_SECONDS)
-    if freeze is not None:
-        freeze = json_reader.whole_number(freeze, f"{path}.freezeAbove", 0, 2**31)
     return LagModel(
         delay=json_reader.number(given.get("delay", 0), f"{path}.delay", 0, MAX_SECONDS),
         miss=json_reader.number(given.get("miss", 0), f"{path}.miss", 0, 1),
-        validation=validation,
+        validation=json_reader.optional(
+            json_reader.number, given.get("validation"), f"{path}.validation", 0.001, MAX_SECONDS
+        ),
         swap_active_running=flag("swapActiveRunning"),
         stale_failures=flag("staleFailures"),
         zero_slots=flag("zeroSlots"),
-        freeze_above=freeze,
+        freeze_above=json_reader.optional(
+            json_reader.whole_number, given.get("freezeAbove"), f"{path}.freezeAbove", 0, 2**31
+        ),
     )
 
 

@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from taskcounts_emulator import json_reader
 from taskcounts_emulator.errors import EmulatorError
+from taskcounts_emulator.json_reader import optional
 from taskcounts_emulator.model import (
     JOB_ID,
     MAX_SLOTS,
@@ -135,17 +136,11 @@ def parse_scenario(source: object) -> Scenario:
         if total > MAX_TASKS:
             # A short scenario can ask for any number of tasks, and adding them blocks other requests.
             raise EmulatorError(f"{path}.tasks: a scenario can have up to {MAX_TASKS} tasks, not {total}")
-    seed = found.get("seed")
-    if seed is not None:
-        seed = parse_seed(seed)
-    settle = found.get("settle")
-    if settle is not None:
-        settle = json_reader.number(settle, "settle", 0, MAX_SECONDS)
     return Scenario(
         tuple(jobs),
         tuple(pools.values()),
-        seed,
-        settle,
+        optional(parse_seed, found.get("seed"), "seed"),
+        optional(json_reader.number, found.get("settle"), "settle", 0, MAX_SECONDS),
         parse_lag(found["lag"]) if "lag" in found else None,
     )
 
@@ -160,13 +155,13 @@ def _pools(entries: object) -> dict[str, Pool]:
     return pools
 
 
-def parse_seed(value: object) -> int:
+def parse_seed(value: object, path: str = "seed") -> int:
     """Return a seed.
 
     Raises:
         EmulatorError: The seed is not a whole number of 64 bits.
     """
-    return json_reader.whole_number(value, "seed", -(2**63), 2**63 - 1)
+    return json_reader.whole_number(value, path, -(2**63), 2**63 - 1)
 
 
 def parse_job(job_id: object, tasks: object, **options: object) -> NewJob:
@@ -189,10 +184,9 @@ def _job(entry: object, path: str) -> tuple[NewJob, int]:
     def number(name: str, default: int, low: int, high: int) -> int:
         return json_reader.whole_number(given.get(name, default), at(name), low, high)
 
-    pool = given.get("pool")
-    if pool is not None:
-        pool = json_reader.matching(pool, at("pool"), json_reader.PLAIN_ID, f"a pool id ({_ID})")
-    limit = given.get("maxSeconds")
+    pool = optional(
+        json_reader.matching, given.get("pool"), at("pool"), json_reader.PLAIN_ID, f"a pool id ({_ID})"
+    )
     on_all_complete = given.get("onAllTasksComplete", "noaction")
     groups = [
         _group(task, f"{at('tasks')}[{index}]")
@@ -215,7 +209,7 @@ def _job(entry: object, path: str) -> tuple[NewJob, int]:
         priority=number("priority", 0, -1000, 1000),
         max_parallel=number("maxParallelTasks", -1, -1, _INT32),
         max_retries=number("maxTaskRetryCount", 0, -1, _INT32),
-        max_seconds=None if limit is None else json_reader.number(limit, at("maxSeconds"), 0, MAX_SECONDS),
+        max_seconds=optional(json_reader.number, given.get("maxSeconds"), at("maxSeconds"), 0, MAX_SECONDS),
         # A task that depends on another implies it.
         uses_dependencies=uses_dependencies
         or any(task.depends_on for task in (*(group.task for group in groups), manager) if task),
@@ -253,18 +247,17 @@ def _group(entry: object, path: str) -> _Group:
         task_id = _task_id(given["id"], f"{path}.id")
         if count != 1:
             raise EmulatorError(f"{path}.id: {count} tasks cannot share an id")
-    seconds, retries = given.get("seconds"), given.get("maxTaskRetryCount")
     codes = json_reader.array(given.get("exitCodes", ()), f"{path}.exitCodes")
     ids = json_reader.array(given.get("dependsOn", ()), f"{path}.dependsOn")
     task = NewTask(
         task_id,
         slots=json_reader.whole_number(given.get("requiredSlots", 1), f"{path}.requiredSlots", 1, MAX_SLOTS),
         state=_state(given, path),
-        max_retries=None
-        if retries is None
-        else json_reader.whole_number(retries, f"{path}.maxTaskRetryCount", -1, _INT32),
+        max_retries=optional(
+            json_reader.whole_number, given.get("maxTaskRetryCount"), f"{path}.maxTaskRetryCount", -1, _INT32
+        ),
         depends_on=tuple(_task_id(one, f"{path}.dependsOn[{at}]") for at, one in enumerate(ids)),
-        seconds=None if seconds is None else json_reader.number(seconds, f"{path}.seconds", 0, MAX_SECONDS),
+        seconds=optional(json_reader.number, given.get("seconds"), f"{path}.seconds", 0, MAX_SECONDS),
         exit_codes=tuple(
             json_reader.whole_number(code, f"{path}.exitCodes[{at}]", -_INT32 - 1, _INT32)
             for at, code in enumerate(codes)
