@@ -193,8 +193,8 @@ class Admin:
         return {"job": job_id, **self._service.counts(job_id).as_json()}
 
     def _advance(self, request: _AdminRequest) -> _JsonObject:
+        # As in `_step`, the account checks the type.
         seconds: float = request.members("advance", required="seconds")["seconds"]  # type: ignore[assignment]
-        # as above.
         return {"now": self._service.advance(seconds).isoformat()}
 
     def _set_seed(self, request: _AdminRequest) -> _JsonObject:

@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
         "markers",
-        f"{_MARKER}(scenario=None, **settings): what the fixture {_MARKER} begins with, "
+        f"{_MARKER}(scenario=None, **settings): the initial scenario of the fixture {_MARKER}, "
         "and the settings of its Emulator, such as tls=True, seed=3 or slots=8.",
     )
 

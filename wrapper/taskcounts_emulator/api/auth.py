@@ -72,7 +72,7 @@ class RawRequest:
 
 
 def authenticate(raw: RawRequest, key: SharedKey, now: datetime) -> None:
-    """Return if the request is authenticated.
+    """Check the credentials of a request.
 
     Args:
         call: The request.

@@ -106,27 +106,27 @@ def job_patch(service: EmulatedAccount, request: Request) -> Response:
 
 
 def job_delete(service: EmulatedAccount, request: Request) -> Response:
-    """Begin to delete a job."""
+    """Start deleting a job."""
     _check_force(request)
     service.world.delete_job(request.job_id, _check(request))
     return responses.empty_response(request.context, 202)
 
 
 def job_terminate(service: EmulatedAccount, request: Request) -> Response:
-    """Begin to end a job."""
+    """Start terminating a job."""
     _check_force(request)
     reason = parse_terminate(request.document)
     return _changed(request, 202, service.world.terminate_job(request.job_id, reason, _check(request)))
 
 
 def job_disable(service: EmulatedAccount, request: Request) -> Response:
-    """Begin to disable a job."""
+    """Start disabling a job."""
     tasks = parse_disable(request.document)
     return _changed(request, 202, service.world.disable_job(request.job_id, tasks, _check(request)))
 
 
 def job_enable(service: EmulatedAccount, request: Request) -> Response:
-    """Begin to enable a job."""
+    """Start enabling a job."""
     return _changed(request, 202, service.world.enable_job(request.job_id, _check(request)))
 
 
@@ -153,7 +153,7 @@ def task_add(service: EmulatedAccount, request: Request) -> Response:
 
 
 def task_add_collection(service: EmulatedAccount, request: Request) -> Response:
-    """Add up to a hundred tasks to a job; each is added or refused by itself."""
+    """Add up to a hundred tasks to a job; each is added or refused on its own."""
     documents = parse_tasks(request.document)
     job = service.world.job(request.job_id)
     rules = rules_of_job(job)
@@ -208,7 +208,7 @@ def task_delete(service: EmulatedAccount, request: Request) -> Response:
 
 
 def task_terminate(service: EmulatedAccount, request: Request) -> Response:
-    """End a task."""
+    """Terminate a task."""
     row = service.world.terminate_task(request.job_id, request.task_id, _check(request))
     return _changed(request, 204, row)
 
@@ -219,7 +219,7 @@ def task_reactivate(service: EmulatedAccount, request: Request) -> Response:
     return _changed(request, 204, row)
 
 
-# Inside
+# Helpers
 
 
 class _Page:

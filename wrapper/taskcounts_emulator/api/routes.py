@@ -20,7 +20,7 @@ __all__ = ["Body", "Match", "Operation", "resolve"]
 
 
 class Body(Enum):
-    """The need of an operation for a body."""
+    """The body of an operation: none, optional or required."""
 
     NONE = "none"
     OPTIONAL = "optional"

@@ -124,7 +124,7 @@ def parse_scenario(source: object) -> Scenario:
     for index, entry in enumerate(json_reader.array(found.get("jobs", ()), "jobs")):
         path = f"jobs[{index}]"
         job, count = _job(entry, path)
-        # In a scenario with pools, an unknown pool is a typing error.
+        # In a scenario with pools, an unknown pool is a typo.
         if pools and job.pool is not None and not {job.pool.lower(), ANY} & pools.keys():
             raise EmulatorError(f"{path}.pool: {job.pool!r} is not among the pools of the scenario")
         # The service ignores the case of ids.
