@@ -227,7 +227,7 @@ def test_after():
 def test_marker_and_fixtures_are_listed(pytester: pytest.Pytester) -> None:
     """pytest lists them."""
     pytester.runpytest_inprocess("--markers").stdout.fnmatch_lines(
-        ["@pytest.mark.batch_emulator(scenario=None, [*][*]settings): what the fixture*"]
+        ["@pytest.mark.batch_emulator(scenario=None, [*][*]settings): the initial scenario of the fixture*"]
     )
     fixtures = pytester.runpytest_inprocess("--fixtures")
     fixtures.stdout.fnmatch_lines(["batch_emulator*"])
