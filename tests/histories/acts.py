@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from histories.drawing import Act, History
 from taskcounts_emulator import Emulator
-from taskcounts_emulator.model import EVERYTHING, NewTask, TaskRow, TaskState
+from taskcounts_emulator.model import ALL_ROWS, NewTask, TaskRow, TaskState
 from taskcounts_emulator.state.pool import parse_pool
 from taskcounts_emulator.state.world import World
 
@@ -31,7 +31,7 @@ def perform(act: Act, emulator: Emulator, history: History, chance: random.Rando
     """
     world, job = emulator.world, history.job_id
     if act.kind in _TO_TASKS:
-        rows = [row for row in world.tasks(job, EVERYTHING, None, 1000) if row.state in _KINDS[act.text]]
+        rows = [row for row in world.tasks(job, ALL_ROWS, None, 1000) if row.state in _KINDS[act.text]]
         for row in chance.sample(rows, min(act.number, len(rows))):
             _TO_TASKS[act.kind](world, job, row)
     elif act.kind in _TO_JOBS:

@@ -6,7 +6,7 @@ import random
 from typing import Any, NamedTuple
 
 from taskcounts import RetryPolicy
-from taskcounts_emulator.faults.shapes import VARIANTS
+from taskcounts_emulator.faults.malformed import VARIANTS
 
 __all__ = ["Act", "History", "draw_history"]
 

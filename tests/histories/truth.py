@@ -114,22 +114,22 @@ class Witness:
 
     def __init__(self, world: World) -> None:
         self._store = world._store
-        with self._store.reading() as db:
+        with self._store.connection() as db:
             db.executescript(_STATEMENTS)
 
     def begin(self) -> None:
         """Forget all records."""
-        with self._store.reading() as db:
+        with self._store.connection() as db:
             db.execute("DELETE FROM changes")
 
     def date(self, at: int) -> None:
         """Give what was noted without a time, as deletions are, the time at which it was done."""
-        with self._store.reading() as db:
+        with self._store.connection() as db:
             db.execute("UPDATE changes SET at = ? WHERE at IS NULL", (at,))
 
     def truth(self, origin: int) -> Truth:
         """Return all that happened, in microseconds since an origin."""
-        with self._store.reading() as db:
+        with self._store.connection() as db:
             rows = db.execute("SELECT at, task, state, job FROM changes ORDER BY number").fetchall()
         states: list[State] = []
         failures: dict[str, list[tuple[int, bool]]] = {}

@@ -1,4 +1,4 @@
-"""Laws of the emulated world's time and reports, searched for counterexamples."""
+"""Laws of the world's time and reports, by random search for counterexamples."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Operation = Callable[[World], object]
 
 
 def adds(tasks: list[NewTask]) -> Operation:
-    """Return the adding of tasks, the length of whose runs is left to chance."""
+    """Return strategies for added tasks, whose durations are drawn."""
     return lambda world: world.add_tasks("a", [task._replace(seconds=None, exit_codes=()) for task in tasks])
 
 
@@ -56,7 +56,7 @@ KEPT = ("jobs", "tallies", "pools", "waits", "reports", "unseen", "adjustments",
 def test_one_seed_gives_one_history(
     history: list[tuple[Operation, list[int]]], pool: Pool, lag: LagModel, settle: float, seed: int
 ) -> None:
-    """However the clock is advanced, and whoever looks on meanwhile, the same is kept in the end."""
+    """The final state does not depend on the steps of the clock, or on queries in between."""
     job = NewJob("a", (), "p", max_retries=2, uses_dependencies=True)
 
     def kept(in_steps: bool) -> list[list[Any]]:
@@ -77,15 +77,15 @@ def test_one_seed_gives_one_history(
 
     with pytest.MonkeyPatch.context() as patch:
         # So that some are left.
-        patch.setattr("taskcounts_emulator.state.timeline._SWEPT", 2)
+        patch.setattr("taskcounts_emulator.state.timeline._MAX_SWEPT", 2)
         assert kept(in_steps=True) == kept(in_steps=False)
 
 
 @given(lag=lags, steps=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=8))
 def test_reports_add_up_to_what_was_there(lag: LagModel, steps: list[tuple[int, int]]) -> None:
-    """Whatever changes are missed, a task is reported in one state at a time, unless its failure is stale."""
+    """A task is reported in one state at a time, whatever changes are missed, unless its failure is stale."""
     world = new_world(NewJob("a", [NewTask(str(each), 2) for each in range(9)]))
-    world.set(lag=replace(lag, delay=0, validation=None, stale_failures=False, zero_slots=False))
+    world.load(lag=replace(lag, delay=0, validation=None, stale_failures=False, zero_slots=False))
     for start, end in steps:
         active, running = world.counts("a").tasks.active, world.counts("a").tasks.running
         started = min(start, active)
@@ -99,7 +99,7 @@ def test_reports_add_up_to_what_was_there(lag: LagModel, steps: list[tuple[int, 
 
 @given(lag=st.just(LagModel()) | delayed, times=st.lists(st.integers(1, 4), max_size=12))
 def test_done_is_said_too_early_only_under_lag(lag: LagModel, times: list[int]) -> None:
-    """Without lag, nothing is left to do when nothing is reported; with it, a young job looks like that."""
+    """Without lag, zero reported work means that nothing is left; with lag, a young job can look finished."""
     world = new_world(pools=[a_pool(1, 3)], lag=lag)
     world.add_job(NewJob("a", [NewTask("x"), NewTask("y")], "p"))
     for time in [0, *times]:

@@ -1,4 +1,4 @@
-"""The law of the emulated world: whatever is done, it is what a model without a database says."""
+"""The law of the world: every operation has the same result as in a model without a database."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from support.world_model import BUSY, ENDED, ModelJob, ModelTask, ModelWorld, No
+from support.world_model import BUSY, ENDED, ModelJob, ModelRefusal, ModelTask, ModelWorld
 from support.world_strategies import collections, delayed, jobs, lags, new_task, pauses, which
 from support.worlds import a_pool, anything, code, new_world, not_negative, scan, seconds, used
 from taskcounts_emulator.errors import EmulatorError
-from taskcounts_emulator.model import EVERYTHING, JobCounts, NewJob, NewTask, TaskRow, TaskState
-from taskcounts_emulator.state.chance import Distribution
+from taskcounts_emulator.model import ALL_ROWS, JobCounts, NewJob, NewTask, TaskRow, TaskState
 from taskcounts_emulator.state.lag import LagModel
+from taskcounts_emulator.state.sampling import Distribution
 from taskcounts_emulator.state.world import World
 
 POOLS = {"p": (3, 0), "q": (2, 2)}
 
 
 def paged(world: World, job_id: str, size: int) -> list[TaskRow]:
-    """Return all tasks of a job, a few at a time."""
+    """Return all tasks of a job, page by page."""
     found: list[TaskRow] = []
-    while page := world.tasks(job_id, EVERYTHING, found[-1].id if found else None, size):
+    while page := world.tasks(job_id, ALL_ROWS, found[-1].id if found else None, size):
         found += page
     return found
 
@@ -66,7 +66,7 @@ class Worlds(RuleBasedStateMachine):
         return known[which % len(known)].upper() if known and which < 15 else "none"
 
     def both(self, real: Callable[[], object], modelled: Callable[[], object]) -> None:
-        """Do the same to both, and see that they agree on whether it may be done."""
+        """Do the same in both worlds, and check that both allow or refuse it."""
         self.model.advance(0)
 
         def followed() -> None:
@@ -92,7 +92,7 @@ class Worlds(RuleBasedStateMachine):
 
         def modelled() -> None:
             if old := self.model.jobs.get(job_id.lower()):
-                raise No("JobBeingDeleted" if old.state == "deleting" else "JobExists")
+                raise ModelRefusal("JobBeingDeleted" if old.state == "deleting" else "JobExists")
             told, now = dict(options), self.model.now
             limit = told.pop("max_seconds")
             expires = None if limit is None else now + limit
@@ -241,7 +241,7 @@ class Worlds(RuleBasedStateMachine):
         def modelled() -> None:
             job, found = self.model.task(job_id, task_id)
             if found.state >= TaskState.SUCCEEDED:
-                raise No("TaskCompleted")
+                raise ModelRefusal("TaskCompleted")
             self.model.end(job, found, None)
 
         self.both(lambda: self.world.terminate_task(job_id, task_id, anything), modelled)
@@ -255,7 +255,9 @@ class Worlds(RuleBasedStateMachine):
         def modelled() -> None:
             _, found = self.model.task(job_id, task_id, *ENDED)
             if found.state != TaskState.FAILED:
-                raise No("TaskSucceeded" if found.state == TaskState.SUCCEEDED else "TaskNotCompleted")
+                raise ModelRefusal(
+                    "TaskSucceeded" if found.state == TaskState.SUCCEEDED else "TaskNotCompleted"
+                )
             self.model.move(found, TaskState.ACTIVE)
             found.retries, found.ended, found.exit_code = 0, None, None
 
@@ -295,9 +297,9 @@ class Worlds(RuleBasedStateMachine):
 
     @invariant()
     def they_agree(self) -> None:
-        """Jobs, tasks, counts and the use of pools are the model's; tallies are what a scan says."""
+        """Jobs, tasks, counts and used slots equal the model's; the tallies equal a scan."""
         self.model.advance(0)
-        found = self.world.jobs(EVERYTHING, None, 100)
+        found = self.world.jobs(ALL_ROWS, None, 100)
         assert [
             (row.id, row.state, seconds(row.changed), seconds(row.ended), row.terminate_reason)
             for row in found
@@ -326,7 +328,7 @@ class Worlds(RuleBasedStateMachine):
         scan(self.world)
 
     def reports_make_sense(self, job: ModelJob) -> None:
-        """Reported counts are the truth, or that of a while ago, or at least such as can be."""
+        """Reported counts are the true ones, earlier true ones, or at least possible."""
         if job.state == "deleting":
             assert code(self.world.reported, job.id) == "JobBeingDeleted"
             return
@@ -335,12 +337,12 @@ class Worlds(RuleBasedStateMachine):
             assert reported == job.counts()
         elif self.lag == LagModel(delay=self.lag.delay):
             until = self.model.now - self.lag.delay
-            before = [counts for at, counts in self.model.told[job.number] if at <= until]
+            before = [counts for at, counts in self.model.history[job.number] if at <= until]
             assert reported == (before[-1] if before else JobCounts())
         assert not_negative(reported)
 
     def teardown(self) -> None:
-        """Once nothing moves, reports come back to the truth: after the next pass, and the delay."""
+        """Once nothing changes, reports become true again: after the next pass and the delay."""
         self.world.advance(10_000)
         self.world.advance((self.lag.validation or 0) + self.lag.delay)
         for job in self.world.jobs(("state <> 'deleting'", ()), None, 100):
@@ -356,7 +358,7 @@ TestWorlds.settings = settings(stateful_step_count=40)
 
 
 def test_a_history_in_which_a_task_is_reactivated_often() -> None:
-    """Hypothesis found it: from its sixth run on, a task of one second took longer than that."""
+    """Found by Hypothesis: from its sixth run on, a task of one second took longer."""
     tasks = [new_task(id="1", seconds=1, exit_codes=(0,)), new_task(id="2", seconds=1, exit_codes=(2,))]
     job = {"job_id": "a", "tasks": tasks, "pool": "p", "max_retries": 0, "max_seconds": None, "ends": False}
     worlds = Worlds()

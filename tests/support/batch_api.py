@@ -1,4 +1,4 @@
-"""A plain caller of the emulated service, for tests: it signs what it sends, and sends it as it is told."""
+"""A plain client of the emulated service: it signs requests and sends them unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JSON_TYPE = "application/json; odata=minimalmetadata"
 
 
 class Api:
-    """Calls a running emulator over a socket, signed by its shared key."""
+    """A client of a running emulator over a socket, with its shared key."""
 
     def __init__(self, emulator: Emulator, date: str = DATE) -> None:
         self.emulator = emulator
@@ -39,7 +39,7 @@ class Api:
         version: str | None = VERSION,
         **parameters: Any,
     ) -> httpx.Response:
-        """Send a request; parameters beginning with an underscore stand for those of OData."""
+        """Send a request; parameters that begin with an underscore become OData options."""
         named = {name.replace("_", "$", 1): str(value) for name, value in parameters.items()}
         if version is not None:
             named = {"api-version": version, **named}
@@ -49,7 +49,7 @@ class Api:
     def send(
         self, method: str, target: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """Send a request to a target as it is; a body that is no bytes is written as JSON."""
+        """Send a request to a raw target; a body that is not bytes is written as JSON."""
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         sent = {"ocp-date": self._date}
         if body is not None:
@@ -85,7 +85,7 @@ class Api:
         return told(self("GET", f"/jobs/{job_id}/tasks/{task_id}"))
 
     def pages(self, path: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """Yield the pages of a list, each link followed as it is."""
+        """Yield the pages of a list, following the links unchanged."""
         page = told(self("GET", path, **parameters))
         yield page
         while link := page.get("odata.nextLink"):
@@ -99,13 +99,13 @@ class Api:
 
 
 def told(answer: httpx.Response) -> dict[str, Any]:
-    """Return what a 200 tells."""
+    """Return the decoded body of a 200."""
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body
 
 
 def refused(answer: httpx.Response, status: int, code: str) -> dict[str, str]:
-    """Assert that an answer is a refusal, and return its details."""
+    """Assert that a response is a refusal, and return its details."""
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     return {detail["key"]: detail["value"] for detail in answer.json().get("values", [])}

@@ -1,7 +1,7 @@
-"""A small world in plain Python, without a database: what the laws compare the emulated one with.
+"""A model of the emulated world in plain Python, without a database, for comparison in the laws.
 
-It knows no tallies, no indexes and no triggers: it looks at everything, every time. Times are whole seconds.
-Tasks have ``seconds`` and exit codes of their own, so nothing is left to chance.
+It has no tallies, indexes or triggers, and computes everything anew. Times are whole seconds. Tasks have
+``seconds`` and exit codes of their own, so nothing is random.
 """
 
 from __future__ import annotations
@@ -10,18 +10,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from taskcounts_emulator.model import Counts, JobCounts, TaskState
-from taskcounts_emulator.refusals import Refusal
 
 ACTIVE, PREPARING, RUNNING, SUCCEEDED, FAILED = TaskState
 BUSY = (PREPARING, RUNNING)
 ENDED = ("completed", "terminating")
 
 
-class No(Refusal):
-    """What is asked for is refused; the code says why, also where it isn't the service that says so."""
+class ModelRefusal(Exception):
+    """The model refuses an action.
+
+    Attributes:
+        code: The service's error code, or the name of the emulator's own error.
+    """
 
     def __init__(self, code: str) -> None:
-        super().__init__(409, code, "No.")
+        super().__init__(code)
+        self.code = code
 
 
 @dataclass
@@ -62,11 +66,11 @@ class ModelJob:
     tasks: dict[str, ModelTask] = field(default_factory=dict)
 
     def having(self, *states: TaskState) -> list[ModelTask]:
-        """Return the tasks in some states, the oldest first."""
+        """Return the tasks in given states, the oldest first."""
         return sorted((t for t in self.tasks.values() if t.state in states), key=lambda task: task.number)
 
     def counts(self) -> JobCounts:
-        """Return what the tasks come to."""
+        """Return the counts of the tasks."""
 
         def sums(weigh: bool) -> Counts:
             by_state = {
@@ -83,11 +87,11 @@ class ModelJob:
 
 
 class ModelWorld:
-    """Jobs, tasks and pools; each method is what the emulated world's of that name does.
+    """Jobs, tasks and pools, with the methods of the emulated world.
 
     Attributes:
-        pools: Slots, and seconds of preparing, by the pool's id.
-        told: For each job's number, its counts as they were from a moment on.
+        pools: The slots and the seconds of preparation by pool id.
+        history: The counts of each job, by its number, with the times of their changes.
     """
 
     def __init__(self, pools: dict[str, tuple[int, int]], settle: int) -> None:
@@ -95,7 +99,7 @@ class ModelWorld:
         self.settle = settle
         self.now = 0
         self.jobs: dict[str, ModelJob] = {}
-        self.told: dict[int, list[tuple[int, JobCounts]]] = {}
+        self.history: dict[int, list[tuple[int, JobCounts]]] = {}
         self._numbers = 0
 
     def number(self) -> int:
@@ -103,20 +107,20 @@ class ModelWorld:
         return self._numbers
 
     def job(self, job_id: str, *refused: str) -> ModelJob:
-        """Return a job that may be changed."""
+        """Return a job that can be changed."""
         job = self.jobs.get(job_id.lower())
         if job is None:
-            raise No("NoSuchJob")
+            raise ModelRefusal("NoSuchJob")
         if job.state == "deleting":
-            raise No("JobBeingDeleted")
+            raise ModelRefusal("JobBeingDeleted")
         if job.state in refused:
-            raise No("JobCompleted" if job.state == "completed" else "JobBeingTerminated")
+            raise ModelRefusal("JobCompleted" if job.state == "completed" else "JobBeingTerminated")
         return job
 
     def task(self, job_id: str, task_id: str, *refused: str) -> tuple[ModelJob, ModelTask]:
         job = self.job(job_id, *refused)
         if task_id.lower() not in job.tasks:
-            raise No("NoSuchTask")
+            raise ModelRefusal("NoSuchTask")
         return job, job.tasks[task_id.lower()]
 
     def advance(self, seconds: int) -> None:
@@ -134,7 +138,7 @@ class ModelWorld:
         self.now = until
 
     def follow(self) -> None:
-        """Let follow what follows from a change: jobs that end, tasks that start."""
+        """Process the consequences of a change: jobs end, tasks start."""
         for job in self._all():
             if job.state == "disabling" and not job.having(*BUSY) and (job.due is None or not self.settle):
                 self._arrive(job)
@@ -143,7 +147,7 @@ class ModelWorld:
         for pool in self.pools:
             self._fill(pool)
         for job in self._all():
-            self.told.setdefault(job.number, []).append((self.now, job.counts()))
+            self.history.setdefault(job.number, []).append((self.now, job.counts()))
 
     def terminate(self, job: ModelJob, reason: str) -> None:
         job.reason, job.expires = reason, None
@@ -152,7 +156,7 @@ class ModelWorld:
 
     def disable(self, job: ModelJob, tasks: str) -> None:
         if job.state == "enabling":
-            raise No("JobNotActive")
+            raise ModelRefusal("JobNotActive")
         if job.state == "disabled":
             return
         if tasks == "requeue":
@@ -166,7 +170,7 @@ class ModelWorld:
 
     def enable(self, job: ModelJob) -> None:
         if job.state != "disabled":
-            raise No("OperationInvalidForCurrentState")
+            raise ModelRefusal("OperationInvalidForCurrentState")
         self._leave(job, "enabling")
 
     def delete(self, job: ModelJob) -> None:
@@ -175,7 +179,7 @@ class ModelWorld:
         self._leave(job, "deleting")
 
     def add(self, job: ModelJob, task: ModelTask) -> bool:
-        """Add a task; return whether there was none of that id."""
+        """Add a task; return whether its id was free."""
         if task.id.lower() in job.tasks:
             return False
         task.waits -= {name for name, other in job.tasks.items() if other.state == SUCCEEDED}

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from taskcounts_emulator.model import NewTask, TaskState
-from taskcounts_emulator.state.chance import Distribution
 from taskcounts_emulator.state.lag import LagModel
 from taskcounts_emulator.state.pool import Pool
+from taskcounts_emulator.state.sampling import Distribution
 
 # In both cases, since those are one id.
 job_ids = st.sampled_from(["a", "b", "B", "c"])
@@ -20,7 +20,7 @@ task_ids = st.sampled_from(["1", "2", "3", "x", "X", "y", "z"])
 
 
 def new_task(**members: Any) -> NewTask:
-    """Return a task; of the type itself, Hypothesis would make up the members that aren't given."""
+    """Return a task; from the type itself, Hypothesis would invent the missing members."""
     return NewTask(**members)
 
 

@@ -1,4 +1,4 @@
-"""What tests of the emulated world share: worlds under a scripted clock, and short ways to look at them."""
+"""Helpers for tests of the emulated world: worlds with a scripted clock, and short queries."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from support.world_model import ModelRefusal
 from taskcounts_emulator.errors import NoSuchJob, NoSuchTask
-from taskcounts_emulator.model import EVERYTHING, Counts, JobCounts, NewJob, NewTask, TaskState, utc_now
+from taskcounts_emulator.model import ALL_ROWS, Counts, JobCounts, NewJob, NewTask, TaskState, utc_now
 from taskcounts_emulator.refusals import Refusal
-from taskcounts_emulator.state.chance import Distribution
 from taskcounts_emulator.state.pool import Pool
+from taskcounts_emulator.state.sampling import Distribution
 from taskcounts_emulator.state.store import Store
 from taskcounts_emulator.state.timeline import EPOCH, microseconds
 from taskcounts_emulator.state.world import World
@@ -19,7 +20,7 @@ START = microseconds(EPOCH)
 
 
 def anything(_: object) -> None:
-    """Demand nothing of a job or task."""
+    """Accept any job or task."""
 
 
 def new_world(
@@ -28,31 +29,31 @@ def new_world(
     store: str | os.PathLike[str] = ":memory:",
     **settings: Any,
 ) -> World:
-    """Return a world that has these jobs and pools, its clock at the start."""
+    """Return a world with these jobs and pools, its clock at the start."""
     world = World(Store(store), utc_now, scripted=True)
     world.load(jobs, pools, **settings)
     return world
 
 
 def a_pool(slots: int = 1, seconds: float = 10.0, pool_id: str = "p", **rest: Any) -> Pool:
-    """Return a pool on which every task takes the same time, and nothing goes wrong."""
+    """Return a pool whose tasks take a fixed time and never fail."""
     return Pool(pool_id, slots, duration=Distribution("constant", (seconds,)), **rest)
 
 
 def a_job(*tasks: str | NewTask, job_id: str = "j", pool: str | None = "p", **rest: Any) -> NewJob:
-    """Return a job; a task may be given by its id alone."""
+    """Return a job; a task can be given by its id."""
     whole = tuple(NewTask(task) if isinstance(task, str) else task for task in tasks)
     return NewJob(job_id, whole, pool, **rest)
 
 
 def named(count: int, prefix: str = "t") -> list[str]:
-    """Return ids in their order."""
+    """Return ids in ascending order."""
     return [f"{prefix}{number:05}" for number in range(count)]
 
 
 def states(world: World, job_id: str = "j") -> dict[str, str]:
-    """Return the state of each task of a job, by its id."""
-    rows = world.tasks(job_id, EVERYTHING, None, 100_000)
+    """Return the states of a job's tasks by id."""
+    rows = world.tasks(job_id, ALL_ROWS, None, 100_000)
     return {row.id: TaskState(row.state).name.lower() for row in rows}
 
 
@@ -62,30 +63,30 @@ def running(world: World, job_id: str = "j") -> list[str]:
 
 
 def counts(world: World, job_id: str = "j") -> Counts:
-    """Return how many tasks a job has, in truth."""
+    """Return the true task counts of a job."""
     return world.counts(job_id).tasks
 
 
 def reported(world: World, job_id: str = "j") -> Counts:
-    """Return how many tasks the service says that a job has."""
+    """Return the reported task counts of a job."""
     return world.reported(job_id).tasks
 
 
 def used(world: World) -> dict[str, int]:
-    """Return how many slots of each pool are in use."""
+    """Return the number of used slots of each pool."""
     return {pool.id: slots for pool, slots in world.pools()}
 
 
 def seconds(at: int | None) -> float | None:
-    """Return how long after the start a moment is."""
+    """Return the seconds from the start to a moment."""
     return None if at is None else (at - START) / 1e6
 
 
 def code(call: Callable[..., object], *arguments: object, **named: object) -> str | None:
-    """Return the code with which a call is refused, or what is not there; None if all is well."""
+    """Return the code of the refusal of a call, or the name of its error; None if it succeeds."""
     try:
         call(*arguments, **named)
-    except Refusal as refusal:
+    except (Refusal, ModelRefusal) as refusal:
         return refusal.code
     except (NoSuchJob, NoSuchTask) as missing:
         return type(missing).__name__
@@ -93,19 +94,19 @@ def code(call: Callable[..., object], *arguments: object, **named: object) -> st
 
 
 def not_negative(counts: JobCounts) -> bool:
-    """Return whether none of the numbers is below zero."""
+    """Return whether no number is negative."""
     return min(number for each in counts.as_json().values() for number in each.values()) >= 0
 
 
 def table(world: World, name: str, order: str = "1") -> list[tuple[Any, ...]]:
     """Return the rows of a table."""
-    with world._store.reading() as db:
+    with world._store.connection() as db:
         return db.execute(f"SELECT * FROM {name} ORDER BY {order}").fetchall()  # noqa: S608 - ours.
 
 
 def scan(world: World) -> None:
-    """Compare the tallies and the use of pools, which triggers keep, with what the tables say."""
-    with world._store.reading() as db:
+    """Compare the tallies and used slots, which triggers maintain, with a scan of the tables."""
+    with world._store.connection() as db:
         counted = db.execute(
             "SELECT job, state, COUNT(*), SUM(slots) FROM tasks WHERE job IN (SELECT number FROM jobs) "
             "GROUP BY job, state ORDER BY job, state"

@@ -22,8 +22,8 @@ from taskcounts.waiting.goals import COUNTERS, NAMES
 from taskcounts_cli.app import cli
 from taskcounts_cli.exits import Exit
 from taskcounts_emulator import Emulator, admin
+from taskcounts_emulator.faults.malformed import VARIANTS
 from taskcounts_emulator.faults.plan import KINDS
-from taskcounts_emulator.faults.shapes import VARIANTS
 from taskcounts_emulator.state.lag import IN_JSON, LagModel
 
 PROJECT = Path(__file__).parents[2]

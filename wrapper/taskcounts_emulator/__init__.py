@@ -1,7 +1,7 @@
-"""An offline emulator of an Azure Batch account: jobs, tasks, what time does to them, and their counts.
+"""An offline emulator of an Azure Batch account: jobs, tasks, their progress over time, and their counts.
 
-Microsoft's clients use it unchanged. It checks what the service checks, refuses in the service's words, and
-goes wrong on demand; nothing is executed. The README beside this file begins with what it does not do::
+Microsoft's clients use it unchanged. It checks requests as the service does, refuses them with the service's
+errors, and injects faults on demand. It executes nothing; the README beside this file lists its limits::
 
     from taskcounts_emulator import Emulator
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from taskcounts_emulator.model import Counts, JobCounts
     from taskcounts_emulator.server import Emulator, serve
 
-# pytest loads the plugin in here wherever taskcounts is installed: a module is loaded once somebody names it.
+# pytest loads this package's plugin in every test run, so each module is loaded on first use only.
 _MODULES = {
     "Counts": "model",
     "EmulatedAccount": "account",
@@ -59,7 +59,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         missing = (error.name or "taskcounts").partition(".")[0]
         if missing.startswith("taskcounts"):
-            # A module of our own that is missing is a broken installation, which no extra mends.
+            # A missing module of our own means a broken installation, and no extra repairs that.
             raise
         text = f"the emulator needs {missing}: install taskcounts with its extra 'emulator'"
         raise ImportError(text, name=missing) from error

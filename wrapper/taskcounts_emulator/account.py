@@ -1,7 +1,7 @@
-"""The emulated account: settings, state, faults and a clock.
+"""The emulated account: its settings, state, faults, journal and clock.
 
-The application, its administration and ``Emulator`` all work on one of these,
-and there may be any number of them in a process.
+The application, the admin API and ``Emulator`` all work on one account. A process can have any number of
+them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from itertools import count
 from typing import Any, TypedDict
 
 from taskcounts.credentials import SharedKey
-from taskcounts_emulator import documents
+from taskcounts_emulator import json_reader
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.faults.plan import Fault, FaultPlan, make_fault
 from taskcounts_emulator.journal import Journal
 from taskcounts_emulator.model import MAX_TASKS, JobCounts, utc_now
-from taskcounts_emulator.state.chance import LONGEST
 from taskcounts_emulator.state.lag import LagModel, parse_lag
 from taskcounts_emulator.state.pool import ANY, MAX_POOL_SLOTS, Pool
+from taskcounts_emulator.state.sampling import MAX_SECONDS
 from taskcounts_emulator.state.scenario import parse_job, parse_scenario, parse_seed
 from taskcounts_emulator.state.store import Store
 from taskcounts_emulator.state.world import World
@@ -35,7 +35,7 @@ __all__ = ["API_VERSION", "EmulatedAccount", "Settings"]
 
 API_VERSION = contract.API_VERSION
 
-# Every version that was warned of is remembered, and a caller can make up any number of them.
+# Each version is logged once and remembered, and a caller can make up any number of versions.
 _MAX_VERSIONS = 100
 
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")
@@ -44,7 +44,7 @@ logger = logging.getLogger("taskcounts_emulator")
 
 
 class Settings(TypedDict, total=False):
-    """The settings of an ``EmulatedAccount``, for those who hand them on."""
+    """The settings of an ``EmulatedAccount``, for functions that pass them on."""
 
     store: str | os.PathLike[str]
     strict: bool
@@ -56,20 +56,19 @@ class Settings(TypedDict, total=False):
 
 
 class EmulatedAccount:
-    """A Batch account that exists in this process alone.
+    """A Batch account that exists only in this process.
 
     Args:
-        account: Its name.
+        account: The account's name.
         key: Its access key, Base64; by default 64 random bytes.
-        store: A file that keeps jobs, tasks and settings, made if it does not exist; by default, memory does.
-        strict: Refuse every api-version but the one that is emulated, instead of a warning in the log.
-        admin_hosts: Names, beside those of this machine, under which the administration may be asked,
-            such as the name of a container.
-        scripted: Whether tasks live by a scripted clock, which ``advance`` moves, instead of the machine's.
-            Requests are dated by the machine's in any case.
-        seed: What all chance comes from.
-        slots: How many task slots each pool has that no scenario describes; None leaves that as the store has
-            it. In a new one there are none, and as in the service, tasks wait until there is such a pool.
+        store: A file for jobs, tasks and settings, made if it does not exist; by default, they are in memory.
+        strict: Whether to refuse every api-version except the emulated one, instead of logging a warning.
+        admin_hosts: Further host names that the admin API accepts, such as the name of a container.
+        scripted: Whether tasks follow a scripted clock, which ``advance`` moves, instead of the machine's.
+            Requests are always dated by the machine's clock.
+        seed: The seed of all random draws.
+        slots: The number of task slots of each pool that no scenario describes; None keeps the number in the
+            store. In a new store it is 0, and tasks wait for their pool, as in the service.
         now: The machine's clock; returns a time with its zone.
 
     Raises:
@@ -101,9 +100,9 @@ class EmulatedAccount:
         self.admin_hosts = frozenset(host.lower() for host in admin_hosts)
         for host in sorted(self.admin_hosts):
             if not _HOST.fullmatch(host):
-                raise EmulatorError(f"admin_hosts: {documents.show(host)} is no name of a host")
-        self._slots = None if slots is None else documents.whole_number(slots, "slots", 0, MAX_POOL_SLOTS)
-        self._seed = None if seed is None else parse_seed(seed)
+                raise EmulatorError(f"admin_hosts: {json_reader.show(host)} is not a host name")
+        self._slots = json_reader.optional(json_reader.whole_number, slots, "slots", 0, MAX_POOL_SLOTS)
+        self._seed = json_reader.optional(parse_seed, seed, "seed")
         self.now = now
         self.faults = FaultPlan()
         self.journal = Journal()
@@ -119,17 +118,17 @@ class EmulatedAccount:
 
     @property
     def decoded_key(self) -> bytes:
-        """The bytes of the access key."""
+        """The access key, decoded."""
         return base64.b64decode(self.key)
 
     def load(self, scenario: object) -> list[str]:
-        """Take what a scenario says, all of it or nothing, and return the ids of its jobs.
+        """Apply a scenario, all of it or nothing, and return the ids of its jobs.
 
         Args:
-            scenario: JSON as text or bytes, or what such a text decodes to.
+            scenario: JSON as text or bytes, or the decoded value.
 
         Raises:
-            EmulatorError: It is no scenario, or one of its jobs exists already.
+            EmulatorError: The scenario is invalid, or one of its jobs exists already.
         """
         found = parse_scenario(scenario)
         self.world.load(found.jobs, found.pools, seed=found.seed, settle=found.settle, lag=found.lag)
@@ -144,15 +143,15 @@ class EmulatedAccount:
 
         Args:
             job_id: Its id; by default ``job-1``, ``job-2`` and so on.
-            tasks: How many active tasks, or tasks as the entries of a scenario.
+            tasks: The number of active tasks, or entries as in a scenario.
             options: The other members of a scenario's job, spelled as there, such as ``pool="render"``.
 
         Raises:
-            EmulatorError: The id, an entry or an option is wrong, or the job exists already.
+            EmulatorError: The id, an entry or an option is invalid, or the job exists already.
         """
         if isinstance(tasks, int):
             tasks = [{"count": tasks}] if tasks != 0 else ()
-        # Held, so that two callers don't find the same id free.
+        # Locked, so that two callers never get the same free id.
         with self._lock:
             if job_id is None:
                 taken = {known.lower() for known in self.all_counts()}
@@ -161,90 +160,90 @@ class EmulatedAccount:
         return job_id
 
     def step(self, job_id: str, *, start: int = 0, succeed: int = 0, fail: int = 0) -> None:
-        """Start active tasks, then complete running ones, the oldest first: all that is asked, or nothing.
+        """Start active tasks, then complete running ones, the oldest first: all of the steps, or none.
 
         Args:
             job_id: The job.
-            start: How many active tasks begin to run.
-            succeed: How many running tasks complete with success.
-            fail: How many running tasks complete with failure, whatever retries they have left.
+            start: The number of active tasks to start.
+            succeed: The number of running tasks to complete with success.
+            fail: The number of running tasks to complete with failure, whatever retries they have left.
 
         Raises:
             NoSuchJob: There is no such job.
-            EmulatorError: There are fewer tasks in that state.
+            EmulatorError: The job has fewer tasks in that state.
         """
         self.world.step(
-            documents.text(job_id, "job"),
-            start=documents.whole_number(start, "start", 0, MAX_TASKS),
-            succeed=documents.whole_number(succeed, "succeed", 0, MAX_TASKS),
-            fail=documents.whole_number(fail, "fail", 0, MAX_TASKS),
+            json_reader.text(job_id, "job"),
+            start=json_reader.whole_number(start, "start", 0, MAX_TASKS),
+            succeed=json_reader.whole_number(succeed, "succeed", 0, MAX_TASKS),
+            fail=json_reader.whole_number(fail, "fail", 0, MAX_TASKS),
         )
 
     def advance(self, seconds: float) -> datetime:
-        """Let time pass on a scripted clock, with all that happens meanwhile, and return the new time.
+        """Advance a scripted clock, process the events until then, and return the new time.
 
         Raises:
-            EmulatorError: The clock is the machine's, or would run for more than ten years at once.
+            EmulatorError: The clock is the machine's, or the step is longer than ten years.
         """
-        return _time(self.world.advance(documents.number(seconds, "seconds", 0, LONGEST)))
+        return _time(self.world.advance(json_reader.number(seconds, "seconds", 0, MAX_SECONDS)))
 
     def clock(self) -> dict[str, object]:
-        """Return which clock it is, ``machine`` or ``scripted``, and its time."""
+        """Return the kind of the clock, ``machine`` or ``scripted``, and its time."""
         kind = "scripted" if self.world.scripted else "machine"
         return {"kind": kind, "now": _time(self.world.now()).isoformat()}
 
     def set_seed(self, seed: object) -> None:
-        """Let all further chance come from a seed.
+        """Set the seed of all further random draws.
 
         Raises:
-            EmulatorError: It is no whole number.
+            EmulatorError: The seed is not a whole number.
         """
         known = parse_seed(seed)
-        self.world.set(seed=known)
+        self.world.load(seed=known)
         self.faults.set_seed(known)
 
     def lag(self) -> dict[str, object]:
-        """Return how reported counts trail the truth: the switches that are on, as in JSON."""
+        """Return the switches of the lag model that are on, as in JSON."""
         return self.world.lag.as_json()
 
     def set_lag(self, document: object) -> None:
-        """Let reported counts trail the truth from now on, as a JSON object says; see ``LagModel``.
+        """Set the lag model of reported counts from a JSON object; see ``LagModel``.
 
         Raises:
-            EmulatorError: It is no lag model.
+            EmulatorError: The lag model is invalid.
         """
-        self.world.set(lag=parse_lag(document))
+        self.world.load(lag=parse_lag(document))
 
     def clear_lag(self) -> None:
-        """Let reported counts be the true ones."""
-        self.world.set(lag=LagModel())
+        """Report the true counts from now on."""
+        self.world.load(lag=LagModel())
 
     def snapshot(self, name: str = "snapshot") -> None:
-        """Keep a copy of the jobs, tasks, pools, settings and a scripted clock's time, in memory.
+        """Keep a copy of the jobs, tasks, pools, settings and the scripted time, in memory.
 
         Raises:
-            EmulatorError: There are too many copies already.
+            EmulatorError: The limit of snapshots is reached.
         """
-        self.world.snapshot(documents.text(name, "name"))
+        self.world.snapshot(json_reader.text(name, "name"))
 
     def restore(self, name: str = "snapshot") -> None:
-        """Put everything back as it was when a copy of that name was kept; faults and journal stay.
+        """Restore a snapshot; faults and journal stay as they are.
 
         Raises:
-            EmulatorError: There is no such copy.
+            EmulatorError: There is no snapshot of that name.
         """
-        self.world.restore(documents.text(name, "name"))
+        self.world.restore(json_reader.text(name, "name"))
 
     def snapshots(self) -> list[str]:
-        """Return the names of the copies."""
+        """Return the names of the snapshots."""
         return self._store.snapshots()
 
     def drop_snapshots(self) -> int:
-        """Forget the copies, and return how many they were."""
+        """Delete all snapshots, and return their number."""
         return self._store.drop_snapshots()
 
     def counts(self, job_id: str) -> JobCounts:
-        """Return the true counts of a job, whatever faults are set.
+        """Return the true counts of a job, regardless of faults and lag.
 
         Raises:
             NoSuchJob: There is no such job.
@@ -266,10 +265,10 @@ class EmulatedAccount:
         seed: int | None = None,
         **options: object,
     ) -> None:
-        """Let something go wrong: see ``Fault`` for the kinds and their options.
+        """Set a fault; see ``Fault`` for the kinds and their options.
 
         Raises:
-            EmulatorError: There is no such kind or option, or a value is wrong.
+            EmulatorError: The kind, an option or a value is invalid.
         """
         self.set_fault(
             make_fault(
@@ -292,38 +291,38 @@ class EmulatedAccount:
         times: int = 1,
         **options: Any,
     ) -> None:
-        """Let the next call go wrong, or the next ``times`` of them: see ``fault``."""
+        """Set a fault for the next ``times`` requests; see ``fault``."""
         self.set_fault(make_fault(kind, operation=operation, job=job, times=times, **options))
 
     def set_fault(self, fault: Fault) -> None:
-        """Let a fault happen from the next call on, after those that were set before."""
+        """Set a fault; the faults that were set before take precedence."""
         if fault.kind == "lag":
             self.faults.add(fault, {job_id.lower(): counts for job_id, counts in self.all_counts().items()})
         else:
             self.faults.add(fault)
 
     def clear_faults(self) -> int:
-        """Let nothing go wrong any more, and return how many faults were set."""
+        """Remove all faults, and return their number."""
         return self.faults.clear()
 
     def reset(self) -> None:
-        """Begin again: without jobs, tasks, faults and journal, with the seed and slots of the beginning."""
-        # Held, so that nobody sees it half done.
-        with self._store.reading():
+        """Remove jobs, tasks, faults and journal, and restore the initial seed and slots."""
+        # Locked, so that no request sees a half-finished reset.
+        with self._store.connection():
             self.world.clear()
             self._begin()
         self.faults.clear()
         self.journal.clear()
 
     def _begin(self) -> None:
-        """Bring the settings into the store that the account was made with."""
+        """Write the initial settings into the store."""
         self.faults.set_seed(self._seed)
         pools = () if self._slots is None else (Pool(ANY, self._slots),)
         if pools or self._seed is not None:
             self.world.load((), pools, seed=self._seed)
 
     def accepts(self, version: str) -> bool:
-        """Return whether an api-version is answered; warn in the log, once for each unknown one."""
+        """Return whether an api-version is accepted; log a warning once for each unknown one."""
         if version == API_VERSION:
             return True
         if self.strict:
@@ -334,12 +333,12 @@ class EmulatedAccount:
                 self._versions.add(version)
         if new:
             logger.warning(
-                "api-version %s is answered as if it were %s", documents.show(version), API_VERSION
+                "api-version %s is answered as if it were %s", json_reader.show(version), API_VERSION
             )
         return True
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         self._store.close()
 
     def __repr__(self) -> str:

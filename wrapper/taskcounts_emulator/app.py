@@ -1,71 +1,70 @@
-"""The emulated service as an ASGI application: its operations, and the administration beside them.
+"""The emulated service as an ASGI application: its operations and the admin API.
 
-Under the emulator's own server all faults work as told. In process (``httpx.ASGITransport``) and under
-other servers there is no connection to break: there, reset and truncate raise ``ConnectionResetError``
-out of the application, and a drip leaves the head of an answer in one piece.
+Under the emulator's own server all faults work as described. In process (``httpx.ASGITransport``) and under
+other servers there is no connection to break: there, reset and truncate raise ``ConnectionResetError`` from
+the application, and a drip sends the head of a response in one piece.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import re
 import time
+import uuid
 from collections.abc import Mapping
-from functools import lru_cache
 from urllib.parse import quote, unquote_plus
 
-from taskcounts_emulator import refusals, wire
+from taskcounts_emulator import responses
 from taskcounts_emulator.account import EmulatedAccount
 from taskcounts_emulator.admin import Admin
 from taskcounts_emulator.api import auth, routes
 from taskcounts_emulator.api.asgi import Application, Receive, Scope, Send, answer_lifespan, path_of
-from taskcounts_emulator.api.auth import Call
-from taskcounts_emulator.api.members import MAX_BODY, Members, read_body
+from taskcounts_emulator.api.auth import RawRequest
+from taskcounts_emulator.api.bodies import MAX_BODY, Members, read_body
 from taskcounts_emulator.api.operations import Request
 from taskcounts_emulator.api.routes import Body, Operation
 from taskcounts_emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
-from taskcounts_emulator.faults import shapes
-from taskcounts_emulator.faults.connection import ClientGone, connection_of
+from taskcounts_emulator.faults import malformed
+from taskcounts_emulator.faults.connection import ClientDisconnected, connection_of
 from taskcounts_emulator.faults.delivery import deliver
-from taskcounts_emulator.faults.plan import Fault, Taken
+from taskcounts_emulator.faults.plan import Fault, InjectedFault
 from taskcounts_emulator.model import JOB_ID, TASK_ID
+from taskcounts_emulator.refusals import Refusal
 
-__all__ = ["create_app", "stamp"]
+__all__ = ["create_app", "request_context"]
 
 _NUMBER = re.compile(r"-?[0-9]+")
 
-# Of these a request has one or none; other headers may come in parts (RFC 9110, 5.3).
+# A request may have each of these once; other headers may come in parts (RFC 9110, 5.3).
 _SINGLE = ("client-request-id", "return-client-request-id")
 
-# Of these, too: twice they would contradict themselves. Other parameters are passed over.
+# A request may have each of these parameters once; unknown parameters are ignored.
 _PARAMETERS = frozenset(
     ("api-version", "timeout", "maxresults", "force", "$filter", "$select", "$expand", "$skiptoken")
 )
-
-# A query that is no longer holds no secret that is worth the name, so that it may be remembered.
-_MAX_REMEMBERED = 40
 
 logger = logging.getLogger("taskcounts_emulator")
 
 
 def create_app(service: EmulatedAccount) -> Application:
-    """Return the ASGI application that answers for an emulated account."""
+    """Return the ASGI application of an emulated account."""
     return _Service(service)
 
 
-def stamp(
+def request_context(
     service: EmulatedAccount,
     scope: Scope,
     headers: Mapping[str, str],
     client_request_id: str | None = None,
-) -> wire.Stamp:
-    """Return what is written into the answer to one request."""
-    return wire.Stamp(_endpoint(scope, headers), _new_id(), service.now(), client_request_id)
+) -> responses.RequestContext:
+    """Return the values of a request that its response repeats."""
+    return responses.RequestContext(
+        _endpoint(scope, headers), str(uuid.uuid4()), service.now(), client_request_id
+    )
 
 
 class _Service:
-    """Every operation of the service, and the administration."""
+    """The operations of the service, and the admin API."""
 
     def __init__(self, service: EmulatedAccount) -> None:
         self._service = service
@@ -82,196 +81,218 @@ class _Service:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = _call(scope)
-        echoed = None if call.repeated & set(_SINGLE) else wire.echo(call.headers)
-        exchange = _Exchange(self._service, call, stamp(self._service, scope, call.headers, echoed))
+        raw = _raw(scope)
+        client_request_id = (
+            None if raw.repeated & set(_SINGLE) else responses.echoed_client_request_id(raw.headers)
+        )
+        exchange = _Exchange(
+            self._service, raw, request_context(self._service, scope, raw.headers, client_request_id)
+        )
         try:
-            answer = await exchange.answer(receive)
+            response = await exchange.response(receive)
             if scope.get("http_version") == "1.0":
-                answer = wire.with_length(answer)
-            if call.method == "HEAD":
-                answer = answer._replace(body=b"")
-            exchange.record(answer)
-            await deliver(answer, exchange.fault, connection_of(scope), send)
-        except ClientGone:
-            # The connection is closed, so that there is nobody to tell.
+                response = responses.with_length(response)
+            if raw.method == "HEAD":
+                response = response._replace(body=b"")
+            exchange.record(response)
+            await deliver(response, exchange.fault, connection_of(scope), send)
+        except ClientDisconnected:
+            # The connection is closed, so no response can be sent.
             return
 
 
 class _Exchange:
-    """One request, and what becomes of it.
+    """The handling of one request.
 
     Attributes:
-        fault: What goes wrong with it; None if nothing does.
+        fault: The fault that is injected; None without one.
     """
 
-    def __init__(self, service: EmulatedAccount, call: Call, stamp: wire.Stamp) -> None:
+    def __init__(self, service: EmulatedAccount, raw: RawRequest, context: responses.RequestContext) -> None:
         self.fault: Fault | None = None
         self._service = service
-        self._call = call
-        self._stamp = stamp
+        self._raw = raw
+        self._context = context
         self._operation: Operation | None = None
         self._code: str | None = None
         self._begun = time.monotonic()
 
-    async def answer(self, receive: Receive) -> wire.Answer:
-        """Return the answer; whatever happens, it is one of the service's.
+    async def response(self, receive: Receive) -> responses.Response:
+        """Return the response; every failure becomes an error of the service.
 
         Raises:
-            ClientGone: The caller left before the request was whole. Nothing was done.
+            ClientDisconnected: The connection was closed before the end of the request. Nothing was done.
         """
         try:
-            request = self._admitted()
+            request = self._admit()
             operation = self._operation
-            if operation is not None and (operation.body is not Body.NONE or _has_body(self._call.headers)):
+            if operation is not None and (operation.body is not Body.NONE or _has_body(self._raw.headers)):
                 request = request._replace(document=await self._document(operation, receive))
             self._begun = time.monotonic()
-            taken = self._service.faults.take(request.operation, request.job_id or None)
-            if taken is not None:
-                self.fault = taken.fault
-            return _unfit(taken, self._stamp) or self._done(request, taken)
-        except refusals.Refusal as refusal:
-            return self._refused(refusal)
+            injected = self._service.faults.take(request.operation, request.job_id or None)
+            if injected is not None:
+                self.fault = injected.fault
+            return _fault_response(injected, self._context) or self._perform(request, injected)
+        except Refusal as refusal:
+            return self._refusal_response(refusal)
         except NoSuchJob:
-            return self._refused(refusals.job_not_found())
+            return self._refusal_response(Refusal("JobNotFound"))
         except NoSuchTask:
-            return self._refused(refusals.task_not_found())
+            return self._refusal_response(Refusal("TaskNotFound"))
         except EmulatorError as error:
-            # The store, most likely: the file is gone, or the disk is full. One line says it all.
-            logger.error("request %s could not be answered: %s", self._stamp.request_id, error)
-            return self._refused(refusals.internal_error())
-        except ClientGone:
+            # Most likely the store: its file was removed, or the disk is full. No traceback is needed.
+            logger.error("request %s could not be answered: %s", self._context.request_id, error)
+            return self._refusal_response(Refusal("InternalError"))
+        except ClientDisconnected:
             raise
         except Exception:
-            logger.exception("request %s could not be answered", self._stamp.request_id)
-            return self._refused(refusals.internal_error())
+            logger.exception("request %s could not be answered", self._context.request_id)
+            return self._refusal_response(Refusal("InternalError"))
 
-    def record(self, answer: wire.Answer) -> None:
-        """Write the exchange into the journal."""
+    def record(self, response: responses.Response) -> None:
+        """Record the exchange in the journal."""
         self._service.journal.record(
-            time=self._stamp.now,
+            time=self._context.now,
             operation=None if self._operation is None else self._operation.name,
-            method=self._call.method,
-            path=self._call.path,
-            query=self._call.query,
-            headers=self._call.headers,
-            status=None if self.fault is not None and self.fault.kind == "reset" else answer.status,
+            method=self._raw.method,
+            path=self._raw.path,
+            query=self._raw.query,
+            headers=self._raw.headers,
+            status=None if self.fault is not None and self.fault.kind == "reset" else response.status,
             code=self._code,
             fault=None if self.fault is None else self.fault.kind,
-            request_id=self._stamp.request_id,
+            request_id=self._context.request_id,
             seconds=time.monotonic() - self._begun,
         )
 
-    def _admitted(self) -> Request:
-        """Return what is asked for, if everything about the request is right but for its body.
+    def _admit(self) -> Request:
+        """Return the request, if everything except its body is valid.
 
         Raises:
-            Refusal: What is wrong first, in the order of this list.
+            Refusal: The first failed check, in the order of this function.
         """
-        call, stamp = self._call, self._stamp
-        operation, job_id, task_id = routes.resolve(call.method, call.path)
+        raw, context = self._raw, self._context
+        operation, job_id, task_id = routes.resolve(raw.method, raw.path)
         self._operation = operation
-        auth.authenticate(call, self._service.credential, stamp.now)
-        parameters = _parameters(call.query)
+        auth.authenticate(raw, self._service.credential, context.now)
+        parameters = _parameters(raw.query)
         version = parameters.get("api-version")
         if not version:
-            raise refusals.missing_query_parameter("api-version")
+            raise Refusal("MissingRequiredQueryParameter", "api-version")
         if not self._service.accepts(version):
-            raise refusals.unsupported_version(version)
+            raise Refusal(
+                "UnsupportedRequestVersion",
+                "api-version",
+                version,
+                "The version is not one that is served here",
+            )
         _check_timeout(parameters.get("timeout"))
         for name in parameters:
             if name.startswith("$") and name not in operation.options:
-                raise refusals.unsupported_query_parameter(name)
-        _check_headers(call)
-        return Request(operation.name, call, stamp, parameters, job_id, task_id, {})
+                raise Refusal("UnsupportedQueryParameter", name)
+        _check_headers(raw)
+        return Request(operation.name, raw, context, parameters, job_id, task_id, {})
 
     async def _document(self, operation: Operation, receive: Receive) -> Members:
-        """Return the body of an operation that has one; empty if it needs none and there is none.
+        """Return the decoded body; empty if the operation needs none and there is none.
 
-        A body that the operation doesn't have is read too: nothing is done before a request is whole.
+        An unexpected body is read, too: nothing is done before the request is complete.
 
         Raises:
-            Refusal: It is too long, missing, or no object of JSON.
-            ClientGone: The caller left before it was whole.
+            Refusal: The body is too long, missing, or not a JSON object.
+            ClientDisconnected: The connection was closed before the end of the body.
         """
-        headers = self._call.headers
+        headers = self._raw.headers
         length = headers.get("content-length")
         if length is None and "transfer-encoding" not in headers and operation.body is Body.REQUIRED:
-            raise refusals.missing_content_length()
-        # What says itself that it is too long is not waited for.
+            raise Refusal("MissingContentLengthHeader")
+        # A body whose stated length is too long is refused without reading it.
         if length is not None and _is_too_long(length):
-            raise refusals.body_too_large(MAX_BODY)
+            raise Refusal("RequestBodyTooLarge", str(MAX_BODY))
         body = await _body(receive)
         if operation.body is Body.NONE or (not body and operation.body is Body.OPTIONAL):
             return {}
         kind = headers.get("content-type", "")
         if kind.partition(";")[0].strip().lower() != "application/json":
-            raise refusals.invalid_header("content-type", kind, "The content type is not application/json")
+            raise Refusal(
+                "InvalidHeaderValue", "content-type", kind, "The content type is not application/json"
+            )
         return read_body(body)
 
-    def _done(self, request: Request, taken: Taken | None) -> wire.Answer:
-        """Let the operation be carried out, and return its answer."""
+    def _perform(self, request: Request, injected: InjectedFault | None) -> responses.Response:
+        """Perform the operation, and return its response."""
         operation = self._operation
         if operation is None or (request.job_id and not JOB_ID.fullmatch(request.job_id)):
-            raise refusals.job_not_found()
+            raise Refusal("JobNotFound")
         if request.task_id and not TASK_ID.fullmatch(request.task_id):
-            # Where the job isn't there either, that is said first.
+            # If the job does not exist either, that is the error.
             self._service.world.job(request.job_id)
-            raise refusals.task_not_found()
-        if taken is not None and taken.counts is not None:
-            request = request._replace(counts=taken.counts)
-        answer = operation.handler(self._service, request)
-        if taken is not None and taken.fault.kind == "wrong-shape" and answer.status == 200 and answer.body:
-            page = f"{self._stamp.endpoint}{self._call.target}"
-            spoiled = shapes.broken(taken.fault.variant, operation.name, answer.body, page)
-            return answer._replace(body=spoiled)
-        return answer
+            raise Refusal("TaskNotFound")
+        if injected is not None and injected.counts is not None:
+            request = request._replace(counts=injected.counts)
+        response = operation.handler(self._service, request)
+        if (
+            injected is not None
+            and injected.fault.kind == "wrong-shape"
+            and response.status == 200
+            and response.body
+        ):
+            page = f"{self._context.endpoint}{self._raw.target}"
+            body = malformed.malformed_body(injected.fault.variant, operation.name, response.body, page)
+            return response._replace(body=body)
+        return response
 
-    def _refused(self, refusal: refusals.Refusal) -> wire.Answer:
+    def _refusal_response(self, refusal: Refusal) -> responses.Response:
         self._code = refusal.code
-        return wire.refusal_answer(self._stamp, refusal)
+        return responses.refusal_response(self._context, refusal)
 
 
-def _unfit(taken: Taken | None, stamp: wire.Stamp) -> wire.Answer | None:
-    """Return the answer of a fault that keeps the service from its work, or None.
+def _fault_response(
+    injected: InjectedFault | None, context: responses.RequestContext
+) -> responses.Response | None:
+    """Return the response of a fault that keeps the operation from being performed, or None.
 
     Raises:
         Refusal: The fault is a refusal.
     """
-    if taken is None:
+    if injected is None:
         return None
-    match taken.fault:
+    match injected.fault:
         case Fault(kind="throttled", retry_after=retry_after):
-            raise refusals.too_many_requests(retry_after)
+            raise Refusal("TooManyRequests", headers=_retry_after(retry_after))
         case Fault(kind="busy", retry_after=retry_after):
-            raise refusals.server_busy(retry_after)
+            raise Refusal("ServerBusy", headers=_retry_after(retry_after))
         case Fault(kind="internal-error"):
-            raise refusals.internal_error()
+            raise Refusal("InternalError")
         case Fault(kind="bad-gateway"):
-            return wire.html_answer(stamp, 502)
+            return responses.html_response(context, 502)
         case Fault(kind="unknown-status"):
-            return wire.html_answer(stamp, 520)
+            return responses.html_response(context, 520)
         case Fault(kind="reset", applied=False):
-            # Never sent: the connection is reset first.
-            return wire.html_answer(stamp, 503)
+            # This response is never sent: the connection is reset first.
+            return responses.html_response(context, 503)
     return None
 
 
+def _retry_after(value: str | None) -> tuple[tuple[str, str], ...]:
+    return () if value is None else (("retry-after", value),)
+
+
 async def _body(receive: Receive) -> bytes:
-    """Return a body, as far as it may be long.
+    """Return the body of a request.
 
     Raises:
-        Refusal: It is longer. What still comes is read and dropped by the server, so that the answer arrives.
-        ClientGone: The caller left before it was whole.
+        Refusal: The body is too long. The server reads and drops the rest, so that the response arrives.
+        ClientDisconnected: The connection was closed before the end of the body.
     """
     parts = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise ClientDisconnected
         parts += message.get("body", b"")
         if len(parts) > MAX_BODY:
-            raise refusals.body_too_large(MAX_BODY)
+            raise Refusal("RequestBodyTooLarge", str(MAX_BODY))
         if not message.get("more_body", False):
             return bytes(parts)
 
@@ -285,100 +306,85 @@ def _is_too_long(length: str) -> bool:
     return digits.isdecimal() and (len(digits) > 9 or int(digits) > MAX_BODY)
 
 
-def _call(scope: Scope) -> Call:
-    """Return the request as it was sent."""
+def _raw(scope: Scope) -> RawRequest:
+    """Return the request as it was sent, with repeated headers joined by commas."""
     headers: dict[str, str] = {}
     repeated: set[str] = set()
     for raw_name, raw_value in scope["headers"]:
-        name = _NAMES.get(raw_name) or raw_name.decode("latin-1").lower()
+        name = raw_name.decode("latin-1").lower()
         value = raw_value.decode("latin-1").strip()
         if name in headers:
             repeated.add(name)
             value = f"{headers[name]}, {value}"
         headers[name] = value
-    # Decoded and encoded again, a path need not be the one that was signed.
+    # The signature covers the raw path; decoding and encoding it again could change it.
     sent = scope.get("raw_path") or quote(scope["path"]).encode()
     path = sent.partition(b"?")[0].decode("latin-1")
-    return Call(scope["method"], path, scope["query_string"].decode("latin-1"), headers, frozenset(repeated))
-
-
-# The names that most calls have.
-_NAMES = {
-    name.encode(): name
-    for name in (
-        "accept", "accept-encoding", "authorization", "client-request-id", "connection", "content-length",
-        "content-type", "host", "ocp-date", "return-client-request-id", "user-agent",
+    return RawRequest(
+        scope["method"], path, scope["query_string"].decode("latin-1"), headers, frozenset(repeated)
     )
-}  # fmt: skip
-
-
-def _new_id() -> str:
-    """Return a random GUID; `uuid.uuid4` takes three times as long."""
-    digits = os.urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _endpoint(scope: Scope, headers: Mapping[str, str]) -> str:
-    """Return where the caller believes to be: the service writes its name into each body."""
+    """Return the URL of the service as the caller knows it; each body contains it."""
     host, port = scope.get("server") or ("", None)
     return f"{scope['scheme']}://{headers.get('host') or (host if port is None else f'{host}:{port}')}"
 
 
 def _parameters(query: str) -> Mapping[str, str]:
-    """Return the parameters by their names in lower case; the service takes them in any.
+    """Return the parameters by name in lower case; the service ignores the case of names.
 
     Raises:
-        Refusal: One that the service knows stands twice.
+        Refusal: A known parameter is repeated.
     """
-    return _few_parameters(query) if len(query) <= _MAX_REMEMBERED else _read_parameters(query)
-
-
-def _read_parameters(query: str) -> Mapping[str, str]:
     found: dict[str, list[str]] = {}
     for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
         found.setdefault(unquote_plus(name).lower(), []).append(unquote_plus(value))
     for name, values in found.items():
         if len(values) > 1 and name in _PARAMETERS:
-            raise refusals.invalid_query_parameter(name, ", ".join(values), "The parameter stands twice")
+            raise Refusal("InvalidQueryParameterValue", name, ", ".join(values), "The parameter stands twice")
     return {name: values[0] for name, values in found.items()}
 
 
-_few_parameters = lru_cache(maxsize=64)(_read_parameters)
-
-
 def _check_timeout(value: str | None) -> None:
-    """Refuse a timeout that is no int32 of at least 1.
+    """Refuse a timeout that is not an int32 of at least 1.
 
-    Above 30 the service uses 30. Nothing is left to do with the number here: no answer takes that long
-    of itself, and a slow fault is as slow as it was told to be.
+    The service caps it at 30 seconds. The value has no effect here: no response takes that long, except by a
+    fault.
     """
     if value is None:
         return
     if not _NUMBER.fullmatch(value):
-        raise refusals.invalid_query_parameter("timeout", value, "Timeout is not a whole number")
-    # Looked at as text first: Python does not convert a number of any length.
+        raise Refusal("InvalidQueryParameterValue", "timeout", value, "Timeout is not a whole number")
+    # Checked as text first: Python refuses to convert very long numbers.
     digits = value.removeprefix("-").lstrip("0")
     if value.startswith("-") or not digits or len(digits) > 10 or int(digits) >= 2**31:
-        raise refusals.query_parameter_out_of_range(
-            "timeout", value, f"Timeout cannot be less than 1 or more than {2**31 - 1}"
+        raise Refusal(
+            "OutOfRangeQueryParameterValue",
+            "timeout",
+            value,
+            f"Timeout cannot be less than 1 or more than {2**31 - 1}",
         )
 
 
-def _check_headers(call: Call) -> None:
-    """Refuse a header of the operation that is not of its type."""
+def _check_headers(raw: RawRequest) -> None:
+    """Refuse a header whose value does not have its type."""
     for name in _SINGLE:
-        if name in call.repeated:
-            raise refusals.invalid_header(name, call.headers[name], "The header stands twice")
-    given = call.headers.get("client-request-id")
-    if given is not None and not wire.GUID.fullmatch(given):
-        raise refusals.invalid_header(
-            "client-request-id", given, "The value is not a GUID without decoration"
+        if name in raw.repeated:
+            raise Refusal("InvalidHeaderValue", name, raw.headers[name], "The header stands twice")
+    given = raw.headers.get("client-request-id")
+    if given is not None and not responses.GUID.fullmatch(given):
+        raise Refusal(
+            "InvalidHeaderValue", "client-request-id", given, "The value is not a GUID without decoration"
         )
-    wanted = call.headers.get("return-client-request-id")
+    wanted = raw.headers.get("return-client-request-id")
     if wanted is not None and wanted.lower() not in ("true", "false"):
-        raise refusals.invalid_header("return-client-request-id", wanted, "The value is not true or false")
-    date = call.headers.get("ocp-date")
+        raise Refusal(
+            "InvalidHeaderValue", "return-client-request-id", wanted, "The value is not true or false"
+        )
+    date = raw.headers.get("ocp-date")
     if date is not None and auth.parse_date(date) is None:
-        raise refusals.invalid_header("ocp-date", date, "The value is not a date of the form of RFC 1123")
+        raise Refusal(
+            "InvalidHeaderValue", "ocp-date", date, "The value is not a date of the form of RFC 1123"
+        )

@@ -1,11 +1,11 @@
-"""What was asked, and what came of it: the last calls to the emulated service, without bodies or secrets.
+"""A journal of the last requests to the emulated service, without bodies and with secrets redacted.
 
-Everything about a call is scrubbed before it is kept, so that nothing that reads the journal can give a
-secret away. A real token may come here: clients send whatever their credential gives them.
+A request is redacted before it is stored, so that no reader of the journal can reveal a secret. Requests can
+contain real tokens: clients send whatever their credential gives them.
 
-Hidden are what proves who asks in Authorization, every header and query value whose name says that it is
-secret, and their values wherever else in the call they stand; in headers and parameters that the service
-doesn't know also whatever is as long and dense as a token.
+Redacted are the credentials in Authorization, every header and query value whose name suggests a secret, and
+the same values wherever else they occur in the request; in headers and parameters that the service doesn't
+know, also any text that is as long and dense as a token.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote
 
-__all__ = ["HIDDEN", "Entry", "Journal"]
+__all__ = ["REDACTED", "Entry", "Journal"]
 
-HIDDEN = "<hidden>"
+REDACTED = "<hidden>"
 
-# Of a call's method, path, query and headers together: as much as the service's own server takes. Nothing of
-# a longer one is kept, so that neither time nor memory is spent on it.
+# Characters of method, path, query and headers together, the limit of the service's own server. Nothing of a
+# longer request is kept, so that it costs neither time nor memory.
 _MAX_HEAD = 16 * 1024
 
-# A plain call is far shorter, its headers' names included.
+# Characters of a request that takes the fast path; usual requests are far shorter.
 _MAX_PLAIN = 4 * 1024
 
-# Shorter ones could be part of anything, and nothing so short is a secret.
+# Shorter runs occur in ordinary text, and no secret is that short.
 _SECRET = re.compile(r"[A-Za-z0-9+/_~.-]{8,}")
 
 _ACCOUNT = re.compile(r"(SharedKey|SharedKeyLite) ([A-Za-z0-9]{3,24}):(.*)", re.IGNORECASE | re.DOTALL)
@@ -42,11 +42,11 @@ _SECRET_NAME = re.compile(
     r"auth|cookie|credential|key|passw|pwd|secret|^sig$|signature|session|token", re.IGNORECASE
 )
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-# RFC 7519. Looked for at the beginnings of words alone, so that it takes one pass however long the text is.
+# A JSON Web Token (RFC 7519). Matching only at the beginnings of words keeps the search linear.
 _WEB_TOKEN = re.compile(r"(%[0-9A-Fa-f]{2}|(?<![A-Za-z0-9_-]))eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+")
-_DENSE = re.compile(r"[A-Za-z0-9+/_~.=%-]{24,}")
+_TOKEN_LIKE = re.compile(r"[A-Za-z0-9+/_~.=%-]{24,}")
 
-# What the service and its clients know: their values may be long, and are no secrets.
+# Headers and parameters of the service and its clients; their values may be long and are not secret.
 # fmt: off
 _KNOWN_HEADERS = {
     "accept", "accept-encoding", "accept-language", "cache-control", "client-request-id", "connection",
@@ -61,22 +61,22 @@ _PLAIN_HEADERS = {*_KNOWN_HEADERS, "authorization"}
 
 
 class Entry(NamedTuple):
-    """A call that was answered, or that a fault left without an answer.
+    """A request that was answered, or that a fault left unanswered.
 
     Attributes:
-        number: Counts the calls from 1, without a gap.
-        time: When it came, by the emulated clock.
-        operation: The operation's name; None where the request reached none.
-        method: The verb.
+        number: The number of the request, from 1, without gaps.
+        time: The time of the request, by the machine's clock.
+        operation: The operation's name; None if the request matched none.
+        method: The method.
         path: The path, percent-encoded.
-        query: The query, percent-encoded, without its question mark.
-        headers: The headers, names in lower case.
-        status: The answer's; None where none left.
+        query: The query, percent-encoded, without the question mark.
+        headers: The headers, with names in lower case.
+        status: The status of the response; None if none was sent.
         code: The error code of a refusal.
-        fault: The kind of the fault that the call met.
-        request_id: The service's name of the call.
-        client_request_id: The caller's.
-        milliseconds: From the request's last byte to the answer's.
+        fault: The kind of the injected fault.
+        request_id: The service's id of the request.
+        client_request_id: The caller's id of the request.
+        milliseconds: The time from the last byte of the request to the response.
     """
 
     number: int
@@ -94,8 +94,8 @@ class Entry(NamedTuple):
     milliseconds: float
 
     def as_json(self) -> dict[str, object]:
-        """Return the members of the entry; those that say nothing are left out."""
-        told: dict[str, object] = {
+        """Return the entry as JSON members, without those that are None."""
+        members: dict[str, object] = {
             "number": self.number,
             "time": self.time.isoformat(),
             "operation": self.operation,
@@ -110,14 +110,14 @@ class Entry(NamedTuple):
             "clientRequestId": self.client_request_id,
             "milliseconds": self.milliseconds,
         }
-        return {name: value for name, value in told.items() if value is not None}
+        return {name: value for name, value in members.items() if value is not None}
 
 
 class Journal:
-    """The last calls, the oldest first; safe to use from any thread.
+    """The last requests, the oldest first; safe to use from any thread.
 
     Args:
-        size: How many are kept. Those that had to go are counted.
+        size: The number of entries to keep; dropped entries are counted.
     """
 
     def __init__(self, size: int = 10_000) -> None:
@@ -142,22 +142,11 @@ class Journal:
         request_id: str,
         seconds: float,
     ) -> None:
-        """Keep a call, without its secrets.
+        """Record a request without its secrets.
 
-        Args:
-            time: When it came, by the emulated clock.
-            operation: The operation's name; None where the request reached none.
-            method: The verb.
-            path: The path, percent-encoded.
-            query: The query, percent-encoded, without its question mark.
-            headers: All headers as they were sent, names in lower case.
-            status: The answer's; None where none left.
-            code: The error code of a refusal.
-            fault: The kind of the fault that the call met.
-            request_id: The service's name of the call.
-            seconds: How long the answer took.
+        The arguments are those of an ``Entry``; ``seconds`` is the time that the response took.
         """
-        shown = _scrubbed(method, path, query, headers)
+        shown = _redacted(method, path, query, headers)
         with self._lock:
             self._number += 1
             self._dropped += len(self._entries) == self._entries.maxlen
@@ -180,29 +169,29 @@ class Journal:
     def entries(self, after: int = 0) -> list[Entry]:
         """Return the entries whose number is greater than ``after``."""
         with self._lock:
-            # Without a gap: the place of each follows from its number.
+            # The numbers have no gaps, so the position of an entry follows from its number.
             first = self._number - len(self._entries) + 1
             return list(islice(self._entries, max(0, after + 1 - first), None))
 
     @property
     def dropped(self) -> int:
-        """How many entries had to go for newer ones since the journal was cleared."""
+        """The number of entries that were dropped for newer ones since the journal was cleared."""
         return self._dropped
 
     def operations(self) -> dict[str, int]:
-        """Return how often each operation was called since the journal was cleared, dropped entries included.
+        """Return the number of requests by operation since the journal was cleared, dropped entries included.
 
-        Calls that reached no operation are counted as ``none``.
+        Requests that matched no operation are counted as ``none``.
         """
         with self._lock:
             return dict(sorted(self._operations.items()))
 
     def as_json(self, after: int = 0, limit: int = 1000) -> dict[str, object]:
-        """Return the entries after a number, at most ``limit``, and what is not among them.
+        """Return the entries after a number, at most ``limit``, and statistics.
 
         Returns:
-            ``entries``; ``left``: how many more follow them; ``dropped``: how many had to go for newer ones;
-            ``operations``: how often each was called.
+            ``entries``; ``left``: the number of entries that follow them; ``dropped``: the number of dropped
+            entries; ``operations``: the number of requests by operation.
         """
         with self._lock:
             found = self.entries(after)
@@ -214,7 +203,7 @@ class Journal:
             }
 
     def clear(self) -> int:
-        """Forget all entries, and return how many they were; the next ones are numbered on."""
+        """Remove all entries, and return their number; numbering continues."""
         with self._lock:
             count = len(self._entries)
             self._entries.clear()
@@ -226,102 +215,111 @@ class Journal:
         return len(self._entries)
 
 
-def _scrubbed(
+def _redacted(
     method: str, path: str, query: str, headers: Mapping[str, str]
 ) -> tuple[str, str, str, dict[str, str]]:
-    """Return a call as it may be shown."""
-    kept, (asking, proof) = dict(headers), _proof(headers.get("authorization", ""))
+    """Return method, path, query and headers without secrets."""
+    kept, (shown_part, secret) = dict(headers), _split_authorization(headers.get("authorization", ""))
     if "authorization" in kept:
         kept["authorization"] = ""
-    if _is_plain(method, path, query, kept, proof):
+    if _is_plain(method, path, query, kept, secret):
         if "authorization" in kept:
-            kept["authorization"] = f"{asking}{HIDDEN}"
+            kept["authorization"] = f"{shown_part}{REDACTED}"
         return method, path, query, kept
     length = sum(map(len, (method, path, query, *headers, *headers.values())))
     if length > _MAX_HEAD:
-        return HIDDEN, HIDDEN, HIDDEN, {"…": f"{length} characters of method, path, query and headers"}
-    hide = _Hider(headers, query)
-    shown = {hide(name): _header(name, value, hide) for name, value in headers.items()}
-    return hide(method), hide(path), "&".join(_parameter(part, hide) for part in query.split("&")), shown
+        return REDACTED, REDACTED, REDACTED, {"…": f"{length} characters of method, path, query and headers"}
+    redact = _Redactor(headers, query)
+    shown = {redact(name): _header(name, value, redact) for name, value in headers.items()}
+    return (
+        redact(method),
+        redact(path),
+        "&".join(_parameter(part, redact) for part in query.split("&")),
+        shown,
+    )
 
 
-def _is_plain(method: str, path: str, query: str, headers: Mapping[str, str], proof: str) -> bool:
-    """Return whether nothing is to be hidden of a call but its proof, which was taken out of the headers.
+def _is_plain(method: str, path: str, query: str, headers: Mapping[str, str], secret: str) -> bool:
+    """Return whether a request has no secret except that of its Authorization, which is not in the headers.
 
-    So it is with most, and looking through all of a call at once takes a fifth of the time.
+    This is true of most requests, and checking all of the text at once takes a fifth of the full redaction.
     """
     if not _PLAIN_HEADERS.issuperset(headers):
         return False
     if query and not all(part.partition("=")[0] in _KNOWN_PARAMETERS for part in query.split("&")):
         return False
-    # No secret that is looked for has a line break.
+    # No secret contains a line break, so none can match across two parts.
     text = "\n".join((method, path, query, *headers.values()))
-    # Without escapes, a secret can only be spelled as it is.
-    if len(text) + len(proof) > _MAX_PLAIN or "%" in text or "%" in proof or "eyJ" in text:
+    # With percent-escapes a secret has several spellings; those take the full redaction.
+    if len(text) + len(secret) > _MAX_PLAIN or "%" in text or "%" in secret or "eyJ" in text:
         return False
     folded = text.lower()
     if "bearer" in folded or "sharedkey" in folded:
         return False
-    return all(run not in text for run in _SECRET.findall(proof))
+    return all(run not in text for run in _SECRET.findall(secret))
 
 
-class _Hider:
-    """Returns texts of one call without the secrets of that call, and without what looks like any."""
+class _Redactor:
+    """Removes the secrets of one request, and anything that looks like a secret, from its texts."""
 
     def __init__(self, headers: Mapping[str, str], query: str) -> None:
         given = [
-            _proof(value)[1] if name == "authorization" else value
+            _split_authorization(value)[1] if name == "authorization" else value
             for name, value in headers.items()
             if name not in _KNOWN_HEADERS and _SECRET_NAME.search(name)
         ]
         parts = [part.partition("=") for part in query.split("&")]
         given += [value for name, _, value in parts if _is_secret(name)]
-        # Elsewhere a secret may stand without what is around it here, such as quotes or a cookie's name.
+        # Elsewhere the secret may occur without the quotes or the cookie name that surround it here.
         found = {run for value in given for text in (value, unquote(value)) for run in _SECRET.findall(text)}
-        spelled = {spelling for text in found for spelling in _spellings(text)}
-        # The longest first: one may begin with another.
+        spelled = {spelling for text in found for spelling in _url_spellings(text)}
+        # The longest first, since one secret may be the beginning of another.
         self._secrets = sorted(spelled, key=len, reverse=True)
 
     def __call__(self, text: str, *, known: bool = True) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
+            text = text.replace(secret, REDACTED)
         if "%" in text:
-            # Spelled in yet another way, it would have to be looked for in the middle of escapes.
+            # A secret in another escaped spelling cannot be cut out reliably, so the whole text is redacted.
             plain = unquote(text)
             if any(secret in plain for secret in self._secrets):
-                return HIDDEN
-        # Most calls have neither, and the patterns take longer to see it.
+                return REDACTED
+        # Most texts have neither, and these checks are faster than the patterns.
         folded = text.lower()
         if "bearer" in folded or "sharedkey" in folded:
-            text = _CREDENTIALS.sub(rf"\1\2{HIDDEN}", text)
+            text = _CREDENTIALS.sub(rf"\1\2{REDACTED}", text)
         if "eyJ" in text:
-            text = _WEB_TOKEN.sub(rf"\1{HIDDEN}", text)
-        return text if known else _DENSE.sub(lambda run: run[0] if _GUID.fullmatch(run[0]) else HIDDEN, text)
+            text = _WEB_TOKEN.sub(rf"\1{REDACTED}", text)
+        return (
+            text
+            if known
+            else _TOKEN_LIKE.sub(lambda run: run[0] if _GUID.fullmatch(run[0]) else REDACTED, text)
+        )
 
 
-def _spellings(secret: str) -> tuple[str, str, str]:
-    """Return a run of a secret as it is, and as `quote` writes it without and with slashes."""
+def _url_spellings(secret: str) -> tuple[str, str, str]:
+    """Return a secret as it is, and percent-encoded as ``quote`` does without and with slashes."""
     quoted = secret.replace("+", "%2B")
     return secret, quoted, quoted.replace("/", "%2F")
 
 
-def _header(name: str, value: str, hide: _Hider) -> str:
+def _header(name: str, value: str, redact: _Redactor) -> str:
     if name == "authorization":
-        return f"{_proof(value)[0]}{HIDDEN}"
+        return f"{_split_authorization(value)[0]}{REDACTED}"
     if name in _KNOWN_HEADERS:
-        return hide(value)
-    return HIDDEN if _SECRET_NAME.search(name) else hide(value, known=False)
+        return redact(value)
+    return REDACTED if _SECRET_NAME.search(name) else redact(value, known=False)
 
 
-def _parameter(part: str, hide: _Hider) -> str:
+def _parameter(part: str, redact: _Redactor) -> str:
     name, equals, value = part.partition("=")
     known = unquote(name).lower() in _KNOWN_PARAMETERS
-    shown = HIDDEN if _is_secret(name) and equals else hide(value, known=known)
-    return f"{hide(name, known=known)}{equals}{shown}"
+    shown = REDACTED if _is_secret(name) and equals else redact(value, known=known)
+    return f"{redact(name, known=known)}{equals}{shown}"
 
 
-def _proof(authorization: str) -> tuple[str, str]:
-    """Return what of an Authorization may be shown, scheme and account, and what may not."""
+def _split_authorization(authorization: str) -> tuple[str, str]:
+    """Return the scheme and account of an Authorization, which may be shown, and its secret part."""
     if match := _ACCOUNT.fullmatch(authorization):
         return f"{match[1]} {match[2]}:", match[3]
     if match := _SCHEME.fullmatch(authorization):

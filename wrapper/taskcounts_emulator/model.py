@@ -1,4 +1,4 @@
-"""The values that the emulator's rooms hand to one another: frozen, checked where they are made from JSON."""
+"""The immutable values that the modules of the emulator exchange."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 from taskcounts_rest import contract
 
 __all__ = [
-    "Check",
     "Counts",
     "JobCounts",
     "JobRow",
     "NewJob",
     "NewTask",
+    "Precondition",
+    "SqlCondition",
     "TaskRow",
     "TaskState",
-    "Where",
     "utc_now",
 ]
 
@@ -28,20 +28,19 @@ JOB_ID = re.compile(contract.PARAMETERS["jobId"]["pattern"])
 # Letters, digits, hyphens and underscores, at most 64 (the reference of Task - Add).
 TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-# A node has at most 256 task slots, so no task that can run needs more
-# (the reference of Pool - Add, taskSlotsPerNode).
+# A node has at most 256 task slots (the reference of Pool - Add, taskSlotsPerNode), so no task needs more.
 MAX_SLOTS = 256
 
-# With MAX_SLOTS this keeps every count and every sum of slots inside the int32 of the contract.
+# With MAX_SLOTS this keeps every count and every sum of slots within the int32 of the contract.
 MAX_TASKS = 1_000_000
 
 # An SQL condition over the columns of jobs or tasks, and its parameters.
-Where = tuple[str, tuple[object, ...]]
-EVERYTHING: Where = ("1", ())
+SqlCondition = tuple[str, tuple[object, ...]]
+ALL_ROWS: SqlCondition = ("1", ())
 
 
 class TaskState(IntEnum):
-    """Where a task stands. The service has one state for the last two, and tells them apart by a result."""
+    """The state of a task. The service has one state, completed, for the last two, with a result."""
 
     ACTIVE = 0
     PREPARING = 1
@@ -61,7 +60,7 @@ RESULTS = ("success", "failure")
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Five numbers by state, of tasks or of task slots; completed is what succeeded and what failed."""
+    """Numbers of tasks or of task slots by state; completed ones have succeeded or failed."""
 
     active: int = 0
     running: int = 0
@@ -70,11 +69,11 @@ class Counts:
 
     @property
     def completed(self) -> int:
-        """What succeeded or failed."""
+        """The number that succeeded or failed."""
         return self.succeeded + self.failed
 
     def as_json(self) -> dict[str, int]:
-        """Return the members of an answer, in the service's order."""
+        """Return the members in the service's order."""
         return {
             "active": self.active,
             "running": self.running,
@@ -86,13 +85,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class JobCounts:
-    """What one job's tasks come to: how many they are, and how many slots they need."""
+    """The counts of one job: its tasks, and the task slots that they need."""
 
     tasks: Counts = field(default_factory=Counts)
     slots: Counts = field(default_factory=Counts)
 
     def as_json(self) -> dict[str, dict[str, int]]:
-        """Return the two objects of an answer."""
+        """Return the two objects of a response."""
         return {"taskCounts": self.tasks.as_json(), "taskSlotCounts": self.slots.as_json()}
 
 
@@ -100,17 +99,18 @@ class NewTask(NamedTuple):
     """A task to be added.
 
     Attributes:
-        id: Its id.
-        slots: The task slots that it needs.
-        state: Where it begins; only scenarios begin elsewhere than active.
-        max_retries: How often it is run again after a failure; None: as its job says; -1: without end.
-        max_seconds: After this it is stopped and has failed (maxWallClockTime); None: never.
-        depends_on: Ids of tasks of the same job that must have succeeded first.
-        depends_on_ranges: Pairs of numbers, each a range of such ids, both ends included.
-        exit_conditions: What the caller said under ``exitConditions``, as it was sent.
-        seconds: How long a run takes; None: as the pool draws it.
-        exit_codes: How its runs end, one after the other, the last one for ever; empty: as the pool draws it.
-        kept: The caller's other members, as JSON text, to be shown again as they came.
+        id: The id.
+        slots: The number of task slots that it needs.
+        state: The initial state; only scenarios begin with one other than active.
+        max_retries: The number of retries after failures; None: the job's number; -1: no limit.
+        max_seconds: The time after which it is stopped and fails (maxWallClockTime); None: no limit.
+        depends_on: The ids of tasks of the same job that must succeed first.
+        depends_on_ranges: Ranges of numeric ids that must succeed first, both ends included.
+        exit_conditions: The ``exitConditions`` as they were sent.
+        seconds: The duration of a run in seconds; None: drawn by the pool.
+        exit_codes: The exit codes of its runs in order, of which the last one repeats; empty: drawn by the
+            pool.
+        kept: The other members as JSON text, to be shown as they were sent.
     """
 
     id: str
@@ -131,19 +131,19 @@ class NewJob:
     """A job to be added.
 
     Attributes:
-        id: Its id.
-        tasks: Its tasks, in the order in which they will be started; read once.
-        pool: The id of its pool; None: nothing runs by itself.
-        priority: -1000 to 1000; a pool serves higher ones first.
-        max_parallel: How many of its tasks may run at once; -1: any number.
-        max_retries: For tasks that don't say how often they are run again.
-        max_seconds: After this it is terminated (maxWallClockTime); None: never.
+        id: The id.
+        tasks: The tasks in the order of their start; read once.
+        pool: The id of its pool; None: no task runs by itself.
+        priority: -1000 to 1000; a pool serves jobs of higher priority first.
+        max_parallel: The number of tasks that may run at once; -1: any number.
+        max_retries: The number of retries of tasks that have no number of their own.
+        max_seconds: The time after which it is terminated (maxWallClockTime); None: no limit.
         uses_dependencies: Whether its tasks may depend on each other.
-        terminates_when_done: Whether it ends by itself with its last task (onAllTasksComplete: terminatejob).
-        acts_on_failure: Whether a task's exit conditions may act on it (performexitoptionsjobaction).
-        manager: Its job manager task, which is added with it.
+        terminates_when_done: Whether it terminates with its last task (onAllTasksComplete: terminatejob).
+        acts_on_failure: Whether exit conditions of tasks may act on it (performexitoptionsjobaction).
+        manager: The job manager task, which is added with the job.
         manager_ends_job: Whether the job ends with its manager (killJobOnCompletion).
-        kept: The caller's members, as JSON text, to be shown again as they came.
+        kept: The other members as JSON text, to be shown as they were sent.
     """
 
     id: str
@@ -162,7 +162,7 @@ class NewJob:
 
 
 class TaskRow(NamedTuple):
-    """A task as the store has it; times are microseconds since 1970, and None where nothing happened yet."""
+    """A row of the table of tasks; times are microseconds since 1970, or None if nothing happened yet."""
 
     number: int
     id: str
@@ -185,9 +185,9 @@ class TaskRow(NamedTuple):
 
 
 class JobRow(NamedTuple):
-    """A job as the store has it; times are microseconds since 1970, and None where nothing happened yet.
+    """A row of the table of jobs; times are microseconds since 1970, or None if nothing happened yet.
 
-    ``modified`` grows with every change, and makes the ETag.
+    ``modified`` grows with every change, and the ETag is made from it.
     """
 
     number: int
@@ -214,10 +214,10 @@ class JobRow(NamedTuple):
     kept: str
 
 
-# Called inside the transaction with what is about to change; raises a Refusal if a condition fails.
-Check = Callable[[Any], None]
+# Called with the row of a resource before it is read or changed; raises a Refusal to prevent that.
+Precondition = Callable[[Any], None]
 
 
 def utc_now() -> datetime:
-    """Return the time, with its zone: the clock where no other is given."""
+    """Return the current time in UTC; the default clock."""
     return datetime.now(UTC)

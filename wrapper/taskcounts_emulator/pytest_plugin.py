@@ -6,8 +6,8 @@
         my_code(batch_emulator.endpoint, batch_emulator.account, batch_emulator.key, job_id)
         assert batch_emulator.counts(job_id).tasks.active == 5
 
-pytest loads it wherever taskcounts is installed, used or not, so it imports nothing but pytest: the fixture
-loads the emulator.
+pytest loads the plugin in every test run of an environment with taskcounts, so it imports only pytest; the
+fixture imports the emulator.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
         "markers",
-        f"{_MARKER}(scenario=None, **settings): what the fixture {_MARKER} begins with, "
+        f"{_MARKER}(scenario=None, **settings): the initial scenario of the fixture {_MARKER}, "
         "and the settings of its Emulator, such as tls=True, seed=3 or slots=8.",
     )
 
 
 @pytest.fixture
 def batch_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
-    """A taskcounts_emulator.Emulator of this test alone, with a server of its own and nothing in it.
+    """A taskcounts_emulator.Emulator for this test only, with an empty account and a server of its own.
 
-    Its clock stands still but for ``advance(seconds)``. Tasks run where their job names a pool; every pool
-    has 16 task slots unless ``@pytest.mark.batch_emulator(slots=…)`` or a scenario says otherwise.
+    Its clock is scripted and moves only by ``advance(seconds)``. Tasks run if their job names a pool; every
+    pool has 16 task slots unless ``@pytest.mark.batch_emulator(slots=…)`` or a scenario says otherwise.
     """
     settings: dict[str, Any] = {"scripted": True, "slots": 16}
     for marker in reversed(list(request.node.iter_markers(_MARKER))):
@@ -65,10 +65,10 @@ def batch_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 
 @pytest.fixture
 def batch_environment(batch_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """The fixture ``batch_emulator``, for code that reads the environment: its variables name the emulator.
+    """The fixture ``batch_emulator``, with environment variables that name the emulator.
 
-    They are AZURE_BATCH_ENDPOINT, AZURE_BATCH_ACCOUNT and AZURE_BATCH_ACCESS_KEY; NO_PROXY, so that no proxy
-    is asked; with TLS also SSL_CERT_FILE and REQUESTS_CA_BUNDLE, so that the emulator is trusted.
+    They are AZURE_BATCH_ENDPOINT, AZURE_BATCH_ACCOUNT and AZURE_BATCH_ACCESS_KEY; NO_PROXY, to bypass
+    proxies; with TLS also SSL_CERT_FILE and REQUESTS_CA_BUNDLE, so that clients trust the emulator.
     """
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", batch_emulator.endpoint)
     monkeypatch.setenv("AZURE_BATCH_ACCOUNT", batch_emulator.account)

@@ -1,7 +1,7 @@
-"""The emulator as a server: in a thread of a program or test, or alone for the command line.
+"""The emulator as a server: in a background thread, or in the main thread of a program.
 
-The protocol is uvicorn's. Its ``Server`` is left out: it looks only ten times a second whether it is
-to stop, and then waits for answers that a fault keeps from ending.
+The protocol is uvicorn's. uvicorn's ``Server`` is not used: it checks only ten times a second whether it is
+to stop, and then waits for responses that a fault keeps from ending.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from taskcounts_emulator.account import EmulatedAccount, Settings
 from taskcounts_emulator.api.asgi import Application
 from taskcounts_emulator.app import create_app
 from taskcounts_emulator.errors import EmulatorError
-from taskcounts_emulator.protocol import Protocol
+from taskcounts_emulator.http_protocol import HttpProtocol
 from taskcounts_emulator.sockets import endpoint_of, listen
-from taskcounts_emulator.tls import Authority, Greeting
+from taskcounts_emulator.tls import Authority, TlsHandshake
 
 __all__ = ["Emulator", "serve"]
 
-# As long as the service's own server keeps an idle connection. Shorter, and a client
-# that polls slowly would find its connection closed just as it sends.
+# Seconds, as for the service's own server. With less, a client that polls slowly would find its connection
+# closed just as it sends.
 _KEEP_ALIVE = 120
 
-# For answers that are being written when the server stops; they take far less.
+# Seconds for responses that are being written when the server stops.
 _LAST_ANSWERS = 1.0
 
 
 class Emulator(EmulatedAccount):
-    """An emulated account with a server of its own in a background thread; use it in a ``with`` statement.
+    """An emulated account with a server in a background thread; a context manager.
 
     Args:
         account: The account's name.
         key: Its access key, Base64; by default 64 random bytes.
         host: The address to listen on.
         port: The port, or 0 for any free one.
-        tls: Whether to serve https. Callers have to trust the certificate at ``ca_path``.
-        settings: All that ``EmulatedAccount`` takes besides, such as ``scripted`` or ``slots``.
+        tls: Whether to serve HTTPS; callers have to trust the certificate at ``ca_path``.
+        settings: The other settings of ``EmulatedAccount``, such as ``scripted`` or ``slots``.
 
     Raises:
-        EmulatorError: A setting is wrong, the store cannot be used, or (on entering) the port is taken
-            or trustme is not installed.
+        EmulatorError: A setting is invalid or the store cannot be used; on entering, the port is taken or
+            trustme is not installed.
 
     Attributes:
         app: The ASGI application, for use without the server.
@@ -78,7 +78,7 @@ class Emulator(EmulatedAccount):
 
     @property
     def endpoint(self) -> str:
-        """The URL to call, without a slash at the end.
+        """The URL of the server, without a slash at the end.
 
         Raises:
             EmulatorError: The emulator is not running.
@@ -89,7 +89,7 @@ class Emulator(EmulatedAccount):
 
     @property
     def ca_path(self) -> Path | None:
-        """The certificate that callers have to trust, PEM, as long as the emulator runs; None without TLS."""
+        """The certificate that callers have to trust, PEM; None without TLS or while not running."""
         return None if self._authority is None else self._authority.ca_path
 
     def __enter__(self) -> Self:
@@ -117,7 +117,7 @@ class Emulator(EmulatedAccount):
 
         thread = threading.Thread(target=run, name=f"emulator {self._endpoint}", daemon=True)
         self._running = thread, loop, stop
-        # The socket listens already: whoever connects before the loop runs is only kept waiting for it.
+        # The socket listens already, so a connection made before the loop runs only has to wait.
         thread.start()
         return self
 
@@ -150,16 +150,16 @@ def serve(
     tls: Authority | None = None,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Answer until SIGINT or SIGTERM comes, then return; the store stays open.
+    """Serve until SIGINT or SIGTERM, then return; the store stays open.
 
-    For the main thread of a program: elsewhere no signal ends it. ``Emulator`` is for threads.
+    This must run in the main thread, since no other thread receives signals; ``Emulator`` is for threads.
 
     Args:
-        service: The account to answer for.
+        service: The account.
         host: The address to listen on.
         port: The port, or 0 for any free one.
-        tls: Whose certificate to show, made for ``host``; by default http is served. It stays open.
-        ready: Called once with the URL to call, when calls are answered.
+        tls: The authority whose certificate the server shows; None serves HTTP. It is not closed.
+        ready: Called once with the URL of the server, when requests are answered.
 
     Raises:
         EmulatorError: The address cannot be listened on.
@@ -177,7 +177,7 @@ def serve(
     try:
         asyncio.run(run())
     finally:
-        # Where ready raises, nothing else has taken care of it.
+        # If ``ready`` raises, nothing else closes the socket.
         listening.close()
 
 
@@ -188,43 +188,43 @@ async def _run(
     stop: asyncio.Event,
     tls: ssl.SSLContext | None,
 ) -> None:
-    """Answer until ``stop`` is set, then close every connection, whatever is under way on it."""
+    """Serve until ``stop`` is set, then close every connection, even during a request."""
     config = Config(
         app,
-        http=Protocol,
+        http=HttpProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
-        # Whoever uses the emulator decides on the logs of the process.
+        # The user of the emulator configures the logging of the process.
         log_config=None,
-        # The answers have these headers already, as the service writes them.
+        # The responses contain these headers already.
         server_header=False,
         date_header=False,
-        # What stands in the request is what counts, for the signature too.
+        # The signature covers the request as it was sent, whatever a proxy adds.
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE,
     )
     config.load()
     state = ServerState()
-    greetings: set[Greeting] = set()
+    handshakes: set[TlsHandshake] = set()
 
-    def serve_connection() -> Protocol:
-        return Protocol(service, config, state)
+    def serve_connection() -> HttpProtocol:
+        return HttpProtocol(service, config, state)
 
-    def greet() -> asyncio.Protocol:
-        return serve_connection() if tls is None else Greeting(tls, serve_connection, greetings)
+    def accept() -> asyncio.Protocol:
+        return serve_connection() if tls is None else TlsHandshake(tls, serve_connection, handshakes)
 
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(greet, sock=listening, backlog=config.backlog)
+    server = await loop.create_server(accept, sock=listening, backlog=config.backlog)
     await stop.wait()
-    # Python 3.11 forgets, and leaves open, a connection that is just being accepted when its server closes.
+    # Python 3.11 leaks a connection that is being accepted while its server closes.
     with contextlib.suppress(NotImplementedError):
         loop.remove_reader(listening)
     ends, pause, left = loop.time() + _LAST_ANSWERS, 0.0, True
-    # Again and again: such a connection is known only when the task is over that accepts it.
+    # Repeated, since a connection that is being accepted appears only when its task has ended.
     while left and loop.time() < ends:
-        for greeting in list(greetings):
-            greeting.abort()
+        for handshake in list(handshakes):
+            handshake.abort()
         for protocol in list(state.connections):
             protocol.transport.abort()
         await asyncio.sleep(pause)
@@ -235,18 +235,18 @@ async def _run(
 
 @contextlib.contextmanager
 def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Set the event on SIGINT and SIGTERM; elsewhere than in the main thread signals cannot be had."""
+    """Set the event on SIGINT and SIGTERM; outside the main thread signals are left alone."""
     loop = asyncio.get_running_loop()
 
-    asked: list[int] = []
+    received: list[int] = []
 
     def handler(number: int, _frame: object) -> None:
-        if asked:
-            # The loop is busy, with a large scenario perhaps; whoever asks twice doesn't want to wait for it.
-            # Nothing that was acknowledged is lost by that.
+        if received:
+            # The loop is busy, perhaps with a large scenario, and a second signal ends the process at once.
+            # The store keeps everything that was acknowledged.
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        asked.append(number)
+        received.append(number)
         loop.call_soon_threadsafe(stop.set)
 
     numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()

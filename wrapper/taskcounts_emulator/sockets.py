@@ -11,13 +11,14 @@ __all__ = ["endpoint_of", "listen"]
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
+    """Return a listening socket.
+
+    The socket is bound here rather than by an HTTP server, so that a failure is an error of one line.
 
     Raises:
-        EmulatorError: The address cannot be had. It is bound here and not by an HTTP server,
-            so that this is an error of one line.
+        EmulatorError: The address is invalid or in use.
     """
-    # Asked for more, getaddrinfo takes what is left after division by 65536.
+    # getaddrinfo would take a larger port modulo 65536.
     if not 0 <= port <= 65535:
         raise EmulatorError(f"port {port} on {host}: cannot listen: a port is a number from 0 to 65535")
     try:
@@ -28,8 +29,8 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         raise EmulatorError(f"port {port} on {host}: cannot listen: {error}") from error
     try:
-        # So that a port is free again as soon as its server stops. On Windows the same option would let
-        # two servers share it, and another one keeps them apart.
+        # The port can be used again as soon as its server stops. On Windows SO_REUSEADDR would let two
+        # servers share it, and another option does the same.
         once = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
         listening.setsockopt(socket.SOL_SOCKET, once, 1)
         listening.bind(address)
@@ -45,6 +46,6 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def endpoint_of(host: str, listening: socket.socket, scheme: str = "http") -> str:
-    """Return the URL under which a socket that listens is called, without a slash at the end."""
+    """Return the URL of a listening socket, without a slash at the end."""
     port = listening.getsockname()[1]
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

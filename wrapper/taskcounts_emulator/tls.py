@@ -1,6 +1,6 @@
-"""TLS for the emulator: an authority that lives as long as it does, and handshakes that keep nobody waiting.
+"""TLS for the emulator: a short-lived certificate authority, and handshakes that can be aborted.
 
-trustme makes the certificates; it is imported where one is made, and nowhere else.
+trustme makes the certificates; it is imported only when one is made.
 """
 
 from __future__ import annotations
@@ -16,36 +16,35 @@ from typing import Self, cast
 
 from taskcounts_emulator.errors import EmulatorError
 
-__all__ = ["Authority", "Greeting"]
+__all__ = ["Authority", "TlsHandshake"]
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "::1")
 
-# In a directory that others use too it is not to take the place of something else.
+# A specific name, since the directory may contain other files.
 _FILE = "taskcounts-ca.pem"
 
-# Seconds. A client that connects and says nothing is let go after the first; after the second, one that
-# doesn't answer our goodbye.
+# Seconds until a silent client is disconnected, and until one is that does not answer the closing of TLS.
 _HANDSHAKE = 10.0
 _GOODBYE = 5.0
 
 
 class Authority:
-    """A certificate authority that was made for one emulator, and the certificate of its server.
+    """A certificate authority for one emulator, and the certificate of its server.
 
-    Whoever trusts the file at ``ca_path`` trusts the emulator, and nothing else: the authority's key
-    is never written anywhere, and is gone with the process.
+    A client that trusts the file at ``ca_path`` trusts this emulator and nothing else: the authority's key is
+    never written to disk, and ends with the process.
 
     Args:
-        hosts: Names and addresses that the server is called by, beside localhost, 127.0.0.1 and ::1.
-        directory: Where the authority's certificate is written as ``taskcounts-ca.pem``, and stays;
-            by default a directory of its own, which is removed by ``close``.
+        hosts: Further names and addresses of the server, besides localhost, 127.0.0.1 and ::1.
+        directory: The directory for the authority's certificate, ``taskcounts-ca.pem``, which stays there; by
+            default a temporary directory, which ``close`` removes.
 
     Raises:
-        EmulatorError: trustme is not installed, a name is none, or the file cannot be written.
+        EmulatorError: trustme is not installed, a name is invalid, or the file cannot be written.
 
     Attributes:
         ca_path: The authority's certificate, PEM.
-        ssl_context: What the server shows.
+        ssl_context: The TLS settings of the server.
     """
 
     def __init__(self, hosts: Iterable[str] = (), directory: str | os.PathLike[str] | None = None) -> None:
@@ -60,7 +59,7 @@ class Authority:
         try:
             certificate = authority.issue_cert(*names, organization_name="taskcounts")
         except ValueError as error:
-            # Of the libraries that read names, each has its own kind of these.
+            # The libraries that parse names raise different subclasses of it.
             raise EmulatorError(f"no certificate can be made for {', '.join(names)}: {error}") from error
         self.ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.ssl_context.set_alpn_protocols(["http/1.1"])
@@ -70,7 +69,7 @@ class Authority:
                 self._own = tempfile.TemporaryDirectory(prefix="taskcounts-")
                 directory = self._own.name
             self.ca_path = Path(directory) / _FILE
-            # The server's key is in a file for a moment: Python can't take it otherwise.
+            # Python loads a key only from a file, so this writes the server's key to one for a moment.
             certificate.configure_cert(self.ssl_context)
             authority.cert_pem.write_to_path(self.ca_path)
         except OSError as error:
@@ -78,7 +77,7 @@ class Authority:
             raise EmulatorError(f"the certificate cannot be written: {error}") from error
 
     def close(self) -> None:
-        """Remove the file, unless its directory was given."""
+        """Remove the certificate, unless its directory was given."""
         if self._own is not None:
             self._own.cleanup()
 
@@ -91,46 +90,46 @@ class Authority:
         self.close()
 
 
-class Greeting(asyncio.Protocol):
-    """A connection as long as its handshake lasts; then it is handed over to the protocol that serves it.
+class TlsHandshake(asyncio.Protocol):
+    """A connection during its TLS handshake, after which its serving protocol takes over.
 
-    asyncio's own servers do the same, and don't tell of a handshake that never ends, so that one couldn't
-    be ended with the server.
+    asyncio's own servers do the same, but give no access to a pending handshake, so that it could not be
+    aborted when the server stops.
 
     Args:
-        context: What the server shows.
-        make: Makes the protocol that serves.
-        under_way: Where the greeting is kept as long as it lasts.
+                context: The TLS settings of the server.
+        make: Makes the protocol that serves the connection.
+        under_way: The set of pending handshakes, which this one joins until it ends.
     """
 
     def __init__(
         self,
         context: ssl.SSLContext,
         make: Callable[[], asyncio.Protocol],
-        under_way: set[Greeting],
+        pending: set[TlsHandshake],
     ) -> None:
         self._context = context
         self._make = make
-        self._under_way = under_way
-        self._early: list[bytes] = []
+        self._pending = pending
+        self._buffered: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the handshake."""
+        """Start the handshake."""
         self._transport = cast(asyncio.Transport, transport)
-        # What comes now is for the handshake to read.
+        # The next bytes belong to the handshake.
         self._transport.pause_reading()
-        self._under_way.add(self)
-        self.task = asyncio.create_task(self._greet())
+        self._pending.add(self)
+        self.task = asyncio.create_task(self._handshake())
 
     def data_received(self, data: bytes) -> None:
-        """Keep what comes right behind the handshake, before the connection is handed over."""
-        self._early.append(data)
+        """Buffer bytes that arrive after the handshake, before the connection is handed over."""
+        self._buffered.append(data)
 
     def abort(self) -> None:
         """End the connection."""
         self._transport.abort()
 
-    async def _greet(self) -> None:
+    async def _handshake(self) -> None:
         loop = asyncio.get_running_loop()
         try:
             secured = await loop.start_tls(
@@ -142,12 +141,12 @@ class Greeting(asyncio.Protocol):
                 ssl_shutdown_timeout=_GOODBYE,
             )
         except OSError:
-            # The client speaks no TLS, doesn't trust us, or has left. That is for it to tell; the connection
-            # is closed already.
+            # The client does not speak TLS, does not trust the certificate, or has disconnected. It reports
+            # that itself, and the connection is closed already.
             return
         finally:
-            self._under_way.discard(self)
-        # None where the connection was lost without an error.
+            self._pending.discard(self)
+        # None if the connection was lost without an error.
         if secured is not None:
             self._hand_over(secured)
 
@@ -155,5 +154,5 @@ class Greeting(asyncio.Protocol):
         protocol = self._make()
         secured.set_protocol(protocol)
         protocol.connection_made(secured)
-        for data in self._early:
+        for data in self._buffered:
             protocol.data_received(data)

@@ -1,4 +1,4 @@
-"""What the tests of the emulator share: an account with a clock that stands still, and a way to ask it."""
+"""Fixtures of the emulator's tests: an account with a fixed clock, and a client for it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    """A caller of a running emulator without jobs, whose tasks live by a scripted clock: 2024-07-01."""
+    """A client of a running emulator without jobs, with a scripted clock at 2024-07-01."""
     with (
         Emulator("myaccount", KEY, now=lambda: NOW, scripted=True) as running,
         closing(Api(running)) as caller,
@@ -55,7 +55,7 @@ def api() -> Iterator[Api]:
 
 @pytest.fixture(params=["in process", "over a socket"])
 def caller(request: pytest.FixtureRequest) -> Callable[[Emulator], Ask]:
-    """Return a way to ask an emulator: signed unless told not to, and exactly the headers that are given."""
+    """Return a function that sends a request: signed by default, with exactly the given headers."""
     send = _in_process if request.param == "in process" else _over_a_socket
 
     def caller(emulator: Emulator) -> Ask:
@@ -85,7 +85,7 @@ def caller(request: pytest.FixtureRequest) -> Callable[[Emulator], Ask]:
 
 @pytest.fixture
 def ask(emulator: Emulator, caller: Callable[[Emulator], Ask]) -> Ask:
-    """Ask the emulator, in process and over a socket."""
+    """Send requests in process and over a socket."""
     return caller(emulator)
 
 
@@ -134,7 +134,7 @@ def _in_process(
 
 
 def _response(status: int, headers: Any, content: bytes) -> httpx.Response:
-    """Return an answer with these headers and no other: httpx adds a length to a plain content."""
+    """Return a response with exactly these headers: httpx adds a length to plain content."""
     response = httpx.Response(status, headers=headers, stream=httpx.ByteStream(content))
     response.read()
     return response

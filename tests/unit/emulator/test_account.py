@@ -1,4 +1,4 @@
-"""The emulated account: settings that are checked, a clock, chance, lag and copies, as users steer them."""
+"""The emulated account: checked settings, a clock, seeds, lag and snapshots."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from taskcounts_emulator.state.timeline import EPOCH
 
 
 def scripted(**options: object) -> EmulatedAccount:
-    """Return an account with a scripted clock, and four slots for every pool."""
+    """Return an account with a scripted clock and four slots for every pool."""
     return EmulatedAccount(scripted=True, slots=4, **options)  # type: ignore[arg-type]
 
 
@@ -24,7 +24,7 @@ def scripted(**options: object) -> EmulatedAccount:
         ({"account": "https://x"}, "is not the name of a Batch account"),
         ({"account": None}, "account must be a str"),
         ({"key": "s3cret?"}, "the access key is not Base64"),
-        ({"admin_hosts": ["a b"]}, "admin_hosts: 'a b' is no name of a host"),
+        ({"admin_hosts": ["a b"]}, "admin_hosts: 'a b' is not a host name"),
         ({"slots": -1}, "^slots: must be from 0 to 2560000, not -1$"),
         ({"slots": 10**9}, "^slots: must be from 0 to 2560000"),
         ({"seed": "7"}, "^seed: must be a whole number, not '7'$"),
@@ -32,14 +32,14 @@ def scripted(**options: object) -> EmulatedAccount:
     ],
 )
 def test_a_wrong_setting_is_an_error_without_the_key(arguments: dict[str, object], message: str) -> None:
-    """Settings of the account are checked when it is made; the key is not shown."""
+    """Settings are checked at once, and errors do not show the key."""
     with pytest.raises(EmulatorError, match=message) as caught:
         EmulatedAccount(**arguments)  # type: ignore[arg-type]
     assert "s3cret" not in str(caught.value)
 
 
 def test_an_account_that_was_not_made_leaves_its_file_alone(tmp_path: Path) -> None:
-    """Nothing is opened before all settings are right."""
+    """The file is opened only if all settings are valid."""
     path = tmp_path / "jobs.db"
     with pytest.raises(EmulatorError, match="slots"):
         EmulatedAccount(store=path, slots=-1)
@@ -47,19 +47,19 @@ def test_an_account_that_was_not_made_leaves_its_file_alone(tmp_path: Path) -> N
 
 
 def test_names_of_hosts_are_kept_in_lower_case() -> None:
-    """Hosts for the administration are compared without regard to case."""
+    """Host names of the admin API are compared without case."""
     assert EmulatedAccount(admin_hosts=["Batch", "emulator.test"]).admin_hosts == {"batch", "emulator.test"}
 
 
 def test_every_account_has_a_key_of_its_own() -> None:
-    """Without a key, 64 random bytes are made."""
+    """The default key is 64 random bytes."""
     first, second = EmulatedAccount(), EmulatedAccount()
     assert first.key != second.key
     assert len(first.decoded_key) == 64
 
 
 def test_a_repr_shows_where_the_store_is_and_no_key(tmp_path: Path) -> None:
-    """And a store that is closed is another account's to use."""
+    """The file of a closed account can be used by another one."""
     path = tmp_path / "jobs.db"
     account = EmulatedAccount(store=path)
     assert repr(account) == f"EmulatedAccount('emulated', key=<hidden>, store={str(path)!r})"
@@ -71,7 +71,7 @@ def test_a_repr_shows_where_the_store_is_and_no_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [-1, 1.0, True, "1", None, 10**30])
 @pytest.mark.parametrize("name", ["start", "succeed", "fail"])
 def test_a_step_takes_whole_numbers_alone(name: str, value: object) -> None:
-    """A step of less than nothing, or of no number, is refused by name."""
+    """Negative numbers and other values are refused by name."""
     account = EmulatedAccount()
     account.add_job("a", [{"count": 2}])
     with pytest.raises(EmulatorError, match=f"^{name}: must be"):
@@ -79,7 +79,7 @@ def test_a_step_takes_whole_numbers_alone(name: str, value: object) -> None:
 
 
 def test_a_step_moves_tasks_of_a_job_that_is_there() -> None:
-    """It takes an id of a job, and says so where there is none."""
+    """The job must exist."""
     account = EmulatedAccount()
     account.add_job("a", [{"count": 3}])
     account.step("A", start=2, succeed=1, fail=1)
@@ -91,7 +91,7 @@ def test_a_step_moves_tasks_of_a_job_that_is_there() -> None:
 
 
 def test_pools_that_nobody_described_have_slots_where_the_account_says_so() -> None:
-    """Tasks run there by themselves as time passes; without slots, as in the service, they wait."""
+    """With slots, their tasks run by themselves; without, they wait, as in the service."""
     account, waiting = scripted(), EmulatedAccount(scripted=True)
     for each in (account, waiting):
         each.add_job("j", [{"count": 6, "seconds": 5}], pool="any")
@@ -101,7 +101,7 @@ def test_pools_that_nobody_described_have_slots_where_the_account_says_so() -> N
 
 
 def test_a_clock_is_told_and_advanced() -> None:
-    """A scripted one is moved by seconds; the machine's is not."""
+    """A scripted clock is advanced by seconds; the machine's is not."""
     account = scripted()
     assert account.clock() == {"kind": "scripted", "now": EPOCH.isoformat()}
     assert account.advance(90.5) == EPOCH + timedelta(seconds=90.5)
@@ -116,7 +116,7 @@ def test_a_clock_is_told_and_advanced() -> None:
 
 
 def test_chance_comes_from_a_seed() -> None:
-    """Given to the account or set later, one seed gives one history; what is no seed is refused."""
+    """One seed gives one history, set at the start or later; another value is refused."""
 
     def ended(account: EmulatedAccount) -> list[int | None]:
         account.add_job("j", [{"count": 8}], pool="p")
@@ -131,7 +131,7 @@ def test_chance_comes_from_a_seed() -> None:
 
 
 def test_lag_is_set_told_and_cleared() -> None:
-    """As a JSON object, of which the switches that are on come back."""
+    """It is a JSON object, and the switches that are on are returned."""
     account = scripted()
     account.add_job("j", [{"count": 2}])
     assert account.lag() == {}
@@ -147,7 +147,7 @@ def test_lag_is_set_told_and_cleared() -> None:
 
 
 def test_copies_are_kept_and_put_back() -> None:
-    """By name, with the clock; names are listed, and copies dropped."""
+    """By name, with the clock; names are listed, and snapshots deleted."""
     account = scripted()
     account.add_job("j", [{"seconds": 5}], pool="p")
     account.snapshot("before")
@@ -163,7 +163,7 @@ def test_copies_are_kept_and_put_back() -> None:
 
 
 def test_a_reset_begins_again() -> None:
-    """Without jobs, faults, lag or time gone by, and with the seed and the slots of the beginning."""
+    """Jobs, faults, lag and time are removed, and the initial seed and slots are restored."""
     account = scripted(seed=5)
     account.add_job("j", [{}])
     account.set_seed(6)
@@ -181,7 +181,7 @@ def test_a_reset_begins_again() -> None:
 
 
 def test_a_scenario_is_loaded_whole_or_not_at_all() -> None:
-    """The ids of its jobs come back; a job that exists, or is being deleted, keeps all of it out."""
+    """It returns the ids of its jobs; a job that exists or is being deleted makes it fail."""
     account = scripted()
     assert account.load({"jobs": [{"id": "b"}, {"id": "a"}], "settle": 60}) == ["b", "a"]
     account.world.delete_job("a", lambda _: None)
@@ -193,7 +193,7 @@ def test_a_scenario_is_loaded_whole_or_not_at_all() -> None:
 
 
 def test_the_fault_of_lag_freezes_the_counts_of_its_moment() -> None:
-    """Other faults are set as they are."""
+    """Other faults have no counts."""
     account = scripted()
     account.add_job("J", [{}])
     account.fault("lag")
@@ -202,7 +202,7 @@ def test_the_fault_of_lag_freezes_the_counts_of_its_moment() -> None:
 
 
 def test_other_versions_are_answered_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    """Once each, and not without end; a strict account takes the emulated one alone."""
+    """Each has one warning, up to a limit; a strict account accepts only the emulated version."""
     account = EmulatedAccount()
     for _ in range(2):
         assert all(account.accepts(f"version-{number}") for number in range(150))
@@ -213,7 +213,7 @@ def test_other_versions_are_answered_with_a_warning(caplog: pytest.LogCaptureFix
 
 
 def test_a_job_needs_no_more_than_is_said() -> None:
-    """Without an id it is given one that is free, and a number asks for so many active tasks."""
+    """A job without an id gets a free one, and a number means so many active tasks."""
     account = EmulatedAccount()
     account.add_job("JOB-2")
     assert [account.add_job(tasks=each) for each in (3, 0)] == ["job-1", "job-3"]
@@ -226,7 +226,7 @@ def test_a_job_needs_no_more_than_is_said() -> None:
 
 
 def test_the_next_calls_can_be_made_to_fail() -> None:
-    """Once, or as often as is said."""
+    """Once, or the given number of times."""
     account = EmulatedAccount()
     account.fail_next()
     account.fail_next("throttled", times=3, retry_after=2)
@@ -234,7 +234,7 @@ def test_the_next_calls_can_be_made_to_fail() -> None:
 
 
 def test_a_scenarios_seed_is_that_of_faults_too() -> None:
-    """What chance decides comes from it, whether a call meets a fault as well."""
+    """All random draws come from the seed, including those of faults."""
 
     def met(seed: int) -> list[bool]:
         account = EmulatedAccount()

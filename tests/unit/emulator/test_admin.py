@@ -1,4 +1,4 @@
-"""The administration over HTTP: what it does, and whom it turns away."""
+"""The admin API over HTTP: its endpoints, and the requests that it refuses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JSON = ("content-type", "application/json")
 
 @pytest.fixture
 def manage(ask: Ask) -> Manage:
-    """Ask the administration, and return the status and the value that came back."""
+    """Send an admin request, and return the status and the decoded body."""
 
     def manage(
         method: str, name: str, told: object = None, headers: tuple[tuple[str, str], ...] = (JSON,)
@@ -44,7 +44,7 @@ def manage(ask: Ask) -> Manage:
 
 @pytest.fixture
 def steer() -> Manage:
-    """Ask the administration of an account with a scripted clock, in process."""
+    """Send an admin request to an account with a scripted clock, in process."""
     account = EmulatedAccount("myaccount", scripted=True, slots=4, seed=1)
     app = create_app(account)
 
@@ -61,7 +61,7 @@ def steer() -> Manage:
 
 
 def test_its_health_is_told(manage: Manage) -> None:
-    """A probe learns that the emulator is there, for which account, and which it is; never the key."""
+    """The response has status, account and version, and never the key."""
     status, told = manage("GET", "health")
     assert (status, set(told)) == (200, {"status", "account", "version", "apiVersion", "clock"})
     assert (told["status"], told["account"]) == ("ok", "myaccount")
@@ -71,7 +71,7 @@ def test_its_health_is_told(manage: Manage) -> None:
 
 
 def test_every_address_is_documented_and_answers(manage: Manage) -> None:
-    """The table of the module's docstring has each method of each address, and no other."""
+    """The table in the module's docstring has exactly the endpoints and methods."""
     documented = set(
         re.findall(r"^(GET|POST|DELETE) +/_emulator/([a-z]+) ", admin.__doc__ or "", re.MULTILINE)
     )
@@ -87,7 +87,7 @@ def test_every_address_is_documented_and_answers(manage: Manage) -> None:
 
 
 def test_time_passes_as_it_is_told(steer: Manage) -> None:
-    """A scripted clock stands still, and tasks run as it is moved on."""
+    """A scripted clock only moves when it is advanced, and tasks run with it."""
     job = {"id": "a", "pool": "render", "tasks": [{"count": 6, "seconds": 10}]}
     assert steer("POST", "scenario", {"jobs": [job]}) == (200, {"added": ["a"]})
     status, clock = steer("GET", "clock")
@@ -109,14 +109,14 @@ def test_time_passes_as_it_is_told(steer: Manage) -> None:
 
 
 def test_the_clock_of_the_machine_is_not_moved(manage: Manage) -> None:
-    """Time passes by itself there, and whoever wants to move it is told."""
+    """Advancing the machine's clock is an error."""
     status, told = manage("POST", "advance", {"seconds": 1})
     assert status == 400
     assert "clock" in told["error"]
 
 
 def test_a_seed_is_set(steer: Manage) -> None:
-    """After the same seed the same happens."""
+    """The same seed has the same effects."""
     pool = {"id": "render", "slots": 8, "failureRate": 0.5}
     job = {"id": "a", "pool": "render", "tasks": [{"count": 20}]}
     seen = []
@@ -130,7 +130,7 @@ def test_a_seed_is_set(steer: Manage) -> None:
 
 
 def test_a_lag_is_set_shown_and_cleared(steer: Manage) -> None:
-    """What was set is shown, and without a lag there is nothing to show."""
+    """The lag model is shown as it was set, and is empty without a lag."""
     status, none = steer("GET", "lag")
     assert status == 200
     lag = {"delay": 5}
@@ -145,7 +145,7 @@ def test_a_lag_is_set_shown_and_cleared(steer: Manage) -> None:
 
 
 def test_the_journal_is_read_in_parts_and_cleared(manage: Manage, ask: Ask) -> None:
-    """Calls are told in order, from a number on; those of the administration are none of the service's."""
+    """Requests are listed in order, from a number on; admin requests are not among them."""
     manage("DELETE", "journal")
     for _ in range(2):
         ask()
@@ -172,20 +172,20 @@ def test_the_journal_is_read_in_parts_and_cleared(manage: Manage, ask: Ask) -> N
         ("GET", "journal?after=-1", "after: must be a whole number of at most 15 digits, not '-1'"),
         ("GET", f"journal?limit={'9' * 16}", "limit: must be a whole number of at most 15 digits, not "),
         ("GET", "journal?limit=", "limit: must be a whole number of at most 15 digits, not ''"),
-        ("GET", "journal?since=1", "unknown parameter 'since'; this address knows after, limit, each once"),
+        ("GET", "journal?since=1", "unknown parameter 'since'; this endpoint takes after, limit, each once"),
         (
             "GET",
             "journal?limit=1&limit=2",
-            "unknown parameter 'limit'; this address knows after, limit, each",
+            "unknown parameter 'limit'; this endpoint takes after, limit, each",
         ),
-        ("DELETE", "journal?after=1", "unknown parameter 'after'; this address has none"),
-        ("POST", "reset?job=nightly", "unknown parameter 'job'; this address has none"),
+        ("DELETE", "journal?after=1", "unknown parameter 'after'; this endpoint takes none"),
+        ("POST", "reset?job=nightly", "unknown parameter 'job'; this endpoint takes none"),
     ],
 )
 def test_a_parameter_that_means_nothing_is_refused(
     manage: Manage, method: str, name: str, message: str
 ) -> None:
-    """Rather than passed over: more would be done than was asked for."""
+    """Ignoring it would do more than was asked for."""
     status, told = manage(method, name)
     assert status == 400
     assert told["error"].startswith(message)
@@ -193,7 +193,7 @@ def test_a_parameter_that_means_nothing_is_refused(
 
 
 def test_everything_is_put_back_as_it_was(steer: Manage) -> None:
-    """A copy that was kept under a name is restored under that name, as often as one likes."""
+    """A snapshot can be restored by its name, any number of times."""
     steer("POST", "scenario", {"jobs": [{"id": "a", "tasks": [{"count": 2}]}]})
     before = steer("GET", "jobs"), steer("GET", "clock")
     assert steer("GET", "snapshots") == (200, {"snapshots": []})
@@ -228,7 +228,7 @@ def test_everything_is_put_back_as_it_was(steer: Manage) -> None:
     ],
 )
 def test_what_cannot_be_done_changes_nothing(steer: Manage, name: str, told: object, message: str) -> None:
-    """The error is one line that names the member, and clock, lag and copies are what they were."""
+    """The error is one line that names the member; clock, lag and snapshots are unchanged."""
     before = steer("GET", "clock"), steer("GET", "lag"), steer("GET", "snapshots")
     status, answer = steer("POST", name, told)
     assert status == 400
@@ -238,7 +238,7 @@ def test_what_cannot_be_done_changes_nothing(steer: Manage, name: str, told: obj
 
 
 def test_a_scenario_is_added_and_its_jobs_listed(manage: Manage) -> None:
-    """Jobs are added to those that are there, and listed with their true counts."""
+    """Jobs are added to the existing ones, and listed with their true counts."""
     scenario = {"jobs": [{"id": "b"}, {"id": "a", "tasks": [{"count": 2}]}]}
     assert manage("POST", "scenario", scenario) == (200, {"added": ["b", "a"]})
     status, told = manage("GET", "jobs")
@@ -249,7 +249,7 @@ def test_a_scenario_is_added_and_its_jobs_listed(manage: Manage) -> None:
 
 
 def test_a_bad_scenario_is_refused_whole(manage: Manage) -> None:
-    """An error has its place, and nothing was added."""
+    """The error has a path, and no job is added."""
     scenario = {"jobs": [{"id": "a"}, {"id": "b", "tasks": [{"state": "done"}]}]}
     status, told = manage("POST", "scenario", scenario)
     assert status == 400
@@ -258,7 +258,7 @@ def test_a_bad_scenario_is_refused_whole(manage: Manage) -> None:
 
 
 def test_a_step_moves_tasks_and_tells_the_counts(manage: Manage) -> None:
-    """The counts after a step come back with it."""
+    """The response has the counts after the step."""
     status, told = manage("POST", "step", {"job": "NIGHTLY", "start": 5, "succeed": 1, "fail": 2})
     assert status == 200
     assert told["taskCounts"] == {"active": 0, "running": 9, "completed": 7, "succeeded": 3, "failed": 4}
@@ -285,13 +285,13 @@ def test_a_step_moves_tasks_and_tells_the_counts(manage: Manage) -> None:
 def test_a_step_that_cannot_be_made_changes_nothing(
     manage: Manage, step: object, status: int, message: str
 ) -> None:
-    """The error is one line, and the counts are what they were."""
+    """The error is one line, and the counts are unchanged."""
     assert manage("POST", "step", step) == (status, {"error": message})
     assert manage("GET", "jobs")[1]["jobs"] == [{"id": "nightly", **COUNTS}]
 
 
 def test_faults_are_set_listed_and_cleared(manage: Manage, ask: Ask) -> None:
-    """A fault that is set comes back in the list with the calls that it has left."""
+    """The list has the fault with the number of requests that it has left."""
     fault = {"kind": "throttled", "times": 2, "retryAfter": "7"}
     assert manage("GET", "faults") == (200, {"faults": []})
     assert manage("POST", "faults", {**fault, "retryAfter": 7}) == (200, {"faults": [fault]})
@@ -303,7 +303,7 @@ def test_faults_are_set_listed_and_cleared(manage: Manage, ask: Ask) -> None:
 
 
 def test_a_reset_forgets_jobs_and_faults(manage: Manage) -> None:
-    """After a reset the account is as new; it needs no body, and so no content-type."""
+    """After a reset the account is empty; a reset needs no body and no content type."""
     manage("POST", "faults", {"kind": "busy"})
     assert manage("POST", "reset", headers=()) == (200, {"status": "ok"})
     assert manage("GET", "faults") == (200, {"faults": []})
@@ -312,37 +312,35 @@ def test_a_reset_forgets_jobs_and_faults(manage: Manage) -> None:
 
 @pytest.mark.parametrize("name", ["", "pools", "health/", "jobs/nightly", "_emulator/health"])
 def test_another_address_is_not_found(manage: Manage, name: str) -> None:
-    """What is unknown under /_emulator/ is 404, with what there is."""
+    """An unknown path under /_emulator/ is 404, with the known ones."""
     status, told = manage("GET", name)
     assert status == 404
-    assert (
-        "there are health, jobs, scenario, step, clock, advance, seed, lag, faults, journal" in told["error"]
-    )
+    assert "are health, jobs, scenario, step, clock, advance, seed, lag, faults, journal" in told["error"]
 
 
 @pytest.mark.parametrize(
     ("method", "name", "allowed"), [("POST", "jobs", "GET"), ("PUT", "faults", "GET, POST, DELETE")]
 )
 def test_another_method_is_not_allowed(ask: Ask, method: str, name: str, allowed: str) -> None:
-    """What an address doesn't do is 405, with what it does."""
+    """A wrong method is 405, with the allowed ones."""
     answer = ask(f"/_emulator/{name}", method, sign=False)
     assert answer.status_code == 405
     assert answer.headers["allow"] == allowed
-    assert answer.json() == {"error": f"this address knows {allowed} alone"}
+    assert answer.json() == {"error": f"this endpoint accepts only {allowed}"}
 
 
 @pytest.mark.parametrize(
     "kind", [(), (("content-type", "text/plain"),), (("content-type", "application/jsonx"),)]
 )
 def test_a_body_must_be_said_to_be_json(manage: Manage, kind: tuple[tuple[str, str], ...]) -> None:
-    """A form or text that a web page can send unasked is refused."""
+    """A form or text, which a web page can send without permission, is refused."""
     status, told = manage("POST", "step", {"job": "nightly", "start": 1}, headers=kind)
-    assert (status, told) == (400, {"error": "the content-type of a body must be application/json"})
+    assert (status, told) == (400, {"error": "the Content-Type of the body must be application/json"})
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON ;x=y"])
 def test_parameters_of_the_content_type_do_not_matter(manage: Manage, kind: str) -> None:
-    """Only the media type itself is looked at, in any case."""
+    """Only the media type is compared, without case."""
     assert manage("POST", "step", {"job": "nightly"}, headers=(("content-type", kind),))[0] == 200
 
 
@@ -351,7 +349,7 @@ def test_parameters_of_the_content_type_do_not_matter(manage: Manage, kind: str)
     ["127.0.0.1", "127.9.9.9:80", "localhost:8080", "x.localhost", "[::1]:80", "LOCALHOST", "batch:10"],
 )
 def test_it_answers_under_the_names_of_this_machine(host: str, caller: Callable[[Emulator], Ask]) -> None:
-    """Loopback names and addresses, and the hosts that it was told of, are its own."""
+    """Loopback names and addresses, and the given hosts, are accepted."""
     with Emulator() as emulator:
         emulator.admin_hosts = frozenset({"batch"})
         answer = caller(emulator)("/_emulator/health", headers=[("host", host)], sign=False, host=False)
@@ -360,7 +358,7 @@ def test_it_answers_under_the_names_of_this_machine(host: str, caller: Callable[
 
 @pytest.mark.parametrize("host", ["", "evil.test", "127.0.0.1.evil.test", "10.0.0.1", "localhost.evil.test"])
 def test_it_does_not_answer_under_another_name(manage: Manage, host: str) -> None:
-    """A page whose name leads here, as a rebound name does, gets nothing and changes nothing."""
+    """A page on a name that leads here, as in DNS rebinding, gets no data and changes nothing."""
     status, told = manage("POST", "reset", headers=(("host", host),))
     assert status == 400
     assert "name of this machine" in told["error"]
@@ -372,7 +370,7 @@ def test_it_does_not_answer_under_another_name(manage: Manage, host: str) -> Non
     [("http://localhost:3000", 200), ("https://evil.test", 400), ("null", 400), ("http://[", 400)],
 )
 def test_a_page_of_another_site_is_turned_away(manage: Manage, origin: str, status: int) -> None:
-    """A browser names the origin of a page that posts, even without a body."""
+    """A browser sends the origin of a page with its POST, even without a body."""
     assert manage("POST", "reset", headers=(("origin", origin),))[0] == status
 
 
@@ -380,25 +378,25 @@ def test_a_body_is_bounded(manage: Manage, monkeypatch: pytest.MonkeyPatch) -> N
     """A body that is too long is refused."""
     assert admin.MAX_BODY == 64 * 2**20
     monkeypatch.setattr(admin, "MAX_BODY", 2**20)
-    assert manage("POST", "scenario", b" " * (2**20 + 1)) == (400, {"error": "a body has at most 1 MiB"})
+    assert manage("POST", "scenario", b" " * (2**20 + 1)) == (400, {"error": "the body is longer than 1 MiB"})
     assert manage("POST", "scenario", b'{"jobs": []}' + b" " * (2**20 - 12)) == (200, {"added": []})
 
 
 def test_a_failure_of_the_emulator_is_told(
     manage: Manage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What nobody foresaw is 500 and in the log, without a traceback for the caller."""
+    """An unexpected exception is 500 and in the log, without a traceback for the caller."""
 
     def fail(_: object) -> None:
         raise RuntimeError("inside")
 
     monkeypatch.setattr(EmulatedAccount, "all_counts", fail)
-    assert manage("GET", "jobs") == (500, {"error": "the emulator failed; its log says how"})
+    assert manage("GET", "jobs") == (500, {"error": "internal error of the emulator; see its log"})
     assert "inside" in caplog.text
 
 
 def test_a_caller_that_leaves_is_let_go() -> None:
-    """A request that breaks off in its body is no failure, and has no answer."""
+    """A request that breaks off in its body is not logged as a failure."""
     messages = [
         {"type": "http.request", "body": b"{", "more_body": True},
         {"type": "http.disconnect"},
@@ -435,11 +433,11 @@ def test_a_caller_that_leaves_is_let_go() -> None:
     ids=repr,
 )
 def test_names_that_can_be_read_in_two_ways_are_refused(ask: Ask, headers: list[tuple[str, str]]) -> None:
-    """A host with a user, two hosts, or a browser's word that another site asks: all are turned away."""
+    """A host with a user, two hosts, and the browser's mark of a cross-site request are refused."""
     answer = ask("/_emulator/reset", "POST", headers, sign=False, host=False)
     assert answer.status_code == 400
 
 
 def test_an_address_in_brackets_is_this_machine(ask: Ask) -> None:
-    """IPv6 has its own loopback address."""
+    """The loopback address of IPv6 is accepted."""
     assert ask("/_emulator/health", "GET", [("host", "[::1]:80")], sign=False, host=False).status_code == 200

@@ -1,4 +1,4 @@
-"""The package: its public names, and what it says where its libraries are not installed."""
+"""The package: its public names, and its errors if libraries are missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ except ImportError as error:
 
 
 def run(name: str) -> str:
-    """Return what an import says in a process where a module is missing."""
+    """Return the error of an import in a process without a module."""
     done = subprocess.run(  # noqa: S603 - Our own program, in the Python that runs the tests.
         [sys.executable, "-c", WITHOUT.format(name=name)], capture_output=True, text=True, check=True
     )
@@ -30,7 +30,7 @@ def run(name: str) -> str:
 
 @pytest.mark.parametrize("name", ["uvicorn", "httptools"])
 def test_a_library_that_is_missing_is_named_with_the_remedy(name: str) -> None:
-    """One line says what is missing and how to install it."""
+    """One line names it and says how to install it."""
     said = run(name)
     assert said.startswith(f"ImportError the emulator needs {name}")
     assert said.endswith(": install taskcounts with its extra 'emulator'\n")
@@ -38,7 +38,7 @@ def test_a_library_that_is_missing_is_named_with_the_remedy(name: str) -> None:
 
 
 def test_a_module_of_our_own_that_is_missing_is_not_explained_away() -> None:
-    """A broken installation stays what it is."""
+    """The error of a broken installation is not replaced."""
     assert run("taskcounts_emulator.admin").startswith("ModuleNotFoundError")
 
 
@@ -50,7 +50,7 @@ def test_a_module_of_our_own_that_is_missing_is_not_explained_away() -> None:
     ],
 )
 def test_the_advice_is_for_libraries_alone(monkeypatch: pytest.MonkeyPatch, name: str, message: str) -> None:
-    """The root of what is missing is named; a module of ours that is missing stays the error that it is."""
+    """The root package of a missing library is named; a missing module of ours keeps its error."""
     monkeypatch.setitem(sys.modules, name, None)
     for ours in ("taskcounts_emulator.app", "taskcounts_emulator.server"):
         monkeypatch.delitem(sys.modules, ours)
@@ -59,13 +59,13 @@ def test_the_advice_is_for_libraries_alone(monkeypatch: pytest.MonkeyPatch, name
 
 
 def test_public_names_are_documented() -> None:
-    """Every public name exists and says what it is."""
+    """Every public name exists and has a docstring."""
     for name in emulator.__all__:
         assert getattr(emulator, name).__doc__
 
 
 def test_a_name_that_is_not_there() -> None:
-    """The names are loaded late, and what is none of them is an AttributeError all the same."""
+    """An unknown name is an AttributeError, although names are loaded on first use."""
     with pytest.raises(AttributeError, match="module 'taskcounts_emulator' has no attribute 'Emulater'"):
         emulator.__getattr__("Emulater")
     assert set(emulator.__all__) <= set(dir(emulator))

@@ -1,4 +1,4 @@
-"""The journal: what was asked is kept, is bounded and counted, and holds no secret."""
+"""The journal: requests are recorded, limited and counted, without secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.client import ACCESS_KEY, KEY, TOKEN
-from taskcounts_emulator.journal import HIDDEN, Journal
+from taskcounts_emulator.journal import REDACTED, Journal
 
 NOW = datetime(2024, 8, 1, 12, 34, 56, 654321, tzinfo=UTC)
 REQUEST_ID = "730e1b9c-034b-4162-aa94-9e4f2ce0cebd"
@@ -24,7 +24,7 @@ GUID = "9c4d50ee-2d56-4cd3-8152-34347dc9f2b0"
 
 
 def record(journal: Journal, **changed: Any) -> None:
-    """Keep a call that is right, but for what a test changes."""
+    """Record a valid request, except for what a test changes."""
     call: dict[str, Any] = {
         "time": NOW,
         "operation": "Job_GetTaskCounts",
@@ -42,7 +42,7 @@ def record(journal: Journal, **changed: Any) -> None:
 
 
 def recorded(**changed: Any) -> dict[str, Any]:
-    """Return the entry of a call as JSON."""
+    """Return the entry of a request as JSON."""
     journal = Journal()
     record(journal, **changed)
     told: Any = journal.as_json()
@@ -51,7 +51,7 @@ def recorded(**changed: Any) -> dict[str, Any]:
 
 
 def test_a_call_is_kept() -> None:
-    """An entry says who asked what and when, what came of it, and how long that took; no body."""
+    """An entry has the request, its time, its outcome and its duration, but no body."""
     assert recorded(
         headers={
             "authorization": KEY.authorization("GET", "/x", {}),
@@ -83,13 +83,13 @@ def test_a_call_is_kept() -> None:
 
 
 def test_what_says_nothing_is_left_out() -> None:
-    """A call without operation or answer has no such members."""
+    """An entry without operation or response has no such members."""
     entry = recorded(operation=None, status=None)
     assert not {"operation", "status", "code", "fault", "clientRequestId"} & set(entry)
 
 
 def test_it_is_bounded_and_says_what_went() -> None:
-    """The oldest entries go for newer ones, and are counted; the numbers go on."""
+    """The oldest entries are dropped and counted; the numbers continue."""
     journal = Journal(3)
     for operation in ("Job_Get", "Job_Get", "Job_List", None, "Task_List"):
         record(journal, operation=operation)
@@ -104,7 +104,7 @@ def test_it_is_bounded_and_says_what_went() -> None:
 
 
 def test_by_default_it_keeps_ten_thousand() -> None:
-    """Enough for a test, and no memory that grows."""
+    """This is enough for a test, with limited memory."""
     journal = Journal()
     for _ in range(10_001):
         record(journal)
@@ -126,7 +126,7 @@ def test_by_default_it_keeps_ten_thousand() -> None:
     ],
 )
 def test_it_is_read_in_parts(after: int, limit: int, numbers: list[int], left: int) -> None:
-    """A reader goes on behind the last number that it saw, and is told how many entries are left."""
+    """A reader continues after the last number, and gets the number of entries that are left."""
     journal = Journal(4)
     for _ in range(6):
         record(journal)
@@ -136,7 +136,7 @@ def test_it_is_read_in_parts(after: int, limit: int, numbers: list[int], left: i
 
 
 def test_many_threads_may_record_and_read() -> None:
-    """No number is given twice or left out, and none is lost without being counted."""
+    """Numbers have no gaps or repetitions, and dropped entries are counted."""
     journal = Journal(200)
 
     def both(_: int) -> Any:
@@ -171,7 +171,7 @@ def test_many_threads_may_record_and_read() -> None:
     ],
 )
 def test_of_an_authorization_scheme_and_account_are_shown(given: str, shown: str) -> None:
-    """Whoever looks for a wrong account sees it; what proves anything is hidden."""
+    """They help to find a wrong account; the secret part is redacted."""
     assert recorded(headers={"authorization": given})["headers"] == {"authorization": shown}
 
 
@@ -189,8 +189,8 @@ def test_of_an_authorization_scheme_and_account_are_shown(given: str, shown: str
     ],
 )
 def test_headers_that_are_called_secret_are_hidden(name: str) -> None:
-    """The name stays, so that a reader sees that it was sent."""
-    assert recorded(headers={name: "abc"})["headers"] == {name: HIDDEN}
+    """The name stays, so that a reader sees that the header was sent."""
+    assert recorded(headers={name: "abc"})["headers"] == {name: REDACTED}
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_headers_that_are_called_secret_are_hidden(name: str) -> None:
     ],
 )
 def test_of_a_query_all_but_secrets_is_shown(query: str, shown: str) -> None:
-    """What the service knows is shown as it came; what is called secret, or may be a token, is hidden."""
+    """Known headers are shown as they came; secret names, and values that may be tokens, are redacted."""
     assert recorded(query=query)["query"] == shown
 
 
@@ -227,17 +227,17 @@ def test_of_a_query_all_but_secrets_is_shown(query: str, shown: str) -> None:
         (("x-ms-client-request-id", GUID), None),
         (("x-correlation-id", GUID), None),
         (("x-team", "render farm"), None),
-        (("x-other", "a" * 24), HIDDEN),
+        (("x-other", "a" * 24), REDACTED),
         (("x-other", "a" * 23), None),
-        (("referer", f"http://x/?a={TOKEN}"), f"http://x/?a={HIDDEN}"),
-        (("user-agent", f"me {TOKEN}"), f"me {HIDDEN}"),
-        (("user-agent", "Bearer abc"), f"Bearer {HIDDEN}"),
-        (("user-agent", "x sharedkey abc"), f"x sharedkey {HIDDEN}"),
-        (("user-agent", "Bearer abc; SharedKey a:b x"), f"Bearer {HIDDEN} SharedKey {HIDDEN} x"),
+        (("referer", f"http://x/?a={TOKEN}"), f"http://x/?a={REDACTED}"),
+        (("user-agent", f"me {TOKEN}"), f"me {REDACTED}"),
+        (("user-agent", "Bearer abc"), f"Bearer {REDACTED}"),
+        (("user-agent", "x sharedkey abc"), f"x sharedkey {REDACTED}"),
+        (("user-agent", "Bearer abc; SharedKey a:b x"), f"Bearer {REDACTED} SharedKey {REDACTED} x"),
     ],
 )
 def test_tokens_in_other_headers_are_hidden(header: tuple[str, str], shown: str | None) -> None:
-    """Known headers are shown; in others, whatever is as long and dense as a token is hidden."""
+    """Known headers are shown; in others, text as long and dense as a token is redacted."""
     assert recorded(headers=dict([header]))["headers"] == {header[0]: shown or header[1]}
 
 
@@ -260,12 +260,12 @@ def test_ids_are_no_tokens(path: str) -> None:
     ],
 )
 def test_of_a_path_tokens_are_hidden(path: str, shown: str) -> None:
-    """What stands in a path by mistake is hidden as it is elsewhere, percent-encoded or not."""
+    """A secret in the path is redacted as elsewhere, percent-encoded or not."""
     assert recorded(path=path, headers={"authorization": "Basic abc+def/ghi"})["path"] == shown
 
 
 def test_a_secret_is_hidden_wherever_it_stands() -> None:
-    """What proves a call is hidden where it stands a second time, too: in the path, or in any header."""
+    """The credentials are redacted wherever they occur a second time: in the path, or in any header."""
     entry = recorded(
         path="/jobs/0123456789abcdef",
         headers={
@@ -290,21 +290,21 @@ def test_a_secret_is_hidden_wherever_it_stands() -> None:
 
 
 def test_of_a_head_that_is_too_long_nothing_is_kept() -> None:
-    """A long head costs neither time nor memory, and the entry says how long it was."""
+    """A long head costs neither time nor memory, and the entry has its length."""
     begun = time.monotonic()
     entry = recorded(
         method="G" * 1000, query="x=" + "eyJa" * 300_000, headers={"cookie": "a=b; " * 200_000, "host": "x"}
     )
     assert time.monotonic() - begun < 0.5
-    assert (entry["method"], entry["path"], entry["query"]) == (HIDDEN,) * 3
+    assert (entry["method"], entry["path"], entry["query"]) == (REDACTED,) * 3
     assert entry["headers"] == {"…": "2201037 characters of method, path, query and headers"}
-    assert recorded(query="x" * 16_000)["query"] == HIDDEN
+    assert recorded(query="x" * 16_000)["query"] == REDACTED
     assert recorded(path="/" + "x" * 16_000)["path"] == "/" + "x" * 16_000
 
 
 @pytest.mark.parametrize("text", ["eyJa" * 4000, "bearer " * 2300, "a," * 8000, "%20eyJ" * 2600])
 def test_no_text_takes_long(text: str) -> None:
-    """As much as a head may have is looked through at once, whatever it is."""
+    """Any head of the maximum length is redacted quickly."""
     begun = time.monotonic()
     recorded(headers={"cookie": text})
     recorded(headers={"user-agent": text})
@@ -337,7 +337,7 @@ FORMS = st.sampled_from(
 def test_no_signature_and_no_token_appears(
     secret: str, carrier: str, form: str, places: list[tuple[str, str, bool]]
 ) -> None:
-    """Whatever a call proves itself with, and wherever else it has that: no entry holds it."""
+    """No entry contains the credentials of a request, wherever else they occur in it."""
     call: dict[str, Any] = {"headers": {}, "query": "api-version=1", "path": "/jobs/nightly", "method": "GET"}
     for place, around, encoded in places:
         text = around.format(quote(secret, safe="") if encoded else secret)
@@ -363,7 +363,7 @@ def test_no_signature_and_no_token_appears(
 
 @given(secret=TOKENS, places=st.lists(st.tuples(PLACES, FORMS), min_size=1, max_size=6))
 def test_no_web_token_appears_that_nothing_gives_away(secret: str, places: list[tuple[str, str]]) -> None:
-    """A token that stands where none is to stand is known by its form."""
+    """A JSON Web Token in an unexpected place is recognized by its form."""
     call: dict[str, Any] = {"headers": {}, "query": "", "path": "/jobs/", "method": "GET "}
     for place, around in places:
         if place in call:
@@ -376,7 +376,7 @@ def test_no_web_token_appears_that_nothing_gives_away(secret: str, places: list[
 
 
 def test_no_key_is_ever_asked_for() -> None:
-    """The journal is told of calls alone, and never learns the key that it would have to hide."""
+    """The journal only gets requests, and never the account's key."""
     assert ACCESS_KEY not in repr(vars(Journal()))
 
 
@@ -388,9 +388,9 @@ def test_no_key_is_ever_asked_for() -> None:
     ],
 )
 def test_a_secret_is_hidden_however_its_escapes_are_spelled(spell: Callable[[str], str]) -> None:
-    """Escapes in small letters, or of what needs none, say the same."""
+    """Escapes in lower case, and unnecessary ones, are decoded."""
     secret = "p+q/rs+t/uvw/xyz"
     escaped = spell(secret)
     entry = recorded(headers={"authorization": f"Bearer {secret}"}, path=f"/jobs/{escaped}/taskcounts")
     assert escaped not in json.dumps(entry)
-    assert entry["path"] == HIDDEN
+    assert entry["path"] == REDACTED

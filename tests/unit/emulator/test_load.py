@@ -1,4 +1,4 @@
-"""Many callers at once: nobody is turned away, and nothing breaks."""
+"""Many clients at once: all are served, and nothing breaks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from taskcounts_emulator import Emulator
 
 @pytest.fixture
 def limit() -> Iterator[int]:
-    """As many files as this process may have open, for the time of a test."""
+    """Raise the limit of open files of this process for a test."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = min(hard, 12_000) if hard != resource.RLIM_INFINITY else 12_000
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, highest), hard))
@@ -31,7 +31,7 @@ def limit() -> Iterator[int]:
 
 
 def test_ten_thousand_connections(limit: int) -> None:
-    """They are all taken, the emulator answers meanwhile, and its end is as quick and quiet as ever."""
+    """All are accepted, the emulator responds meanwhile, and it stops quickly and quietly."""
     with (
         subprocess.Popen(
             [sys.executable, "-m", "taskcounts", "emulate"],
@@ -54,7 +54,7 @@ def test_ten_thousand_connections(limit: int) -> None:
 
 
 def test_counts_and_lists_agree_under_many_hands(api: Api) -> None:
-    """Threads that add, move, delete and count at once never see more or fewer tasks than there are."""
+    """Threads that add, move, delete and count never see a wrong number of tasks."""
     api.add_job()
     seen: list[str] = []
 
@@ -88,7 +88,7 @@ def test_counts_and_lists_agree_under_many_hands(api: Api) -> None:
 
 
 def test_emulators_keep_apart() -> None:
-    """Twenty of them stand in one process at once, each with jobs of its own."""
+    """Twenty emulators in one process have separate jobs."""
     with ExitStack() as stack:
         emulators = [stack.enter_context(Emulator()) for _ in range(20)]
         for number, emulator in enumerate(emulators):

@@ -1,4 +1,4 @@
-"""The pytest plugin: what a test gets, what it may ask for, and that it costs nothing where it isn't used."""
+"""The pytest plugin: its fixtures and markers, and that it costs nothing if it is unused."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def counts(emulator, job_id):
 
 
 def run(pytester: pytest.Pytester, code: str, *options: str) -> pytest.RunResult:
-    """Run tests of a user of the plugin."""
+    """Run tests that use the plugin."""
     pytester.makepyfile(HEAD + code)
     return pytester.runpytest_inprocess("-W", "error", "--strict-markers", *options)
 
 
 def test_a_test_gets_an_emulator(pytester: pytest.Pytester) -> None:
-    """It holds what it is given, lets time pass as it is told, fails on demand, and says what was asked."""
+    """It has the added jobs, advances on request, injects faults, and has a journal."""
     run(
         pytester,
         """
@@ -70,7 +70,7 @@ def test_time(batch_emulator):
 
 
 def test_ids_are_made_where_none_is_given(pytester: pytest.Pytester) -> None:
-    """They are short, new, and say nothing; ids of one's own are kept, and twice is an error."""
+    """Generated ids are short and new; a given id is kept, and a repeated one is an error."""
     run(
         pytester,
         """
@@ -88,7 +88,7 @@ def test_it(batch_emulator):
 
 
 def test_failures_are_for_calls_of_ones_choice(pytester: pytest.Pytester) -> None:
-    """An operation, a job, a number of calls, and the options of each kind."""
+    """For an operation, a job, a number of requests, with the options of each kind."""
     run(
         pytester,
         """
@@ -109,7 +109,7 @@ def test_it(batch_emulator):
 
 
 def test_every_test_has_its_own(pytester: pytest.Pytester) -> None:
-    """Nothing of one test is there in the next, and nothing listens when a test is over."""
+    """Tests share no state, and no server is left after a test."""
     run(
         pytester,
         """
@@ -130,7 +130,7 @@ def test_after():
 
 
 def test_a_marker_gives_the_settings(pytester: pytest.Pytester) -> None:
-    """Arguments of the marker are the emulator's; the nearest one decides, and others add to it."""
+    """They are arguments of the emulator; the nearest marker has precedence, and others add to it."""
     run(
         pytester,
         """
@@ -172,7 +172,7 @@ def test_the_clock_of_the_machine(batch_emulator):
     ],
 )
 def test_a_marker_that_is_wrong_is_told(pytester: pytest.Pytester, marker: str, said: str) -> None:
-    """The error is one line, and no traceback through the plugin."""
+    """The error is one line without a traceback of the plugin."""
     result = run(
         pytester,
         f"""
@@ -190,7 +190,7 @@ def test_it(batch_emulator):
 def test_the_environment_names_the_emulator(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Code that reads the environment finds the emulator, past any proxy; afterwards all is as it was."""
+    """Code that reads the environment finds the emulator, past any proxy; afterwards it is restored."""
     monkeypatch.setenv("AZURE_BATCH_ACCOUNT", "before")
     monkeypatch.setenv("NO_PROXY", "example.com")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -225,9 +225,9 @@ def test_after():
 
 
 def test_marker_and_fixtures_are_listed(pytester: pytest.Pytester) -> None:
-    """pytest itself tells of them."""
+    """pytest lists them."""
     pytester.runpytest_inprocess("--markers").stdout.fnmatch_lines(
-        ["@pytest.mark.batch_emulator(scenario=None, [*][*]settings): what the fixture*"]
+        ["@pytest.mark.batch_emulator(scenario=None, [*][*]settings): the initial scenario of the fixture*"]
     )
     fixtures = pytester.runpytest_inprocess("--fixtures")
     fixtures.stdout.fnmatch_lines(["batch_emulator*"])
@@ -236,7 +236,7 @@ def test_marker_and_fixtures_are_listed(pytester: pytest.Pytester) -> None:
 
 @pytest.mark.parametrize(("missing", "extra"), [("httptools", "emulator"), ("trustme", "tls")])
 def test_without_the_extra_other_tests_run(pytester: pytest.Pytester, missing: str, extra: str) -> None:
-    """Only a test that asks for the fixture fails, and one line says what to install."""
+    """Only a test with the fixture fails, with one line on what to install."""
     pytester.makeconftest(f"import sys\nsys.modules[{missing!r}] = None\n")
     pytester.makepyfile(
         """
@@ -260,7 +260,7 @@ def test_it(batch_emulator):
 def test_a_package_that_cannot_be_imported_is_told(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever keeps the emulator from being there, the fixture says it in one line."""
+    """Any ImportError becomes one line of the fixture."""
     pytester.makepyfile("def test_it(batch_emulator):\n    pass\n")
     monkeypatch.setitem(sys.modules, "taskcounts_emulator.server", None)
     monkeypatch.delattr(emulator, "Emulator", raising=False)
@@ -270,7 +270,7 @@ def test_a_package_that_cannot_be_imported_is_told(
 
 
 def test_loading_it_loads_nothing_else() -> None:
-    """pytest loads it in every run, so that it must not bring anything along."""
+    """pytest loads the plugin in every run, so it must not import anything else."""
     code = """
 import sys, importlib, typing, pytest
 old = set(sys.modules)
@@ -284,6 +284,6 @@ print(*sorted(set(sys.modules) - old))
 
 
 def test_it_is_this_module_that_pytest_loads() -> None:
-    """The entry point names the module that the test above looks at."""
+    """The entry point names the module that the previous test checks."""
     (found,) = entry_points(group="pytest11", name="taskcounts")
     assert found.value == "taskcounts_emulator.pytest_plugin"

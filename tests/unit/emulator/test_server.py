@@ -1,4 +1,4 @@
-"""The server: real connections, and what faults do to them; starting, stopping and ports."""
+"""The server: real connections, and faults on them; starting, stopping and ports."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from support.connections import REQUEST, TARGET, answered, connect, wait_until_read
 from taskcounts.credentials import SharedKey
 from taskcounts_emulator import EmulatedAccount, Emulator, EmulatorError, serve
 from taskcounts_emulator.faults import connection
 
-TARGET = "/jobs/nightly/taskcounts?api-version=2024-07-01.20.0"
-UNPROVEN = f"GET {TARGET} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer token\r\n\r\n".encode()
 DATE = "Thu, 01 Aug 2024 12:34:56 GMT"
 
 
@@ -36,27 +35,13 @@ def request(emulator: Emulator, version: str = "1.1", more: str = "") -> bytes:
     return f"GET {TARGET} HTTP/{version}\r\n{lines}{more}\r\n".encode()
 
 
-def connect(emulator: Emulator) -> socket.socket:
-    """Return a connection to a running emulator."""
-    url = urlsplit(emulator.endpoint)
-    return socket.create_connection((url.hostname, url.port), timeout=5)
-
-
-def answered(connection: socket.socket, sent: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Send a request, and return the status, headers and body of its answer."""
-    connection.sendall(sent)
-    answer = http.client.HTTPResponse(connection, method="GET")
-    answer.begin()
-    return answer.status, dict(answer.getheaders()), answer.read()
-
-
 def received(connection: socket.socket) -> list[bytes]:
-    """Return all that comes until the connection is closed, in the pieces in which it comes."""
+    """Return all bytes until the connection is closed, in the received pieces."""
     return list(iter(lambda: connection.recv(65536), b""))
 
 
 def test_many_calls_share_a_connection(emulator: Emulator) -> None:
-    """Connections are kept, and an answer says where it ends."""
+    """Connections are kept open, and each response is delimited."""
     with connect(emulator) as connection:
         for _ in range(3):
             status, headers, body = answered(connection, request(emulator))
@@ -66,14 +51,14 @@ def test_many_calls_share_a_connection(emulator: Emulator) -> None:
 
 
 def test_calls_may_be_sent_ahead(emulator: Emulator) -> None:
-    """Requests that are sent without waiting are answered one after another."""
+    """Pipelined requests are answered in order."""
     with connect(emulator) as connection:
         connection.sendall(request(emulator) * 3 + request(emulator, more="connection: close\r\n"))
         assert b"".join(received(connection)).count(b"HTTP/1.1 200 OK") == 4
 
 
 def test_an_old_client_gets_a_length(emulator: Emulator) -> None:
-    """HTTP/1.0 knows no chunks."""
+    """HTTP/1.0 has no chunks."""
     with connect(emulator) as connection:
         status, headers, body = answered(connection, request(emulator, "1.0"))
         assert status == 200
@@ -82,14 +67,14 @@ def test_an_old_client_gets_a_length(emulator: Emulator) -> None:
 
 
 def test_what_is_no_http_is_refused(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
-    """Bytes that are no request never reach the service."""
+    """Malformed bytes never reach the service."""
     with connect(emulator) as connection, caplog.at_level(logging.CRITICAL):
         connection.sendall(b"FOO /jobs HTTP/1.1\r\n\r\n")
         assert b"".join(received(connection)).startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_reset_is_one(emulator: Emulator) -> None:
-    """The caller finds the connection reset before any byte of an answer."""
+    """The client gets a reset before any byte of a response."""
     emulator.fault("reset", times=1)
     with connect(emulator) as connection:
         connection.sendall(request(emulator))
@@ -100,7 +85,7 @@ def test_a_reset_is_one(emulator: Emulator) -> None:
 
 
 def test_a_truncated_answer_promises_more_than_it_has(emulator: Emulator) -> None:
-    """The length is that of the whole answer, and the connection is closed in the middle of it."""
+    """The length is that of the whole response, and the connection is closed in the middle of it."""
     emulator.fault("truncate", times=1)
     with connect(emulator) as connection, pytest.raises(http.client.IncompleteRead) as caught:
         answered(connection, request(emulator))
@@ -109,7 +94,7 @@ def test_a_truncated_answer_promises_more_than_it_has(emulator: Emulator) -> Non
 
 
 def test_a_drip_is_the_right_answer_in_bytes(emulator: Emulator) -> None:
-    """The body comes a byte at a time, and is whole in the end; the connection is kept."""
+    """The body comes byte by byte, and is complete; the connection is kept open."""
     with connect(emulator) as connection:
         right = answered(connection, request(emulator))
         emulator.fault("drip", times=1, interval=0)
@@ -123,7 +108,7 @@ def test_a_drip_is_the_right_answer_in_bytes(emulator: Emulator) -> None:
 
 @pytest.mark.parametrize("job", ["nightly", "other"])
 def test_a_head_drips_too(emulator: Emulator, job: str) -> None:
-    """With headers_too every byte of an answer comes alone, the status line too, be it a refusal."""
+    """With headers_too every byte comes alone, including the status line, also of a refusal."""
     emulator.fault("drip", times=1, interval=0, headers_too=True)
     if job == "other":
         emulator.reset()
@@ -137,15 +122,15 @@ def test_a_head_drips_too(emulator: Emulator, job: str) -> None:
 
 
 def test_an_empty_answer_drips_too(emulator: Emulator) -> None:
-    """An answer of no byte has an end as well, whatever drips (here: the answer to an empty body)."""
-    from taskcounts_emulator import wire
+    """An empty body has an end as well (here: the response to the variant "empty")."""
+    from taskcounts_emulator import responses
 
-    empty = wire.Answer(200, (("transfer-encoding", "chunked"),), b"")
-    assert wire.raw(empty).endswith(b"connection: close\r\n\r\n0\r\n\r\n")
+    empty = responses.Response(200, (("transfer-encoding", "chunked"),), b"")
+    assert responses.http_bytes(empty).endswith(b"connection: close\r\n\r\n0\r\n\r\n")
 
 
 def test_a_slow_answer_is_right(emulator: Emulator) -> None:
-    """It comes after its time, and not before."""
+    """It comes after the pause, and not before."""
     emulator.fault("slow", times=1, seconds=0.05)
     with connect(emulator) as connection:
         begun = time.monotonic()
@@ -157,7 +142,7 @@ def test_a_slow_answer_is_right(emulator: Emulator) -> None:
 def test_a_caller_that_leaves_is_not_waited_for(
     emulator: Emulator, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    """When the caller closes, the emulator stops dripping or waiting, and logs nothing."""
+    """A client that disconnects ends a drip or a wait, and nothing is logged."""
     options: dict[str, Any] = {"drip": {"interval": 60}, "slow": {"seconds": 60}}[kind]
     emulator.fault(kind, **options)
     with connect(emulator) as connection:
@@ -180,15 +165,15 @@ def test_a_caller_that_leaves_is_not_waited_for(
 def test_it_stops_at_once(
     kind: str | None, options: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither open connections nor answers under way keep it from stopping, and nothing is logged."""
+    """Neither open connections nor pending responses delay it, and nothing is logged."""
     with Emulator() as emulator:
         emulator.add_job("nightly")
         if kind is not None:
             emulator.fault(kind, **options)
         idle, busy, twice = connect(emulator), connect(emulator), connect(emulator)
-        busy.sendall(UNPROVEN)
-        twice.sendall(UNPROVEN + UNPROVEN)
-        until_taken(emulator)
+        busy.sendall(REQUEST)
+        twice.sendall(REQUEST + REQUEST)
+        wait_until_read(emulator)
         begun = time.monotonic()
     assert time.monotonic() - begun < 0.5
     for open_connection in (idle, busy, twice):
@@ -196,14 +181,8 @@ def test_it_stops_at_once(
     assert not caplog.records
 
 
-def until_taken(emulator: Emulator) -> None:
-    """Return when the emulator has read what was sent before: a later call has been answered."""
-    with connect(emulator) as connection:
-        assert answered(connection, b"GET /_emulator/health HTTP/1.1\r\nhost: localhost\r\n\r\n")[0] == 200
-
-
 def test_an_answer_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is under way and doesn't end keeps the emulator from stopping for a while, not for ever."""
+    """A request that does not end delays the stop of the emulator for a while, not for ever."""
 
     async def stubborn(_: object, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -212,15 +191,15 @@ def test_an_answer_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     with Emulator() as emulator:
         emulator.fault("slow", seconds=3600)
         with connect(emulator) as caller:
-            caller.sendall(UNPROVEN)
-            until_taken(emulator)
+            caller.sendall(REQUEST)
+            wait_until_read(emulator)
         begun = time.monotonic()
     assert 0.5 < time.monotonic() - begun < 3
 
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_it_leaves_no_connection_open(tls: bool) -> None:
-    """Callers that connect while it stops find their connections closed, however far they have come."""
+    """Clients that connect while it stops find their connections closed."""
     port, over = 0, threading.Event()
 
     def connect() -> None:
@@ -250,7 +229,7 @@ def test_it_leaves_no_connection_open(tls: bool) -> None:
 
 
 def test_it_is_gone_when_it_has_stopped() -> None:
-    """After the with statement nothing listens, there is no endpoint, and its thread has ended."""
+    """After the with statement there is no socket, endpoint or thread."""
     with Emulator() as emulator:
         endpoint = emulator.endpoint
         assert repr(emulator) == f"Emulator('emulated', key=<hidden>, endpoint='{endpoint}')"
@@ -292,7 +271,7 @@ def test_two_emulators_share_nothing() -> None:
 
 
 def test_many_callers_at_once_are_all_answered(emulator: Emulator) -> None:
-    """Calls, steps and the administration from many threads give counts of some moment, and no error."""
+    """Requests, steps and admin requests from many threads give consistent counts and no error."""
     problems = []
 
     def work() -> None:
@@ -324,7 +303,7 @@ def test_many_callers_at_once_are_all_answered(emulator: Emulator) -> None:
     ],
 )
 def test_an_address_that_cannot_be_had_is_told(host: str, port: int, message: str) -> None:
-    """Not listening is an EmulatorError of one line."""
+    """A failure to listen is an EmulatorError of one line."""
     with pytest.raises(EmulatorError) as caught:
         serve(EmulatedAccount(), host=host, port=port)
     assert str(caught.value).startswith(message)
@@ -332,7 +311,7 @@ def test_an_address_that_cannot_be_had_is_told(host: str, port: int, message: st
 
 
 def test_a_port_that_is_taken_is_told() -> None:
-    """The message says which port, and what to do."""
+    """The message has the port and advice."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(EmulatorError) as caught:
@@ -342,7 +321,7 @@ def test_a_port_that_is_taken_is_told() -> None:
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
 def test_an_address_of_ipv6_is_written_in_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The endpoint of an IPv6 address is a URL."""
+    """The endpoint of an IPv6 address is a valid URL."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -354,7 +333,7 @@ def test_an_address_of_ipv6_is_written_in_brackets(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_error_in_ready_lets_go_of_the_port() -> None:
-    """What ready raises comes out of serve, elsewhere than in the main thread as well."""
+    """An exception of ready is raised by serve, also outside the main thread."""
     caught = []
 
     def ready(endpoint: str) -> None:
@@ -373,7 +352,7 @@ def test_an_error_in_ready_lets_go_of_the_port() -> None:
 
 
 def test_in_process_a_broken_connection_is_raised(emulator: Emulator) -> None:
-    """Where there is no connection, reset and truncate raise, and a drip or pause just takes its time."""
+    """In process, reset and truncate raise, and a drip or pause only takes time."""
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(emulator.app)
@@ -391,14 +370,14 @@ def test_in_process_a_broken_connection_is_raised(emulator: Emulator) -> None:
 
 
 def test_only_our_own_server_lends_its_connection() -> None:
-    """Whatever else stands in the extensions of a scope is not taken for a connection."""
+    """Other objects in the extensions of a scope are not taken for a connection."""
     for extensions in (None, {}, {connection.EXTENSION: object()}):
         found = connection.connection_of({"extensions": extensions})
-        assert isinstance(found, connection.InProcess)
+        assert isinstance(found, connection.InProcessConnection)
 
 
 def test_a_head_that_never_ends_is_cut_off(emulator: Emulator) -> None:
-    """A request whose headers go on and on isn't kept for ever."""
+    """A request with endless headers is refused."""
 
     def go_on() -> None:
         with connect(emulator) as connection:
@@ -412,7 +391,7 @@ def test_a_head_that_never_ends_is_cut_off(emulator: Emulator) -> None:
 
 
 def test_a_long_body_is_no_long_head(emulator: Emulator) -> None:
-    """What is bounded is the head; a body may be larger."""
+    """Only the head is limited; a body may be larger."""
     body = b" " * 2**21 + b'{"jobs": []}'
     head = (
         "POST /_emulator/scenario HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
@@ -424,7 +403,7 @@ def test_a_long_body_is_no_long_head(emulator: Emulator) -> None:
 
 
 def test_trailers_are_no_headers(emulator: Emulator) -> None:
-    """What follows a chunked body was not signed and counts for nothing, in whatever pieces it comes."""
+    """Trailers of a chunked body are not signed and ignored, in whatever pieces they arrive."""
     head = (
         "POST /_emulator/reset HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n"
         "content-type: application/json\r\ntrailer: origin\r\n\r\n"
@@ -435,7 +414,7 @@ def test_trailers_are_no_headers(emulator: Emulator) -> None:
 
 
 def test_the_loggers_of_the_process_are_left_alone() -> None:
-    """Whoever runs a server of uvicorn in the same process still gets its log of accesses."""
+    """Another uvicorn server in the process keeps its access log."""
     access = logging.getLogger("uvicorn.access")
     handler = logging.NullHandler()
     access.addHandler(handler)
@@ -450,7 +429,7 @@ def test_the_loggers_of_the_process_are_left_alone() -> None:
 def test_an_access_is_logged_by_the_journal_alone(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However much the process logs, a call is no line of it."""
+    """A request is not logged, whatever the log level."""
     with caplog.at_level(logging.INFO), connect(emulator) as connection:
         assert answered(connection, request(emulator))[0] == 200
     assert not caplog.records

@@ -1,4 +1,4 @@
-"""Signals: how an emulator that serves by itself is ended, once asked and twice."""
+"""Signals that stop a serving emulator: a first one and a second one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ print("stopped")
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[str]]:
-    """A process of its own that serves, as the command line does."""
+    """A process that serves, as the command line does."""
     with subprocess.Popen(  # noqa: S603 - Our own program, in the Python that runs the tests.
         [sys.executable, "-W", "error", "-c", SERVER],
         stdout=subprocess.PIPE,
@@ -50,7 +50,7 @@ def process() -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals between processes")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    """SIGINT and SIGTERM let serve return at once, with an answer under way, and without a word on stderr."""
+    """SIGINT and SIGTERM end serve at once, even during a response, and without output on stderr."""
     assert process.stdout is not None
     url = urlsplit(process.stdout.readline().strip())
     with socket.create_connection((url.hostname, url.port)) as connection:
@@ -70,7 +70,7 @@ def test_a_signal_ends_it_cleanly(process: subprocess.Popen[str], number: signal
 
 
 def test_serving_leaves_the_handlers_of_signals_as_they_were() -> None:
-    """After serve has returned, a signal does what it did before; the store is open yet."""
+    """After serve has returned, the earlier handlers are back; the store is still open."""
     service = EmulatedAccount()
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     endpoints = []
@@ -87,7 +87,7 @@ def test_serving_leaves_the_handlers_of_signals_as_they_were() -> None:
 
 
 def test_who_asks_twice_need_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second signal does at once what it does by itself, whatever the loop is busy with."""
+    """A second signal has its default effect at once, even if the loop is busy."""
     told: list[tuple[int, object]] = []
 
     async def ask_twice() -> None:
@@ -109,7 +109,7 @@ def test_who_asks_twice_need_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals between processes")
 def test_two_signals_end_a_busy_emulator_without_a_word() -> None:
-    """The process ends by the signal, with no traceback, while it is in the middle of something long."""
+    """The process ends by the signal without a traceback, even if it is busy."""
     program = (
         "import threading, time, os, signal\n"
         "from taskcounts_emulator import EmulatedAccount, serve\n"

@@ -1,4 +1,4 @@
-"""The certificates of the emulator: whom they are for, whom they let in, and what is left of them."""
+"""TLS certificates: their names, their trust, and their removal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.tls_connections import TARGET, answered, plain, secured
+from support.connections import TARGET, answered, connect, secured
 from taskcounts import RetryPolicy, ServiceUnreachable, SharedKey, TaskCountsClient
 from taskcounts_emulator import EmulatedAccount, Emulator, EmulatorError, serve
 from taskcounts_emulator.tls import Authority
@@ -23,7 +23,7 @@ from taskcounts_emulator.tls import Authority
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """An emulator that serves https, with one job."""
+    """An emulator that serves HTTPS, with one job."""
     with Emulator(tls=True) as running:
         running.add_job("nightly", 5)
         yield running
@@ -31,13 +31,13 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def tempdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A place for temporary files that is empty."""
+    """An empty directory for temporary files."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return tmp_path
 
 
 def test_our_client_asks_over_tls(emulator: Emulator) -> None:
-    """The endpoint is https, and whoever trusts the authority's certificate gets counts."""
+    """The endpoint is https, and a client that trusts the authority gets counts."""
     assert emulator.endpoint.startswith("https://127.0.0.1:")
     key = SharedKey(emulator.account, emulator.key)
     with TaskCountsClient(emulator.endpoint, key, verify=emulator.ca_path) as client:
@@ -48,7 +48,7 @@ def test_our_client_asks_over_tls(emulator: Emulator) -> None:
 def test_whoever_does_not_trust_it_is_not_answered(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without the certificate there is no call, and nothing in the log of the emulator."""
+    """Without the certificate no request is made, and nothing is logged."""
     with Emulator(tls=True) as other, caplog.at_level(logging.INFO, "taskcounts_emulator"):
         for ca_path in (None, other.ca_path):
             client = TaskCountsClient(
@@ -66,7 +66,7 @@ def test_whoever_does_not_trust_it_is_not_answered(
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1"])
 def test_the_certificate_is_for_this_machine(emulator: Emulator, name: str) -> None:
-    """All names of loopback are in it, and it speaks HTTP/1.1."""
+    """It has all loopback names, and the server speaks HTTP/1.1."""
     with secured(emulator, name) as connection:
         assert answered(connection)[0] == 200
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -74,15 +74,15 @@ def test_the_certificate_is_for_this_machine(emulator: Emulator, name: str) -> N
 
 
 def test_a_client_that_offers_protocols_is_told_the_one_that_is_spoken(emulator: Emulator) -> None:
-    """Of HTTP/2 and HTTP/1.1 it is the latter."""
+    """Of HTTP/2 and HTTP/1.1 the server selects HTTP/1.1."""
     context = ssl.create_default_context(cafile=emulator.ca_path)
     context.set_alpn_protocols(["h2", "http/1.1"])
-    with context.wrap_socket(plain(emulator), server_hostname="localhost") as connection:
+    with context.wrap_socket(connect(emulator), server_hostname="localhost") as connection:
         assert connection.selected_alpn_protocol() == "http/1.1"
 
 
 def test_the_certificate_is_for_what_is_listened_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host is in it, and so are the names under which the administration may be asked."""
+    """The certificate names the host and the names of the admin API."""
     hosts = []
 
     class Noting(Authority):
@@ -99,13 +99,13 @@ def test_the_certificate_is_for_what_is_listened_on(monkeypatch: pytest.MonkeyPa
 
 
 def test_addresses_and_names_of_all_kinds_have_certificates() -> None:
-    """Names of other letters, addresses, and nothing for an empty host."""
+    """International names and addresses have certificates, and an empty host has none."""
     with Authority(["", "0.0.0.0", "::", "192.0.2.7", "bücher.example", "batch"]) as authority:  # noqa: S104 - Not bound.
         assert authority.ca_path.exists()
 
 
 def test_the_authority_is_one_file_and_goes_with_the_emulator(tempdir: Path) -> None:
-    """As long as it runs there is the authority's certificate, and no key anywhere; then there is nothing."""
+    """While it runs there is the authority's certificate, but no key; afterwards there is nothing."""
     with Emulator(tls=True) as emulator:
         assert emulator.ca_path is not None
         (directory,) = tempdir.iterdir()
@@ -118,7 +118,7 @@ def test_the_authority_is_one_file_and_goes_with_the_emulator(tempdir: Path) -> 
 
 
 def test_without_tls_there_is_no_certificate(tempdir: Path) -> None:
-    """A plain emulator writes nothing, and its clients are told to trust what they trust anyway."""
+    """A plain emulator writes no file, and leaves the trust of its clients alone."""
     with Emulator() as emulator:
         assert emulator.ca_path is None
         assert emulator.endpoint.startswith("http://")
@@ -126,7 +126,7 @@ def test_without_tls_there_is_no_certificate(tempdir: Path) -> None:
 
 
 def test_an_emulator_that_cannot_listen_leaves_nothing(tempdir: Path) -> None:
-    """A port that is taken is told, and the certificate is gone."""
+    """A port in use is an error, and the certificate is removed."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         emulator = Emulator(tls=True, port=taken.getsockname()[1])
         with pytest.raises(EmulatorError, match="in use"):
@@ -136,7 +136,7 @@ def test_an_emulator_that_cannot_listen_leaves_nothing(tempdir: Path) -> None:
 
 
 def test_a_directory_of_ones_own_keeps_the_certificate(tmp_path: Path) -> None:
-    """Where a directory is given the file stays, and the next one takes its place."""
+    """In a given directory the file stays, and the next one replaces it."""
     with Authority(directory=tmp_path) as first:
         assert first.ca_path == tmp_path / "taskcounts-ca.pem"
         before = first.ca_path.read_bytes()
@@ -158,7 +158,7 @@ def test_a_directory_of_ones_own_keeps_the_certificate(tmp_path: Path) -> None:
 def test_what_cannot_be_certified_is_told(
     hosts: list[str], directory: str | None, message: str, tempdir: Path
 ) -> None:
-    """An error is one line, and nothing is left behind."""
+    """The error is one line, and no file is left behind."""
     with pytest.raises(EmulatorError) as caught:
         Authority(hosts, directory)
     assert str(caught.value).startswith(message)
@@ -167,14 +167,14 @@ def test_what_cannot_be_certified_is_told(
 
 
 def test_a_place_that_cannot_be_written_is_told(tempdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a place for temporary files there is no TLS."""
+    """Without a directory for temporary files there is no TLS."""
     monkeypatch.setattr("tempfile.tempdir", str(tempdir / "gone"))
     with pytest.raises(EmulatorError, match=r"^the certificate cannot be written: "):
         Authority()
 
 
 def test_a_disk_that_is_full_is_told(tempdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was made so far is removed."""
+    """A failure removes what was made so far."""
 
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -186,18 +186,18 @@ def test_a_disk_that_is_full_is_told(tempdir: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_trustme_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra one line says what to install; nothing else needs it."""
+    """Without the extra, one line says what to install; nothing else needs it."""
     monkeypatch.setitem(sys.modules, "trustme", None)
     with pytest.raises(EmulatorError) as caught:
         Emulator(tls=True).__enter__()
     assert str(caught.value) == "TLS needs trustme: install taskcounts with its extra 'tls'"
-    with Emulator() as emulator, plain(emulator) as connection:
+    with Emulator() as emulator, connect(emulator) as connection:
         assert answered(connection)[0] == 404
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for a thread")
 def test_serve_serves_it_too(tmp_path: Path) -> None:
-    """For the command line: the authority is made outside, and outlives the server."""
+    """For the command line: the authority is made by the caller, and outlives the server."""
     service = EmulatedAccount()
     service.add_job("nightly")
     seen = []

@@ -1,4 +1,4 @@
-"""Connections over TLS: faults are as over plain ones, and no handshake keeps anybody waiting."""
+"""Connections over TLS: faults as over plain ones, and handshakes that block nobody."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from typing import Any
 import httpx
 import pytest
 
-from support.tls_connections import REQUEST, TARGET, ByHand, answered, plain, received, secured
+from support.connections import REQUEST, TARGET, ByHand, answered, connect, received, secured, wait_until_read
 from taskcounts_emulator import Emulator, tls
 
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """An emulator that serves https, with one job."""
+    """An emulator that serves HTTPS, with one job."""
     with Emulator(tls=True) as running:
         running.add_job("nightly", 5)
         yield running
 
 
 def test_a_reset_is_one(emulator: Emulator) -> None:
-    """The connection below is reset; Python's own TLS clients tell of an end without a goodbye."""
+    """The TCP connection is reset; Python's TLS clients report an unexpected end."""
     emulator.fault("reset", times=2)
-    with plain(emulator) as connection:
+    with connect(emulator) as connection:
         client = ByHand(connection, ssl.create_default_context(cafile=emulator.ca_path))
         client.tls.write(REQUEST)
         client.flush()
@@ -51,9 +51,9 @@ def test_a_reset_is_one(emulator: Emulator) -> None:
 def test_a_truncated_answer_promises_more_than_it_has(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The length is that of the whole answer, and the connection is closed in the middle of it."""
+    """The length is that of the whole response, and the connection is closed in the middle of it."""
     with secured(emulator) as connection:
-        right = answered(connection)[1]
+        right = answered(connection)[2]
     emulator.fault("truncate", times=1)
     with secured(emulator) as connection, pytest.raises(http.client.IncompleteRead) as caught:
         answered(connection)
@@ -64,26 +64,26 @@ def test_a_truncated_answer_promises_more_than_it_has(
 
 @pytest.mark.parametrize("headers_too", [False, True])
 def test_a_drip_is_the_right_answer_in_bytes(emulator: Emulator, *, headers_too: bool) -> None:
-    """Each byte comes alone, in a record of its own; with its head, the connection is closed then."""
+    """Each byte has a TLS record of its own; after a dripped head the connection is closed."""
     with secured(emulator) as connection:
-        right = answered(connection)
+        status, _, body = answered(connection)
         emulator.fault("drip", times=1, interval=0, headers_too=headers_too)
         connection.sendall(REQUEST)
         if headers_too:
             pieces = list(iter(lambda: connection.recv(65536), b""))
             assert {len(piece) for piece in pieces} == {1}
             whole = b"".join(pieces)
-            assert right[1] in whole
+            assert body in whole
             assert b"connection: close\r\n" in whole
         else:
             answer = http.client.HTTPResponse(connection, method="GET")
             answer.begin()
-            assert (answer.status, answer.read()) == right
-            assert answered(connection) == right
+            assert (answer.status, answer.read()) == (status, body)
+            assert answered(connection)[::2] == (status, body)
 
 
 def test_a_slow_answer_is_right(emulator: Emulator) -> None:
-    """It comes after its time, and not before."""
+    """It comes after the pause, and not before."""
     emulator.fault("slow", times=1, seconds=0.05)
     with secured(emulator) as connection:
         begun = time.monotonic()
@@ -93,11 +93,11 @@ def test_a_slow_answer_is_right(emulator: Emulator) -> None:
 
 @pytest.mark.parametrize("variant", ["empty", "not-utf8"])
 def test_other_faults_are_as_ever(emulator: Emulator, variant: str) -> None:
-    """What is wrong with an answer has nothing to do with how it comes."""
+    """Faults of responses work over TLS as without it."""
     emulator.fault("wrong-shape", times=1, variant=variant)
     emulator.fault("throttled", times=1)
     with secured(emulator) as connection:
-        status, body = answered(connection)
+        status, _, body = answered(connection)
         assert (status, body == b"" or b"\xff" in body) == (200, True)
         assert [answered(connection)[0] for _ in range(2)] == [429, 200]
 
@@ -111,7 +111,7 @@ def test_other_faults_are_as_ever(emulator: Emulator, variant: str) -> None:
     ],
 )
 def test_it_stops_at_once(kind: str, options: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
-    """Neither open connections nor answers under way keep it from stopping, and nothing is logged."""
+    """Neither open connections nor pending responses delay it, and nothing is logged."""
     with contextlib.ExitStack() as stack:
         with Emulator(tls=True) as emulator:
             emulator.add_job("nightly")
@@ -119,23 +119,17 @@ def test_it_stops_at_once(kind: str, options: dict[str, Any], caplog: pytest.Log
             idle, busy, twice = (stack.enter_context(secured(emulator)) for _ in range(3))
             busy.sendall(REQUEST)
             twice.sendall(REQUEST * 2)
-            until_taken(emulator)
+            wait_until_read(emulator)
             begun = time.monotonic()
         assert time.monotonic() - begun < 0.5
         assert idle.fileno() != -1
     assert not caplog.records
 
 
-def until_taken(emulator: Emulator) -> None:
-    """Return when the emulator has read what was sent before: a later call has been answered."""
-    with secured(emulator) as connection:
-        assert answered(connection, b"GET /_emulator/health HTTP/1.1\r\nhost: localhost\r\n\r\n")[0] == 200
-
-
 def test_plain_http_ends_in_an_error_at_the_client(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever forgets the s finds out at once; the emulator says nothing, and goes on."""
+    """A plain HTTP client gets an error at once; the emulator logs nothing, and continues."""
     with caplog.at_level(logging.DEBUG, "asyncio"), pytest.raises(httpx.TransportError):
         httpx.get(emulator.endpoint.replace("https", "http") + TARGET, trust_env=False, timeout=5)
     with secured(emulator) as connection:
@@ -149,7 +143,7 @@ def nothing(_: socket.socket) -> None:
 
 @functools.cache
 def hello() -> bytes:
-    """Return the first word of a handshake."""
+    """Return a ClientHello."""
     outgoing = ssl.MemoryBIO()
     client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
     with contextlib.suppress(ssl.SSLWantReadError):
@@ -158,12 +152,12 @@ def hello() -> bytes:
 
 
 def half_a_hello(connection: socket.socket) -> None:
-    """Begin a handshake, and say no more than half a word."""
+    """Send half of a ClientHello."""
     connection.sendall(hello()[:100])
 
 
 def a_hello(connection: socket.socket) -> None:
-    """Begin a handshake, and never answer the server."""
+    """Send a ClientHello, and never respond to the server."""
     connection.sendall(hello())
 
 
@@ -171,12 +165,12 @@ def a_hello(connection: socket.socket) -> None:
 def test_handshakes_that_never_end_keep_nobody_waiting(
     begin: Callable[[socket.socket], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither others who call meanwhile nor the end of the emulator."""
+    """They block neither other clients nor the end of the emulator."""
     with contextlib.ExitStack() as stack:
         with Emulator(tls=True) as emulator:
             emulator.add_job("nightly")
             for _ in range(50):
-                begin(stack.enter_context(plain(emulator)))
+                begin(stack.enter_context(connect(emulator)))
             begun = time.monotonic()
             with secured(emulator) as connection:
                 assert answered(connection)[0] == 200
@@ -189,10 +183,10 @@ def test_handshakes_that_never_end_keep_nobody_waiting(
 def test_a_handshake_that_never_ends_is_ended(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After its time the connection is closed."""
+    """The connection is closed after a timeout."""
     assert tls._HANDSHAKE == 10
     monkeypatch.setattr(tls, "_HANDSHAKE", 0.05)
-    with Emulator(tls=True) as emulator, plain(emulator) as connection:
+    with Emulator(tls=True) as emulator, connect(emulator) as connection:
         assert received(connection) == b""
     assert not caplog.records
 
@@ -206,9 +200,9 @@ def test_a_caller_that_leaves_in_its_handshake_is_let_go(
     *,
     reset: bool,
 ) -> None:
-    """Be it with a reset or not: nothing is logged, and others are answered."""
+    """With a reset or without, nothing is logged, and others are served."""
     for _ in range(10):
-        with plain(emulator) as connection:
+        with connect(emulator) as connection:
             begin(connection)
             if reset:
                 linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -219,18 +213,20 @@ def test_a_caller_that_leaves_in_its_handshake_is_let_go(
 
 
 def test_handshakes_that_are_over_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many connections there were, nothing of their handshakes is kept."""
-    under_way: set[tls.Greeting] = set()
+    """No state of completed handshakes is kept."""
+    under_way: set[tls.TlsHandshake] = set()
 
-    def greeting(context: ssl.SSLContext, make: Callable[[], asyncio.Protocol], _: object) -> tls.Greeting:
-        return tls.Greeting(context, make, under_way)
+    def handshake(
+        context: ssl.SSLContext, make: Callable[[], asyncio.Protocol], _: object
+    ) -> tls.TlsHandshake:
+        return tls.TlsHandshake(context, make, under_way)
 
-    monkeypatch.setattr("taskcounts_emulator.server.Greeting", greeting)
+    monkeypatch.setattr("taskcounts_emulator.server.TlsHandshake", handshake)
     with Emulator(tls=True) as emulator:
         for _ in range(3):
             with secured(emulator) as connection:
                 assert answered(connection)[0] == 404
-            with plain(emulator) as refused:
+            with connect(emulator) as refused:
                 refused.sendall(b"no handshake at all\r\n")
                 received(refused)
     assert not under_way
@@ -240,10 +236,10 @@ def test_handshakes_that_are_over_are_forgotten(monkeypatch: pytest.MonkeyPatch)
 def test_what_comes_with_the_end_of_the_handshake_is_read(
     emulator: Emulator, version: ssl.TLSVersion
 ) -> None:
-    """A client that sends its request in one piece with its last word of the handshake is answered."""
+    """A request in one piece with the end of the handshake is answered."""
     context = ssl.create_default_context(cafile=emulator.ca_path)
     context.minimum_version = context.maximum_version = version
-    with plain(emulator) as connection:
+    with connect(emulator) as connection:
         client = ByHand(connection, context)
         # The end of the handshake is not yet sent.
         client.tls.write(REQUEST)
@@ -254,7 +250,7 @@ def test_what_comes_with_the_end_of_the_handshake_is_read(
 def test_a_caller_that_does_not_say_goodbye_is_not_waited_for(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A connection that the emulator closes is gone after a time, whatever the caller does."""
+    """A connection that the emulator closes ends after a timeout, whatever the client does."""
     assert tls._GOODBYE == 5
     monkeypatch.setattr(tls, "_GOODBYE", 0.05)
     emulator.fault("truncate", times=1)

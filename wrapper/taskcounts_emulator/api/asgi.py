@@ -1,4 +1,4 @@
-"""The little of ASGI that the emulator needs: it has two applications and one way to tell them apart."""
+"""The parts of ASGI that the emulator uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 
 def path_of(scope: Scope) -> str:
-    """Return the path of a request, without the place at which another application has mounted this one."""
+    """Return the path of a request below the mount point of the application."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
     if root and path.startswith(root) and path[len(root) :][:1] in ("", "/"):
@@ -24,7 +24,7 @@ def path_of(scope: Scope) -> str:
 
 
 async def answer_lifespan(receive: Receive, send: Send) -> None:
-    """Tell a server that nothing has to be set up or put away."""
+    """Acknowledge the start and the end of a server; the application needs neither."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

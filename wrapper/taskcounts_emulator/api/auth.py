@@ -1,8 +1,7 @@
-"""Who asks: the check of the Authorization header. Pure decisions; a refusal is raised.
+"""Authentication by the Authorization header. Pure functions; a failed check raises a Refusal.
 
-A shared key is checked in full. A bearer token is taken by its shape, and by the audience and the
-expiry that it states: whoever works offline has no token that could be verified.
-No refusal shows a key, a signature or a token.
+A shared key is verified in full. Of a bearer token only the form, the audience and the expiry are checked,
+since it cannot be verified offline. No refusal contains a key, a signature or a token.
 """
 
 from __future__ import annotations
@@ -17,50 +16,47 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import product
 
-from taskcounts.credentials import SIGNED_HEADERS, SharedKey, head_to_sign, query_to_sign, string_to_sign
-from taskcounts_emulator import refusals
+from taskcounts.credentials import SharedKey, string_to_sign
+from taskcounts_emulator.refusals import Refusal
 
-__all__ = ["Call", "authenticate", "parse_date"]
+__all__ = ["RawRequest", "authenticate", "parse_date"]
 
-# The service takes a date that is this far from its own clock.
+# The service accepts a date that differs by this much from its own clock.
 TOLERANCE = timedelta(minutes=15)
 
-# With their slash at the end: without it, a real account answered 401.
+# A real account answered 401 without the slash at the end.
 AUDIENCES = (
     "https://batch.core.windows.net/",
     "https://batch.core.usgovcloudapi.net/",
     "https://batch.chinacloudapi.cn/",
 )
 
+# The published authorization address (RFC 9110, 11.6.1).
+_CHALLENGE = 'Bearer authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize"'
+
 _SHARED_KEY = re.compile(r"([^:\s]+):([A-Za-z0-9+/]+={0,2})")
 # RFC 6750, 2.1
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-# RFC 9110, 5.6.7: the preferred form of a date, and the only one that the service names.
+# The preferred form of a date (RFC 9110, 5.6.7), and the only one that the service documents.
 _DATE = re.compile(
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) "
     r"([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
 )
+_DATE_LENGTH = 29
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-# As long as any that `_DATE` takes.
-_DATE_LENGTH = 29
-
-# What is no longer holds no secret that is worth the name, so that it may be remembered.
-_MAX_REMEMBERED = 40
-
-
 @dataclass(frozen=True, slots=True)
-class Call:
+class RawRequest:
     """A request as it was sent.
 
     Attributes:
         method: The verb.
         path: The path, percent-encoded.
         query: The query, percent-encoded, without its question mark.
-        headers: Names in lower case. They hold the Authorization, so no repr shows them.
-        repeated: The names of the headers that came more than once.
+        headers: The headers, with names in lower case. They contain the Authorization, so no repr shows them.
+        repeated: The names of headers that were sent more than once.
     """
 
     method: str
@@ -71,45 +67,46 @@ class Call:
 
     @property
     def target(self) -> str:
-        """Path and query, as the request line has them."""
+        """The path and query as in the request line."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
-def authenticate(call: Call, key: SharedKey, now: datetime) -> None:
-    """Return if the caller may ask.
+def authenticate(raw: RawRequest, key: SharedKey, now: datetime) -> None:
+    """Check the credentials of a request.
 
     Args:
         call: The request.
-        key: The account that is asked, and its access key.
+        key: The name of the account and its access key.
         now: The service's time.
 
     Raises:
         Refusal: 400, 401 or 403, with the reason.
     """
-    if "authorization" in call.repeated:
-        raise refusals.invalid_authentication_info()
-    if "ocp-date" in call.repeated:
-        raise refusals.invalid_header("ocp-date", call.headers["ocp-date"], "The header stands twice")
-    given = call.headers.get("authorization")
+    if "authorization" in raw.repeated:
+        raise Refusal("InvalidAuthenticationInfo")
+    if "ocp-date" in raw.repeated:
+        raise Refusal("InvalidHeaderValue", "ocp-date", raw.headers["ocp-date"], "The header stands twice")
+    given = raw.headers.get("authorization")
     if given is None:
-        raise refusals.unauthenticated("The request has no Authorization header.")
+        raise _unauthenticated("The request has no Authorization header.")
     scheme, _, rest = given.partition(" ")
     if scheme.lower() == "sharedkey":
-        _check_shared_key(call, rest.strip(), key, now)
+        _check_shared_key(raw, rest.strip(), key, now)
     elif scheme.lower() == "bearer":
         _check_bearer(rest.strip(), now)
     else:
-        raise refusals.invalid_authentication_info()
+        raise Refusal("InvalidAuthenticationInfo")
 
 
 def parse_date(text: str) -> datetime | None:
-    """Return the time that an RFC 1123 date tells, or None if it is no such date."""
+    """Return the time of an RFC 1123 date, or None if the text is not such a date."""
+    # Longer texts could be secrets, which are not remembered.
     return _parse_date(text) if len(text) == _DATE_LENGTH else None
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _parse_date(text: str) -> datetime | None:
-    """Do that; many requests are of the same second."""
+    """Parse a date; this takes 5 µs, and each request has it parsed twice."""
     match = _DATE.fullmatch(text)
     if match is None:
         return None
@@ -123,63 +120,44 @@ def _parse_date(text: str) -> datetime | None:
     return date if _DAYS[date.weekday()] == match[1] else None
 
 
-def _check_shared_key(call: Call, credentials: str, key: SharedKey, now: datetime) -> None:
+def _check_shared_key(raw: RawRequest, credentials: str, key: SharedKey, now: datetime) -> None:
     match = _SHARED_KEY.fullmatch(credentials)
     if match is None:
-        raise refusals.invalid_authentication_info()
+        raise Refusal("InvalidAuthenticationInfo")
     named, signed = match.groups()
 
     if named.lower() != key.account:
         reason = f"The account {named!r} is not the one that is asked, {key.account!r}."
-    elif reason := _wrong_date(call, now):
+    elif reason := _wrong_date(raw, now):
         pass
     else:
-        for text in _signable(call, named):
-            # Behind the scheme and the account.
+        for text in _signable(raw, named):
+            # The signature follows the scheme and the account.
             if hmac.compare_digest(key.sign(text).rpartition(":")[2], signed):
                 return
         reason = "The signature found in the request is not that of any computed string."
-    computed = next(_signable(call, named))
-    raise refusals.forbidden(f"{reason} Server used following string to sign: '{computed}'.")
+    computed = next(_signable(raw, named))
+    raise Refusal("AuthenticationFailed", f"{reason} Server used following string to sign: '{computed}'.")
 
 
-def _signable(call: Call, account: str) -> Iterator[str]:
-    """Yield what may have been signed: the documented string, then whatever else Microsoft's clients sign."""
-    if (usual := _usual(call, account)) is not None:
-        yield usual
-    lengths: list[Mapping[str, str]] = [call.headers]
-    if call.method not in ("GET", "HEAD") and call.headers.get("content-length") in (None, "0"):
-        # Without a body it is signed as 0 or left empty, and sent as 0 or not at all, in any combination.
-        without = {name: value for name, value in call.headers.items() if name != "content-length"}
+def _signable(raw: RawRequest, account: str) -> Iterator[str]:
+    """Yield possible strings to sign: the documented one, then the variants of Microsoft's clients."""
+    lengths: list[Mapping[str, str]] = [raw.headers]
+    if raw.method not in ("GET", "HEAD") and raw.headers.get("content-length") in (None, "0"):
+        # Clients sign the length of an empty body as 0 or not at all, and send it as 0 or not at all.
+        without = {name: value for name, value in raw.headers.items() if name != "content-length"}
         lengths = [{**without, "content-length": "0"}, without]
-    targets = [call.target]
-    if "+" in call.query:
-        # Microsoft's clients read a query as a form and sign a space; others sign what is there.
-        targets.append(f"{call.path}?{call.query.replace('+', '%2B')}")
+    targets = [raw.target]
+    if "+" in raw.query:
+        # Microsoft's clients decode a plus sign as a space, as in a form; others sign the plus sign.
+        targets.append(f"{raw.path}?{raw.query.replace('+', '%2B')}")
     for headers, target, folds, dates in product(lengths, targets, (True, False), (False, True)):
-        yield string_to_sign(call.method, target, headers, account, fold_names=folds, date_counts=dates)
+        yield string_to_sign(raw.method, target, headers, account, fold_names=folds, date_counts=dates)
 
 
-def _usual(call: Call, account: str) -> str | None:
-    """Return the documented string where an ocp-date is all that is signed of the headers; None elsewhere."""
-    headers = call.headers
-    date = headers.get("ocp-date")
-    if date is None or not _SIGNED.isdisjoint(headers):
-        return None
-    if [name for name in headers if name.startswith("ocp-")] != ["ocp-date"]:
-        return None
-    query = _query(call.query) if len(call.query) <= _MAX_REMEMBERED else query_to_sign(call.query)
-    return f"{_head(call.method)}{date}\n/{account}{call.path}{query}"
-
-
-_SIGNED = frozenset(SIGNED_HEADERS)
-_query = lru_cache(maxsize=64)(query_to_sign)
-_head = lru_cache(maxsize=16)(head_to_sign)
-
-
-def _wrong_date(call: Call, now: datetime) -> str:
-    """Return what is wrong with the date that was signed; empty if nothing is."""
-    given = call.headers.get("ocp-date") or call.headers.get("date")
+def _wrong_date(raw: RawRequest, now: datetime) -> str:
+    """Return the problem with the signed date; empty if there is none."""
+    given = raw.headers.get("ocp-date") or raw.headers.get("date")
     if not given:
         return "The request has no ocp-date and no Date header."
     date = parse_date(given)
@@ -192,25 +170,31 @@ def _wrong_date(call: Call, now: datetime) -> str:
 
 def _check_bearer(token: str, now: datetime) -> None:
     if not _TOKEN.fullmatch(token):
-        raise refusals.invalid_authentication_info()
+        raise Refusal("InvalidAuthenticationInfo")
     claims = _claims(token)
     if "aud" in claims:
         stated = claims["aud"]
         audiences = stated if isinstance(stated, list) else [stated]
         if not any(audience in AUDIENCES for audience in audiences):
             allowed = ", ".join(f"'{audience}'" for audience in AUDIENCES)
-            raise refusals.unauthenticated(
+            raise _unauthenticated(
                 "The access token has been obtained from wrong audience or resource "
                 f"'{', '.join(map(str, audiences))}'. It should exactly match (including forward slash) "
                 f"with one of the allowed audiences {allowed}"
             )
     expiry = claims.get("exp")
     if isinstance(expiry, int | float) and expiry <= now.timestamp():
-        raise refusals.unauthenticated("The access token has expired.")
+        raise _unauthenticated("The access token has expired.")
+
+
+def _unauthenticated(detail: str) -> Refusal:
+    """Return the 401 for a caller without valid credentials; RFC 9110 requires its challenge."""
+    headers = (("www-authenticate", _CHALLENGE),)
+    return Refusal("AuthenticationFailed", detail, status=401, headers=headers)
 
 
 def _claims(token: str) -> dict[str, object]:
-    """Return what a JSON Web Token (RFC 7519) states; nothing for a token of another kind."""
+    """Return the claims of a JSON Web Token (RFC 7519), or none for a token of another kind."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}

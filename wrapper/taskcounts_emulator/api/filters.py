@@ -1,16 +1,16 @@
-"""The ``$filter`` of list queries: read by its grammar, and compiled to a condition of SQL.
+"""The ``$filter`` of list queries: a parser, and a compiler to SQL conditions.
 
-What can be filtered, and how, is what the sections "List tasks" and "List jobs" of
-https://learn.microsoft.com/rest/api/batchservice/odata-filters-in-batch say, and nothing else.
-There, a task's ``lastModified`` is called ``lastModifiedTime``. Tasks have no such member, so both are taken.
-How times are written, and that names are case-sensitive and values are not, is from
+The properties and operators are those of the sections "List tasks" and "List jobs" of
+https://learn.microsoft.com/rest/api/batchservice/odata-filters-in-batch. That page calls a task's
+``lastModified`` ``lastModifiedTime``, which no task has, so both names are accepted. The form of times, and
+that names are case-sensitive and values are not, are from
 https://learn.microsoft.com/azure/batch/batch-efficient-list-queries. It has ``DateTime'…'`` with a timestamp
-or a date of RFC 1123; a bare timestamp, as newer OData has it, is taken as well.
+or an RFC 1123 date; a bare timestamp, as in newer OData, is accepted, too.
 
-What is not there yet matches no comparison, not even ``ne``: ``executionInfo/result ne 'success'`` finds the
-tasks that failed and none that still runs, ``executionInfo/exitCode ne 0`` none that has no exit code.
-In OData itself ``ne`` would match them. No page says what the service does; but whoever writes such a filter
-without asking for a state looks for failures, and scripts reactivate or delete what it finds.
+A missing value matches no comparison, not even ``ne``: ``executionInfo/result ne 'success'`` finds failed
+tasks but no running ones, ``executionInfo/exitCode ne 0`` no task without an exit code. In OData ``ne`` would
+match them. The service's behaviour is not documented; but a filter that names no state looks for failures,
+and scripts reactivate or delete what it finds.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from typing import NamedTuple
 
 from taskcounts_emulator.api.auth import parse_date
 from taskcounts_emulator.api.timestamps import parse_timestamp
-from taskcounts_emulator.documents import show
-from taskcounts_emulator.model import STATES, TaskState, Where
+from taskcounts_emulator.json_reader import show
+from taskcounts_emulator.model import STATES, SqlCondition, TaskState
 
 __all__ = ["FilterError", "job_filter", "task_filter"]
 
-# A URL is not much longer. With this, and the nesting, SQLite's parser has room enough.
+# URLs are not much longer. This and the nesting limit keep the SQL within the stack of SQLite's parser.
 MAX_LENGTH = 2000
 MAX_DEPTH = 50
 
@@ -36,14 +36,14 @@ _INT32 = range(-(2**31), 2**31)
 
 
 class FilterError(ValueError):
-    """The filter cannot be used. ``str(error)`` is one line that begins with the position."""
+    """The filter is invalid. ``str(error)`` is one line that begins with the position."""
 
     def __init__(self, at: int, reason: str) -> None:
         super().__init__(f"character {at + 1}: {reason}")
 
 
 class Kind(Enum):
-    """What a property is compared with."""
+    """The type of a property."""
 
     TEXT = auto()
     NUMBER = auto()
@@ -55,7 +55,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """What can be filtered by: how it is stored, and what it can be asked."""
+    """A property that can be filtered by: its column, type and operators."""
 
     column: str
     kind: Kind
@@ -74,7 +74,7 @@ _TIMES = {
     "executionInfo/startTime": Property("started", Kind.TIME, _ORDER),
     "executionInfo/endTime": Property("ended", Kind.TIME, _ORDER),
 }
-_OF_TASKS = {
+_TASK_PROPERTIES = {
     **_IDS,
     "state": Property("state", Kind.TASK_STATE, _EQUALITY),
     **_TIMES,
@@ -82,7 +82,7 @@ _OF_TASKS = {
     "executionInfo/exitCode": Property("exit_code", Kind.NUMBER, _ORDER),
     "executionInfo/result": Property("state", Kind.TASK_RESULT, _EQUALITY),
 }
-_OF_JOBS = {
+_JOB_PROPERTIES = {
     **_IDS,
     "state": Property("state", Kind.JOB_STATE, _EQUALITY),
     **_TIMES,
@@ -101,7 +101,7 @@ _JOB_STATES = ("active", "disabling", "disabled", "enabling", "terminating", "co
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A column against a value; a prefix is compared by ``startswith``."""
+    """A comparison of a column with a value."""
 
     column: str
     operator: str
@@ -110,52 +110,52 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """A task is in one of these states."""
+    """A test that a task is in one of some states."""
 
     states: frozenset[TaskState]
 
 
 @dataclass(frozen=True, slots=True)
-class Both:
-    """All of the parts hold."""
+class And:
+    """A conjunction."""
 
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
-    """One of the parts holds."""
+class Or:
+    """A disjunction."""
 
     parts: tuple[Node, ...]
 
 
-Node = Comparison | States | Both | Either
+Node = Comparison | States | And | Or
 
 
-def task_filter(text: str) -> Where:
+def task_filter(text: str) -> SqlCondition:
     """Return the condition for a list of tasks.
 
-    It can stand between other conditions without parentheses. Where only unfinished tasks can match it begins
-    with ``state < 3``, for which there is an index, and where none can match it is ``0``.
+    The condition needs no parentheses beside other conditions. If only unfinished tasks can match, it begins
+    with ``state < 3``, for which there is an index; if no task can match, it is ``0``.
 
     Raises:
-        FilterError: The service would not take this filter.
+        FilterError: The filter is invalid.
     """
-    node = _Parser(text, _OF_TASKS, "task").parsed()
-    states = _possible(node)
+    node = _Parser(text, _TASK_PROPERTIES, "task").parse()
+    states = _possible_states(node)
     if not states:
         return "0", ()
-    condition, parameters = _where(node)
+    condition, parameters = _condition(node)
     return (f"state < 3 AND {condition}" if states <= _UNFINISHED else condition), parameters
 
 
-def job_filter(text: str) -> Where:
-    """Return the condition for a list of jobs, which can stand between others without parentheses.
+def job_filter(text: str) -> SqlCondition:
+    """Return the condition for a list of jobs; it needs no parentheses beside other conditions.
 
     Raises:
-        FilterError: The service would not take this filter.
+        FilterError: The filter is invalid.
     """
-    return _where(_Parser(text, _OF_JOBS, "job").parsed())
+    return _condition(_Parser(text, _JOB_PROPERTIES, "job").parse())
 
 
 class _Token(NamedTuple):
@@ -180,7 +180,7 @@ _FORBIDDEN = re.compile("[\0\ud800-\udfff]")
 
 
 def _tokens(text: str) -> list[_Token]:
-    """Return the words, values and marks of a filter, and an end."""
+    """Return the tokens of a filter, and an end token."""
     if len(text) > MAX_LENGTH:
         raise FilterError(MAX_LENGTH, f"a filter has at most {MAX_LENGTH} characters")
     if unfit := _FORBIDDEN.search(text):
@@ -205,7 +205,7 @@ def _tokens(text: str) -> list[_Token]:
 
 
 class _Parser:
-    """Recursive descent: alternatives of conjunctions of comparisons and parentheses."""
+    """A recursive-descent parser of filters."""
 
     def __init__(self, text: str, properties: Mapping[str, Property], noun: str) -> None:
         self._tokens = iter(_tokens(text))
@@ -214,36 +214,36 @@ class _Parser:
         self._noun = noun
         self._depth = 0
 
-    def parsed(self) -> Node:
-        node = self._either()
+    def parse(self) -> Node:
+        node = self._or()
         if self._token.kind != "end":
-            raise self._expected("'and', 'or' or the end")
+            raise self._unexpected("'and', 'or' or the end")
         return node
 
-    def _either(self) -> Node:
-        parts = [self._both()]
-        while self._takes("or"):
-            parts.append(self._both())
-        return parts[0] if len(parts) == 1 else Either(tuple(parts))
+    def _or(self) -> Node:
+        parts = [self._and()]
+        while self._accept("or"):
+            parts.append(self._and())
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
-    def _both(self) -> Node:
-        parts = [self._single()]
-        while self._takes("and"):
-            parts.append(self._single())
-        return parts[0] if len(parts) == 1 else Both(tuple(parts))
+    def _and(self) -> Node:
+        parts = [self._term()]
+        while self._accept("and"):
+            parts.append(self._term())
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
 
-    def _single(self) -> Node:
+    def _term(self) -> Node:
         start = self._token
-        if self._takes("("):
+        if self._accept("("):
             self._depth += 1
             if self._depth > MAX_DEPTH:
                 raise FilterError(start.at, f"parentheses are nested more than {MAX_DEPTH} deep")
-            node = self._either()
-            self._needs(")")
+            node = self._or()
+            self._expect(")")
             self._depth -= 1
             return node
         word = self._next("word", "a property")
-        if self._takes("("):
+        if self._accept("("):
             return self._function(word)
         prop = self._property(word)
         operator = self._next("word", "an operator")
@@ -259,9 +259,9 @@ class _Parser:
         prop = self._property(named)
         if "startswith" not in prop.operators:
             raise _no_operator(word, named, prop)
-        self._needs(",")
+        self._expect(",")
         node = self._comparison(prop, "startswith")
-        self._needs(")")
+        self._expect(")")
         return node
 
     def _property(self, word: _Token) -> Property:
@@ -273,13 +273,13 @@ class _Parser:
         raise FilterError(word.at, f"no filter of {self._noun}s by {show(word.text)}, only by {known}")
 
     def _comparison(self, prop: Property, operator: str) -> Node:
-        """Return the comparison with the value that comes next."""
+        """Parse the value of a comparison, and return the comparison."""
         if prop.kind is Kind.TASK_STATE:
             states = _BY_STATE[self._name("state", _BY_STATE)]
             return States(states if operator == "eq" else _ALL_STATES - states)
         if prop.kind is Kind.TASK_RESULT:
             states = _BY_RESULT[self._name("result", _BY_RESULT)]
-            # A task that has no result yet has none that differs.
+            # A task without a result matches no comparison.
             return States(states if operator == "eq" else _ALL_STATES - _UNFINISHED - states)
         value: str | int
         if prop.kind is Kind.JOB_STATE:
@@ -320,26 +320,26 @@ class _Parser:
         return value
 
     def _next(self, kind: str, noun: str) -> _Token:
-        """Return the token and go on, if it is of a kind."""
+        """Consume the token if it is of a kind, and return it."""
         token = self._token
         if token.kind != kind:
-            raise self._expected(noun)
+            raise self._unexpected(noun)
         self._token = next(self._tokens)
         return token
 
-    def _takes(self, text: str) -> bool:
-        """Go on if the token is this word or mark, and return whether it is."""
-        # A string that reads like one has its quotation marks.
+    def _accept(self, text: str) -> bool:
+        """Consume the token if it is this word or mark, and return whether it is."""
+        # A string token never equals a word, since it includes its quotation marks.
         if self._token.text.lower() != text:
             return False
         self._token = next(self._tokens)
         return True
 
-    def _needs(self, mark: str) -> None:
-        if not self._takes(mark):
-            raise self._expected(f"'{mark}'")
+    def _expect(self, mark: str) -> None:
+        if not self._accept(mark):
+            raise self._unexpected(f"'{mark}'")
 
-    def _expected(self, noun: str) -> FilterError:
+    def _unexpected(self, noun: str) -> FilterError:
         found = show(self._token.text) if self._token.kind != "end" else "the end"
         return FilterError(self._token.at, f"expected {noun}, found {found}")
 
@@ -362,57 +362,55 @@ def _no_operator(operator: _Token, named: _Token, prop: Property) -> FilterError
     )
 
 
-def _possible(node: Node) -> frozenset[TaskState]:
-    """Return the states that a task may be in if it matches: all where the filter says nothing about them."""
+def _possible_states(node: Node) -> frozenset[TaskState]:
+    """Return the states of tasks that can match; all if the filter does not restrict them."""
     if isinstance(node, States):
         return node.states
-    if isinstance(node, Both):
-        return _ALL_STATES.intersection(*map(_possible, node.parts))
-    if isinstance(node, Either):
-        return frozenset().union(*map(_possible, node.parts))
+    if isinstance(node, And):
+        return _ALL_STATES.intersection(*map(_possible_states, node.parts))
+    if isinstance(node, Or):
+        return frozenset().union(*map(_possible_states, node.parts))
     return _ALL_STATES
 
 
-class _Compiled(NamedTuple):
+class _Sql(NamedTuple):
     text: str
     parameters: tuple[object, ...]
-    room: int  # How much of the parser's stack it takes.
+    stack_depth: int  # The places in the stack of SQLite's parser.
 
 
-def _where(node: Node) -> Where:
-    compiled = _compiled(node)
-    if isinstance(node, Either):
-        compiled = _enclosed(compiled)
-    return compiled.text, compiled.parameters
+def _condition(node: Node) -> SqlCondition:
+    sql = _to_sql(node)
+    if isinstance(node, Or):
+        sql = _parenthesized(sql)
+    return sql.text, sql.parameters
 
 
-def _compiled(node: Node) -> _Compiled:
+def _to_sql(node: Node) -> _Sql:
     if isinstance(node, States):
-        # Numbers, not parameters, so that SQLite's planner sees them.
+        # Literals instead of parameters, so that SQLite's planner sees them.
         numbers = ", ".join(str(int(state)) for state in sorted(node.states))
-        return _Compiled(f"state IN ({numbers})" if len(node.states) > 1 else f"state = {numbers}", (), 0)
+        return _Sql(f"state IN ({numbers})" if len(node.states) > 1 else f"state = {numbers}", (), 0)
     if isinstance(node, Comparison):
         if node.operator != "startswith":
-            return _Compiled(f"{node.column} {_SQL[node.operator]} ?", (node.value,), 0)
-        # A range folds case as its column does, and an index serves it; no id has the last of all characters.
-        return _Compiled(
-            f"{node.column} >= ? AND {node.column} < ?", (node.value, f"{node.value}\U0010ffff"), 0
-        )
-    parts = [_compiled(part) for part in node.parts]
-    if isinstance(node, Both):
+            return _Sql(f"{node.column} {_SQL[node.operator]} ?", (node.value,), 0)
+        # A range uses the column's collation and its index; no id contains the last of all characters.
+        return _Sql(f"{node.column} >= ? AND {node.column} < ?", (node.value, f"{node.value}\U0010ffff"), 0)
+    parts = [_to_sql(part) for part in node.parts]
+    if isinstance(node, And):
         parts = [
-            _enclosed(part) if isinstance(child, Either) else part
+            _parenthesized(part) if isinstance(child, Or) else part
             for part, child in zip(parts, node.parts, strict=True)
         ]
-    # Before SQLite 3.46 its parser had a stack of 100 places, and what stands on the left of something deep
-    # takes two of them as long as that is read. So the deepest part comes first.
-    parts.sort(key=lambda part: part.room, reverse=True)
-    return _Compiled(
-        (" AND " if isinstance(node, Both) else " OR ").join(part.text for part in parts),
+    # Before SQLite 3.46 its parser had a stack of 100 places, and an operand on the left of a deep one takes
+    # two of them while that is parsed. So the deepest operand comes first.
+    parts.sort(key=lambda part: part.stack_depth, reverse=True)
+    return _Sql(
+        (" AND " if isinstance(node, And) else " OR ").join(part.text for part in parts),
         tuple(parameter for part in parts for parameter in part.parameters),
-        max(parts[0].room, parts[1].room + 2),
+        max(parts[0].stack_depth, parts[1].stack_depth + 2),
     )
 
 
-def _enclosed(part: _Compiled) -> _Compiled:
-    return _Compiled(f"({part.text})", part.parameters, part.room + 1)
+def _parenthesized(part: _Sql) -> _Sql:
+    return _Sql(f"({part.text})", part.parameters, part.stack_depth + 1)

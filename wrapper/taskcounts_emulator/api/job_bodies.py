@@ -1,7 +1,8 @@
-"""The bodies of adding, changing, disabling and ending jobs, made into values.
+"""Request bodies of Job - Add, Patch, Disable and Terminate.
 
-Names and ranges are those of the reference of each operation, and of the models of Microsoft's clients. What
-has no effect here is kept and shown again as it came; what would mislead is refused, as with tasks.
+Names and ranges are those of the reference of each operation, and of the models of Microsoft's clients.
+Members without effect here are kept and shown as they were sent; members that would mislead are refused, as
+for tasks.
 """
 
 from __future__ import annotations
@@ -10,37 +11,35 @@ import json
 import uuid
 from typing import Any
 
-from taskcounts_emulator import refusals
-from taskcounts_emulator.api.members import (
+from taskcounts_emulator.api.bodies import (
     Check,
     Members,
-    array,
+    array_of,
     choice,
     duration,
-    flag,
     invalid,
     kept,
     members,
     object_of,
     plain_id,
-    some_object,
     text,
-    whole,
+    whole_number,
 )
 from taskcounts_emulator.api.resources import AUTO_USER, NO_LIMIT, RETENTION
 from taskcounts_emulator.api.task_bodies import (
+    COMMON_TASK_MEMBERS,
     CONSTRAINTS,
-    OF_ALL_TASKS,
-    OF_RUN_TASKS,
     RETRIES,
+    RUN_TASK_MEMBERS,
     SETTINGS,
-    Terms,
+    TaskRules,
     limits,
     new_task,
-    terms_of_members,
+    rules_of_body,
 )
-from taskcounts_emulator.documents import show
+from taskcounts_emulator.json_reader import any_object, boolean, show
 from taskcounts_emulator.model import JobRow, NewJob, NewTask
+from taskcounts_emulator.refusals import Refusal
 
 __all__ = ["parse_changes", "parse_disable", "parse_job", "parse_terminate"]
 
@@ -48,7 +47,7 @@ _INT32 = 2**31 - 1
 
 
 def parse_job(document: Members) -> NewJob:
-    """Return the job that is to be added.
+    """Parse the body of Job - Add.
 
     Raises:
         Refusal: A member is missing, wrong or not supported.
@@ -56,10 +55,10 @@ def parse_job(document: Members) -> NewJob:
     given = members(document, "", _JOB, ("id", "poolInfo"))
     columns = _columns(given)
     acts = given.get("onTaskFailure", "noaction") != "noaction"
-    terms = terms_of_members(given, Terms(acts_on_failure=acts))
+    rules = rules_of_body(given, TaskRules(acts_on_failure=acts))
     manager, ends = None, True
     if "jobManagerTask" in given:
-        manager, ends = _manager(given["jobManagerTask"], terms, columns.get("max_retries", 0))
+        manager, ends = _manager(given["jobManagerTask"], rules, columns.get("max_retries", 0))
     for name, fill in (("jobPreparationTask", _preparation), ("jobReleaseTask", _release)):
         if name in given:
             given[name] = fill(given[name])
@@ -76,17 +75,20 @@ def parse_job(document: Members) -> NewJob:
 
 
 def parse_changes(document: Members, job: JobRow) -> dict[str, object]:
-    """Return what is to be changed of a job, by the columns of its row.
+    """Parse the body of Job - Patch into new values of the job's columns.
 
     Raises:
-        Refusal: A member is wrong, or is not one that can be changed.
+        Refusal: A member is wrong, or cannot be changed.
     """
     given = members(document, "", _CHANGES)
     shown = json.loads(job.kept)
     if "poolInfo" in given and given["poolInfo"] != shown.get("poolInfo"):
-        # What runs would have to go from one pool to another, and there is no way for that here.
-        raise refusals.unsupported_property(
-            "poolInfo", show(given["poolInfo"]), "This emulator cannot move a job to another pool"
+        # Running tasks would have to move to the other pool, which is not emulated.
+        raise Refusal(
+            "UnsupportedProperty",
+            "poolInfo",
+            show(given["poolInfo"]),
+            "This emulator cannot move a job to another pool",
         )
     changes: dict[str, object] = _columns(given)
     new: Members = {name: given[name] for name in ("metadata", "networkConfiguration") if name in given}
@@ -96,58 +98,58 @@ def parse_changes(document: Members, job: JobRow) -> dict[str, object]:
 
 
 def parse_disable(document: Members) -> str:
-    """Return what is to become of running tasks: requeue, terminate or wait.
+    """Parse the body of Job - Disable: requeue, terminate or wait for running tasks.
 
     Raises:
-        Refusal: It does not say.
+        Refusal: The member is missing or wrong.
     """
-    told: str = members(document, "", _DISABLE, ("disableTasks",))["disableTasks"]
-    return told
+    action: str = members(document, "", _DISABLE, ("disableTasks",))["disableTasks"]
+    return action
 
 
 def parse_terminate(document: Members) -> str | None:
-    """Return the reason for ending a job; None if none is given.
+    """Parse the body of Job - Terminate: the reason, or None.
 
     Raises:
-        Refusal: It is no text.
+        Refusal: The reason is not a string.
     """
     reason: str | None = members(document, "", _TERMINATE).get("terminateReason")
     return reason
 
 
 def _columns(given: Members) -> dict[str, Any]:
-    """Return what members say of the columns of a job's row."""
+    """Return the columns of a job's row that members set."""
     named = (("priority", "priority"), ("maxParallelTasks", "max_parallel"))
     columns = {column: given[name] for name, column in named if name in given}
     if "onAllTasksComplete" in given:
         columns["terminates_when_done"] = given["onAllTasksComplete"] == "terminatejob"
     if "constraints" in given:
-        # All of them, also where a job is changed: what is not said goes back to what it is by itself. So it
-        # was recorded, and so says the reference of Job - Patch.
+        # A patch sets all constraints: the missing ones return to their defaults, as recorded and as the
+        # reference of Job - Patch says.
         max_retries, columns["max_seconds"] = limits(given["constraints"])
         columns["max_retries"] = max_retries or 0
     return columns
 
 
-def _manager(given: Members, terms: Terms, max_retries: int) -> tuple[NewTask, bool]:
-    """Return a job manager task as a task, and whether the job ends with it; fill in what the service does.
+def _manager(given: Members, rules: TaskRules, max_retries: int) -> tuple[NewTask, bool]:
+    """Return a job manager task with the service's defaults, and whether the job ends with it.
 
-    That it wants a node for itself changes nothing here: there are slots and no nodes.
+    Its wish for an exclusive node has no effect: the emulator has no nodes.
     """
-    if terms.preparation == given["id"].lower():
-        raise refusals.task_id_same_as_preparation()
+    if rules.preparation == given["id"].lower():
+        raise Refusal("TaskIdSameAsJobPreparationTask")
     given["constraints"] = _constraints(max_retries) | given.get("constraints", {})
     given.setdefault("requiredSlots", 1)
     given.setdefault("userIdentity", AUTO_USER)
-    for name in _OF_MANAGERS:
+    for name in _MANAGER_MEMBERS:
         given.setdefault(name, True)
-    return new_task(given, terms, _OF_MANAGERS), given["killJobOnCompletion"]
+    return new_task(given, rules, _MANAGER_MEMBERS), given["killJobOnCompletion"]
 
 
 def _preparation(given: Members) -> Members:
-    """Return a preparation task with what the service fills in.
+    """Return a preparation task with the service's defaults.
 
-    It is not run; how long tasks are prepared is said by the pool.
+    It is not run; the pool determines the time of preparation.
     """
     return {
         "id": "jobpreparation",
@@ -160,7 +162,7 @@ def _preparation(given: Members) -> Members:
 
 
 def _release(given: Members) -> Members:
-    """Return a release task with what the service fills in; it is not run."""
+    """Return a release task with the service's defaults; it is not run."""
     times = {"maxWallClockTime": "PT15M", "retentionTime": RETENTION}
     return {"id": "jobrelease", "userIdentity": AUTO_USER, **times, **given}
 
@@ -170,7 +172,7 @@ def _constraints(max_retries: int) -> Members:
 
 
 def _pool(given: Members) -> str:
-    """Return the id of a job's pool; an automatic one is given an id, made as the service makes it."""
+    """Return the id of a job's pool; that of an automatic pool is made as the service makes it."""
     if ("poolId" in given) == ("autoPoolSpecification" in given):
         invalid("poolInfo", given, "must have either poolId or autoPoolSpecification")
     if "poolId" in given:
@@ -181,25 +183,25 @@ def _pool(given: Members) -> str:
 
 
 def _parallel(value: Any, path: str) -> int:
-    """Return how many tasks may run at once: -1 is any number, and none at all cannot be said."""
-    number: int = whole(-1, _INT32)(value, path)
+    """Return the limit of parallel tasks; -1 means any number, and 0 is not allowed."""
+    number: int = whole_number(-1, _INT32)(value, path)
     if number == 0:
         invalid(path, value, "must be -1 or greater than 0")
     return number
 
 
 def _no_preemption(value: Any, path: str) -> bool:
-    if flag(value, path):
-        # Its running tasks would give way to jobs of a higher priority, and nothing that runs here does.
-        raise refusals.unsupported_property(
-            path, "true", "In this emulator no task that runs gives way to another"
+    if boolean(value, path):
+        # The emulator never stops a running task for a job of higher priority.
+        raise Refusal(
+            "UnsupportedProperty", path, "true", "In this emulator no task that runs gives way to another"
         )
     return False
 
 
 def _auto_pool(value: Any, path: str) -> Members:
-    """Return the description of an automatic pool; only the beginning of its id is made use of."""
-    given = some_object(value, path)
+    """Return the description of an automatic pool, of which only the id prefix is used."""
+    given = any_object(value, path)
     prefix = given.get("autoPoolIdPrefix")
     # The longest that the reference permits.
     if prefix is not None and len(plain_id(prefix, f"{path}.autoPoolIdPrefix")) > 20:
@@ -208,42 +210,42 @@ def _auto_pool(value: Any, path: str) -> Members:
 
 
 _CHANGES: dict[str, Check] = {
-    "priority": whole(-1000, 1000),
+    "priority": whole_number(-1000, 1000),
     "maxParallelTasks": _parallel,
     "allowTaskPreemption": _no_preemption,
     "onAllTasksComplete": choice("noaction", "terminatejob"),
     "constraints": object_of({"maxWallClockTime": duration, "maxTaskRetryCount": RETRIES}),
     "poolInfo": object_of({"poolId": plain_id, "autoPoolSpecification": _auto_pool}),
-    "metadata": array(object_of({"name": text, "value": text}, ("name", "value"))),
-    "networkConfiguration": some_object,
+    "metadata": array_of(object_of({"name": text, "value": text}, ("name", "value"))),
+    "networkConfiguration": any_object,
 }
-_OF_MANAGERS: dict[str, Check] = {
-    "runExclusive": flag,
-    "allowLowPriorityNode": flag,
-    "killJobOnCompletion": flag,
+_MANAGER_MEMBERS: dict[str, Check] = {
+    "runExclusive": boolean,
+    "allowLowPriorityNode": boolean,
+    "killJobOnCompletion": boolean,
 }
 _JOB: dict[str, Check] = {
     "id": plain_id,
     "displayName": text,
     **_CHANGES,
-    "usesTaskDependencies": flag,
+    "usesTaskDependencies": boolean,
     "onTaskFailure": choice("noaction", "performexitoptionsjobaction"),
-    "jobManagerTask": object_of({**OF_RUN_TASKS, **_OF_MANAGERS}, ("id", "commandLine")),
+    "jobManagerTask": object_of({**RUN_TASK_MEMBERS, **_MANAGER_MEMBERS}, ("id", "commandLine")),
     "jobPreparationTask": object_of(
         {
-            **OF_ALL_TASKS,
+            **COMMON_TASK_MEMBERS,
             "constraints": CONSTRAINTS,
-            "waitForSuccess": flag,
-            "rerunOnNodeRebootAfterSuccess": flag,
+            "waitForSuccess": boolean,
+            "rerunOnNodeRebootAfterSuccess": boolean,
         },
         ("commandLine",),
     ),
     "jobReleaseTask": object_of(
-        {**OF_ALL_TASKS, "maxWallClockTime": duration, "retentionTime": duration}, ("commandLine",)
+        {**COMMON_TASK_MEMBERS, "maxWallClockTime": duration, "retentionTime": duration}, ("commandLine",)
     ),
     "commonEnvironmentSettings": SETTINGS,
 }
-# What stands in a job's row by itself; nothing can be preempted, so that nothing need be kept of that.
+# Members with columns of their own; preemption is always off and needs none.
 _IN_COLUMNS = (
     "id", "priority", "maxParallelTasks", "allowTaskPreemption", "onAllTasksComplete", "constraints",
     "usesTaskDependencies", "onTaskFailure",

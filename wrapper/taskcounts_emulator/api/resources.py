@@ -1,19 +1,18 @@
-"""Bodies out: how jobs and tasks look in answers. Pure; what is shown of a row, and in which order.
+"""Jobs and tasks as JSON members of responses.
 
-A member that has no value is left out, as in the service's answers. What a caller sent and the emulator has
-no use for stands in a row's ``kept``, as JSON, and is shown as it came; it is read only where somebody asks.
+Members without a value are left out, as in the service's responses. Members that the emulator does not use
+are in a row's ``kept`` as JSON, and are shown as they were sent; they are parsed only when they are selected.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from functools import lru_cache
 from typing import Any
 
 from taskcounts_emulator.api.timestamps import etag, http_date, timestamp
 from taskcounts_emulator.model import JobRow, TaskRow, TaskState
-from taskcounts_emulator.wire import Version
+from taskcounts_emulator.responses import ResourceVersion
 
 __all__ = [
     "AUTO_USER",
@@ -27,7 +26,7 @@ __all__ = [
     "version",
 ]
 
-# How the service writes that there is no limit, and what it fills in where a caller says nothing.
+# The service's values for no limit, and for members that the caller left out.
 NO_LIMIT = "P10675199DT2H48M5.4775807S"
 RETENTION = "P7D"
 AUTO_USER = {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
@@ -35,7 +34,7 @@ AUTO_USER = {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
 _STATES = ("active", "preparing", "running", "completed", "completed")
 _RESULTS = (None, None, None, "success", "failure")
 
-# By the code of a failure, its text for people and its details; both were seen in public threads.
+# The message and details by the code of a failure, as seen in public threads.
 _FAILURES: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "FailureExitCode": (
         "The task exited with an exit code representing a failure",
@@ -47,42 +46,29 @@ _FAILURES: Mapping[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "TaskEnded": ("Task Was Ended by User Request", ()),
 }
 
-# What is told of a row itself, and what of its `kept`.
-_OF_TASKS = (
-    "id", "url", "eTag", "creationTime", "lastModified", "state", "stateTransitionTime", "previousState",
-    "previousStateTransitionTime", "requiredSlots", "executionInfo",
-)  # fmt: skip
-_KEPT_OF_TASKS = (
+# The members that come from a row's `kept`.
+_TASK_KEPT_MEMBERS = (
     "displayName", "commandLine", "containerSettings", "exitConditions", "resourceFiles", "outputFiles",
     "environmentSettings", "affinityInfo", "userIdentity", "multiInstanceSettings", "dependsOn",
     "applicationPackageReferences", "authenticationTokenSettings", "constraints",
 )  # fmt: skip
-_OF_JOBS = (
-    "id", "url", "eTag", "lastModified", "creationTime", "state", "stateTransitionTime", "previousState",
-    "previousStateTransitionTime", "priority", "maxParallelTasks", "usesTaskDependencies",
-    "allowTaskPreemption", "constraints", "executionInfo", "onAllTasksComplete", "onTaskFailure",
-)  # fmt: skip
-_KEPT_OF_JOBS = (
+_JOB_KEPT_MEMBERS = (
     "displayName", "jobManagerTask", "jobPreparationTask", "jobReleaseTask", "commonEnvironmentSettings",
     "poolInfo", "networkConfiguration", "metadata",
 )  # fmt: skip
 
-# What can be selected: also what the service has and the emulator never does.
-TASK_MEMBERS = frozenset((*_OF_TASKS, *_KEPT_OF_TASKS, "nodeInfo", "stats"))
-JOB_MEMBERS = frozenset((*_OF_JOBS, *_KEPT_OF_JOBS, "stats"))
-
 _Members = dict[str, Any]
-_TaskMember = Callable[[TaskRow, str], object]
-_JobMember = Callable[[JobRow, str], object]
+_TaskGetter = Callable[[TaskRow, str], object]
+_JobGetter = Callable[[JobRow, str], object]
 
 
-def version(row: JobRow | TaskRow) -> Version:
-    """Return the version of a resource, for the headers of an answer about it."""
-    return Version(etag(row.modified, row.number), http_date(row.modified))
+def version(row: JobRow | TaskRow) -> ResourceVersion:
+    """Return the version of a resource, for the headers of a response."""
+    return ResourceVersion(etag(row.modified, row.number), http_date(row.modified))
 
 
 def duration(seconds: float | None) -> str:
-    """Return a duration as the service writes it, such as ``P1DT2H0.5S``; None has no end."""
+    """Return a duration in the service's form, such as ``P1DT2H0.5S``; None means no limit."""
     if seconds is None:
         return NO_LIMIT
     ticks = round(seconds * 10_000_000)
@@ -98,12 +84,12 @@ def duration(seconds: float | None) -> str:
 
 
 class TaskView:
-    """How the tasks of a job look in one answer.
+    """Converts the tasks of a job into members of one response.
 
     Args:
         job: The job.
-        endpoint: Where the caller believes to be, without a slash at the end.
-        selection: The members that were asked for; None for all of them.
+        endpoint: The URL of the service as the caller knows it, without a slash at the end.
+        selection: The names of the selected members; None for all of them.
     """
 
     def __init__(self, job: JobRow, endpoint: str, selection: Collection[str] | None = None) -> None:
@@ -113,127 +99,116 @@ class TaskView:
             "retentionTime": RETENTION,
             "maxTaskRetryCount": job.max_retries,
         }
-        # What no task is without; those of scenarios were never given any of it.
-        self._filled: _Members = {
-            "commandLine": "",
-            "userIdentity": AUTO_USER,
-            "constraints": self._constraints,
-        }
-        self._getters = [(name, _TASK[name]) for name in _OF_TASKS if selection is None or name in selection]
-        self._kept = frozenset(name for name in _KEPT_OF_TASKS if selection is None or name in selection)
+        # Defaults of members that every task has, for tasks of scenarios.
+        self._defaults: _Members = {"commandLine": "", "userIdentity": AUTO_USER, "constraints": {}}
+        self._getters = {name: get for name, get in _TASK.items() if selection is None or name in selection}
+        self._kept = [name for name in _TASK_KEPT_MEMBERS if selection is None or name in selection]
 
-    def members(self, row: TaskRow) -> dict[str, object]:
+    def members(self, row: TaskRow) -> _Members:
         """Return the members of a task."""
-        place = self._place
-        told = {name: value for name, get in self._getters if (value := get(row, place)) is not None}
-        if wanted := self._kept:
-            kept = {**self._filled, **json.loads(row.kept)}
-            # A caller may have given one limit of several.
+        found = {
+            name: value for name, get in self._getters.items() if (value := get(row, self._place)) is not None
+        }
+        if self._kept:
+            kept = {**self._defaults, **json.loads(row.kept)}
+            # The caller may have set only some of the limits.
             kept["constraints"] = {**self._constraints, **kept["constraints"]}
-            told.update({name: value for name, value in kept.items() if name in wanted})
-        return told
+            found |= {name: value for name, value in kept.items() if name in self._kept}
+        return found
 
 
 class JobView:
-    """How jobs look in one answer.
+    """Converts jobs into members of one response.
 
     Args:
-        endpoint: Where the caller believes to be, without a slash at the end.
-        selection: The members that were asked for; None for all of them.
+        endpoint: The URL of the service as the caller knows it, without a slash at the end.
+        selection: The names of the selected members; None for all of them.
     """
 
     def __init__(self, endpoint: str, selection: Collection[str] | None = None) -> None:
         self._endpoint = endpoint
-        self._getters = [(name, _JOB[name]) for name in _OF_JOBS if selection is None or name in selection]
-        self._kept = frozenset(name for name in _KEPT_OF_JOBS if selection is None or name in selection)
+        self._getters = {name: get for name, get in _JOB.items() if selection is None or name in selection}
+        self._kept = [name for name in _JOB_KEPT_MEMBERS if selection is None or name in selection]
 
-    def members(self, row: JobRow) -> dict[str, object]:
+    def members(self, row: JobRow) -> _Members:
         """Return the members of a job."""
-        endpoint = self._endpoint
-        told = {name: value for name, get in self._getters if (value := get(row, endpoint)) is not None}
-        if wanted := self._kept:
-            told.update({name: value for name, value in json.loads(row.kept).items() if name in wanted})
-        return told
-
-
-@lru_cache(4096)
-def _second(seconds: int) -> str:
-    return timestamp(seconds * 1_000_000)[:20]
-
-
-def _time(us: int) -> str:
-    """Return what ``timestamp`` does, in half of its time where times are close together."""
-    seconds, rest = divmod(us, 1_000_000)
-    return f"{_second(seconds)}{rest:06}0Z"
+        found = {
+            name: value
+            for name, get in self._getters.items()
+            if (value := get(row, self._endpoint)) is not None
+        }
+        if self._kept:
+            found |= {name: value for name, value in json.loads(row.kept).items() if name in self._kept}
+        return found
 
 
 def _time_if(us: int | None) -> str | None:
-    return None if us is None else _time(us)
+    return None if us is None else timestamp(us)
 
 
 def _execution(row: TaskRow) -> _Members:
-    """Return how a task fared so far."""
-    told: _Members = {}
+    """Return the execution information of a task."""
+    members: _Members = {}
     if row.started is not None:
-        told["startTime"] = _time(row.started)
+        members["startTime"] = timestamp(row.started)
     if row.ended is not None:
-        told["endTime"] = _time(row.ended)
+        members["endTime"] = timestamp(row.ended)
     if row.exit_code is not None:
-        told["exitCode"] = row.exit_code
+        members["exitCode"] = row.exit_code
     if row.failure is not None:
-        told["failureInfo"] = _failure(row.failure)
+        members["failureInfo"] = _failure(row.failure)
     if row.state >= TaskState.SUCCEEDED:
-        told["result"] = _RESULTS[row.state]
-    told["retryCount"] = row.retries
+        members["result"] = _RESULTS[row.state]
+    members["retryCount"] = row.retries
     if row.last_retry is not None:
-        told["lastRetryTime"] = _time(row.last_retry)
-    told["requeueCount"] = row.requeues
+        members["lastRetryTime"] = timestamp(row.last_retry)
+    members["requeueCount"] = row.requeues
     if row.last_requeue is not None:
-        told["lastRequeueTime"] = _time(row.last_requeue)
-    return told
+        members["lastRequeueTime"] = timestamp(row.last_requeue)
+    return members
 
 
 def _failure(code: str) -> _Members:
     message, details = _FAILURES.get(code, (code, ()))
-    told: _Members = {"category": "usererror", "code": code, "message": message}
+    members: _Members = {"category": "usererror", "code": code, "message": message}
     if details:
-        told["details"] = [{"name": name, "value": value} for name, value in details]
-    return told
+        members["details"] = [{"name": name, "value": value} for name, value in details]
+    return members
 
 
 def _job_execution(row: JobRow) -> _Members:
-    # "The time at which the job was created", says the reference of the start time.
-    told: _Members = {"startTime": _time(row.created)}
+    # The reference defines the start time as "the time at which the job was created".
+    members: _Members = {"startTime": timestamp(row.created)}
     if row.ended is not None:
-        told["endTime"] = _time(row.ended)
+        members["endTime"] = timestamp(row.ended)
     if row.pool is not None:
-        told["poolId"] = row.pool
+        members["poolId"] = row.pool
     if row.terminate_reason is not None:
-        told["terminateReason"] = row.terminate_reason
-    return told
+        members["terminateReason"] = row.terminate_reason
+    return members
 
 
-_TASK: Mapping[str, _TaskMember] = {
+_TASK: Mapping[str, _TaskGetter] = {
     "id": lambda row, _: row.id,
     "url": lambda row, place: place + row.id,
     "eTag": lambda row, _: etag(row.modified, row.number),
-    "creationTime": lambda row, _: _time(row.created),
-    "lastModified": lambda row, _: _time(row.modified),
+    "creationTime": lambda row, _: timestamp(row.created),
+    "lastModified": lambda row, _: timestamp(row.modified),
     "state": lambda row, _: _STATES[row.state],
-    "stateTransitionTime": lambda row, _: _time(row.changed),
+    "stateTransitionTime": lambda row, _: timestamp(row.changed),
     "previousState": lambda row, _: None if row.previous is None else _STATES[row.previous],
     "previousStateTransitionTime": lambda row, _: _time_if(row.previous_changed),
     "requiredSlots": lambda row, _: row.slots,
     "executionInfo": lambda row, _: _execution(row),
 }
-_JOB: Mapping[str, _JobMember] = {
+_JOB: Mapping[str, _JobGetter] = {
     "id": lambda row, _: row.id,
     "url": lambda row, endpoint: f"{endpoint}/jobs/{row.id}",
     "eTag": lambda row, _: etag(row.modified, row.number),
-    "lastModified": lambda row, _: _time(row.modified),
-    "creationTime": lambda row, _: _time(row.created),
+    "lastModified": lambda row, _: timestamp(row.modified),
+    "creationTime": lambda row, _: timestamp(row.created),
     "state": lambda row, _: row.state,
-    "stateTransitionTime": lambda row, _: _time(row.changed),
+    "stateTransitionTime": lambda row, _: timestamp(row.changed),
     "previousState": lambda row, _: row.previous,
     "previousStateTransitionTime": lambda row, _: _time_if(row.previous_changed),
     "priority": lambda row, _: row.priority,
@@ -248,3 +223,7 @@ _JOB: Mapping[str, _JobMember] = {
     "onAllTasksComplete": lambda row, _: "terminatejob" if row.terminates_when_done else "noaction",
     "onTaskFailure": lambda row, _: "performexitoptionsjobaction" if row.acts_on_failure else "noaction",
 }
+
+# The members that can be selected, including some of the service that the emulator never has.
+TASK_MEMBERS = frozenset((*_TASK, *_TASK_KEPT_MEMBERS, "nodeInfo", "stats"))
+JOB_MEMBERS = frozenset((*_JOB, *_JOB_KEPT_MEMBERS, "stats"))

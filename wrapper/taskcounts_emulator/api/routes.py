@@ -1,6 +1,6 @@
-"""Which operation a request is for: one table of paths and verbs.
+"""Routing: the table of paths, methods and operations.
 
-The service has more than this emulator: what it has and isn't here is told apart from what nobody has.
+Operations of the service that are not emulated are refused with another error than unknown paths.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from enum import Enum
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from taskcounts_emulator import refusals
 from taskcounts_emulator.api import operations
 from taskcounts_emulator.api.operations import Handler
+from taskcounts_emulator.refusals import Refusal
 
 __all__ = ["Body", "Match", "Operation", "resolve"]
 
 
 class Body(Enum):
-    """Whether an operation has a body."""
+    """The body of an operation: none, optional or required."""
 
     NONE = "none"
     OPTIONAL = "optional"
@@ -29,13 +29,13 @@ class Body(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation that is emulated.
+    """An emulated operation.
 
     Attributes:
-        name: Its name in the service's description.
-        handler: What answers it.
-        body: Whether it has a body.
-        options: The query options of OData that it has.
+        name: The name in the service's description.
+        handler: The function that performs it.
+        body: Its need for a body.
+        options: The OData query options that it accepts.
     """
 
     name: str
@@ -45,26 +45,26 @@ class Operation:
 
 
 class Match(NamedTuple):
-    """An operation, and the ids of its path, decoded; empty where it has none."""
+    """An operation, and the decoded ids of its path; empty if there are none."""
 
     operation: Operation
     job_id: str
     task_id: str
 
 
-_OF_LISTS = ("$filter", "$select", "$expand", "$skiptoken")
-_OF_RESOURCES = ("$select", "$expand")
+_LIST_OPTIONS = ("$filter", "$select", "$expand", "$skiptoken")
+_RESOURCE_OPTIONS = ("$select", "$expand")
 
-# Paths by their parts, an id being any part that is not empty.
+# The pattern of an id is any part that is not empty.
 _JOB = "/jobs/{}"
 _TASK = f"{_JOB}/tasks/{{}}"
 _TABLE: Mapping[str, Mapping[str, Operation]] = {
     "/jobs": {
-        "GET": Operation("Job_List", operations.job_list, options=_OF_LISTS),
+        "GET": Operation("Job_List", operations.job_list, options=_LIST_OPTIONS),
         "POST": Operation("Job_Add", operations.job_add, Body.REQUIRED),
     },
     _JOB: {
-        "GET": Operation("Job_Get", operations.job_get, options=_OF_RESOURCES),
+        "GET": Operation("Job_Get", operations.job_get, options=_RESOURCE_OPTIONS),
         "PATCH": Operation("Job_Patch", operations.job_patch, Body.REQUIRED),
         "DELETE": Operation("Job_Delete", operations.job_delete),
     },
@@ -76,11 +76,11 @@ _TABLE: Mapping[str, Mapping[str, Operation]] = {
         "POST": Operation("Task_AddCollection", operations.task_add_collection, Body.REQUIRED)
     },
     f"{_JOB}/tasks": {
-        "GET": Operation("Task_List", operations.task_list, options=_OF_LISTS),
+        "GET": Operation("Task_List", operations.task_list, options=_LIST_OPTIONS),
         "POST": Operation("Task_Add", operations.task_add, Body.REQUIRED),
     },
     _TASK: {
-        "GET": Operation("Task_Get", operations.task_get, options=_OF_RESOURCES),
+        "GET": Operation("Task_Get", operations.task_get, options=_RESOURCE_OPTIONS),
         "DELETE": Operation("Task_Delete", operations.task_delete),
     },
     f"{_TASK}/terminate": {"POST": Operation("Task_Terminate", operations.task_terminate)},
@@ -89,17 +89,17 @@ _TABLE: Mapping[str, Mapping[str, Operation]] = {
 
 
 def _shape(parts: list[str]) -> tuple[int | str, ...]:
-    """Return what a path has to have in common with one of the table: how many parts, and every other one."""
+    """Return the key of a path in the table: the number of its parts, and every other part."""
     return len(parts), *parts[1::2]
 
 
 _ROUTES = {_shape(pattern.split("/")): verbs for pattern, verbs in _TABLE.items()}
 
-# What the service replaces as a whole, and this emulator doesn't.
+# Resources that the service replaces by PUT; the emulator does not.
 _PUT = (_shape(_JOB.split("/")), _shape(_TASK.split("/")))
 
-# Paths that the service has besides.
-_ELSEWHERE = (
+# Other paths of the service, with the name of their feature.
+_NOT_EMULATED = (
     (re.compile("/jobs/[^/]+/jobpreparationandreleasetaskstatus"), "preparation and release tasks"),
     (re.compile("/jobs/[^/]+/tasks/[^/]+/files(/.*)?"), "files of tasks"),
     (re.compile("/jobs/[^/]+/tasks/[^/]+/subtasksinfo"), "subtasks"),
@@ -114,26 +114,30 @@ _ELSEWHERE = (
 
 
 def resolve(method: str, path: str) -> Match:
-    """Return which operation a request is for.
+    """Return the operation of a request.
 
     Args:
-        method: The verb.
+        method: The method.
         path: The path as it was sent, percent-encoded.
 
     Raises:
-        Refusal: None; or one that the service has and this emulator doesn't.
+        Refusal: There is no such operation, or it is not emulated.
     """
     parts = path.split("/")
     shape, ids = _shape(parts), parts[2::2]
     verbs = _ROUTES.get(shape)
     if verbs is not None and not parts[0] and all(ids):
         if method == "PUT" and shape in _PUT:
-            raise refusals.not_implemented("the replacement of jobs and tasks; a job can be patched")
+            raise _not_implemented("the replacement of jobs and tasks; a job can be patched")
         if method not in verbs:
-            raise refusals.unsupported_verb(verbs)
+            raise Refusal("UnsupportedHttpVerb", headers=(("allow", ", ".join(verbs)),))
         job_id, task_id, *_ = (*(unquote(each) if "%" in each else each for each in ids), "", "")
         return Match(verbs[method], job_id, task_id)
-    for place, what in _ELSEWHERE:
-        if place.fullmatch(path):
-            raise refusals.not_implemented(what)
-    raise refusals.invalid_uri()
+    for pattern, feature in _NOT_EMULATED:
+        if pattern.fullmatch(path):
+            raise _not_implemented(feature)
+    raise Refusal("InvalidUri")
+
+
+def _not_implemented(feature: str) -> Refusal:
+    return Refusal("NotImplemented", message=f"This emulator does not have {feature}.")

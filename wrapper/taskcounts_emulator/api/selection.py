@@ -1,6 +1,6 @@
-"""Which part of a list or of a resource a caller wants: ``$select``, and the pages of a list.
+"""``$select``, and the tokens of list pages.
 
-Pure functions; what is wrong with a caller's text is a ValueError of one line, which the HTTP layer tells.
+Pure functions; an invalid value raises a ValueError of one line, which becomes part of the response.
 """
 
 from __future__ import annotations
@@ -8,24 +8,24 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
-from taskcounts_emulator.documents import show
+from taskcounts_emulator.json_reader import show
 
-__all__ = ["apply", "parse_select", "read_skiptoken", "skiptoken"]
+__all__ = ["parse_select", "read_skiptoken", "skiptoken"]
 
 _DIGEST_SIZE = 12
 
 
 def parse_select(text: str | None, known: Collection[str]) -> frozenset[str] | None:
-    """Return the names of the members that ``$select`` asks for, or None for all of them.
+    """Return the names in ``$select``, or None for all members.
 
     Args:
-        text: The parameter's value: names with commas between them; None if it is absent.
-        known: The members that there are.
+        text: Names separated by commas; None if the parameter is absent.
+        known: The names of all members.
 
     Raises:
-        ValueError: A name is missing, unknown, or that of a member of a member. They are case-sensitive.
+        ValueError: A name is empty, unknown, or that of a nested member. Names are case-sensitive.
     """
     if text is None:
         return None
@@ -43,44 +43,33 @@ def parse_select(text: str | None, known: Collection[str]) -> frozenset[str] | N
     return frozenset(names)
 
 
-def apply(selection: Collection[str] | None, members: Mapping[str, object]) -> dict[str, object]:
-    """Return the members that were asked for, in their order. What begins with ``odata.`` stays.
-
-    Args:
-        selection: What ``parse_select`` returned.
-        members: The members of a resource.
-    """
-    if selection is None:
-        return dict(members)
-    return {name: value for name, value in members.items() if name in selection or name.startswith("odata.")}
-
-
 def skiptoken(last_id: str, bound_to: str) -> str:
-    """Return what leads to the next page, in characters that need no escape in a URL.
+    """Return the token of the next page, in characters that need no escape in a URL.
 
     Args:
-        last_id: The id after which that page begins.
-        bound_to: All that the token is valid for, in one text: the list, and the query's other parameters.
+        last_id: The id after which the page begins.
+        bound_to: Everything that the token is valid for, in one text: the list, and other parameters of the
+            query.
     """
     name = last_id.encode(errors="surrogatepass")
-    # No secret, and no protection: it catches links that somebody put together.
+    # A checksum, not a protection: it detects links that somebody put together.
     bound = hashlib.sha256(bound_to.encode(errors="surrogatepass")).digest()
     digest = hashlib.sha256(bound + name).digest()[:_DIGEST_SIZE]
     return base64.urlsafe_b64encode(digest + name).decode().rstrip("=")
 
 
 def read_skiptoken(token: str, bound_to: str) -> str:
-    """Return the id after which a page begins.
+    """Return the id after which the page of a token begins.
 
     Args:
-        token: What a caller sent as ``$skiptoken``: anything.
-        bound_to: The text that ``skiptoken`` had.
+        token: The value of ``$skiptoken``.
+        bound_to: The text that the token was made with.
 
     Raises:
-        ValueError: It is none of our tokens, or was given for something else.
+        ValueError: The token is invalid, or was made for something else.
     """
     try:
-        # Characters that are none of the alphabet are passed over here; the comparison finds them.
+        # The decoder ignores characters outside its alphabet; the comparison detects them.
         data = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
         last_id = data[_DIGEST_SIZE:].decode(errors="surrogatepass")
     except (binascii.Error, UnicodeError):

@@ -1,8 +1,8 @@
-"""The bodies of adding tasks, made into values.
+"""Request bodies of Task - Add and Task - Add Collection.
 
-Names and ranges are those of the reference of Task - Add, and of the models of Microsoft's clients. What has
-no effect here is kept and shown again as it came. What would change when or whether a task runs, and is not
-emulated, is refused: an emulator that took it in silence would mislead.
+Names and ranges are those of the reference of Task - Add, and of the models of Microsoft's clients. Members
+without effect here are kept and shown as they were sent. Members that would change when a task runs, and are
+not emulated, are refused: ignoring them would mislead.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from taskcounts_emulator import refusals
-from taskcounts_emulator.api.members import (
+from taskcounts_emulator.api.bodies import (
     Check,
     Members,
-    array,
+    array_of,
     choice,
     duration,
     invalid,
@@ -24,35 +23,35 @@ from taskcounts_emulator.api.members import (
     members,
     object_of,
     plain_id,
-    some_array,
-    some_object,
     text,
-    whole,
+    whole_number,
 )
 from taskcounts_emulator.api.resources import NO_LIMIT
 from taskcounts_emulator.api.timestamps import parse_duration
+from taskcounts_emulator.json_reader import any_object, array
 from taskcounts_emulator.model import MAX_SLOTS, JobRow, NewTask
-from taskcounts_emulator.state.chance import LONGEST
+from taskcounts_emulator.refusals import Refusal
+from taskcounts_emulator.state.sampling import MAX_SECONDS
 
 __all__ = [
+    "COMMON_TASK_MEMBERS",
     "CONSTRAINTS",
     "MAX_TASKS_AT_ONCE",
-    "OF_ALL_TASKS",
-    "OF_RUN_TASKS",
     "RETRIES",
+    "RUN_TASK_MEMBERS",
     "SETTINGS",
-    "Terms",
+    "TaskRules",
     "limits",
     "new_task",
     "parse_task",
     "parse_tasks",
-    "terms_of",
-    "terms_of_members",
+    "rules_of_body",
+    "rules_of_job",
 ]
 
 MAX_TASKS_AT_ONCE = 100
 
-# Environment variables of a task, or of its job for all of them, that settle how emulated runs go.
+# Environment variables, of a task or of its job for all tasks, that determine the emulated runs.
 SECONDS, EXIT_CODES = "TASKCOUNTS_SECONDS", "TASKCOUNTS_EXIT_CODES"
 
 _INT32 = 2**31 - 1
@@ -62,19 +61,19 @@ _MAX_EXIT_CODES = 1_000
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 _EXIT_CODE = re.compile(r" *(-?[0-9]{1,10}) *")
 
-# The last digits are beyond what a float can tell.
+# A float cannot represent the last digits.
 _ENDLESS = float(int(parse_duration(NO_LIMIT) or 0))
 
 
-class Terms(NamedTuple):
-    """What a job says of its tasks.
+class TaskRules(NamedTuple):
+    """The settings of a job that apply to its tasks.
 
     Attributes:
-        uses_dependencies: Whether they may depend on each other.
-        acts_on_failure: Whether their exit conditions may act on the job.
-        preparation: The id of its preparation task, in lower case; None without one.
-        seconds: How long their runs take, where they don't say.
-        exit_codes: How their runs end, where they don't say.
+        uses_dependencies: Whether tasks may depend on each other.
+        acts_on_failure: Whether exit conditions of tasks may act on the job.
+        preparation: The id of the job's preparation task, in lower case; None without one.
+        seconds: The duration of runs of tasks that have none of their own, in seconds.
+        exit_codes: The exit codes of runs of tasks that have none of their own.
     """
 
     uses_dependencies: bool = False
@@ -84,55 +83,48 @@ class Terms(NamedTuple):
     exit_codes: tuple[int, ...] = ()
 
 
-def terms_of(job: JobRow) -> Terms:
-    """Return what a job says of its tasks."""
-    terms = Terms(bool(job.uses_dependencies), bool(job.acts_on_failure))
-    # Most jobs say nothing further, and need not be read for it.
+def rules_of_job(job: JobRow) -> TaskRules:
+    """Return the task rules of a job."""
+    rules = TaskRules(bool(job.uses_dependencies), bool(job.acts_on_failure))
+    # Most jobs have neither, and their JSON need not be read.
     if "jobPreparationTask" in job.kept or "TASKCOUNTS_" in job.kept:
-        return terms_of_members(json.loads(job.kept), terms)
-    return terms
+        return rules_of_body(json.loads(job.kept), rules)
+    return rules
 
 
-def terms_of_members(given: Members, terms: Terms) -> Terms:
-    """Return terms with what the members of a job add to them."""
+def rules_of_body(given: Members, rules: TaskRules) -> TaskRules:
+    """Return task rules, extended by the members of a job."""
     preparation = None
     if "jobPreparationTask" in given:
         preparation = given["jobPreparationTask"].get("id", "jobpreparation").lower()
-    seconds, exit_codes = _steering(
+    seconds, exit_codes = _run_overrides(
         given.get("commonEnvironmentSettings", ()), "commonEnvironmentSettings", None, ()
     )
-    return terms._replace(preparation=preparation, seconds=seconds, exit_codes=exit_codes)
+    return rules._replace(preparation=preparation, seconds=seconds, exit_codes=exit_codes)
 
 
 def parse_tasks(document: Members) -> list[Members]:
-    """Return the tasks of a collection: objects with an id, and otherwise still to be looked at.
+    """Parse the body of Task - Add Collection into tasks, each with an id and otherwise unchecked.
 
     Raises:
-        Refusal: It is no collection, or too large a one.
+        Refusal: The body is not a collection, or the collection is too large.
     """
-    found: list[Any] = members(document, "", {"value": some_array}, ("value",))["value"]
-    if len(found) > MAX_TASKS_AT_ONCE:
-        raise refusals.body_too_large(MAX_TASKS_AT_ONCE, "tasks")
-    for index, task in enumerate(found):
-        # A result names its task by the id: without one there is nothing that it could tell of.
-        if some_object(task, f"value[{index}]").get("id") is None:
-            raise refusals.missing_property(f"value[{index}].id")
-        text(task["id"], f"value[{index}].id")
+    found: list[Members] = members(document, "", {"value": _collection}, ("value",))["value"]
     return found
 
 
-def parse_task(document: Members, terms: Terms) -> NewTask:
-    """Return the task that is to be added to a job.
+def parse_task(document: Members, rules: TaskRules) -> NewTask:
+    """Parse a task to be added to a job.
 
     Raises:
         Refusal: A member is missing, wrong or not supported.
     """
     given = members(document, "", _TASK, ("id", "commandLine"))
-    if terms.preparation is not None and given["id"].lower() == terms.preparation:
-        raise refusals.task_id_same_as_preparation()
-    new = new_task(given, terms)
+    if rules.preparation is not None and given["id"].lower() == rules.preparation:
+        raise Refusal("TaskIdSameAsJobPreparationTask")
+    new = new_task(given, rules)
     if "exitConditions" in given:
-        _check_actions(given["exitConditions"], terms)
+        _check_actions(given["exitConditions"], rules)
         new = new._replace(exit_conditions=given["exitConditions"])
     if "dependsOn" in given:
         ids, ranges = _dependencies(given["dependsOn"])
@@ -140,20 +132,20 @@ def parse_task(document: Members, terms: Terms) -> NewTask:
     return new
 
 
-def new_task(given: Members, terms: Terms, left_out: Collection[str] = ()) -> NewTask:
-    """Return the task that its checked members describe.
+def new_task(given: Members, rules: TaskRules, left_out: Collection[str] = ()) -> NewTask:
+    """Return the task of checked members.
 
     Args:
         given: The members.
-        terms: What its job says.
+        rules: The task rules of its job.
         left_out: Names of members that are none of a task's.
 
     Raises:
-        Refusal: Its environment doesn't say in the right form how its runs go.
+        Refusal: An environment variable for its runs is invalid.
     """
-    seconds, exit_codes = terms.seconds, terms.exit_codes
+    seconds, exit_codes = rules.seconds, rules.exit_codes
     if "environmentSettings" in given:
-        seconds, exit_codes = _steering(
+        seconds, exit_codes = _run_overrides(
             given["environmentSettings"], "environmentSettings", seconds, exit_codes
         )
     max_retries, max_seconds = limits(given["constraints"]) if "constraints" in given else (None, None)
@@ -169,17 +161,29 @@ def new_task(given: Members, terms: Terms, left_out: Collection[str] = ()) -> Ne
 
 
 def limits(constraints: Members) -> tuple[int | None, float | None]:
-    """Return how often a task is run again, and after how many seconds it, or a job, is ended."""
+    """Return the retries, and the maximum time in seconds, of a task or job."""
     seconds = parse_duration(constraints.get("maxWallClockTime", NO_LIMIT))
     endless = seconds is None or seconds >= _ENDLESS
     return constraints.get("maxTaskRetryCount"), None if endless else seconds
 
 
+def _collection(value: Any, path: str) -> list[Members]:
+    """Return the tasks of a collection; a result names its task by the id, so each must have one."""
+    tasks = array(value, path)
+    if len(tasks) > MAX_TASKS_AT_ONCE:
+        raise Refusal("RequestBodyTooLarge", f"{MAX_TASKS_AT_ONCE} tasks")
+    for index, task in enumerate(tasks):
+        if any_object(task, f"{path}[{index}]").get("id") is None:
+            raise Refusal("MissingRequiredProperty", f"{path}[{index}].id")
+        text(task["id"], f"{path}[{index}].id")
+    return list(tasks)
+
+
 def _dependencies(given: Members) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
-    """Return the ids, and the ranges of ids, that a task depends on."""
+    """Return the ids and the ranges of ids that a task depends on."""
     ids = given.get("taskIds", ())
     if sum(map(len, ids)) > _MAX_DEPENDENCIES:
-        raise refusals.dependency_list_too_long(_MAX_DEPENDENCIES)
+        raise Refusal("TaskDependencyListTooLong", str(_MAX_DEPENDENCIES))
     ranges = tuple((each["start"], each["end"]) for each in given.get("taskIdRanges", ()))
     for low, high in ranges:
         if low > high:
@@ -187,19 +191,19 @@ def _dependencies(given: Members) -> tuple[tuple[str, ...], tuple[tuple[int, int
     return tuple(ids), ranges
 
 
-def _check_actions(conditions: Members, terms: Terms) -> None:
-    """Refuse what a task's end cannot bring about in its job (see ExitOptions in the reference)."""
+def _check_actions(conditions: Members, rules: TaskRules) -> None:
+    """Refuse exit actions that the job does not allow (see ExitOptions in the reference)."""
     mapped = [*conditions.get("exitCodes", ()), *conditions.get("exitCodeRanges", ())]
     options = [each["exitOptions"] for each in mapped]
     options += [conditions[name] for name in _OTHER_CONDITIONS if name in conditions]
     for option in options:
-        if "jobAction" in option and not terms.acts_on_failure:
+        if "jobAction" in option and not rules.acts_on_failure:
             invalid(
                 "exitOptions.jobAction",
                 option["jobAction"],
                 "needs a job whose onTaskFailure is performexitoptionsjobaction",
             )
-        if "dependencyAction" in option and not terms.uses_dependencies:
+        if "dependencyAction" in option and not rules.uses_dependencies:
             invalid(
                 "exitOptions.dependencyAction",
                 option["dependencyAction"],
@@ -207,16 +211,16 @@ def _check_actions(conditions: Members, terms: Terms) -> None:
             )
 
 
-def _steering(
+def _run_overrides(
     settings: Iterable[Members], path: str, seconds: float | None, exit_codes: tuple[int, ...]
 ) -> tuple[float | None, tuple[int, ...]]:
-    """Return how emulated runs go by environment variables; where those say nothing, as was said before."""
+    """Return the duration and exit codes that environment variables set, or else the given ones."""
     for setting in settings:
         name = setting["name"]
         if name == SECONDS:
             value = setting.get("value", "")
-            if not _SECONDS.fullmatch(value) or float(value) > LONGEST:
-                invalid(f"{path}.{name}", value, f"must be a number of seconds from 0 to {LONGEST:.0f}")
+            if not _SECONDS.fullmatch(value) or float(value) > MAX_SECONDS:
+                invalid(f"{path}.{name}", value, f"must be a number of seconds from 0 to {MAX_SECONDS:.0f}")
             seconds = float(value)
         elif name == EXIT_CODES:
             exit_codes = _exit_codes(setting.get("value", ""), f"{path}.{name}")
@@ -233,23 +237,26 @@ def _exit_codes(value: str, path: str) -> tuple[int, ...]:
 
 
 def _one_instance(value: Any, path: str) -> Members:
-    """Return the settings of a task that runs in several instances, if it is one instance after all."""
+    """Return multi-instance settings, if they demand one instance."""
     given: Members = _INSTANCES(value, path)
     if (number := given.get("numberOfInstances", 1)) > 1:
-        # It would start when so many nodes are free at once, and the emulator has none.
-        raise refusals.unsupported_property(
-            "numberOfInstances", str(number), "This emulator runs each task in one instance"
+        # Such a task starts when several nodes are free at once, and the emulator has no nodes.
+        raise Refusal(
+            "UnsupportedProperty",
+            "numberOfInstances",
+            str(number),
+            "This emulator runs each task in one instance",
         )
     return given
 
 
-_NUMBER = whole(-_INT32 - 1, _INT32)
-_FROM_ZERO = whole(0, _INT32)
+_NUMBER = whole_number(-_INT32 - 1, _INT32)
+_FROM_ZERO = whole_number(0, _INT32)
 _INSTANCES = object_of(
     {
-        "numberOfInstances": whole(1, _INT32),
+        "numberOfInstances": whole_number(1, _INT32),
         "coordinationCommandLine": text,
-        "commonResourceFiles": some_array,
+        "commonResourceFiles": array,
     },
     ("coordinationCommandLine",),
 )
@@ -259,47 +266,47 @@ _OPTIONS = object_of(
 _RANGE = {"start": _NUMBER, "end": _NUMBER, "exitOptions": _OPTIONS}
 _OTHER_CONDITIONS = ("preProcessingError", "fileUploadError", "default")
 
-RETRIES = whole(-1, _INT32)
-SETTINGS = array(object_of({"name": text, "value": text}, ("name",)))
+RETRIES = whole_number(-1, _INT32)
+SETTINGS = array_of(object_of({"name": text, "value": text}, ("name",)))
 CONSTRAINTS = object_of(
     {"maxWallClockTime": duration, "retentionTime": duration, "maxTaskRetryCount": RETRIES}
 )
-# What tasks of every kind may have, those that prepare and release a job as well.
-OF_ALL_TASKS: dict[str, Check] = {
+# Members of all kinds of tasks, including preparation and release tasks.
+COMMON_TASK_MEMBERS: dict[str, Check] = {
     "id": plain_id,
     "commandLine": text,
-    "containerSettings": some_object,
-    "resourceFiles": some_array,
+    "containerSettings": any_object,
+    "resourceFiles": array,
     "environmentSettings": SETTINGS,
-    "userIdentity": some_object,
+    "userIdentity": any_object,
 }
-# What tasks and job managers may have.
-OF_RUN_TASKS: dict[str, Check] = {
-    **OF_ALL_TASKS,
+# Members of tasks and job manager tasks.
+RUN_TASK_MEMBERS: dict[str, Check] = {
+    **COMMON_TASK_MEMBERS,
     "displayName": text,
-    "outputFiles": some_array,
+    "outputFiles": array,
     "constraints": CONSTRAINTS,
-    "requiredSlots": whole(1, MAX_SLOTS),
-    "applicationPackageReferences": some_array,
-    "authenticationTokenSettings": some_object,
+    "requiredSlots": whole_number(1, MAX_SLOTS),
+    "applicationPackageReferences": array,
+    "authenticationTokenSettings": any_object,
 }
 _TASK: dict[str, Check] = {
-    **OF_RUN_TASKS,
+    **RUN_TASK_MEMBERS,
     "exitConditions": object_of(
         {
-            "exitCodes": array(
+            "exitCodes": array_of(
                 object_of({"code": _NUMBER, "exitOptions": _OPTIONS}, ("code", "exitOptions"))
             ),
-            "exitCodeRanges": array(object_of(_RANGE, tuple(_RANGE))),
+            "exitCodeRanges": array_of(object_of(_RANGE, tuple(_RANGE))),
             **dict.fromkeys(_OTHER_CONDITIONS, _OPTIONS),
         }
     ),
-    "affinityInfo": some_object,
+    "affinityInfo": any_object,
     "multiInstanceSettings": _one_instance,
     "dependsOn": object_of(
         {
-            "taskIds": array(plain_id),
-            "taskIdRanges": array(object_of({"start": _FROM_ZERO, "end": _FROM_ZERO}, ("start", "end"))),
+            "taskIds": array_of(plain_id),
+            "taskIdRanges": array_of(object_of({"start": _FROM_ZERO, "end": _FROM_ZERO}, ("start", "end"))),
         }
     ),
 }

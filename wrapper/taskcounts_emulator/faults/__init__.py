@@ -1,1 +1,1 @@
-"""What goes wrong on purpose: which calls, and how their answers leave."""
+"""Fault injection: the plan of faults, malformed bodies, and faulty delivery."""

@@ -1,8 +1,8 @@
-"""What the faults need of a connection and HTTP servers do not offer: to reset, to hang up, to write bytes.
+"""Control over the TCP connection of a request: to reset it, to hang up, to write bytes.
 
-The emulator's own server hands a ``Connection`` to the application through the scope's extensions.
-Where there is none, the application runs in process or under another server: then a connection that breaks
-is a ``ConnectionResetError`` raised out of the application, after whatever was sent before.
+HTTP servers do not offer this, so the emulator's own server passes a ``Connection`` to the application in the
+scope's extensions. In process and under other servers, a broken connection is a ``ConnectionResetError``
+raised from the application, after whatever was sent before.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-__all__ = ["EXTENSION", "ClientGone", "Connection", "InProcess", "connection_of"]
+__all__ = ["EXTENSION", "ClientDisconnected", "Connection", "InProcessConnection", "connection_of"]
 
 EXTENSION = "taskcounts_emulator.faults.connection"
 
-# On, for zero seconds: closing sends a reset and no FIN. Windows has two shorts where others have two ints.
+# SO_LINGER on with zero seconds: closing sends RST instead of FIN. Windows has two shorts, others two ints.
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
-class ClientGone(Exception):
-    """The connection is closed, by either side; there is nobody to answer."""
+class ClientDisconnected(Exception):
+    """The connection is closed, so no response can be sent."""
 
 
 class Connection:
     """A TCP connection of the emulator's own server.
 
     Attributes:
-        gone: Set when the connection is lost. Whoever waits for something waits for this too,
-            so that neither a client that left nor the end of the server has to wait.
+        gone: Set when the connection is lost. Every wait on the connection ends with it, so that neither a
+            client that disconnected nor the end of the server has to wait.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -41,78 +41,78 @@ class Connection:
         self._held: list[bytes] | None = None
 
     def write(self, data: bytes) -> None:
-        """Write bytes as they are; what they are is not looked at."""
+        """Write bytes, bypassing the server's HTTP."""
         if self._held is None:
             self._transport.write(data)
         else:
             self._held.append(data)
 
     def close(self) -> None:
-        """Close, after what was written has left."""
+        """Close the connection after sending what was written."""
         self.release()
         self._transport.close()
 
     def is_closing(self) -> bool:
-        """Return whether it is closed, or about to be."""
+        """Return whether the connection is closed or closing."""
         return self._transport.is_closing()
 
     def hold(self) -> None:
-        """Keep what is written until ``release``, so that a head and its body leave in one piece."""
+        """Buffer what is written until ``release``, so that a head and its body are sent in one piece."""
         self._held = []
 
     def release(self) -> None:
-        """Write what was kept."""
+        """Send what was buffered."""
         held, self._held = self._held, None
         if held:
             self._transport.write(b"".join(held))
 
     async def reset(self) -> NoReturn:
-        """Send a reset: the caller finds its connection broken. Always raises ClientGone."""
+        """Reset the connection. Always raises ClientDisconnected."""
         connected: socket.socket = self._transport.get_extra_info("socket")
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self._transport.abort()
         await self._end()
 
     async def hang_up(self) -> NoReturn:
-        """Close, after what was written has left. Always raises ClientGone."""
+        """Close the connection after sending what was written. Always raises ClientDisconnected."""
         self._transport.close()
         await self._end()
 
     async def pause(self, seconds: float) -> None:
-        """Wait. Raises ClientGone as soon as the connection is lost."""
+        """Wait some seconds; raises ClientDisconnected as soon as the connection is lost."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.gone.wait(), seconds)
         if self.gone.is_set():
-            raise ClientGone
+            raise ClientDisconnected
 
     async def _end(self) -> NoReturn:
         await self.gone.wait()
-        raise ClientGone
+        raise ClientDisconnected
 
 
-class InProcess:
-    """No connection at all: what breaks is raised, and time passes as it does."""
+class InProcessConnection:
+    """The stand-in for a connection in process: a broken connection raises an error."""
 
     def hold(self) -> None:
-        """Do nothing: how an answer leaves is the server's."""
+        """Do nothing: the server sends the response."""
 
     def release(self) -> None:
-        """Do nothing, as above."""
+        """Do nothing: the server sends the response."""
 
     async def reset(self) -> NoReturn:
-        """Raise what a client sees of a reset."""
+        """Raise the error that a client gets from a reset."""
         raise ConnectionResetError("the connection is reset, as a fault asks")
 
     async def hang_up(self) -> NoReturn:
-        """Raise what comes of an answer that ends too early."""
+        """Raise the error for a response that ends too early."""
         raise ConnectionResetError("the answer ends before its end, as a fault asks")
 
     async def pause(self, seconds: float) -> None:
-        """Wait."""
+        """Wait some seconds."""
         await asyncio.sleep(seconds)
 
 
-def connection_of(scope: Mapping[str, Any]) -> Connection | InProcess:
-    """Return the connection on which a request came."""
+def connection_of(scope: Mapping[str, Any]) -> Connection | InProcessConnection:
+    """Return the connection of a request."""
     found = (scope.get("extensions") or {}).get(EXTENSION)
-    return found if isinstance(found, Connection) else InProcess()
+    return found if isinstance(found, Connection) else InProcessConnection()

@@ -1,12 +1,12 @@
-"""How an answer leaves: whole, or as badly as a fault asks."""
+"""Sending of responses, with the faults of delivery."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from taskcounts_emulator import wire
-from taskcounts_emulator.faults.connection import Connection, InProcess
+from taskcounts_emulator import responses
+from taskcounts_emulator.faults.connection import Connection, InProcessConnection
 from taskcounts_emulator.faults.plan import Fault
 
 __all__ = ["Send", "deliver"]
@@ -15,19 +15,22 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 async def deliver(
-    answer: wire.Answer, fault: Fault | None, connection: Connection | InProcess, send: Send
+    response: responses.Response,
+    fault: Fault | None,
+    connection: Connection | InProcessConnection,
+    send: Send,
 ) -> None:
-    """Send an answer.
+    """Send a response.
 
     Args:
-        answer: The right answer, or the wrong one if that is the fault.
-        fault: What goes wrong; a kind that concerns no delivery changes nothing here.
-        connection: Where the request came from.
-        send: ASGI's.
+        response: The response.
+        fault: The injected fault; kinds that do not concern delivery have no effect here.
+        connection: The connection of the request.
+        send: The send function of ASGI.
 
     Raises:
         ClientGone: The connection is closed.
-        ConnectionResetError: It would be, if there were one.
+        ConnectionResetError: A fault breaks the connection, and the application runs in process.
     """
     match fault:
         case None:
@@ -37,36 +40,42 @@ async def deliver(
         case Fault(kind="slow"):
             await connection.pause(fault.seconds)
         case Fault(kind="drip"):
-            await _drip(answer, fault, connection, send)
+            await _drip(response, fault, connection, send)
             return
         case Fault(kind="truncate"):
-            await send(_head(answer, wire.with_length(answer).headers))
-            await send(_body(answer.body[: len(answer.body) // 2]))
+            await send(_head(response, responses.with_length(response).headers))
+            await send(_body(response.body[: len(response.body) // 2]))
             await connection.hang_up()
     connection.hold()
     try:
-        await send(_head(answer, answer.headers))
-        await send(_body(answer.body, more=False))
+        await send(_head(response, response.headers))
+        await send(_body(response.body, more=False))
     finally:
         connection.release()
 
 
-async def _drip(answer: wire.Answer, fault: Fault, connection: Connection | InProcess, send: Send) -> None:
+async def _drip(
+    response: responses.Response, fault: Fault, connection: Connection | InProcessConnection, send: Send
+) -> None:
     if fault.headers_too and isinstance(connection, Connection):
-        # An ASGI server sends a head in one piece, so these bytes go past it.
-        for byte in wire.raw(answer):
+        # An ASGI server sends a head in one piece, so these bytes are written past it.
+        for byte in responses.http_bytes(response):
             connection.write(bytes((byte,)))
             await connection.pause(fault.interval)
         await connection.hang_up()
-    await send(_head(answer, answer.headers))
-    for byte in answer.body:
+    await send(_head(response, response.headers))
+    for byte in response.body:
         await send(_body(bytes((byte,))))
         await connection.pause(fault.interval)
     await send(_body(b"", more=False))
 
 
-def _head(answer: wire.Answer, headers: wire.Headers) -> dict[str, Any]:
-    return {"type": "http.response.start", "status": answer.status, "headers": wire.encoded(headers)}
+def _head(response: responses.Response, headers: responses.Headers) -> dict[str, Any]:
+    return {
+        "type": "http.response.start",
+        "status": response.status,
+        "headers": responses.asgi_headers(headers),
+    }
 
 
 def _body(part: bytes, *, more: bool = True) -> dict[str, Any]:

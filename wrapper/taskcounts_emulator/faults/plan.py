@@ -1,26 +1,27 @@
-"""Faults on demand: what goes wrong, for which operation and job, how often and how likely. No I/O.
+"""The plan of faults: their kinds, operations, jobs, numbers and probabilities. No I/O.
 
-A fault is met where the service would do its work: by a call that is authenticated and whose parameters
-are right. Other calls are refused as ever, and use up nothing. The first fault that fits a call is its
-only one; the next one's turn comes when that is used up, or when chance passes it over.
+A fault is injected where the service would perform the operation, so only into authenticated requests with
+valid parameters. Other requests are refused as usual, and do not count. A request gets the first fault that
+applies; later faults apply once that is used up, or where its probability spares the request.
 
-What cannot happen to an operation passes it by: most need an answer that has a body, a lag is the counts'.
+A fault never applies to an operation that it cannot affect: most need a response with a body, and a lag
+concerns only counts.
 
 =============== ======================================== =================================================
-kind            options (in JSON)                        what the caller meets
+kind            options (in JSON)                        response
 =============== ======================================== =================================================
 throttled       retryAfter: seconds or a date            429 TooManyRequests
 busy            retryAfter: seconds or a date            503 ServerBusy
 internal-error                                           500 InternalError
 bad-gateway                                              502 with the HTML of a proxy
 unknown-status                                           520 with the HTML of a proxy
-reset           applied: boolean                         the connection is reset before any answer; the call
-                                                         has taken effect if it is applied
-drip            interval: seconds; headersToo: boolean   the right answer, a byte at a time
-truncate                                                 half of the right answer, then the end
-wrong-shape     variant (see ``shapes``)                 a 200 whose body breaks the contract
-slow            seconds                                  a pause, then the right answer
-lag                                                      the counts as they stood when the fault was set
+reset           applied: boolean                         a reset of the connection; if it is applied, after
+                                                         the operation was performed
+drip            interval: seconds; headersToo: boolean   the right response, one byte at a time
+truncate                                                 half of the right response
+wrong-shape     variant (see ``malformed``)              a 200 whose body breaks the contract
+slow            seconds                                  the right response after a pause
+lag                                                      the counts of the time when the fault was set
 =============== ======================================== =================================================
 """
 
@@ -30,32 +31,21 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from taskcounts_emulator import documents
+from taskcounts_emulator import json_reader
 from taskcounts_emulator.errors import EmulatorError
-from taskcounts_emulator.faults.shapes import VARIANTS, WITH_BODY
+from taskcounts_emulator.faults.malformed import VARIANTS, WITH_BODY
+from taskcounts_emulator.json_reader import optional
 from taskcounts_emulator.model import JOB_ID, JobCounts
 
-__all__ = ["KINDS", "OPERATIONS", "Fault", "FaultPlan", "Taken", "make_fault", "parse_fault"]
+__all__ = ["KINDS", "OPERATIONS", "Fault", "FaultPlan", "InjectedFault", "make_fault", "parse_fault"]
 
 OPERATIONS = (
-    "Job_Add",
-    "Job_List",
-    "Job_Get",
-    "Job_Patch",
-    "Job_Delete",
-    "Job_Terminate",
-    "Job_Disable",
-    "Job_Enable",
-    "Job_GetTaskCounts",
-    "Task_Add",
-    "Task_AddCollection",
-    "Task_List",
-    "Task_Get",
-    "Task_Delete",
-    "Task_Terminate",
-    "Task_Reactivate",
-)
+    "Job_Add", "Job_List", "Job_Get", "Job_Patch", "Job_Delete", "Job_Terminate", "Job_Disable", "Job_Enable",
+    "Job_GetTaskCounts", "Task_Add", "Task_AddCollection", "Task_List", "Task_Get", "Task_Delete",
+    "Task_Terminate", "Task_Reactivate",
+)  # fmt: skip
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "throttled": ("retry_after",),
@@ -71,34 +61,34 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "lag": (),
 }
 
-# What a fault of one job never meets.
+# Operations without a job in their path.
 _JOBLESS = ("Job_Add", "Job_List")
 
-# What any kind may have.
+# Options of all kinds.
 _COMMON = ("kind", "job", "times", "operation", "probability", "seed")
 
-# JSON is spelled as the service spells it, Python as Python does.
+# Option names that differ between Python and JSON.
 _IN_JSON = {"retry_after": "retryAfter", "headers_too": "headersToo"}
 _IN_PYTHON = {spelling: name for name, spelling in _IN_JSON.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that goes wrong on purpose.
+    """A fault to inject.
 
     Attributes:
         kind: One of ``KINDS``.
-        job: The id of the only job that it happens to, as addresses name it; None for all calls.
-        times: For how many calls (counted down as they come); None until it is cleared.
-        retry_after: What the header of that name says; None for no header.
+        job: The id of the only job that it applies to, as in paths; None for all requests.
+        times: The number of requests that it applies to; None for no limit.
+        retry_after: The value of the Retry-After header; None for no header.
         interval: Seconds between two bytes of a drip.
-        headers_too: Whether the head of a dripped answer drips as well.
-        variant: Which wrong shape.
-        seconds: How long a slow answer keeps waiting.
-        operation: The only operation that it happens to; None for all that it can happen to.
-        probability: How likely a call meets it, more than 0 and at most 1; other calls are not counted.
-        seed: What its draws come from, so that they are the same again; None for other draws each time.
-        applied: Whether a call takes effect before its connection is reset.
+        headers_too: Whether the head of the response drips, too.
+        variant: The variant of a malformed body.
+        seconds: The pause of a slow response.
+        operation: The only operation that it applies to; None for all that it can affect.
+        probability: The probability, above 0 and up to 1, that it applies to a request; others do not count.
+        seed: The seed of its draws; None for other draws each time.
+        applied: Whether the operation is performed before its connection is reset.
     """
 
     kind: str
@@ -116,7 +106,7 @@ class Fault:
 
     @property
     def operations(self) -> tuple[str, ...]:
-        """The operations to which something like this can happen."""
+        """The operations that the fault can affect."""
         match self.kind:
             case "lag":
                 return ("Job_GetTaskCounts",)
@@ -129,14 +119,14 @@ class Fault:
         return OPERATIONS
 
     def fits(self, operation: str, job_id: str | None) -> bool:
-        """Return whether this is a fault of a call; ``job_id`` is None for a call that names no job."""
+        """Return whether the fault applies to an operation; ``job_id`` is None if its path names no job."""
         if self.job is not None and (job_id is None or self.job.lower() != job_id.lower()):
             return False
         return self.operation in (None, operation) and operation in self.operations
 
     def as_json(self, left: int | None) -> dict[str, object]:
-        """Return the fault as ``parse_fault`` takes it, with the number of calls that are left."""
-        told: dict[str, object] = {
+        """Return the fault in the form of ``parse_fault``, with the number of requests that are left."""
+        members: dict[str, object] = {
             "kind": self.kind,
             "job": self.job,
             "times": left,
@@ -144,52 +134,42 @@ class Fault:
             "probability": self.probability if self.probability < 1 else None,
             "seed": self.seed,
         }
-        told |= {_IN_JSON.get(name, name): getattr(self, name) for name in KINDS[self.kind]}
+        members |= {_IN_JSON.get(name, name): getattr(self, name) for name in KINDS[self.kind]}
         if not self.applied:
-            told.pop("applied", None)
-        return {name: value for name, value in told.items() if value is not None}
+            members.pop("applied", None)
+        return {name: value for name, value in members.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """The fault of one call; with a lag, the counts of old by job id in lower case."""
+class InjectedFault:
+    """The fault of one request; for a lag, with the earlier counts by job id in lower case."""
 
     fault: Fault
     counts: Mapping[str, JobCounts] | None = None
 
 
 def parse_fault(document: object) -> Fault:
-    """Return the fault that a JSON object tells of.
+    """Return the fault that a JSON object describes.
 
     Raises:
-        EmulatorError: It is none. The message names the member.
+        EmulatorError: The fault is invalid. The message names the member.
     """
     known = (*_COMMON, *(_IN_JSON.get(name, name) for name in _CHECKS))
-    given = documents.members(document, "fault", known)
+    given = json_reader.members(document, "fault", known)
     return _checked({_IN_PYTHON.get(name, name): value for name, value in given.items()}, _IN_JSON)
 
 
-def make_fault(
-    kind: str,
-    *,
-    job: str | None = None,
-    times: int | None = None,
-    operation: str | None = None,
-    probability: float = 1,
-    seed: int | None = None,
-    **options: object,
-) -> Fault:
-    """Return a fault, its options spelled as those of ``Fault``.
+def make_fault(kind: str, **options: object) -> Fault:
+    """Return a fault, with options named as the attributes of ``Fault``.
 
     Raises:
-        EmulatorError: There is no such kind or option, or a value is wrong.
+        EmulatorError: The kind, an option or a value is invalid.
     """
-    common = {"kind": kind, "job": job, "times": times, "operation": operation}
-    return _checked({**common, "probability": probability, "seed": seed, **options}, {})
+    return _checked({"kind": kind, **options}, {})
 
 
 class FaultPlan:
-    """The faults that are set, the oldest first; safe to use from any thread."""
+    """The faults that are set, in the order of precedence; safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -197,26 +177,27 @@ class FaultPlan:
         self._seeds = random.Random()  # noqa: S311 - Tests are to be repeated, not kept secret.
 
     def set_seed(self, seed: int | None) -> None:
-        """Let faults to come without a seed of their own draw the same after the same seed; None: never."""
+        """Set the seed for later faults without a seed of their own; None: other draws each time."""
         with self._lock:
             self._seeds.seed(seed)
 
     def add(self, fault: Fault, counts: Mapping[str, JobCounts] | None = None) -> None:
-        """Set a fault; a lag comes with the counts that it tells from now on."""
+        """Add a fault; a lag has the counts that it reports from now on."""
         with self._lock:
             seed = self._seeds.getrandbits(64) if fault.seed is None else fault.seed
             self._entries.append(_Entry(fault, fault.times, counts, random.Random(seed)))  # noqa: S311 - as above.
 
-    def take(self, operation: str, job_id: str | None) -> Taken | None:
-        """Return the fault of a call, and count that call; None if nothing is to go wrong.
+    def take(self, operation: str, job_id: str | None) -> InjectedFault | None:
+        """Return the fault for a request, and count the request; None if no fault applies.
 
         Args:
             operation: The operation's name.
-            job_id: The job that is named; None where none is.
+            job_id: The job in the path; None if there is none.
         """
         with self._lock:
             for entry in self._entries:
-                # A draw for each call that the fault fits, certain or not: so one seed gives one sequence.
+                # One draw for each matching request, whatever the probability, so that a seed gives one
+                # sequence.
                 if (
                     not entry.fault.fits(operation, job_id)
                     or entry.chance.random() >= entry.fault.probability
@@ -226,23 +207,23 @@ class FaultPlan:
                     entry.left -= 1
                     if entry.left == 0:
                         self._entries.remove(entry)
-                return Taken(entry.fault, entry.counts)
+                return InjectedFault(entry.fault, entry.counts)
         return None
 
     def clear(self) -> int:
-        """Remove all faults, and return how many they were."""
+        """Remove all faults, and return their number."""
         with self._lock:
             count = len(self._entries)
             self._entries.clear()
         return count
 
     def as_json(self) -> list[dict[str, object]]:
-        """Return the faults with the calls that each has left."""
+        """Return the faults, with the number of requests that each has left."""
         with self._lock:
             return [entry.fault.as_json(entry.left) for entry in self._entries]
 
 
-# Compared by identity: two faults may be set alike, and the used up one is to go.
+# Compared by identity, since two faults can be equal and only the used one is removed.
 @dataclass(slots=True, eq=False)
 class _Entry:
     fault: Fault
@@ -252,20 +233,7 @@ class _Entry:
 
 
 def _checked(given: Mapping[str, object], spelling: Mapping[str, str]) -> Fault:
-    kind = given.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise EmulatorError(f"fault.kind: must be one of {', '.join(KINDS)}, not {documents.show(kind)}")
-    times = given.get("times")
-    if times is not None:
-        times = documents.whole_number(times, "fault.times", 1, 1_000_000)
-    job = given.get("job")
-    if job is not None:
-        job = documents.text(job, "fault.job")
-        if not JOB_ID.fullmatch(job):
-            raise EmulatorError(f"fault.job: {documents.show(job)} is no job id")
-    operation = given.get("operation")
-    if operation is not None:
-        operation = documents.one_of(operation, "fault.operation", OPERATIONS)
+    kind = json_reader.one_of(given.get("kind"), "fault.kind", KINDS)
     options = {}
     for name, value in given.items():
         if name in _COMMON:
@@ -277,12 +245,12 @@ def _checked(given: Mapping[str, object], spelling: Mapping[str, str]) -> Fault:
         options[name] = _CHECKS[name](value, f"fault.{spelled}")
     fault = Fault(
         kind,
-        job,
-        times,
-        operation=operation,
+        optional(json_reader.matching, given.get("job"), "fault.job", JOB_ID, "a job id"),
+        optional(json_reader.whole_number, given.get("times"), "fault.times", 1, 1_000_000),
+        operation=optional(json_reader.one_of, given.get("operation"), "fault.operation", OPERATIONS),
         probability=_probability(given.get("probability", 1)),
-        seed=_seed(given.get("seed")),
-        # The checks have seen to it that each option has its type.
+        seed=optional(json_reader.whole_number, given.get("seed"), "fault.seed", 0, 2**64 - 1),
+        # Each option has been checked for its type.
         **options,  # type: ignore[arg-type]
     )
     _check_fit(fault)
@@ -290,7 +258,7 @@ def _checked(given: Mapping[str, object], spelling: Mapping[str, str]) -> Fault:
 
 
 def _check_fit(fault: Fault) -> None:
-    """Refuse what would never happen."""
+    """Refuse a fault that can never apply."""
     if fault.operation is None:
         return
     if fault.operation not in fault.operations:
@@ -302,47 +270,28 @@ def _check_fit(fault: Fault) -> None:
 
 
 def _probability(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise EmulatorError(
-            f"fault.probability: must be a number, more than 0 and at most 1, not {documents.show(value)}"
-        )
-    return float(value)
-
-
-def _seed(value: object) -> int | None:
-    return None if value is None else documents.whole_number(value, "fault.seed", 0, 2**64 - 1)
-
-
-def _seconds(value: object, path: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 3600:
-        raise EmulatorError(
-            f"{path}: must be a number of seconds from 0 to 3600, not {documents.show(value)}"
-        )
-    return float(value)
+    if value == 0:
+        raise json_reader.InvalidValue("fault.probability", value, "must be more than 0")
+    return json_reader.number(value, "fault.probability", 0, 1)
 
 
 def _retry_after(value: object, path: str) -> str | None:
-    """Return what the header says. Any printable text will do: a service may send nonsense, too."""
+    """Return the value of Retry-After; any printable text is accepted, since a service may send nonsense."""
     if value is None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15:
         return format(value, ".15g")
     if isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= 100:
         return value
-    raise EmulatorError(
-        f"{path}: must be a number of seconds or a date as printable text, not {documents.show(value)}"
-    )
+    raise json_reader.InvalidValue(path, value, "must be a number of seconds or a date as printable text")
 
 
-def _variant(value: object, path: str) -> str:
-    return documents.one_of(value, path, VARIANTS)
-
-
+_SECONDS = partial(json_reader.number, low=0, high=3600)
 _CHECKS: Mapping[str, Callable[[object, str], object]] = {
     "retry_after": _retry_after,
-    "interval": _seconds,
-    "headers_too": documents.boolean,
-    "variant": _variant,
-    "seconds": _seconds,
-    "applied": documents.boolean,
+    "interval": _SECONDS,
+    "headers_too": json_reader.boolean,
+    "variant": partial(json_reader.one_of, choices=VARIANTS),
+    "seconds": _SECONDS,
+    "applied": json_reader.boolean,
 }

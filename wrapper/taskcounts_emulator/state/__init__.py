@@ -1,1 +1,1 @@
-"""What is kept, and what time does to it: jobs, tasks, pools and counts. Nothing in here knows of HTTP."""
+"""Jobs, tasks, pools and counts, and their development over time. Independent of HTTP."""

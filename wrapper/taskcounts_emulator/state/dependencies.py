@@ -1,7 +1,7 @@
-"""Which tasks wait for which: what a task that ends well sets free.
+"""Dependencies between tasks.
 
-A task counts its blockers: one for each id, and one for each number of a range, that has not yet ended well.
-Each function belongs into a transaction of the caller's.
+A task counts its blockers: one for each id, and one for each number of a range, that has not yet succeeded.
+Each function runs in a transaction of its caller.
 """
 
 from __future__ import annotations
@@ -9,29 +9,29 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-__all__ = ["forget", "numeral", "satisfied", "unsatisfied", "wait_for"]
+__all__ = ["add_dependencies", "block_dependents", "numeral", "release_dependents", "remove_dependencies"]
 
-# SQLite's integers end here, and so do the ids that can be in a range.
+# The largest integer of SQLite, and so the largest id that can be in a range.
 _LARGEST = 2**63 - 1
 
 
 def numeral(task_id: str) -> int | None:
-    """Return the number that an id is, for ranges; "007" is none of theirs."""
+    """Return the number of a numeric id, for ranges, or None; "007" is not numeric."""
     if not task_id.isascii() or not task_id.isdigit() or len(task_id) > 19:
         return None
     number = int(task_id)
     return number if str(number) == task_id and number <= _LARGEST else None
 
 
-def wait_for(
+def add_dependencies(
     db: sqlite3.Connection, job: int, task: int, ids: Iterable[str], ranges: Iterable[tuple[int, int]]
 ) -> None:
-    """Let a task wait for others, save those that ended well already."""
+    """Make a task wait for others, except those that have succeeded already."""
     blockers = 0
     for on_id in ids:
         done = db.execute("SELECT satisfies FROM tasks WHERE job = ? AND id = ?", (job, on_id)).fetchone()
         if done is None or not done[0]:
-            # An id that is named twice is one to wait for.
+            # An id that is named twice counts once.
             blockers += db.execute(
                 "INSERT OR IGNORE INTO waits VALUES (?, ?, ?)", (job, on_id, task)
             ).rowcount
@@ -46,8 +46,8 @@ def wait_for(
     db.execute("UPDATE tasks SET blockers = ? WHERE number = ?", (blockers, task))
 
 
-def satisfied(db: sqlite3.Connection, job: int, task_id: str, number: int | None) -> None:
-    """Set free what waits for a task that ended well."""
+def release_dependents(db: sqlite3.Connection, job: int, task_id: str, number: int | None) -> None:
+    """Release the tasks that wait for a task that has succeeded."""
     waiting = [
         task
         for (task,) in db.execute(
@@ -56,15 +56,15 @@ def satisfied(db: sqlite3.Connection, job: int, task_id: str, number: int | None
     ]
     if number is not None:
         waiting += _in_ranges(db, job, number)
-    # One that is free already stays free, also if a task of its range is deleted, and made and run again.
+    # A released task stays so, even if a task of its range is deleted, added and run again.
     db.executemany(
         "UPDATE tasks SET blockers = blockers - 1 WHERE number = ? AND blockers > 0",
         ((task,) for task in waiting),
     )
 
 
-def unsatisfied(db: sqlite3.Connection, job: int, number: int | None) -> None:
-    """Let those wait again that still wait for a range, one of whose tasks is gone or runs again."""
+def block_dependents(db: sqlite3.Connection, job: int, number: int | None) -> None:
+    """Count another blocker for tasks that wait for a range, one of whose tasks is deleted or reactivated."""
     if number is not None:
         db.executemany(
             "UPDATE tasks SET blockers = blockers + 1 WHERE number = ? AND blockers > 0",
@@ -72,8 +72,8 @@ def unsatisfied(db: sqlite3.Connection, job: int, number: int | None) -> None:
         )
 
 
-def forget(db: sqlite3.Connection, task: int) -> None:
-    """Let a task that is deleted wait for nothing."""
+def remove_dependencies(db: sqlite3.Connection, task: int) -> None:
+    """Remove the dependencies of a deleted task."""
     db.execute("DELETE FROM waits WHERE task = ?", (task,))
     db.execute("DELETE FROM wait_ranges WHERE task = ?", (task,))
 

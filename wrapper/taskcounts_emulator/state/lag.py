@@ -1,11 +1,11 @@
-"""What the service reports as counts, and how that trails the truth: the lag model.
+"""The lag model: reported counts that trail the true ones.
 
-The real service counts in the background: a state change shows after a while, and one that was missed
-shows with the next validation pass. What went wrong there is known from public threads, and each of these
-is a switch of its own (spelled as in JSON):
+The real service counts in the background: a state change shows after a while, and a missed one shows with the
+next validation pass. The known anomalies, from public threads, each have a switch (named as in JSON):
+
 
 ==================== ============================================== =======================================
-switch               what is reported                               as seen in
+switch               reported counts                                source
 ==================== ============================================== =======================================
 delay                the counts of that many seconds ago; zeros     the operation's own reference; a shell
                      for a job that is younger                      script that deletes "empty" fresh jobs
@@ -23,7 +23,7 @@ freezeAbove          while a job has more tasks than this, its      the same des
                      reported counts stand still                    nothing is validated
 ==================== ============================================== =======================================
 
-List queries always tell the truth.
+List queries always return the true states.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
-from taskcounts_emulator import documents
+from taskcounts_emulator import json_reader
 from taskcounts_emulator.model import Counts, JobCounts, TaskState
-from taskcounts_emulator.state.chance import LONGEST, draw
+from taskcounts_emulator.state.sampling import MAX_SECONDS, draw
 
-__all__ = ["IN_JSON", "Lag", "LagModel", "parse_lag", "tallied"]
+__all__ = ["IN_JSON", "Lag", "LagModel", "parse_lag", "sum_tallies"]
 
-# Jobs with more tasks are not validated, says the published description.
+# The published description says that jobs with more tasks are not validated.
 VALIDATED_UP_TO = 200_000
 
 _STATES = tuple(TaskState)
@@ -48,16 +48,16 @@ _STATES = tuple(TaskState)
 
 @dataclass(frozen=True, slots=True)
 class LagModel:
-    """How far the reported counts trail the truth; as it comes, they don't.
+    """The switches of the lag; by default, true counts are reported.
 
     Attributes:
-        delay: By how many seconds.
+        delay: The delay in seconds.
         miss: The probability, from 0 to 1, that a change is missed.
-        validation: Seconds between two validation passes; None: there are none.
-        swap_active_running: Whether active and running tasks are confused.
-        stale_failures: Whether failures that are gone are still counted.
-        zero_slots: Whether no slots are counted at all.
-        freeze_above: Above this number of tasks a job's reported counts stand still; None: never.
+        validation: Seconds between two validation passes; None: no passes.
+        swap_active_running: Whether active and running tasks are swapped.
+        stale_failures: Whether failures that were reactivated or deleted are still counted.
+        zero_slots: Whether all numbers of slots are 0.
+        freeze_above: The number of tasks above which a job's reported counts stand still; None: no limit.
     """
 
     delay: float = 0.0
@@ -69,7 +69,7 @@ class LagModel:
     freeze_above: int | None = None
 
     def as_json(self) -> dict[str, object]:
-        """Return the switches that are on, as ``parse_lag`` takes them."""
+        """Return the switches that are on, in the form of ``parse_lag``."""
         return {
             IN_JSON.get(field.name, field.name): getattr(self, field.name)
             for field in fields(self)
@@ -77,7 +77,7 @@ class LagModel:
         }
 
 
-# Where JSON spells a switch otherwise.
+# Names of switches that differ in JSON.
 IN_JSON = {
     "swap_active_running": "swapActiveRunning",
     "stale_failures": "staleFailures",
@@ -88,35 +88,34 @@ NO_LAG = LagModel()
 
 
 def parse_lag(document: object, path: str = "lag") -> LagModel:
-    """Return the model that a JSON object tells of.
+    """Return the lag model that a JSON object describes.
 
     Raises:
-        EmulatorError: It is none. The message names the member.
+        EmulatorError: The lag model is invalid. The message names the member.
     """
     known = [IN_JSON.get(field.name, field.name) for field in fields(LagModel)]
-    given = documents.members(document, path, known)
+    given = json_reader.members(document, path, known)
 
     def flag(name: str) -> bool:
-        return documents.boolean(given.get(name, False), f"{path}.{name}")
+        return json_reader.boolean(given.get(name, False), f"{path}.{name}")
 
-    validation, freeze = given.get("validation"), given.get("freezeAbove")
-    if validation is not None:
-        validation = documents.number(validation, f"{path}.validation", 0.001, LONGEST)
-    if freeze is not None:
-        freeze = documents.whole_number(freeze, f"{path}.freezeAbove", 0, 2**31)
     return LagModel(
-        delay=documents.number(given.get("delay", 0), f"{path}.delay", 0, LONGEST),
-        miss=documents.number(given.get("miss", 0), f"{path}.miss", 0, 1),
-        validation=validation,
+        delay=json_reader.number(given.get("delay", 0), f"{path}.delay", 0, MAX_SECONDS),
+        miss=json_reader.number(given.get("miss", 0), f"{path}.miss", 0, 1),
+        validation=json_reader.optional(
+            json_reader.number, given.get("validation"), f"{path}.validation", 0.001, MAX_SECONDS
+        ),
         swap_active_running=flag("swapActiveRunning"),
         stale_failures=flag("staleFailures"),
         zero_slots=flag("zeroSlots"),
-        freeze_above=freeze,
+        freeze_above=json_reader.optional(
+            json_reader.whole_number, given.get("freezeAbove"), f"{path}.freezeAbove", 0, 2**31
+        ),
     )
 
 
-def tallied(rows: Iterable[tuple[Any, ...]]) -> JobCounts:
-    """Return the counts of tallies: rows that begin with a state, a number of tasks and one of slots."""
+def sum_tallies(rows: Iterable[tuple[Any, ...]]) -> JobCounts:
+    """Return the counts of rows that begin with a state, a number of tasks and a number of slots."""
     tasks, slots = [0] * len(_STATES), [0] * len(_STATES)
     for state, of_tasks, of_slots, *_ in rows:
         tasks[state] += of_tasks
@@ -130,39 +129,39 @@ def _counts(numbers: list[int]) -> Counts:
 
 
 class Lag:
-    """Follows every change of a task, and keeps what is reported of each job.
+    """Follows every change of a task, and stores the reported counts of each job.
 
-    All of it is state of the store, and each method belongs into a transaction of the caller's.
+    All of its state is in the store, and each method runs in a transaction of its caller.
     """
 
     def __init__(self, db: sqlite3.Connection, model: LagModel, seed: int) -> None:
         self.model = model
         self._db = db
         self._seed = seed
-        # The switches that only change how a number is shown need no history.
+        # The other switches only change the current numbers, and need no history.
         self.follows = (
             bool(model.delay or model.miss or model.stale_failures) or model.freeze_above is not None
         )
 
     def begin(self, at: int) -> None:
-        """Forget what was reported before, and report the truth of this moment."""
+        """Discard earlier reports, and report the true counts of this moment."""
         for table in ("reports", "unseen", "adjustments"):
             self._db.execute(f"DELETE FROM {table}")
         if self.follows:
-            # It has been the truth for as long as anybody can ask for.
+            # They count as reported since the delay began, so that they are visible at once.
             delay = round(self.model.delay * 1e6)
             for number, created in self._db.execute("SELECT number, created FROM jobs").fetchall():
                 self.record((number,), max(created, at - delay))
 
-    def moved(  # noqa: PLR0917 - all of it is one change.
+    def task_changed(  # noqa: PLR0917 - all of it is one change.
         self, job: int, task: int, run: int, slots: int, old: TaskState | None, new: TaskState | None
     ) -> None:
-        """Take note of a change: a task that was added has no old state, one that was deleted no new one."""
+        """Record a change; an added task has no old state, a deleted one no new state."""
         row = None
         if self.model.miss:
             row = self._db.execute("SELECT state FROM unseen WHERE task = ?", (task,)).fetchone()
         reported = old if row is None else None if row[0] < 0 else TaskState(row[0])
-        # What an earlier miss has left of this task, taken back; then what this change leaves.
+        # Take back the effect of an earlier miss, then apply that of this change.
         if reported is not old:
             self._adjust(job, reported, -1, slots)
             self._adjust(job, old, 1, slots)
@@ -178,35 +177,29 @@ class Lag:
             self._db.execute("DELETE FROM unseen WHERE task = ?", (task,))
 
     def _stays(self, reported: TaskState | None, new: TaskState | None) -> bool:
-        """Return whether a failure that was reported is kept although it is none any more."""
+        """Return whether a reported failure is still counted although it is gone."""
         return self.model.stale_failures and reported is TaskState.FAILED and new is not TaskState.FAILED
 
     def record(self, jobs: Iterable[int], at: int) -> None:
-        """Keep what is to be reported of some jobs from this moment on, once the delay is over."""
+        """Store the counts of some jobs, to be reported once the delay has passed."""
         frozen, delay = self.model.freeze_above, round(self.model.delay * 1e6)
         for job in jobs:
             tallies = self._db.execute(
                 "SELECT state, tasks, slots FROM tallies WHERE job = ?", (job,)
             ).fetchall()
             size = sum(tasks for _, tasks, _ in tallies)
-            # One that is deleted has no tallies any more.
+            # A deleted job has no tallies.
             if not tallies or (frozen is not None and size > frozen and self._latest(job, at)):
                 continue
             adjusted = self._db.execute(
                 "SELECT state, tasks, slots FROM adjustments WHERE job = ?", (job,)
             ).fetchall()
-            counts = tallied([*tallies, *adjusted])
-            numbers = [counts.tasks.active, counts.tasks.running, counts.tasks.succeeded, counts.tasks.failed]
-            numbers += [
-                counts.slots.active,
-                counts.slots.running,
-                counts.slots.succeeded,
-                counts.slots.failed,
-            ]
+            counts = sum_tallies([*tallies, *adjusted])
+            numbers = (*astuple(counts.tasks), *astuple(counts.slots))
             self._db.execute(
                 "INSERT OR REPLACE INTO reports VALUES (?, ?, ?)", (job, at, json.dumps(numbers))
             )
-            # Of what is older than the delay, the newest alone is ever asked for.
+            # Of the reports older than the delay, only the newest is needed.
             self._db.execute(
                 "DELETE FROM reports WHERE job = :job AND at < "
                 "(SELECT MAX(at) FROM reports WHERE job = :job AND at <= :shown)",
@@ -214,14 +207,14 @@ class Lag:
             )
 
     def next_pass(self, at: int) -> int | None:
-        """Return when the next validation pass is; None as long as it would correct nothing."""
+        """Return the time of the next validation pass; None if there is nothing to correct."""
         if self.model.validation is None or not self._to_correct():
             return None
         interval = max(1, round(self.model.validation * 1e6))
         return (at // interval + 1) * interval
 
     def validate(self, at: int) -> None:
-        """Correct what was missed."""
+        """Correct missed changes."""
         jobs = self._to_correct()
         for job in jobs:
             self._db.execute("DELETE FROM adjustments WHERE job = ?", (job,))
@@ -229,7 +222,7 @@ class Lag:
         self.record(jobs, at)
 
     def reported(self, job: int, truth: JobCounts, now: int) -> JobCounts:
-        """Return what the service says of a job."""
+        """Return the reported counts of a job."""
         counts = truth
         if self.follows:
             row = self._latest(job, now - round(self.model.delay * 1e6))
@@ -267,5 +260,5 @@ def _swapped(counts: Counts) -> Counts:
 
 
 def stored_model(value: object) -> LagModel:
-    """Return the model that a store kept."""
+    """Return the lag model of a stored value."""
     return parse_lag(value) if isinstance(value, Mapping) else NO_LAG

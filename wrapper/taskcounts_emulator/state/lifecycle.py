@@ -1,8 +1,8 @@
-"""What happens as time passes: tasks start where there are slots, and end; jobs come to their ends.
+"""The passing of time as a discrete-event simulation: tasks start in free slots and end, jobs change states.
 
-A ``Lifecycle`` belongs to one transaction. Time goes from event to event: whatever is due at a moment
-happens, then waiting tasks take the slots that are free, then the lag model hears of it. All chance is fixed
-by the seed, and nothing in here asks for the time.
+A ``Lifecycle`` belongs to one transaction. Time advances from event to event: the due events are processed,
+then waiting tasks take free slots, then the lag model is informed. The seed determines all random draws, and
+no function asks for the current time.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any
 
 from taskcounts_emulator.model import JobRow, TaskState
 from taskcounts_emulator.state.lag import Lag, LagModel
-from taskcounts_emulator.state.moves import ENDED_BY_REQUEST, EXIT_CODE, Moves, Task
 from taskcounts_emulator.state.pool import ANY, NO_NODES, Pool, Run, stored_pool
+from taskcounts_emulator.state.transitions import ENDED_BY_REQUEST, EXIT_CODE, SchedulerTask, TaskTransitions
 
-__all__ = ["JOB_ROW", "Lifecycle"]
+__all__ = ["JOB_COLUMNS", "Lifecycle"]
 
-JOB_ROW = ", ".join(JobRow._fields)
+JOB_COLUMNS = ", ".join(JobRow._fields)
 
-# What nothing in here looks at may be long.
-_LIGHT = ", ".join("''" if name == "kept" else name for name in JobRow._fields)
-_FEW = 20
+# The column `kept` may be long, and is not needed here.
+_LIGHT_COLUMNS = ", ".join("''" if name == "kept" else name for name in JobRow._fields)
+_BATCH = 20
 
-# Each half by an index of its own; a plain OR would read all jobs.
+# A UNION uses an index for each half; an OR would read all jobs.
 _DUE = (
     "number IN (SELECT number FROM jobs WHERE due <= ? UNION SELECT number FROM jobs WHERE expires <= ?) "
     "ORDER BY number"
@@ -47,55 +47,55 @@ _JOB_STATE = """
 
 
 class Lifecycle:
-    """The passing of time over the jobs and tasks of a store, within one transaction.
+    """The jobs and tasks of a store over time, within one transaction.
 
     Args:
         db: The store's connection.
-        lag: How reported counts trail the truth.
-        seed: What all chance comes from.
-        settle: Seconds that a job takes from disabling to disabled, and the like.
+        lag: The lag model.
+        seed: The seed of all random draws.
+        settle: Seconds that a job takes from disabling to disabled, and for similar changes.
 
     Attributes:
-        moves: The steps of single tasks.
+        transitions: The state changes of single tasks.
     """
 
     def __init__(self, db: sqlite3.Connection, lag: LagModel, seed: int, settle: float) -> None:
         self._db = db
         self.lag = Lag(db, lag, seed)
-        self.moves = Moves(db, self.lag)
+        self.transitions = TaskTransitions(db, self.lag)
         self._seed = seed
         self._settle = round(settle * 1e6)
         self._pools: dict[str, Pool] = {}
 
     def next_event(self, after: int) -> int | None:
-        """Return when something happens next; None if nothing does of itself."""
+        """Return the time of the next event; None if there is none."""
         (due,) = self._db.execute(_NEXT).fetchone()
         times = [time for time in (due, self.lag.next_pass(after)) if time is not None]
         return min(times, default=None)
 
     def advance(self, since: int, until: int, most: int) -> int:
-        """Let everything happen that is due, up to a moment and with it.
+        """Process all events up to a moment.
 
         Args:
-            since: Up to when it has happened already.
-            until: The moment.
-            most: After so many ends and starts of tasks it is enough for one transaction.
+            since: The moment up to which events are processed already.
+            until: The moment, included.
+            most: The limit of task starts and ends in one transaction.
 
         Returns:
-            The moment up to which everything has happened: the given one, or that of the last event.
+            The moment up to which events are processed: the given one, or that of the last event.
         """
         count, last = 0, until
         while (at := self.next_event(since)) is not None and at <= until:
             if count >= most:
                 return last
-            # What is overdue happens at its own time, which may be before what has happened already.
+            # An overdue event is processed with its own time, which can be before later processed ones.
             last = at
             since = max(since, at)
             if self.lag.next_pass(since - 1) == since:
                 self.lag.validate(since)
-            for due in self.moves.select("due <= ? ORDER BY due, number", (at,)):
-                # The end of one may have been the end of others, or have sent them back to wait.
-                for task in self.moves.select("number = ? AND due <= ?", (due.number, at)):
+            for due in self.transitions.select("due <= ? ORDER BY due, number", (at,)):
+                # An earlier event of this moment may have ended or requeued the task.
+                for task in self.transitions.select("number = ? AND due <= ?", (due.number, at)):
                     self._task_due(task, at)
                     count += 1
             for job in self._jobs(_DUE, (at, at)):
@@ -104,27 +104,27 @@ class Lifecycle:
         return until
 
     def settle(self, at: int) -> None:
-        """Let follow what follows from the changes so far: jobs that end, tasks that start, reports.
+        """Process the consequences of changes: jobs end, tasks start, counts are reported.
 
-        Every transaction that changes something ends with this.
+        Every transaction that changes something ends with this call.
         """
         pools: dict[str, None] = {}
         seen: set[int] = set()
-        while new := sorted(self.moves.touched - seen):
+        while new := sorted(self.transitions.touched - seen):
             seen.update(new)
             for job in new:
                 if row := self._job(job):
-                    self._look_at(row, at)
+                    self._check_job_end(row, at)
                     if row.pool is not None:
                         pools[row.pool.lower()] = None
         for pool in pools:
             self.fill(pool, at)
         if self.lag.follows:
-            self.lag.record(sorted(self.moves.touched), at)
-        self.moves.touched.clear()
+            self.lag.record(sorted(self.transitions.touched), at)
+        self.transitions.touched.clear()
 
     def fill(self, pool_id: str, at: int) -> None:
-        """Let waiting tasks take a pool's free slots: the highest priority first, then the oldest."""
+        """Start waiting tasks in a pool's free slots: by job priority, then the oldest first."""
         pool, free = self._pool(pool_id)
         for job in self._jobs_that_wait(pool_id) if free > 0 else ():
             room = free
@@ -133,77 +133,77 @@ class Lifecycle:
                 room = min(free, job.max_parallel - running)
             if room <= 0:
                 continue
-            # A task that needs more than the pool has waits for ever, and must not keep others waiting.
-            waiting = self.moves.select(
+            # A task that needs more slots than the pool has would block the others for ever.
+            waiting = self.transitions.select(
                 "job = ? AND state = 0 AND blockers = 0 AND slots <= ? ORDER BY number LIMIT ?",
                 (job.number, pool.slots, room),
             )
             for task in waiting:
                 if task.slots > free:
-                    # The first in the line waits until it fits; else small tasks would pass it for ever.
+                    # The first task waits until it fits; otherwise small tasks would overtake it for ever.
                     return
                 free -= task.slots
-                self._start(job, task, pool, at)
+                self._start_task(job, task, pool, at)
             if free <= 0:
                 return
 
     def resume(self, job: JobRow, at: int) -> None:
-        """Let tasks go on that a scenario began in the middle of their run, if their pool has nodes."""
+        """Continue tasks that a scenario added as running or preparing, if their pool has nodes."""
         if job.pool is None:
             return
         pool, _ = self._pool(job.pool)
         if pool is NO_NODES:
             return
-        for task in self.moves.select(_BUSY + " AND due IS NULL", (job.number,)):
+        for task in self.transitions.select(_BUSY + " AND due IS NULL", (job.number,)):
             run = self._run(job, task, pool, 1)
             preparing = task.state == TaskState.PREPARING
             self._db.execute(
                 "UPDATE tasks SET due = ? WHERE number = ?",
-                (at + _us(run.preparing if preparing else run.seconds), task.number),
+                (at + _microseconds(run.preparing if preparing else run.seconds), task.number),
             )
 
     def job_state(self, job: JobRow, state: str, at: int, due: int | None = None) -> None:
-        """Let a job enter a state; ``due`` is when it leaves it of itself."""
+        """Change the state of a job; ``due`` is the time of its next change, if that is automatic."""
         self._db.execute(_JOB_STATE, (state, at, at, due, job.number))
 
     def terminate(self, job: JobRow, reason: str | None, at: int) -> None:
-        """Begin to end a job: what runs is stopped, what is active stays so and never runs."""
+        """Start terminating a job: running tasks end, active ones stay active and never run."""
         self._db.execute(
             "UPDATE jobs SET terminate_reason = ?, expires = NULL WHERE number = ?", (reason, job.number)
         )
         self.job_state(job, "terminating", at, at + self._settle)
-        self._stop(job, at)
-        self._now_if_due(job, at)
+        self._stop_tasks(job, at)
+        self._finish_if_immediate(job, at)
 
     def disable(self, job: JobRow, tasks: str, at: int) -> None:
-        """Begin to disable a job: what runs is requeued, terminated or waited for."""
+        """Start disabling a job, whose running tasks are requeued, terminated or waited for."""
         self.job_state(job, "disabling", at, None if tasks == "wait" else at + self._settle)
         if tasks == "requeue":
-            for task in self.moves.select(_BUSY, (job.number,)):
-                self.moves.requeue(task, at)
+            for task in self.transitions.select(_BUSY, (job.number,)):
+                self.transitions.requeue(task, at)
         elif tasks == "terminate":
-            self._stop(job, at)
-        self.moves.touched.add(job.number)
-        self._now_if_due(job, at)
+            self._stop_tasks(job, at)
+        self.transitions.touched.add(job.number)
+        self._finish_if_immediate(job, at)
 
     def enable(self, job: JobRow, at: int) -> None:
-        """Begin to enable a job."""
+        """Start enabling a job."""
         self.job_state(job, "enabling", at, at + self._settle)
-        self._now_if_due(job, at)
+        self._finish_if_immediate(job, at)
 
     def delete(self, job: JobRow, at: int) -> None:
-        """Begin to delete a job."""
+        """Start deleting a job."""
         self._db.execute("UPDATE jobs SET expires = NULL WHERE number = ?", (job.number,))
         self.job_state(job, "deleting", at, at + self._settle)
-        self._stop(job, at)
-        self._now_if_due(job, at)
+        self._stop_tasks(job, at)
+        self._finish_if_immediate(job, at)
 
-    def end(self, task: Task, at: int, exit_code: int | None, failure: str | None) -> None:
-        """Complete a task for good, with everything that follows for others and for its job."""
+    def end(self, task: SchedulerTask, at: int, exit_code: int | None, failure: str | None) -> None:
+        """Complete a task, with the consequences for dependent tasks and its job."""
         job = self._job(task.job)
         dependency_action, job_action = _exit_actions(task, exit_code, failure)
         satisfies = dependency_action == "satisfy"
-        self.moves.end(task, at, exit_code, failure, satisfies)
+        self.transitions.end(task, at, exit_code, failure, satisfies)
         if job is None or job.state not in ("active", "disabling", "disabled", "enabling"):
             return
         action = job_action if job.acts_on_failure else "none"
@@ -214,14 +214,14 @@ class Lifecycle:
         elif action == "disable" and job.state == "active":
             self.disable(job, "requeue", at)
 
-    def _task_due(self, task: Task, at: int) -> None:
+    def _task_due(self, task: SchedulerTask, at: int) -> None:
         job = self._jobs("number = ?", (task.job,))[0]
         pool, _ = self._pool(job.pool or ANY)
         run = self._run(job, task, pool, task.runs)
         if task.state == TaskState.PREPARING:
-            self.moves.run(task, at, at + _us(run.seconds))
+            self.transitions.run(task, at, at + _microseconds(run.seconds))
         elif run.requeued:
-            self.moves.requeue(task, at)
+            self.transitions.requeue(task, at)
         elif run.exit_code is None:
             self.end(task, at, None, ENDED_BY_REQUEST)
         elif run.exit_code == 0:
@@ -229,12 +229,12 @@ class Lifecycle:
         else:
             limit = job.max_retries if task.max_retries is None else task.max_retries
             if limit < 0 or task.retries < limit:
-                self.moves.retry(task, at)
+                self.transitions.retry(task, at)
             else:
                 self.end(task, at, run.exit_code, EXIT_CODE)
 
     def _job_due(self, job: JobRow, at: int) -> None:
-        """Let a job arrive where it is on its way to, or end because its time is up."""
+        """Complete a change of a job's state, or terminate a job whose time is up."""
         (expires,) = self._db.execute("SELECT expires FROM jobs WHERE number = ?", (job.number,)).fetchone()
         if expires is not None and expires <= at:
             self.terminate(job, "MaxWallClockTimeExpiry", at)
@@ -246,16 +246,16 @@ class Lifecycle:
             self._db.execute("UPDATE jobs SET ended = ? WHERE number = ?", (at, job.number))
         else:
             self.job_state(job, {"disabling": "disabled", "enabling": "active"}[job.state], at)
-        self.moves.touched.add(job.number)
+        self.transitions.touched.add(job.number)
         if job.pool is not None:
             self.fill(job.pool, at)
 
-    def _now_if_due(self, job: JobRow, at: int) -> None:
+    def _finish_if_immediate(self, job: JobRow, at: int) -> None:
         if not self._settle and (now := self._job(job.number)) is not None and now.state != "disabling":
             self._job_due(now, at)
 
-    def _look_at(self, job: JobRow, at: int) -> None:
-        """See whether a job has come to an end by what its tasks did."""
+    def _check_job_end(self, job: JobRow, at: int) -> None:
+        """Disable or terminate a job whose last task has ended."""
         if job.state == "disabling" and not self._tally(job.number, 1, 2):
             (due,) = self._db.execute("SELECT due FROM jobs WHERE number = ?", (job.number,)).fetchone()
             if due is None or not self._settle:
@@ -263,18 +263,22 @@ class Lifecycle:
         elif job.state == "active" and job.terminates_when_done and not self._tally(job.number, 0, 1, 2):
             self.terminate(job, "AllTasksComplete", at)
 
-    def _stop(self, job: JobRow, at: int) -> None:
-        for task in self.moves.select(_BUSY, (job.number,)):
-            self.moves.end(task, at, None, ENDED_BY_REQUEST, satisfies=False)
-        self.moves.touched.add(job.number)
+    def _stop_tasks(self, job: JobRow, at: int) -> None:
+        for task in self.transitions.select(_BUSY, (job.number,)):
+            self.transitions.end(task, at, None, ENDED_BY_REQUEST, satisfies=False)
+        self.transitions.touched.add(job.number)
 
-    def _start(self, job: JobRow, task: Task, pool: Pool, at: int) -> None:
+    def _start_task(self, job: JobRow, task: SchedulerTask, pool: Pool, at: int) -> None:
         run = self._run(job, task, pool, task.runs + 1)
         prepares = run.preparing > 0
-        takes = _us(run.preparing) if prepares else _us(run.seconds, task.retries + task.requeues)
-        self.moves.start(task, at, not prepares, at + takes)
+        takes = (
+            _microseconds(run.preparing)
+            if prepares
+            else _microseconds(run.seconds, task.retries + task.requeues)
+        )
+        self.transitions.start(task, at, not prepares, at + takes)
 
-    def _run(self, job: JobRow, task: Task, pool: Pool, number: int) -> Run:
+    def _run(self, job: JobRow, task: SchedulerTask, pool: Pool, number: int) -> Run:
         return pool.run(
             self._seed,
             job.id,
@@ -282,13 +286,13 @@ class Lifecycle:
             number,
             seconds=task.seconds,
             exit_codes=tuple(json.loads(task.exit_codes)) if task.exit_codes else (),
-            # A run that was sent back has not ended.
+            # A requeued run does not count as ended.
             ended=number - task.requeues,
             max_seconds=task.max_seconds,
         )
 
     def _pool(self, pool_id: str) -> tuple[Pool, int]:
-        """Return a pool, and how many of its slots are free."""
+        """Return a pool and the number of its free slots."""
         row = self._db.execute(
             "SELECT slots - used, behaviour FROM pools WHERE id = ?", (pool_id,)
         ).fetchone()
@@ -311,30 +315,30 @@ class Lifecycle:
         return next(iter(self._jobs("number = ?", (number,))), None)
 
     def _jobs(self, condition: str, parameters: Iterable[object]) -> list[JobRow]:
-        rows = self._db.execute(f"SELECT {_LIGHT} FROM jobs WHERE {condition}", tuple(parameters))
+        rows = self._db.execute(f"SELECT {_LIGHT_COLUMNS} FROM jobs WHERE {condition}", tuple(parameters))
         return [JobRow(*row) for row in rows.fetchall()]
 
     def _jobs_that_wait(self, pool_id: str) -> Iterator[JobRow]:
-        """Yield the active jobs of a pool that have active tasks, a few at a time."""
+        """Yield the active jobs of a pool that have active tasks, in batches."""
         after: tuple[int, int] = (-(2**31), 0)
         while jobs := self._jobs(
             "pool = ? AND state = 'active' AND waiting AND (-priority, number) > (?, ?) "
             "ORDER BY -priority, number LIMIT ?",
-            (pool_id, *after, _FEW),
+            (pool_id, *after, _BATCH),
         ):
             yield from jobs
             after = (-jobs[-1].priority, jobs[-1].number)
 
 
-def _us(seconds: float, repeats: int = 0) -> int:
-    """Return how long a task is prepared or runs, in microseconds: at least a millisecond.
+def _microseconds(seconds: float, repeats: int = 0) -> int:
+    """Return a duration in microseconds: at least a millisecond.
 
-    Tasks that fail at once and run again for ever would bring time to a stop, so a repeated run of no length
-    takes a tenth of a second, which doubles with each further one up to a minute. Any other length is kept.
+    Tasks that fail at once and are retried for ever would stop time, so a repeated run of zero length takes a
+    tenth of a second, which doubles with each further one up to a minute. Other durations are kept.
 
     Args:
-        seconds: How long it is to take.
-        repeats: How often the task has been sent back to run again, if it runs without being prepared.
+        seconds: The duration.
+        repeats: The number of times that the task was sent back, if it runs without preparation.
     """
     length = round(seconds * 1e6)
     if length == 0 and repeats:
@@ -342,10 +346,11 @@ def _us(seconds: float, repeats: int = 0) -> int:
     return max(1_000, length)
 
 
-def _exit_actions(task: Task, exit_code: int | None, failure: str | None) -> tuple[str, str]:
-    """Return what follows from the end of a task, for those that depend on it and for its job.
+def _exit_actions(task: SchedulerTask, exit_code: int | None, failure: str | None) -> tuple[str, str]:
+    """Return the actions of a task's end: for dependent tasks, and for its job.
 
-    What ``exitConditions`` leaves open is the published default: a failure blocks, and ends the job.
+    Actions that ``exitConditions`` leaves open have the published defaults: a failure blocks, and ends the
+    job.
     """
     options = _exit_options(json.loads(task.exit_conditions), exit_code) if task.exit_conditions else None
     if options is None:
@@ -357,7 +362,7 @@ def _exit_actions(task: Task, exit_code: int | None, failure: str | None) -> tup
 
 
 def _exit_options(conditions: Mapping[str, Any], exit_code: int | None) -> Mapping[str, Any] | None:
-    """Return the options of the condition that holds; None if none does."""
+    """Return the options of the matching exit condition; None if none matches."""
     for entry in conditions.get("exitCodes") or ():
         if entry["code"] == exit_code:
             return entry["exitOptions"] or {}

@@ -1,6 +1,6 @@
-"""Scenarios: what an emulated account begins with, and how its tasks fare, told in JSON.
+"""Scenarios: the initial jobs and pools of an account, and the outcome of their tasks, as JSON.
 
-A scenario is read whole before any of it is used, so a bad one changes nothing::
+A scenario is validated as a whole before it is applied, so an invalid one changes nothing::
 
     {"seed": 7,
      "pools": [{"id": "render", "slots": 16, "duration": {"uniform": [2, 8]}, "failureRate": 0.05}],
@@ -8,13 +8,13 @@ A scenario is read whole before any of it is used, so a bad one changes nothing:
               {"id": "still", "tasks": [{"count": 7, "state": "running", "requiredSlots": 2},
                                         {"id": "t1", "state": "completed", "result": "failure"}]}]}
 
-Each of the members may be missing. A job needs an ``id``. With a ``pool`` its tasks run there; without one
-they stand still until they are moved.
-An entry of ``tasks`` stands for ``count`` tasks alike (default 1) in a ``state`` (default active: active,
-preparing, running, completed), each in need of ``requiredSlots`` (default 1, at most 256). A ``result``
-(success, failure) is required for completed tasks and refused for others. A task without an ``id`` is given
-one. ``seconds`` and ``exitCodes`` settle how long it runs and how its runs end, one after the other;
-``maxTaskRetryCount`` how often it is run again; ``dependsOn`` names ids of tasks that must have succeeded.
+All members are optional, except the ``id`` of a job. With a ``pool`` a job's tasks run there; without one
+they keep their state until they are moved by ``step``. An entry of ``tasks`` stands for ``count`` equal tasks
+(default 1) in a ``state`` (default active: active, preparing, running, completed), each of which needs
+``requiredSlots`` (default 1, at most 256). A ``result`` (success, failure) is required for completed tasks
+and refused for others. A task without an ``id`` gets one. ``seconds`` and ``exitCodes`` fix the duration of
+its runs and their exit codes in order; ``maxTaskRetryCount`` is its number of retries; ``dependsOn`` names
+ids of tasks that must succeed first.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from taskcounts_emulator import documents
+from taskcounts_emulator import json_reader
 from taskcounts_emulator.errors import EmulatorError
+from taskcounts_emulator.json_reader import optional
 from taskcounts_emulator.model import (
     JOB_ID,
     MAX_SLOTS,
@@ -37,13 +38,14 @@ from taskcounts_emulator.model import (
     NewTask,
     TaskState,
 )
-from taskcounts_emulator.state.chance import LONGEST
 from taskcounts_emulator.state.lag import LagModel, parse_lag
 from taskcounts_emulator.state.pool import ANY, Pool, parse_pool
+from taskcounts_emulator.state.sampling import MAX_SECONDS
 
 __all__ = ["Scenario", "parse_job", "parse_scenario"]
 
 _INT32 = 2**31 - 1
+_ID = "1 to 64 letters, digits, '-' and '_'"
 
 _SCENARIO = ("jobs", "pools", "seed", "settle", "lag")
 _JOB = (
@@ -58,14 +60,14 @@ _TASK = (
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What a scenario says; None where it says nothing.
+    """A parsed scenario; settings that it leaves out are None.
 
     Attributes:
-        jobs: Its jobs, with tasks that are made while they are read.
-        pools: Its pools.
-        seed: What all chance comes from.
-        settle: Seconds that a job takes from disabling to disabled, and the like.
-        lag: How reported counts trail the truth.
+        jobs: The jobs, whose tasks are generated when they are read.
+        pools: The pools.
+        seed: The seed of all random draws.
+        settle: Seconds that a job takes from disabling to disabled, and for similar changes.
+        lag: The lag model.
     """
 
     jobs: tuple[NewJob, ...]
@@ -76,7 +78,7 @@ class Scenario:
 
 
 class _Group(NamedTuple):
-    """``size`` tasks alike; with an id only where it is a single one."""
+    """``size`` equal tasks; only a single one has an id."""
 
     size: int
     task: NewTask
@@ -84,7 +86,7 @@ class _Group(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Tasks:
-    """The tasks of a job, made one by one, as often as they are read."""
+    """The tasks of a job, generated each time they are iterated over."""
 
     groups: Sequence[_Group]
     taken: frozenset[str]
@@ -103,100 +105,92 @@ class _Tasks:
 
 
 def parse_scenario(source: object) -> Scenario:
-    """Return what a scenario says.
+    """Parse a scenario.
 
     Args:
-        source: JSON as text or bytes, or what such a text decodes to.
+        source: JSON as text or bytes, or the decoded value.
 
     Raises:
-        EmulatorError: It is no scenario. The message names the place, such as ``jobs[0].tasks[2].state``.
+        EmulatorError: The scenario is invalid. The message names the place, such as
+            ``jobs[0].tasks[2].state``.
     """
-    document = documents.read_json(source) if isinstance(source, str | bytes) else source
-    found = documents.members(document, "scenario", _SCENARIO)
+    document = json_reader.read_json(source) if isinstance(source, str | bytes) else source
+    found = json_reader.members(document, "scenario", _SCENARIO)
     if not found:
-        raise EmulatorError(f"scenario: it says nothing; it may have {', '.join(_SCENARIO)}")
+        raise EmulatorError(f"scenario: it is empty; it may have {', '.join(_SCENARIO)}")
     pools = _pools(found.get("pools", ()))
     jobs, total = [], 0
     seen: dict[str, str] = {}
-    for index, entry in enumerate(documents.array(found.get("jobs", ()), "jobs")):
+    for index, entry in enumerate(json_reader.array(found.get("jobs", ()), "jobs")):
         path = f"jobs[{index}]"
         job, count = _job(entry, path)
-        # Where pools are described, one that isn't is a slip of the pen.
+        # In a scenario with pools, an unknown pool is a typo.
         if pools and job.pool is not None and not {job.pool.lower(), ANY} & pools.keys():
-            raise EmulatorError(f"{path}.pool: {job.pool!r} is none of the pools that are described")
-        # Ids that differ in case alone are one id to the service.
+            raise EmulatorError(f"{path}.pool: {job.pool!r} is not among the pools of the scenario")
+        # The service ignores the case of ids.
         if earlier := seen.get(job.id.lower()):
-            raise EmulatorError(f"{path}.id: {job.id!r} is the id of {earlier} already")
+            raise EmulatorError(f"{path}.id: {job.id!r} is already the id of {earlier}")
         seen[job.id.lower()] = path
         jobs.append(job)
         total += count
         if total > MAX_TASKS:
-            # A few words ask for any number of tasks, and adding them keeps callers waiting.
-            raise EmulatorError(f"{path}.tasks: a scenario has at most {MAX_TASKS} tasks; this makes {total}")
-    seed = found.get("seed")
-    if seed is not None:
-        seed = parse_seed(seed)
-    settle = found.get("settle")
-    if settle is not None:
-        settle = documents.number(settle, "settle", 0, LONGEST)
+            # A short scenario can ask for any number of tasks, and adding them blocks other requests.
+            raise EmulatorError(f"{path}.tasks: a scenario can have up to {MAX_TASKS} tasks, not {total}")
     return Scenario(
         tuple(jobs),
         tuple(pools.values()),
-        seed,
-        settle,
+        optional(parse_seed, found.get("seed"), "seed"),
+        optional(json_reader.number, found.get("settle"), "settle", 0, MAX_SECONDS),
         parse_lag(found["lag"]) if "lag" in found else None,
     )
 
 
 def _pools(entries: object) -> dict[str, Pool]:
     pools: dict[str, Pool] = {}
-    for index, entry in enumerate(documents.array(entries, "pools")):
+    for index, entry in enumerate(json_reader.array(entries, "pools")):
         pool = parse_pool(entry, f"pools[{index}]")
         if pool.id.lower() in pools:
-            raise EmulatorError(f"pools[{index}].id: {pool.id!r} is described already")
+            raise EmulatorError(f"pools[{index}].id: {pool.id!r} is already described")
         pools[pool.id.lower()] = pool
     return pools
 
 
-def parse_seed(value: object) -> int:
+def parse_seed(value: object, path: str = "seed") -> int:
     """Return a seed.
 
     Raises:
-        EmulatorError: It is no whole number, or a very large one.
+        EmulatorError: The seed is not a whole number of 64 bits.
     """
-    return documents.whole_number(value, "seed", -(2**63), 2**63 - 1)
+    return json_reader.whole_number(value, path, -(2**63), 2**63 - 1)
 
 
 def parse_job(job_id: object, tasks: object, **options: object) -> NewJob:
-    """Return a job from its id, the entries of its tasks and its other members, as a scenario has them.
+    """Parse a job from its id, the entries of its tasks and its other members, as in a scenario.
 
     Raises:
-        EmulatorError: One of them is wrong; the message names the place.
+        EmulatorError: A value is invalid. The message names the place.
     """
     return _job({"id": job_id, "tasks": tasks, **options}, "")[0]
 
 
 def _job(entry: object, path: str) -> tuple[NewJob, int]:
-    """Return a job, and how many tasks it has."""
-    given = documents.members(entry, path or "job", _JOB)
-    if "id" not in given:
-        raise EmulatorError(f"{path}: the member 'id' is missing")
+    """Return a job and the number of its tasks."""
+    given = json_reader.members(entry, path or "job", _JOB, ("id",))
 
     def at(name: str) -> str:
-        # A job that is given by itself has no place in a scenario.
+        # A job outside a scenario has no path there.
         return f"{path}.{name}" if path else "job_id" if name == "id" else name
 
     def number(name: str, default: int, low: int, high: int) -> int:
-        return documents.whole_number(given.get(name, default), at(name), low, high)
+        return json_reader.whole_number(given.get(name, default), at(name), low, high)
 
-    pool = given.get("pool")
-    if pool is not None and not documents.PLAIN_ID.fullmatch(documents.text(pool, at("pool"))):
-        raise EmulatorError(f"{at('pool')}: {documents.show(pool)} is no pool id")
-    limit = given.get("maxSeconds")
+    pool = optional(
+        json_reader.matching, given.get("pool"), at("pool"), json_reader.PLAIN_ID, f"a pool id ({_ID})"
+    )
     on_all_complete = given.get("onAllTasksComplete", "noaction")
     groups = [
         _group(task, f"{at('tasks')}[{index}]")
-        for index, task in enumerate(documents.array(given.get("tasks", ()), at("tasks")))
+        for index, task in enumerate(json_reader.array(given.get("tasks", ()), at("tasks")))
     ]
     taken = _distinct(groups, at("tasks"))
     manager = None
@@ -205,21 +199,21 @@ def _job(entry: object, path: str) -> tuple[NewJob, int]:
         if not manager.id or manager.id.lower() in taken:
             raise EmulatorError(f"{at('manager')}.id: a manager needs an id that no other task has")
         taken.add(manager.id.lower())
-    uses_dependencies = documents.boolean(
+    uses_dependencies = json_reader.boolean(
         given.get("usesTaskDependencies", False), at("usesTaskDependencies")
     )
     job = NewJob(
-        id=_id(given["id"], at("id")),
+        id=json_reader.matching(given["id"], at("id"), JOB_ID, f"a job id ({_ID}; ':job-1' may follow)"),
         tasks=_Tasks(groups, frozenset(taken)),
-        pool=pool,  # type: ignore[arg-type]
+        pool=pool,
         priority=number("priority", 0, -1000, 1000),
         max_parallel=number("maxParallelTasks", -1, -1, _INT32),
         max_retries=number("maxTaskRetryCount", 0, -1, _INT32),
-        max_seconds=None if limit is None else documents.number(limit, at("maxSeconds"), 0, LONGEST),
-        # Where a task depends on another, what else could be meant?
+        max_seconds=optional(json_reader.number, given.get("maxSeconds"), at("maxSeconds"), 0, MAX_SECONDS),
+        # A task that depends on another implies it.
         uses_dependencies=uses_dependencies
         or any(task.depends_on for task in (*(group.task for group in groups), manager) if task),
-        terminates_when_done=documents.one_of(
+        terminates_when_done=json_reader.one_of(
             on_all_complete, at("onAllTasksComplete"), ("noaction", "terminatejob")
         )
         == "terminatejob",
@@ -229,56 +223,43 @@ def _job(entry: object, path: str) -> tuple[NewJob, int]:
     return job, sum(group.size for group in groups)
 
 
-def _id(value: object, path: str) -> str:
-    known = documents.text(value, path)
-    if not JOB_ID.fullmatch(known):
-        raise EmulatorError(
-            f"{path}: {documents.show(known)} is no job id "
-            "(1 to 64 letters, digits, '-' and '_'; ':job-1' may follow)"
-        )
-    return known
-
-
 def _distinct(groups: Sequence[_Group], path: str) -> set[str]:
-    """Return the ids that tasks have of their own, in lower case; no two are the same."""
+    """Return the given ids of tasks, in lower case; all are distinct."""
     seen: dict[str, str] = {}
     total = 0
     for index, (size, task) in enumerate(groups):
         place = f"{path}[{index}]"
         total += size
         if total > MAX_TASKS:
-            raise EmulatorError(
-                f"{place}.count: a job has at most {MAX_TASKS} tasks here; this makes {total}"
-            )
+            raise EmulatorError(f"{place}.count: a job can have up to {MAX_TASKS} tasks, not {total}")
         if task.id:
             if earlier := seen.get(task.id.lower()):
-                raise EmulatorError(f"{place}.id: {task.id!r} is the id of {earlier} already")
+                raise EmulatorError(f"{place}.id: {task.id!r} is already the id of {earlier}")
             seen[task.id.lower()] = place
     return set(seen)
 
 
 def _group(entry: object, path: str) -> _Group:
-    given = documents.members(entry, path, _TASK)
-    count = documents.whole_number(given.get("count", 1), f"{path}.count", 1, MAX_TASKS)
+    given = json_reader.members(entry, path, _TASK)
+    count = json_reader.whole_number(given.get("count", 1), f"{path}.count", 1, MAX_TASKS)
     task_id = ""
     if "id" in given:
         task_id = _task_id(given["id"], f"{path}.id")
         if count != 1:
             raise EmulatorError(f"{path}.id: {count} tasks cannot share an id")
-    seconds, retries = given.get("seconds"), given.get("maxTaskRetryCount")
-    codes = documents.array(given.get("exitCodes", ()), f"{path}.exitCodes")
-    ids = documents.array(given.get("dependsOn", ()), f"{path}.dependsOn")
+    codes = json_reader.array(given.get("exitCodes", ()), f"{path}.exitCodes")
+    ids = json_reader.array(given.get("dependsOn", ()), f"{path}.dependsOn")
     task = NewTask(
         task_id,
-        slots=documents.whole_number(given.get("requiredSlots", 1), f"{path}.requiredSlots", 1, MAX_SLOTS),
+        slots=json_reader.whole_number(given.get("requiredSlots", 1), f"{path}.requiredSlots", 1, MAX_SLOTS),
         state=_state(given, path),
-        max_retries=None
-        if retries is None
-        else documents.whole_number(retries, f"{path}.maxTaskRetryCount", -1, _INT32),
+        max_retries=optional(
+            json_reader.whole_number, given.get("maxTaskRetryCount"), f"{path}.maxTaskRetryCount", -1, _INT32
+        ),
         depends_on=tuple(_task_id(one, f"{path}.dependsOn[{at}]") for at, one in enumerate(ids)),
-        seconds=None if seconds is None else documents.number(seconds, f"{path}.seconds", 0, LONGEST),
+        seconds=optional(json_reader.number, given.get("seconds"), f"{path}.seconds", 0, MAX_SECONDS),
         exit_codes=tuple(
-            documents.whole_number(code, f"{path}.exitCodes[{at}]", -_INT32 - 1, _INT32)
+            json_reader.whole_number(code, f"{path}.exitCodes[{at}]", -_INT32 - 1, _INT32)
             for at, code in enumerate(codes)
         ),
     )
@@ -286,21 +267,16 @@ def _group(entry: object, path: str) -> _Group:
 
 
 def _state(given: dict[str, object], path: str) -> TaskState:
-    state = documents.one_of(given.get("state", "active"), f"{path}.state", STATES)
+    state = json_reader.one_of(given.get("state", "active"), f"{path}.state", STATES)
     if state != "completed":
         if "result" in given:
-            raise EmulatorError(f"{path}.result: only a completed task has one; this one is {state}")
+            raise EmulatorError(f"{path}.result: only a completed task has a result; this one is {state}")
         return TaskState[state.upper()]
     if "result" not in given:
-        raise EmulatorError(f"{path}.result: a completed task needs one, success or failure")
-    succeeded = documents.one_of(given["result"], f"{path}.result", RESULTS) == "success"
+        raise EmulatorError(f"{path}.result: a completed task needs a result, success or failure")
+    succeeded = json_reader.one_of(given["result"], f"{path}.result", RESULTS) == "success"
     return TaskState.SUCCEEDED if succeeded else TaskState.FAILED
 
 
 def _task_id(value: object, path: str) -> str:
-    known = documents.text(value, path)
-    if not TASK_ID.fullmatch(known):
-        raise EmulatorError(
-            f"{path}: {documents.show(known)} is no task id (1 to 64 letters, digits, '-' and '_')"
-        )
-    return known
+    return json_reader.matching(value, path, TASK_ID, f"a task id ({_ID})")

@@ -1,22 +1,22 @@
-"""The tables of a store, and the triggers that keep its tallies.
+"""The tables of a store, and the triggers that maintain its tallies.
 
-Counts are not counted when they are asked for. For each job and state there is a tally of tasks and slots,
-and every statement that touches a task moves it, inside the same transaction: SQLite does that, so no code
-of ours can forget to. The laws compare the tallies with a scan.
+Counts are maintained rather than computed: each job has a tally of tasks and slots for each state. Triggers
+update the tallies in the same transaction as the tasks, so no code can forget to. Tests compare the tallies
+with a scan.
 """
 
 from __future__ import annotations
 
 __all__ = ["APPLICATION_ID", "LAYOUT", "STATEMENTS", "TABLES"]
 
-# How SQLite tells whose file it is, and which layout it has.
+# The identification of the file format and its version, in the header of an SQLite file.
 APPLICATION_ID = 0x7461736B
 LAYOUT = 2
 
 # SQLite's NOCASE folds the ASCII letters, and ids have no others. Times are microseconds since 1970.
 _TABLES = (
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    # `used` is what the pool's preparing and running tasks hold.
+    # `used` is the number of slots of preparing and running tasks.
     """
     CREATE TABLE pools (
         id TEXT PRIMARY KEY COLLATE NOCASE,
@@ -25,7 +25,7 @@ _TABLES = (
         used INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID
     """,
-    # A number is never given twice: tasks of a job that was deleted may be there for a while.
+    # A number is never reused, since tasks of a deleted job can remain for a while.
     """
     CREATE TABLE jobs (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -55,7 +55,7 @@ _TABLES = (
         expires INTEGER
     )
     """,
-    # Nor is a task's: chance is drawn for it, whenever the tasks of deleted jobs are removed.
+    # Nor is a task's number, since random draws depend on it.
     """
     CREATE TABLE tasks (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -99,9 +99,9 @@ _TABLES = (
         PRIMARY KEY (job, state)
     ) WITHOUT ROWID
     """,
-    # The numbers of jobs that were deleted, and whose tasks are still to be removed.
+    # The numbers of deleted jobs whose tasks are still to be removed.
     "CREATE TABLE graves (job INTEGER PRIMARY KEY)",
-    # Which task waits for which id, and for which range of numbers.
+    # The ids, and the ranges of numbers, that tasks wait for.
     """
     CREATE TABLE waits (
         job INTEGER NOT NULL, on_id TEXT NOT NULL COLLATE NOCASE, task INTEGER NOT NULL,
@@ -113,7 +113,7 @@ _TABLES = (
         job INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL, task INTEGER NOT NULL
     )
     """,
-    # What the lag model has reported, and by how much that differs from the tallies.
+    # The reports of the lag model, and their differences from the tallies.
     """
     CREATE TABLE reports (
         job INTEGER NOT NULL,
@@ -135,14 +135,14 @@ _TABLES = (
 )
 
 _INDEXES = (
-    # What happens next.
+    # The next event.
     "CREATE INDEX tasks_due ON tasks (due) WHERE due IS NOT NULL",
     "CREATE INDEX jobs_due ON jobs (due) WHERE due IS NOT NULL",
     "CREATE INDEX jobs_expire ON jobs (expires) WHERE expires IS NOT NULL",
-    # Who starts next.
+    # The next tasks to start.
     "CREATE INDEX tasks_ready ON tasks (job, number) WHERE state = 0 AND blockers = 0",
     "CREATE INDEX jobs_ready ON jobs (pool, -priority, number) WHERE state = 'active' AND waiting",
-    # The lists that are asked for at the end of a large job: what is not done yet, and what failed.
+    # Usual lists near the end of a large job: unfinished tasks, and failed ones.
     "CREATE INDEX tasks_unfinished ON tasks (job, id) WHERE state < 3",
     "CREATE INDEX tasks_failed ON tasks (job, id) WHERE state = 4",
     "CREATE INDEX tasks_numeral ON tasks (job, numeral) WHERE numeral IS NOT NULL",
@@ -162,7 +162,7 @@ _TRIGGERS = (
             (new.number, 3, 0, 0), (new.number, 4, 0, 0);
     END
     """,
-    # Its tasks are removed later, a part at a time; nothing finds them any more.
+    # Its tasks are removed later in batches; no query finds them any more.
     """
     CREATE TRIGGER job_deleted BEFORE DELETE ON jobs BEGIN
         UPDATE pools SET used = used - (

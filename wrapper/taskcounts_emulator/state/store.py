@@ -1,7 +1,7 @@
-"""Where the emulated account keeps everything: SQLite, in memory or in a file.
+"""The store of an emulated account: an SQLite database, in memory or in a file.
 
-A store knows transactions and files; what is in it is its users' concern. Whatever was committed is in the
-file, also when the process is killed.
+A store handles transactions and files, not their content. A committed transaction is in the file, even if the
+process is killed.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from types import TracebackType
 
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.state.schema import APPLICATION_ID, LAYOUT, STATEMENTS, TABLES
 
 __all__ = ["Store"]
 
-# Each is a copy of the whole store, in memory.
+# Each snapshot is a copy of the whole store in memory.
 _MAX_SNAPSHOTS = 16
 
 
@@ -28,7 +27,7 @@ class Store:
     """The database of one emulated account; safe to use from any thread.
 
     Args:
-        path: A file, made if it does not exist, or ``":memory:"``. One process at a time has it.
+        path: A file, made if it does not exist, or ``":memory:"``. Only one process at a time can use it.
 
     Raises:
         EmulatorError: The file is not a store of this emulator, is in use, or cannot be written.
@@ -41,13 +40,12 @@ class Store:
         if "\0" in self.path:
             raise EmulatorError("a store's path cannot hold a NUL character")
         with self._translated():
-            # No implicit transactions: each begins and ends where `change` says so. Nobody else has the
-            # file for long, so there is nothing to wait for.
+            # No implicit transactions: `change` begins and ends each one. A short timeout, since another
+            # process that has the file keeps it.
             self._db = sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False, timeout=0.2, cached_statements=256
             )
-        self._reading = _Reading(self._db, self._lock, self.path)
-        # An emulator that is only dropped leaves no connection open; Python 3.13 warns of those.
+        # Closes the connection of a store that is not closed; Python 3.13 warns of those.
         weakref.finalize(self, self._db.close)
         try:
             self._prepare()
@@ -57,53 +55,55 @@ class Store:
 
     @contextlib.contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
-        """Hold a transaction: committed at the end, undone by any error.
+        """Open a transaction: committed at the end, rolled back by any error.
 
         Raises:
             EmulatorError: The store cannot be read or written.
         """
-        with self.reading() as db:
+        with self.connection() as db:
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
                 db.execute("COMMIT")
             except BaseException:
-                # Some errors of SQLite end the transaction by themselves.
+                # Some errors of SQLite end the transaction.
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
 
-    def reading(self) -> _Reading:
-        """Hold the connection, for what changes nothing.
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """Lock the connection, to read.
 
         Raises:
             EmulatorError: The store cannot be read.
         """
-        return self._reading
+        with self._lock, self._translated():
+            yield self._db
 
     def get(self, name: str, default: object = None) -> object:
-        """Return a setting: what JSON can say."""
-        with self.reading() as db:
+        """Return a setting, which is a JSON value."""
+        with self.connection() as db:
             row = db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
         return default if row is None else json.loads(row[0])
 
     def put(self, name: str, value: object) -> None:
-        """Keep a setting, inside a transaction of the caller's."""
-        with self.reading() as db:
+        """Store a setting, in a transaction of the caller."""
+        with self.connection() as db:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, json.dumps(value)))
 
     def empty(self, db: sqlite3.Connection) -> None:
-        """Remove all that is there, inside a transaction of the caller's."""
+        """Remove all rows, in a transaction of the caller."""
         for table in TABLES:
             db.execute(f"DELETE FROM {table}")
 
     def snapshot(self, name: str) -> None:
-        """Copy all that is there, under a name, in memory; an earlier copy of that name is replaced.
+        """Copy the whole store into memory; an earlier snapshot of that name is replaced.
 
         Raises:
-            EmulatorError: There are too many already.
+            EmulatorError: The limit of snapshots is reached.
         """
-        with self.reading() as db:
+        with self.connection() as db:
             if name not in self._snapshots and len(self._snapshots) >= _MAX_SNAPSHOTS:
                 raise EmulatorError(f"there are {_MAX_SNAPSHOTS} snapshots already; drop some first")
             copy = sqlite3.connect(":memory:", check_same_thread=False)
@@ -115,12 +115,12 @@ class Store:
             self._snapshots[name] = copy
 
     def restore(self, name: str) -> None:
-        """Put everything back as it was when the snapshot was made.
+        """Restore a snapshot.
 
         Raises:
             EmulatorError: There is no such snapshot.
         """
-        with self.reading() as db:
+        with self.connection() as db:
             if name not in self._snapshots:
                 known = ", ".join(self._snapshots) or "none"
                 raise EmulatorError(f"there is no snapshot {name!r}; there are: {known}")
@@ -132,7 +132,7 @@ class Store:
             return list(self._snapshots)
 
     def drop_snapshots(self) -> int:
-        """Forget all snapshots, and return how many they were."""
+        """Delete all snapshots, and return their number."""
         with self._lock:
             count = len(self._snapshots)
             for copy in self._snapshots.values():
@@ -141,7 +141,7 @@ class Store:
             return count
 
     def close(self) -> None:
-        """Let go of the file. Whatever was acknowledged is in it."""
+        """Close the store. A file contains everything that was acknowledged."""
         with self._lock:
             self.drop_snapshots()
             self._db.close()
@@ -150,12 +150,12 @@ class Store:
         return f"Store({self.path!r})"
 
     def _prepare(self) -> None:
-        """Make the tables of a new store, or see that an old one is ours; either way it can be written."""
-        with self.reading() as db:
+        """Make the tables of a new store, or check an existing one, and that it can be written."""
+        with self.connection() as db:
             (owner,) = db.execute("PRAGMA application_id").fetchone()
             (layout,) = db.execute("PRAGMA user_version").fetchone()
             (tables,) = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-            # Looked at first: what is not ours stays as it is, byte for byte.
+            # Checked before any write, so that a foreign file stays unchanged.
             new = (owner, layout, tables) == (0, 0, 0)
             if not new and owner != APPLICATION_ID:
                 raise EmulatorError(f"{self.path}: a database of something else, not a store of the emulator")
@@ -164,17 +164,17 @@ class Store:
                     f"{self.path}: a store of layout {layout}, and this version knows {LAYOUT}; "
                     "start with a new file"
                 )
-            # The tallies in memory and the clock are this process's own, so no other may write beside it.
+            # The clock and the time of the next event are in memory, so no other process may write.
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            # A commit appends to a log and does not wait for the disk: it survives the end of the process,
-            # however sudden. The last ones may be lost when the machine itself loses its power.
+            # A commit appends to a log and does not wait for the disk: it survives a killed process. The last
+            # commits can be lost in a power failure.
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
         with self.change() as db:
             if new:
                 for statement in STATEMENTS:
                     db.execute(statement)
-            # Written to an old store as well: only a write shows that it can be written.
+            # Written to an existing store, too: only a write shows that it can be written.
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {LAYOUT}")
 
@@ -186,28 +186,8 @@ class Store:
             raise _failure(self.path, error) from error
 
 
-class _Reading:
-    """Holds the connection; one for all, as it keeps nothing. A generator would take four times as long."""
-
-    def __init__(self, db: sqlite3.Connection, lock: threading.RLock, path: str) -> None:
-        self._db = db
-        self._lock = lock
-        self._path = path
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._lock.acquire()
-        return self._db
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._lock.release()
-        if isinstance(error, sqlite3.Error):
-            raise _failure(self._path, error) from error
-
-
 def _failure(path: str, error: sqlite3.Error) -> EmulatorError:
-    """Return an error of SQLite in words for the user."""
+    """Return the error for the user that an error of SQLite means."""
     if "locked" in str(error):
         return EmulatorError(f"{path}: in use by another process; stop it, or choose another file")
     return EmulatorError(f"{path}: cannot be used as a store: {error}")

@@ -1,4 +1,4 @@
-"""Time, and transactions that begin at now: the ground that emulated jobs and tasks stand on."""
+"""The clock, and transactions that first process the events until now."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from taskcounts_emulator.state.lag import Lag, LagModel, stored_model
 from taskcounts_emulator.state.lifecycle import Lifecycle
 from taskcounts_emulator.state.store import Store
 
-__all__ = ["EPOCH", "Timeline", "Turn", "microseconds"]
+__all__ = ["EPOCH", "Timeline", "Transaction", "microseconds"]
 
-# Where a scripted clock begins.
+# The initial time of a scripted clock.
 EPOCH = datetime(2024, 7, 1, tzinfo=UTC)
 
-# Nothing is emulated after this, and every time before it can be written as a date.
+# The end of emulated time; every time before it can be written as a date.
 _LAST = datetime(9000, 1, 1, tzinfo=UTC)
 
-# How many tasks may end or start in one transaction, by a machine's clock and by a scripted one.
-_MOST = {False: 20_000, True: 2_000_000}
+# The limit of task starts and ends in one transaction, by whether the clock is scripted.
+_MAX_EVENTS = {False: 20_000, True: 2_000_000}
 
-# Of a job that was deleted, each later change removes so many tasks, and keeps nobody waiting long.
-_SWEPT = 2_000
+# Each change removes this many tasks of deleted jobs, so that no request waits for long.
+_MAX_SWEPT = 2_000
 
 logger = logging.getLogger("taskcounts_emulator")
 
@@ -37,31 +37,31 @@ class _Settings(NamedTuple):
     lag: LagModel
 
 
-class Turn(NamedTuple):
-    """A transaction at a moment, before which all is over that should be.
+class Transaction(NamedTuple):
+    """A transaction at a moment up to which all events are processed.
 
     Attributes:
         db: The store's connection.
-        life: What happens to jobs and tasks.
+        lifecycle: The events of jobs and tasks.
         at: The moment, in microseconds since 1970.
     """
 
     db: sqlite3.Connection
-    life: Lifecycle
+    lifecycle: Lifecycle
     at: int
 
 
 class Timeline:
-    """A store, a clock, and the settings that decide what happens as time passes.
+    """A store, a clock, and the settings of its simulation.
 
     Args:
-        store: Where all of it is kept.
+        store: The store.
         now: The machine's clock.
-        scripted: Whether time passes only when ``advance`` says so. It then begins at ``EPOCH``, and the time
-            is part of the store.
+        scripted: Whether time advances only by ``advance``. It then begins at ``EPOCH``, and the time is part
+            of the store.
 
     Raises:
-        EmulatorError: So far the other clock told the time of what is in the store.
+        EmulatorError: The store was made with the other kind of clock.
     """
 
     def __init__(self, store: Store, now: Callable[[], datetime], *, scripted: bool = False) -> None:
@@ -69,10 +69,10 @@ class Timeline:
         self._store = store
         self._machine = now
         self._clock = 0
-        # When something happens next, if anything does, and up to when everything has happened.
+        # The time of the next event, if there is one, and the time up to which events are processed.
         self._next: int | None = 0
         self._since = 0
-        # By how much emulated time is ahead of a machine's clock that was put back.
+        # The lead of emulated time over a machine's clock that was set back.
         self._skew = 0
         kept = store.get("scripted")
         if kept is not None and kept != scripted:
@@ -80,14 +80,14 @@ class Timeline:
             raise EmulatorError(f"{store.path}: its tasks live by {whose}; start it with that one")
         with store.change():
             store.put("scripted", scripted)
-        self._recall()
+        self._reload()
 
     def now(self) -> int:
         """Return the emulated time, in microseconds since 1970."""
         return self._clock if self.scripted else microseconds(self._machine()) + self._skew
 
     def advance(self, seconds: float) -> int:
-        """Let time pass, and return the new time.
+        """Advance the clock, and return the new time.
 
         Raises:
             EmulatorError: The clock is the machine's.
@@ -96,14 +96,14 @@ class Timeline:
             raise EmulatorError(
                 "the clock is the machine's; only an emulator with a scripted clock is advanced"
             )
-        with self._store.reading():
+        with self._store.connection():
             until = self._clock + round(seconds * 1e6)
             if until > microseconds(_LAST):
                 raise EmulatorError(f"the clock ends with the year {_LAST.year - 1}")
             before = self._clock
             self._clock = until
             try:
-                with self._turn():
+                with self._transaction():
                     self._store.put("clock", until)
             except BaseException:
                 self._clock = before
@@ -112,24 +112,17 @@ class Timeline:
 
     @property
     def seed(self) -> int:
-        """What all chance comes from."""
+        """The seed of all random draws."""
         return self._settings.seed
 
     @property
     def lag(self) -> LagModel:
-        """How reported counts trail the truth."""
+        """The lag model of reported counts."""
         return self._settings.lag
 
-    def set(
-        self, *, seed: int | None = None, settle: float | None = None, lag: LagModel | None = None
-    ) -> None:
-        """Change settings; None leaves one as it is."""
-        with self._resetting(), self._turn() as turn:
-            self._set(turn, seed, settle, lag)
-
     def clear(self) -> None:
-        """Forget everything; a scripted clock begins again."""
-        with self._resetting(), self._store.change() as db:
+        """Remove everything; a scripted clock starts again."""
+        with self._reloading(), self._store.change() as db:
             self._store.empty(db)
             self._store.put("scripted", self.scripted)
 
@@ -137,58 +130,60 @@ class Timeline:
         """Keep a copy of everything under a name.
 
         Raises:
-            EmulatorError: There are too many already.
+            EmulatorError: The limit of snapshots is reached.
         """
         self._store.snapshot(name)
 
     def restore(self, name: str) -> None:
-        """Put everything back as it was.
+        """Restore a snapshot.
 
         Raises:
             EmulatorError: There is no such snapshot.
         """
-        with self._resetting():
+        with self._reloading():
             self._store.restore(name)
 
-    def _set(self, turn: Turn, seed: int | None, settle: float | None, lag: LagModel | None) -> Turn:
-        """Change settings, and return the turn with the new ones."""
+    def _set(
+        self, transaction: Transaction, seed: int | None, settle: float | None, lag: LagModel | None
+    ) -> Transaction:
+        """Change settings, and return the transaction with the new ones."""
         seed = self.seed if seed is None else seed
         settle = self._settings.settle if settle is None else settle
-        life = Lifecycle(turn.db, self.lag if lag is None else lag, seed, settle)
+        lifecycle = Lifecycle(transaction.db, self.lag if lag is None else lag, seed, settle)
         self._store.put("seed", seed)
         self._store.put("settle", settle)
         if lag is not None:
             self._store.put("lag", lag.as_json())
-            life.lag.begin(turn.at)
-        return turn._replace(life=life)
+            lifecycle.lag.begin(transaction.at)
+        return transaction._replace(lifecycle=lifecycle)
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[Turn]:
-        """Hold a transaction at now."""
-        with self._store.reading() as db:
+    def _transaction(self) -> Iterator[Transaction]:
+        """Open a transaction at the current time."""
+        with self._store.connection() as db:
             settings = self._settings
-            life = Lifecycle(db, settings.lag, settings.seed, settings.settle)
-            at = self._ahead()
-            # Unless this ends well, what is due next has to be looked up again.
+            lifecycle = Lifecycle(db, settings.lag, settings.seed, settings.settle)
+            at = self._monotonic_now()
+            # If this fails, the next event has to be looked up again.
             self._next = 0
             with self._store.change():
-                at = self._reached(life.advance(self._since, at, _MOST[self.scripted]), at)
+                at = self._check_reached(lifecycle.advance(self._since, at, _MAX_EVENTS[self.scripted]), at)
                 _sweep(db)
-                yield Turn(db, life, at)
-                following = life.next_event(at)
+                yield Transaction(db, lifecycle, at)
+                following = lifecycle.next_event(at)
             self._next, self._since = following, at
 
-    def _seen(self) -> int:
-        """Return the time, by which all is over that should be, to those who hold the connection and read."""
-        at = self._ahead()
+    def _catch_up(self) -> int:
+        """Process the events until now, and return the time; the caller holds the connection."""
+        at = self._monotonic_now()
         if self._next is None or at < self._next:
             return at
-        with self._turn():
+        with self._transaction():
             pass
         return self._since
 
-    def _ahead(self) -> int:
-        """Return the time; where a machine's clock was put back, it goes on from where it was."""
+    def _monotonic_now(self) -> int:
+        """Return the current time, which never decreases, even if the machine's clock is set back."""
         now = self.now()
         if now < self._since:
             logger.warning("the clock was put back; emulated time goes on from where it was")
@@ -196,45 +191,47 @@ class Timeline:
             now = self._since
         return now
 
-    def _reached(self, reached: int, at: int) -> int:
-        """Return the moment of a transaction that was to be at one, and before which too much happens.
+    def _check_reached(self, reached: int, at: int) -> int:
+        """Return the moment of a transaction: earlier than asked for if there are too many events.
 
         Raises:
-            EmulatorError: It is a scripted clock's, and whoever moved it can move it by less.
+            EmulatorError: The clock is scripted, and can be advanced in smaller steps.
         """
         if reached < at and self.scripted:
-            raise EmulatorError(f"more than {_MOST[True]} tasks would end or start by then; advance by less")
-        # By the machine's clock nobody is kept waiting: emulated time trails, and later calls catch up.
+            raise EmulatorError(
+                f"more than {_MAX_EVENTS[True]} tasks would end or start by then; advance by less"
+            )
+        # With the machine's clock emulated time falls behind, and later requests catch up.
         return reached
 
     @contextlib.contextmanager
-    def _resetting(self) -> Iterator[None]:
-        """Let nobody in before what is kept in memory is read from the store again."""
-        with self._store.reading():
+    def _reloading(self) -> Iterator[None]:
+        """Lock the store until the values in memory are read from it again."""
+        with self._store.connection():
             yield
-            self._recall()
+            self._reload()
 
-    def _recall(self) -> None:
-        """Read from the store what is kept in memory as well."""
+    def _reload(self) -> None:
+        """Read the values in memory from the store."""
         get = self._store.get
         self._settings = _Settings(
             int(str(get("seed", 0))), float(str(get("settle", 0.0))), stored_model(get("lag"))
         )
-        with self._store.reading() as db:
+        with self._store.connection() as db:
             self._reporting = Lag(db, self._settings.lag, self._settings.seed)
         self._clock = int(str(get("clock", microseconds(EPOCH))))
         self._next = 0
         if self.scripted:
             self._since = self._clock
         elif not self._since:
-            # What was due while nobody was there may be more than one transaction's: time begins with that,
-            # and from then on it never jumps over what is still due.
+            # The events since the last run may exceed one transaction, so time begins with the first of them,
+            # and never jumps over pending events.
             self._since = min(self.now(), self._overdue())
 
     def _overdue(self) -> int:
-        """Return when the first thing is due that hasn't happened; now or later if nothing is overdue."""
+        """Return the time of the first pending event, or the current time if none is overdue."""
         now, settings = self.now(), self._settings
-        with self._store.reading() as db:
+        with self._store.connection() as db:
             due = Lifecycle(db, settings.lag, settings.seed, settings.settle).next_event(now)
         return now if due is None else due
 
@@ -245,11 +242,11 @@ def microseconds(time: datetime) -> int:
 
 
 def _sweep(db: sqlite3.Connection) -> None:
-    """Remove some of the tasks whose job was deleted."""
+    """Remove some tasks of deleted jobs."""
     for (job,) in db.execute("SELECT job FROM graves LIMIT 1").fetchall():
         swept = db.execute(
             "DELETE FROM tasks WHERE number IN (SELECT number FROM tasks WHERE job = ? LIMIT ?)",
-            (job, _SWEPT),
+            (job, _MAX_SWEPT),
         ).rowcount
-        if swept < _SWEPT:
+        if swept < _MAX_SWEPT:
             db.execute("DELETE FROM graves WHERE job = ?", (job,))

@@ -1,4 +1,4 @@
-"""Who may ask the emulator: shared keys are checked in full, tokens by what they state of themselves."""
+"""Authentication: shared keys are verified in full, bearer tokens by their claims."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from support.signing import signature
 from taskcounts.credentials import SharedKey, string_to_sign
-from taskcounts_emulator.api.auth import Call, authenticate, parse_date
+from taskcounts_emulator.api.auth import RawRequest, authenticate, parse_date
 from taskcounts_emulator.refusals import Refusal
 
 KEY = bytes(range(64))
@@ -21,13 +21,13 @@ DATE = "Thu, 01 Aug 2024 12:34:56 GMT"
 PATH = "/jobs/nightly%3Ajob-1/taskcounts"
 
 
-def check(call: Call) -> None:
-    """Ask as whoever the call says."""
+def check(call: RawRequest) -> None:
+    """Authenticate a request."""
     authenticate(call, ACCOUNT, NOW)
 
 
-def refusal(call: Call) -> Refusal:
-    """Return the refusal of a call."""
+def refusal(call: RawRequest) -> Refusal:
+    """Return the refusal of a request."""
     with pytest.raises(Refusal) as caught:
         check(call)
     return caught.value
@@ -38,17 +38,17 @@ def signed(
     query: str = "api-version=1&timeOut=%3330",
     account: str = "myaccount",
     **options: bool,
-) -> Call:
-    """Return a call with a shared key's signature of a certain form."""
+) -> RawRequest:
+    """Return a request with a shared key's signature."""
     text = string_to_sign("GET", f"{PATH}?{query}" if query else PATH, headers, account, **options)
     authorization = f"SharedKey {account}:{signature(KEY, text)}"
-    return Call("GET", PATH, query, {**headers, "authorization": authorization})
+    return RawRequest("GET", PATH, query, {**headers, "authorization": authorization})
 
 
-def bearer(claims: object) -> Call:
-    """Return a call with an unsigned JSON Web Token."""
+def bearer(claims: object) -> RawRequest:
+    """Return a request with an unsigned JSON Web Token."""
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-    return Call("GET", PATH, "", {"authorization": f"Bearer e30.{payload}.c2ln"})
+    return RawRequest("GET", PATH, "", {"authorization": f"Bearer e30.{payload}.c2ln"})
 
 
 @pytest.mark.parametrize("fold_names", [True, False])
@@ -57,7 +57,7 @@ def bearer(claims: object) -> Call:
 def test_all_forms_that_official_clients_sign_are_taken(
     fold_names: bool, date_counts: bool, account: str
 ) -> None:
-    """Query names folded or not, Date signed beside ocp-date or not, the account in any case."""
+    """Query names in any case, Date signed beside ocp-date or not, the account in any case."""
     headers = {"ocp-date": DATE, "date": "Thu, 01 Aug 2024 12:00:00 GMT", "content-type": "application/json"}
     check(signed(headers, account=account, fold_names=fold_names, date_counts=date_counts))
 
@@ -68,36 +68,36 @@ def test_all_forms_that_official_clients_sign_are_taken(
 def test_no_body_may_be_signed_as_nothing_or_as_zero(
     method: str, sent: dict[str, str], counted: dict[str, str]
 ) -> None:
-    """Whether or not the header is sent: 15.1 signs a 0 before its transport adds one."""
+    """An empty body may be signed with length 0 or none: azure-batch 15.1 signs 0 before it is sent."""
     text = string_to_sign(method, PATH, {"ocp-date": DATE, **counted}, "myaccount")
     authorization = f"SharedKey myaccount:{signature(KEY, text)}"
-    check(Call(method, PATH, "", {"ocp-date": DATE, **sent, "authorization": authorization}))
+    check(RawRequest(method, PATH, "", {"ocp-date": DATE, **sent, "authorization": authorization}))
 
 
 def test_the_length_of_a_body_is_signed() -> None:
-    """Where there is one, no other length will do."""
+    """A body's length must be the signed one."""
     text = string_to_sign("POST", PATH, {"ocp-date": DATE, "content-length": "0"}, "myaccount")
     authorization = f"SharedKey myaccount:{signature(KEY, text)}"
     headers = {"ocp-date": DATE, "content-length": "2", "authorization": authorization}
-    assert refusal(Call("POST", PATH, "", headers)).status == 403
+    assert refusal(RawRequest("POST", PATH, "", headers)).status == 403
 
 
 @pytest.mark.parametrize("meant", ["+", "%20", "%2B"])
 def test_a_plus_may_be_signed_as_itself_or_as_a_blank(meant: str) -> None:
-    """Clients that read the query as a form, as Microsoft's do, sign a blank where they send a plus."""
+    """Microsoft's clients decode a query as a form, and sign a space where they send a plus."""
     text = string_to_sign("GET", f"{PATH}?$filter=a{meant}b", {"ocp-date": DATE}, "myaccount")
     authorization = f"SharedKey myaccount:{signature(KEY, text)}"
-    check(Call("GET", PATH, "$filter=a+b", {"ocp-date": DATE, "authorization": authorization}))
+    check(RawRequest("GET", PATH, "$filter=a+b", {"ocp-date": DATE, "authorization": authorization}))
 
 
 def test_a_date_header_will_do() -> None:
-    """Where there is no ocp-date, Date is signed and looked at; and a query need not be there."""
+    """Without an ocp-date, Date is signed and checked; a query is optional."""
     check(signed({"date": DATE}, query=""))
 
 
 @pytest.mark.parametrize("minutes", [-15, 15])
 def test_a_date_may_be_a_quarter_of_an_hour_off(minutes: int) -> None:
-    """Up to 15 minutes either way are taken; a second more is refused."""
+    """Up to 15 minutes of difference are accepted; one second more is refused."""
     edge = NOW.replace(microsecond=0) + timedelta(minutes=minutes)
     beyond = edge + timedelta(seconds=1 if minutes > 0 else -1)
     authenticate(
@@ -116,8 +116,8 @@ def test_a_date_may_be_a_quarter_of_an_hour_off(minutes: int) -> None:
         (signed({"ocp-date": DATE}, account="other"), "'other' is not the one that is asked, 'myaccount'"),
     ],
 )
-def test_what_does_not_fit_is_forbidden_with_the_string_to_sign(call: Call, reason: str) -> None:
-    """A wrong date or account is 403 AuthenticationFailed; the details say why and what was to be signed."""
+def test_what_does_not_fit_is_forbidden_with_the_string_to_sign(call: RawRequest, reason: str) -> None:
+    """A wrong date or account is 403 AuthenticationFailed, with the reason and the string to sign."""
     refused = refusal(call)
     assert (refused.status, refused.code, refused.headers) == (403, "AuthenticationFailed", ())
     ((name, detail),) = refused.details
@@ -127,10 +127,10 @@ def test_what_does_not_fit_is_forbidden_with_the_string_to_sign(call: Call, reas
 
 
 def test_a_wrong_signature_is_forbidden_without_showing_the_right_one() -> None:
-    """The string to sign comes back, neither signature does."""
+    """The refusal contains the string to sign, but neither signature."""
     right = signed({"ocp-date": DATE})
     _, _, given = right.headers["authorization"].partition(":")
-    wrong = Call("GET", PATH, "api-version=2", right.headers)
+    wrong = RawRequest("GET", PATH, "api-version=2", right.headers)
     refused = refusal(wrong)
     detail = refused.details[0][1]
     assert detail.endswith(f"'GET\n\n\n\n\n\n\n\n\n\n\n\nocp-date:{DATE}\n/myaccount{PATH}\napi-version:2'.")
@@ -140,8 +140,8 @@ def test_a_wrong_signature_is_forbidden_without_showing_the_right_one() -> None:
 
 
 def test_nobody_is_asked_to_say_who_he_is() -> None:
-    """Without Authorization the answer is 401 with a challenge."""
-    refused = refusal(Call("GET", PATH, "", {}))
+    """Without Authorization the response is 401 with a challenge."""
+    refused = refusal(RawRequest("GET", PATH, "", {}))
     assert (refused.status, refused.code) == (401, "AuthenticationFailed")
     assert dict(refused.headers)["www-authenticate"].startswith("Bearer authorization_uri=")
 
@@ -167,36 +167,36 @@ def test_nobody_is_asked_to_say_who_he_is() -> None:
     ],
 )
 def test_an_authorization_that_cannot_be_read_is_invalid(value: str) -> None:
-    """What has another scheme or form is 400 InvalidAuthenticationInfo, and is not shown."""
-    refused = refusal(Call("GET", PATH, "", {"authorization": value, "ocp-date": DATE}))
+    """Another scheme or form is 400 InvalidAuthenticationInfo, and is not shown."""
+    refused = refusal(RawRequest("GET", PATH, "", {"authorization": value, "ocp-date": DATE}))
     assert (refused.status, refused.code, refused.details) == (400, "InvalidAuthenticationInfo", ())
 
 
 def test_an_authorization_that_stands_twice_is_invalid() -> None:
-    """Of two Authorization headers neither is believed."""
+    """Two Authorization headers are refused, even if both are valid."""
     call = signed({"ocp-date": DATE})
-    twice = Call("GET", PATH, call.query, call.headers, frozenset({"authorization"}))
+    twice = RawRequest("GET", PATH, call.query, call.headers, frozenset({"authorization"}))
     assert refusal(twice).code == "InvalidAuthenticationInfo"
 
 
 @pytest.mark.parametrize("scheme", ["sharedkey", "SHAREDKEY"])
 def test_the_scheme_may_be_in_any_case(scheme: str) -> None:
-    """Schemes are compared without regard to case (RFC 9110, 11.1)."""
+    """The case of the scheme is ignored (RFC 9110, 11.1)."""
     call = signed({"ocp-date": DATE})
     value = call.headers["authorization"].replace("SharedKey", scheme)
-    check(Call("GET", PATH, call.query, {**call.headers, "authorization": value}))
+    check(RawRequest("GET", PATH, call.query, {**call.headers, "authorization": value}))
 
 
 @pytest.mark.parametrize("token", ["x", "opaque~token==", "a.b", "a.b.c", "a._.c", "a.W10.c", "e30.e30.c2ln"])
 def test_a_token_that_states_nothing_is_taken(token: str) -> None:
-    """A token of another kind than a JSON Web Token, or without claims, is taken by its shape."""
-    check(Call("GET", PATH, "", {"authorization": f"bearer  {token}"}))
+    """A token that is not a JSON Web Token, or has no claims, is accepted by its form."""
+    check(RawRequest("GET", PATH, "", {"authorization": f"bearer  {token}"}))
 
 
 def test_a_token_too_deep_to_be_read_is_taken() -> None:
-    """A payload that nests without end is like one that is no JSON."""
+    """A payload that is nested too deeply is treated as one that is not JSON."""
     payload = base64.urlsafe_b64encode(b"[" * 100_000).decode().rstrip("=")
-    check(Call("GET", PATH, "", {"authorization": f"Bearer a.{payload}.c"}))
+    check(RawRequest("GET", PATH, "", {"authorization": f"Bearer a.{payload}.c"}))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_token_too_deep_to_be_read_is_taken() -> None:
     ],
 )
 def test_a_token_for_the_service_is_taken(claims: object) -> None:
-    """The three audiences of the service are taken, until the token expires."""
+    """The three audiences of the service are accepted until the token expires."""
     check(bearer(claims))
 
 
@@ -216,7 +216,7 @@ def test_a_token_for_the_service_is_taken(claims: object) -> None:
     "audience", ["https://batch.core.windows.net", "https://management.azure.com/", None, []]
 )
 def test_a_token_for_another_audience_is_refused(audience: object) -> None:
-    """The audience must be the service's with its slash, or the answer is 401 with the recorded detail."""
+    """The audience must be the service's with its slash, or it is 401 with the recorded detail."""
     refused = refusal(bearer({"aud": audience}))
     assert (refused.status, refused.code) == (401, "AuthenticationFailed")
     ((_, detail),) = refused.details
@@ -226,7 +226,7 @@ def test_a_token_for_another_audience_is_refused(audience: object) -> None:
 
 
 def test_a_token_that_expired_is_refused() -> None:
-    """A token is good until the second of its expiry, and not in it."""
+    """A token is valid until the second before its expiry."""
     refused = refusal(bearer({"exp": NOW.timestamp()}))
     assert refused.status == 401
     assert refused.details[0][1] == "The access token has expired."
@@ -247,11 +247,11 @@ def test_a_token_that_expired_is_refused() -> None:
     ],
 )
 def test_only_one_form_of_a_date_is_read(text: str) -> None:
-    """Anything but the preferred form of RFC 9110 with the right weekday is no date."""
+    """Only the preferred form of RFC 9110 with the right weekday is a date."""
     assert parse_date(text) is None
     assert parse_date(DATE) == NOW.replace(microsecond=0)
 
 
 def test_a_call_shows_no_headers() -> None:
-    """The repr of a request leaves its headers out, since they hold the Authorization."""
+    """The repr of a request leaves out its headers, which contain the Authorization."""
     assert "SharedKey" not in repr(signed({"ocp-date": DATE}))

@@ -1,4 +1,4 @@
-"""Bodies of requests: read only where there is one, only as far as is right, and strictly."""
+"""Request bodies: read only if there is one, only up to the limit, and strictly."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 from support.batch_api import DATE, JSON_TYPE, VERSION, Api, refused, told
 from taskcounts.credentials import SharedKey
 from taskcounts_emulator import EmulatedAccount, Emulator
+from taskcounts_emulator.api.bodies import MAX_BODY
 from taskcounts_emulator.api.job_bodies import _JOB, parse_job
-from taskcounts_emulator.api.members import MAX_BODY
 from taskcounts_emulator.api.resources import JobView, TaskView
-from taskcounts_emulator.api.task_bodies import _TASK, Terms, parse_task
+from taskcounts_emulator.api.task_bodies import _TASK, TaskRules, parse_task
 from taskcounts_emulator.refusals import Refusal
 
 BODY = {"id": "job", "poolInfo": {"poolId": "pool"}}
@@ -34,7 +34,7 @@ TARGET = f"/jobs?api-version={VERSION}"
 
 
 def head(api: Api, *headers: str, signed: dict[str, str]) -> bytes:
-    """Return the head of a request that adds a job, with headers that are signed and others that are not."""
+    """Return the head of a request that adds a job, with signed headers and others."""
     named = {"ocp-date": DATE, "content-type": JSON_TYPE, **signed}
     key = SharedKey(api.emulator.account, api.emulator.key)
     named["authorization"] = key.authorization("POST", TARGET, named)
@@ -51,7 +51,7 @@ def connection(api: Api) -> Iterator[socket.socket]:
 
 
 def status(connection: socket.socket) -> int:
-    """Return the status of the answer that comes next, after all of it has come."""
+    """Return the status of the next response, after reading all of it."""
     with closing(HTTPResponse(connection, method="POST")) as answer:
         answer.begin()
         answer.read()
@@ -75,25 +75,25 @@ def status(connection: socket.socket) -> int:
     ],
 )
 def test_a_body_that_is_no_object_of_json_is_refused(api: Api, body: bytes, reason: str) -> None:
-    """With what is wrong with it."""
+    """The refusal contains the reason."""
     assert refused(api("POST", "/jobs", body), 400, "InvalidRequestBody")["Reason"].startswith(reason)
 
 
 def test_a_body_may_begin_with_a_mark_of_its_encoding(api: Api) -> None:
-    """Some .NET programs write one."""
+    """Some .NET programs write a byte order mark."""
     assert api("POST", "/jobs", b"\xef\xbb\xbf" + json.dumps(BODY).encode()).status_code == 201
 
 
 @pytest.mark.parametrize("value", ["1e999", "-1e999"])
 def test_a_number_that_could_not_be_shown_again_is_refused(api: Api, value: str) -> None:
-    """JSON has no infinity, and what is kept must be JSON."""
+    """JSON has no infinity, and kept members are written as JSON."""
     body = json.dumps({**BODY, "networkConfiguration": {"subnetId": 0}}).replace(" 0", f" {value}").encode()
     refused(api("POST", "/jobs", body), 400, "InvalidRequestBody")
 
 
 @pytest.mark.parametrize(("depth", "accepted"), [(45, True), (60, False), (900, False)])
 def test_what_is_kept_is_not_nested_without_end(api: Api, depth: int, accepted: bool) -> None:
-    """What was taken can be shown again; much deeper is nothing of the service's."""
+    """An accepted body can be shown again; a much deeper one is refused."""
     api.add_job()
     nested: Any = []
     for _ in range(depth):
@@ -108,7 +108,7 @@ def test_what_is_kept_is_not_nested_without_end(api: Api, depth: int, accepted: 
 
 
 def test_many_brackets_need_not_be_deep(api: Api) -> None:
-    """Breadth is no depth, and a bracket in a text is none."""
+    """Many brackets without depth are accepted, and so are brackets inside strings."""
     api.add_job()
     files = [{"filePath": "[[{{"} for _ in range(100)]
     api.add_task("a", resourceFiles=files)
@@ -117,7 +117,7 @@ def test_many_brackets_need_not_be_deep(api: Api) -> None:
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/jsonp", "text/json; x=application/json"])
 def test_the_type_of_a_body_is_json(api: Api, kind: str) -> None:
-    """Any other is refused by the header's name."""
+    """Another content type is refused with the name of the header."""
     details = refused(api("POST", "/jobs", BODY, headers={"content-type": kind}), 400, "InvalidHeaderValue")
     assert (details["HeaderName"], details["HeaderValue"]) == ("content-type", kind)
 
@@ -132,19 +132,19 @@ def test_the_type_of_a_body_is_json(api: Api, kind: str) -> None:
     ],
 )
 def test_the_type_of_a_body_may_have_parameters(api: Api, kind: str) -> None:
-    """Each client has its own."""
+    """Clients add different parameters to the content type."""
     assert api("POST", "/jobs", BODY, headers={"content-type": kind}).status_code == 201
 
 
 def test_what_has_no_body_does_not_look_at_one(api: Api) -> None:
-    """Whatever comes along is passed over, and so is its type."""
+    """An unexpected body is ignored, and so is its content type."""
     api.add_job()
     assert api("POST", "/jobs/job/enable", b"{", headers={"content-type": "text/plain"}).status_code == 409
     assert api("GET", "/jobs/job", b"{").status_code == 200
 
 
 def test_a_reason_is_read_if_there_is_one(api: Api) -> None:
-    """A body that may be missing must be right if it is there."""
+    """An optional body must be valid if it is there."""
     api.add_job()
     refused(api("POST", "/jobs/job/terminate", b"x"), 400, "InvalidRequestBody")
     refused(api("POST", "/jobs/job/terminate", {"reason": "x"}), 400, "UnsupportedProperty")
@@ -153,13 +153,13 @@ def test_a_reason_is_read_if_there_is_one(api: Api) -> None:
 
 
 def test_a_request_that_needs_a_body_says_how_long_it_is(api: Api, connection: socket.socket) -> None:
-    """Without a length and without chunks it is 411."""
+    """A request with neither length nor chunks is 411."""
     connection.sendall(head(api, signed={}))
     assert status(connection) == 411
 
 
 def test_a_body_may_come_in_chunks(api: Api, connection: socket.socket) -> None:
-    """Then it has no length that could be signed."""
+    """A chunked body has no length that could be signed."""
     body = json.dumps(BODY).encode()
     connection.sendall(head(api, "transfer-encoding: chunked", signed={}))
     for part in (body[:7], body[7:]):
@@ -169,7 +169,7 @@ def test_a_body_may_come_in_chunks(api: Api, connection: socket.socket) -> None:
 
 
 def test_the_longest_body_is_taken_and_no_longer_one(api: Api) -> None:
-    """A body of the limit is read; one byte more is RequestBodyTooLarge, with the limit."""
+    """A body of the limit is accepted; one byte more is RequestBodyTooLarge, with the limit."""
     body = json.dumps(BODY).encode()
     longest = body + b" " * (MAX_BODY - len(body))
     assert refused(api("POST", "/jobs", longest + b" "), 413, "RequestBodyTooLarge") == {
@@ -179,7 +179,7 @@ def test_the_longest_body_is_taken_and_no_longer_one(api: Api) -> None:
 
 
 def test_a_body_that_says_it_is_too_long_is_not_waited_for(api: Api, connection: socket.socket) -> None:
-    """The answer comes before the body does, and to those who have sent it all the same."""
+    """The refusal comes before the body, and also to clients that have sent the body already."""
     for length in (MAX_BODY + 1, 10**15):
         connection.sendall(head(api, signed={"content-length": str(length)}))
         assert status(connection) == 413
@@ -192,7 +192,7 @@ def test_a_body_that_says_it_is_too_long_is_not_waited_for(api: Api, connection:
 def test_a_body_that_is_far_too_long_is_neither_kept_nor_cut_off(
     api: Api, connection: socket.socket, chunked: bool
 ) -> None:
-    """The caller can send a hundred megabytes, then gets its answer, and the connection goes on."""
+    """A client can send a hundred megabytes, gets its response, and can reuse the connection."""
     part, count = b" " * 2**20, 100
     if chunked:
         connection.sendall(head(api, "transfer-encoding: chunked", signed={}))
@@ -218,7 +218,7 @@ def test_a_body_that_is_far_too_long_is_neither_kept_nor_cut_off(
 def test_a_caller_who_leaves_amid_his_body_changes_nothing(
     api: Api, connection: socket.socket, begun: bytes
 ) -> None:
-    """Nothing is answered, nothing is done, and nothing is written down."""
+    """A client that disconnects within its body changes nothing, and the journal has no entry."""
     body = json.dumps(BODY).encode()
     connection.sendall(head(api, signed={"content-length": str(len(body))}) + begun)
     connection.close()
@@ -227,14 +227,14 @@ def test_a_caller_who_leaves_amid_his_body_changes_nothing(
 
 
 def test_what_is_wrong_about_a_request_comes_before_its_body(api: Api) -> None:
-    """A body is not even read of a request that is refused for something else."""
+    """The body of a request that is refused for another reason is not read."""
     refused(api("POST", "/jobs", b"{", version=None), 400, "MissingRequiredQueryParameter")
     refused(api("POST", "/jobs", b"{", timeOut="x"), 400, "InvalidQueryParameterValue")
     refused(api("POST", "/jobs", b"{", headers={"client-request-id": "x"}), 400, "InvalidHeaderValue")
 
 
 def test_a_body_comes_before_a_fault(api: Api) -> None:
-    """A call that is refused uses up no fault; one that goes wrong does nothing."""
+    """A refused request uses up no fault; a request with a fault does nothing."""
     api.emulator.fault("busy", times=1)
     refused(api("POST", "/jobs", b"{"), 400, "InvalidRequestBody")
     refused(api("POST", "/jobs", BODY), 503, "ServerBusy")
@@ -243,7 +243,7 @@ def test_a_body_comes_before_a_fault(api: Api) -> None:
 
 @pytest.mark.parametrize(("applied", "jobs"), [(True, ["job"]), (False, [])])
 def test_a_reset_comes_before_or_after_the_work(api: Api, applied: bool, jobs: list[str]) -> None:
-    """The caller cannot tell, and what he asked for was done only if the fault says so."""
+    """The client cannot tell, and the operation is performed only if the fault says so."""
     api.emulator.fault("reset", times=1, applied=applied)
     with pytest.raises(httpx.ReadError):
         api("POST", "/jobs", BODY)
@@ -253,7 +253,7 @@ def test_a_reset_comes_before_or_after_the_work(api: Api, applied: bool, jobs: l
 
 
 def test_every_call_is_written_down(api: Api) -> None:
-    """With its operation, its answer, and what was refused or went wrong."""
+    """The journal has the operation, the response, and the error code or fault."""
     api("POST", "/jobs", BODY)
     api("POST", "/jobs", BODY)
     api("GET", "/pools")
@@ -273,7 +273,7 @@ def test_every_call_is_written_down(api: Api) -> None:
 
 
 def test_a_store_that_fails_is_told_in_one_line(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    """A full disk, say, is an internal error of the service, without a traceback in the log."""
+    """A full disk, for example, is an internal error of the service, without a traceback in the log."""
     store = api.emulator.world._store
     store._db.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
     with caplog.at_level(logging.ERROR, "taskcounts_emulator"):
@@ -285,7 +285,7 @@ def test_a_store_that_fails_is_told_in_one_line(api: Api, caplog: pytest.LogCapt
 
 
 def test_a_defect_is_told_with_all_that_helps_to_mend_it(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    """What nobody foresaw is an internal error as well; the log has the traceback and the request's id."""
+    """An unexpected exception is an internal error; the log has the traceback and the request id."""
     api.emulator.world = None  # type: ignore[assignment]
     with caplog.at_level(logging.ERROR, "taskcounts_emulator"):
         answer = api("GET", "/jobs")
@@ -295,7 +295,7 @@ def test_a_defect_is_told_with_all_that_helps_to_mend_it(api: Api, caplog: pytes
 
 
 def test_an_old_client_gets_no_length_where_there_is_none(api: Api, connection: socket.socket) -> None:
-    """Over HTTP/1.0, too, a 204 says by itself that it has no body."""
+    """Over HTTP/1.0, too, a 204 has no Content-Length."""
     api.add_job()
     api.add_task()
     target = f"/jobs/job/tasks/task/terminate?api-version={VERSION}"
@@ -311,7 +311,7 @@ def test_an_old_client_gets_no_length_where_there_is_none(api: Api, connection: 
 
 
 def test_a_spoiled_answer_is_a_page_of_the_list(api: Api) -> None:
-    """A wrong shape is made of the right answer, and only of one that tells something."""
+    """A malformed body is made from the right one, and only from a 200 with a body."""
     api.add_job()
     api.emulator.fault("wrong-shape", variant="looping-link", times=1)
     page = told(api("GET", "/jobs"))
@@ -321,7 +321,7 @@ def test_a_spoiled_answer_is_a_page_of_the_list(api: Api) -> None:
 
 
 def test_under_another_server_a_length_is_not_trusted() -> None:
-    """In process nobody has looked whether a length is a number; the body says it."""
+    """In process nobody has validated the length; the body itself counts."""
 
     async def ask(length: str) -> int:
         with Emulator(slots=1) as emulator:
@@ -346,7 +346,7 @@ _JSON = st.recursive(
 
 
 def _some(known: Collection[str]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return bodies with any values for members that are known, and the required ones mostly right."""
+    """Return bodies with any values of known members, mostly with valid required ones."""
     right = {"id": "a", "commandLine": "x", "poolInfo": {"poolId": "p"}}
     anything = st.dictionaries(st.sampled_from(sorted(known)), _JSON, max_size=4)
     return st.builds(lambda given: {**right, **given}, anything)
@@ -354,7 +354,7 @@ def _some(known: Collection[str]) -> st.SearchStrategy[dict[str, Any]]:
 
 @given(_some(_JOB))
 def test_any_job_is_added_or_refused(body: dict[str, Any]) -> None:
-    """Whatever a body holds, it ends in a Refusal or in a job that can be stored and shown."""
+    """Any body ends in a Refusal, or in a job that can be stored and shown."""
     with closing(EmulatedAccount()) as account, contextlib.suppress(Refusal):
         known = {name: value for name, value in body.items() if name != "commandLine"}
         row = account.world.add_job(parse_job(known))
@@ -363,13 +363,13 @@ def test_any_job_is_added_or_refused(body: dict[str, Any]) -> None:
 
 @given(_some(_TASK))
 def test_any_task_is_added_or_refused(body: dict[str, Any]) -> None:
-    """Whatever a body holds, it ends in a Refusal or in a task that can be stored and shown."""
+    """Any body ends in a Refusal, or in a task that can be stored and shown."""
     with closing(EmulatedAccount()) as account:
         account.add_job("job")
         world = account.world
         job = world.job("job")
         known = {name: value for name, value in body.items() if name != "poolInfo"}
         with contextlib.suppress(Refusal):
-            (row,) = world.add_tasks("job", [parse_task(known, Terms(True, True))])
+            (row,) = world.add_tasks("job", [parse_task(known, TaskRules(True, True))])
             if not isinstance(row, Refusal):
                 json.dumps(TaskView(job, "http://x").members(row), allow_nan=False).encode()

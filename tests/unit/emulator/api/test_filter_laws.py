@@ -1,4 +1,4 @@
-"""$filter as a whole: SQLite finds what a naive reading finds, and any text is a filter or an error."""
+"""$filter as a whole: SQLite finds what a naive evaluation finds, and any text is a filter or an error."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from taskcounts_emulator.api.filters import FilterError, job_filter, task_filter
-from taskcounts_emulator.model import Where
+from taskcounts_emulator.model import SqlCondition
 from taskcounts_emulator.state.schema import STATEMENTS
 
 Row = dict[str, Any]
 Node = tuple[Any, ...]
-Filter = Callable[[str], Where]
+Filter = Callable[[str], SqlCondition]
 
 SIX = ("eq", "ne", "ge", "gt", "le", "lt")
 EQUALITY = ("eq", "ne")
@@ -84,18 +84,18 @@ CODES = st.sampled_from([-1, 0, 1, 2, 137, 2**31 - 1, -(2**31)])
 
 
 def us(time: datetime | None) -> int | None:
-    """Return a time as rows have it."""
+    """Return a time as in a row."""
     return None if time is None else (time - EPOCH) // timedelta(microseconds=1)
 
 
 def folded(text: str) -> str:
-    """Return a text in lower case, as far as it is ASCII."""
+    """Return a text with its ASCII letters in lower case."""
     return "".join(letter.lower() if letter.isascii() else letter for letter in text)
 
 
 @st.composite
 def task_rows(draw: st.DrawFn) -> Row:
-    """A task as the table has it."""
+    """A row of the table of tasks."""
     optional = st.none() | MOMENTS
     return {
         "job": draw(st.sampled_from([1, 1, 1, 2])),
@@ -113,7 +113,7 @@ def task_rows(draw: st.DrawFn) -> Row:
 
 @st.composite
 def job_rows(draw: st.DrawFn) -> Row:
-    """A job as the table has it, and a number that no filter can name."""
+    """A row of the table of jobs, and a number that no filter can name."""
     row = draw(task_rows())
     del row["exit_code"], row["slots"]
     row["state"] = draw(st.sampled_from(NAMES["job state"]))
@@ -122,7 +122,7 @@ def job_rows(draw: st.DrawFn) -> Row:
 
 
 def seen(row: Row) -> Row:
-    """Return a row as whoever filters sees it: by property, and absent where it is."""
+    """Return a row's properties as a filter sees them, without missing values."""
     values = {PROPERTIES.get(name, name): value for name, value in row.items()}
     values["lastModified"] = values["lastModifiedTime"] = row["modified"]
     if isinstance(row["state"], int):
@@ -132,7 +132,7 @@ def seen(row: Row) -> Row:
 
 
 def holds(node: Node, values: Row) -> bool:
-    """Return the verdict of a naive reading."""
+    """Return the result of a naive evaluation."""
     if node[0] in ("and", "or"):
         return (all if node[0] == "and" else any)(holds(part, values) for part in node[1])
     name, comparison, wanted = node
@@ -148,7 +148,7 @@ def holds(node: Node, values: Row) -> bool:
 
 @st.composite
 def comparisons(draw: st.DrawFn, documented: dict[str, tuple[str, tuple[str, ...]]]) -> Node:
-    """A comparison that is documented."""
+    """A documented comparison."""
     name = draw(st.sampled_from(sorted(documented)))
     kind, operators = documented[name]
     values: st.SearchStrategy[Any]
@@ -166,7 +166,7 @@ def comparisons(draw: st.DrawFn, documented: dict[str, tuple[str, tuple[str, ...
 
 
 def nodes(documented: dict[str, tuple[str, tuple[str, ...]]]) -> st.SearchStrategy[Node]:
-    """Filters: comparisons, and what ``and`` and ``or`` make of them."""
+    """Filters made of comparisons, ``and`` and ``or``."""
     return st.recursive(
         comparisons(documented),
         lambda inner: st.tuples(st.sampled_from(["and", "or"]), st.lists(inner, min_size=1, max_size=4)),
@@ -181,7 +181,7 @@ def spelled(word: str) -> st.SearchStrategy[str]:
 
 @st.composite
 def written(draw: st.DrawFn, node: Node, inside: str = "") -> str:
-    """A filter as a caller could write it."""
+    """A spelling of a filter."""
     blank = draw(st.sampled_from([" ", " ", "  ", "\t"]))
     if node[0] in ("and", "or"):
         parts = [draw(written(part, node[0])) for part in node[1]]
@@ -205,7 +205,7 @@ def written(draw: st.DrawFn, node: Node, inside: str = "") -> str:
 
 @st.composite
 def values_written(draw: st.DrawFn, value: Any) -> str:
-    """A value as a caller could write it."""
+    """A spelling of a value."""
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
@@ -221,14 +221,14 @@ def values_written(draw: st.DrawFn, value: Any) -> str:
 
 
 def timestamp_elsewhere(time: datetime) -> str:
-    """Return a time as another zone has it, with a digit more."""
+    """Return a time in another zone, with another digit."""
     local = (time + timedelta(minutes=330)).replace(tzinfo=None)
     return f"{local.isoformat(timespec='microseconds')}0+05:30"
 
 
 @contextlib.contextmanager
 def database(*statements: str) -> Iterator[sqlite3.Connection]:
-    """Hold an empty database in memory."""
+    """Provide an empty database in memory."""
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
         for statement in statements:
             db.execute(statement)
@@ -236,13 +236,13 @@ def database(*statements: str) -> Iterator[sqlite3.Connection]:
 
 
 def select(db: sqlite3.Connection, table: str, condition: str, parameters: tuple[object, ...]) -> list[int]:
-    """Return the numbers of the rows that a condition finds."""
+    """Return the numbers of the rows that match a condition."""
     query = f"SELECT rowid FROM {table} WHERE {condition} ORDER BY rowid"  # noqa: S608
     return [number for (number,) in db.execute(query, parameters)]
 
 
 def check(compiled: Filter, table: str, node: Node, text: str, rows: list[Row]) -> None:
-    """Compare the verdicts about each row, in a query that looks at one job alone, on either side."""
+    """Compare the results for each row, in a query for one job, on either side of the condition."""
     assume(len(text) <= 2000)
     condition, parameters = compiled(text)
     with database(TASKS, JOBS) as db:
@@ -258,7 +258,7 @@ def check(compiled: Filter, table: str, node: Node, text: str, rows: list[Row]) 
 def test_sqlite_finds_the_tasks_that_a_naive_reading_finds(
     data: st.DataObject, node: Node, rows: list[Row]
 ) -> None:
-    """A filter means what it says, however it is written, and whatever conditions stand around it."""
+    """A filter has the same meaning in any spelling and beside any other conditions."""
     check(task_filter, "tasks", node, data.draw(written(node)), rows)
 
 
@@ -266,13 +266,13 @@ def test_sqlite_finds_the_tasks_that_a_naive_reading_finds(
 def test_sqlite_finds_the_jobs_that_a_naive_reading_finds(
     data: st.DataObject, node: Node, rows: list[Row]
 ) -> None:
-    """The same holds for lists of jobs."""
+    """The same is true of lists of jobs."""
     check(job_filter, "jobs", node, data.draw(written(node)), rows)
 
 
 @pytest.mark.parametrize(("compiled", "table"), [(task_filter, "tasks"), (job_filter, "jobs")])
 def test_every_property_has_its_column_in_the_store(compiled: Filter, table: str) -> None:
-    """What is documented is taken, with every operator that is, no other, and what it names exists."""
+    """Each documented property takes its documented operators and no other, and its column exists."""
     samples = {"id": "'a'", "time": "DateTime'2024-07-01'", "number": "0"}
     with database(*STATEMENTS) as db:
         for name, (kind, operators) in DOCUMENTED[compiled].items():
@@ -344,7 +344,7 @@ FRAGMENTS = st.sampled_from(
 @example("'" * 1999)
 @example("id eq '" + "''" * 900)
 def test_any_text_is_a_filter_that_runs_or_an_error(text: str) -> None:
-    """There is no other exception, and nothing that SQLite would not take."""
+    """There is no other exception, and no SQL that SQLite refuses."""
     for compiled, table in ((task_filter, "tasks"), (job_filter, "jobs")):
         try:
             condition, parameters = compiled(text)

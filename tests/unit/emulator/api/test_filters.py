@@ -1,4 +1,4 @@
-"""$filter by example: conditions of SQL, the index of unfinished tasks, bounds, errors with their place."""
+"""$filter by example: SQL conditions, the index of unfinished tasks, limits, errors with their position."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from taskcounts_emulator.api.filters import FilterError, job_filter, task_filter
-from taskcounts_emulator.model import Where
+from taskcounts_emulator.model import SqlCondition
 from taskcounts_emulator.state.schema import STATEMENTS
 
 
@@ -39,8 +39,8 @@ from taskcounts_emulator.state.schema import STATEMENTS
         ("id eq 'or'", ("id = ?", ("or",))),
     ],
 )
-def test_tasks_are_found_by_a_condition_of_sql(text: str, where: Where) -> None:
-    """Values are parameters, states are numbers, ``or`` has parentheses, and the deepest part comes first."""
+def test_tasks_are_found_by_a_condition_of_sql(text: str, where: SqlCondition) -> None:
+    """Values are parameters, states numbers, ``or`` has parentheses, the deepest operand is first."""
     assert task_filter(text) == where
 
 
@@ -57,8 +57,8 @@ def test_tasks_are_found_by_a_condition_of_sql(text: str, where: Where) -> None:
         ("id eq 'a' or id eq 'b'", ("(id = ? OR id = ?)", ("a", "b"))),
     ],
 )
-def test_jobs_are_found_by_a_condition_of_sql(text: str, where: Where) -> None:
-    """Jobs keep their states as words, in lower case."""
+def test_jobs_are_found_by_a_condition_of_sql(text: str, where: SqlCondition) -> None:
+    """Jobs have their states as words in lower case."""
     assert job_filter(text) == where
 
 
@@ -80,7 +80,7 @@ def page(condition: str) -> str:
     ],
 )
 def test_a_list_of_unfinished_tasks_has_its_index(text: str) -> None:
-    """Where only unfinished tasks can match, the condition says so, and SQLite reads the index of those."""
+    """If only unfinished tasks can match, the condition uses the index of unfinished tasks."""
     condition, parameters = task_filter(text)
     assert condition.startswith("state < 3 AND ")
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
@@ -103,7 +103,7 @@ def test_a_list_of_unfinished_tasks_has_its_index(text: str) -> None:
     ],
 )
 def test_a_list_with_finished_tasks_is_not_narrowed(text: str) -> None:
-    """Where a finished task can match, nothing is said of states beyond the filter itself."""
+    """If a finished task can match, the condition adds no restriction of states."""
     assert "state < 3" not in task_filter(text)[0]
 
 
@@ -118,7 +118,7 @@ def test_a_list_with_finished_tasks_is_not_narrowed(text: str) -> None:
     ],
 )
 def test_a_filter_that_contradicts_itself_finds_nothing(text: str) -> None:
-    """No task is read for it."""
+    """A contradictory filter reads no task."""
     assert task_filter(text) == ("0", ())
 
 
@@ -223,7 +223,7 @@ def test_a_filter_that_contradicts_itself_finds_nothing(text: str) -> None:
     ],
 )
 def test_a_wrong_filter_is_told_with_its_place(text: str, reason: str) -> None:
-    """The reason is one line, short, and begins with the place, counted from 1."""
+    """The reason is one short line that begins with the position, counted from 1."""
     with pytest.raises(FilterError) as caught:
         task_filter(text)
     assert str(caught.value).startswith(reason)
@@ -262,7 +262,7 @@ def test_what_only_tasks_have_is_no_filter_of_jobs(text: str, reason: str) -> No
 
 
 def test_a_filter_is_bounded() -> None:
-    """2000 characters and 50 parentheses are taken, one more is not, and its place is told."""
+    """2000 characters and 50 parentheses are accepted; one more is refused with its position."""
     longest = f"id eq '{'x' * 1992}'"
     assert task_filter(longest) == ("id = ?", ("x" * 1992,))
     with pytest.raises(FilterError, match=r"^character 2001: a filter has at most 2000 characters$"):
@@ -277,7 +277,7 @@ def test_a_filter_is_bounded() -> None:
 
 
 def nested(depth: int, *, deep_first: bool, leaf: str = "id eq ''") -> str:
-    """Return alternating ``and`` and ``or``, each inside the other, with the deep part on either side."""
+    """Return alternating ``and`` and ``or``, with the nested operand on either side."""
     text = leaf
     for level in range(depth):
         word = "and" if level % 2 else "or"
@@ -297,7 +297,7 @@ def nested(depth: int, *, deep_first: bool, leaf: str = "id eq ''") -> str:
     ],
 )
 def test_the_deepest_filter_is_not_too_deep_for_sqlite(text: str) -> None:
-    """Whatever is within the bounds runs: the parser of SQLite has bounds of its own."""
+    """Every filter within the limits fits the stack of SQLite's parser."""
     condition, parameters = task_filter(text)
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
         db.execute("CREATE TABLE tasks (job INTEGER, id TEXT, state INTEGER)")

@@ -1,4 +1,4 @@
-"""Jobs through the service's own interface: added, told, changed, disabled, enabled, ended and deleted."""
+"""The job operations of the service: add, get, patch, disable, enable, terminate and delete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AUTO_USER = {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
 
 
 def test_a_job_that_is_added_is_answered_with_where_it_is(api: Api) -> None:
-    """A 201 has the headers of recorded answers and no body."""
+    """The 201 has the headers of recorded responses and no body."""
     answer = api("POST", "/jobs", {"id": "Nightly", "poolInfo": {"poolId": "pool"}})
     assert answer.status_code == 201
     assert answer.content == b""
@@ -42,7 +42,7 @@ def test_a_job_that_is_added_is_answered_with_where_it_is(api: Api) -> None:
 
 
 def test_a_job_is_told_with_what_the_service_fills_in(api: Api) -> None:
-    """A job that says no more than it must is shown with the defaults, in the service's layout."""
+    """A job with only the required members is shown with the defaults, in the service's layout."""
     api.add_job("Nightly")
     answer = api("GET", "/jobs/NIGHTLY")
     place = api.emulator.endpoint
@@ -71,7 +71,7 @@ def test_a_job_is_told_with_what_the_service_fills_in(api: Api) -> None:
 
 
 def test_a_job_is_told_with_all_that_it_was_added_with(api: Api) -> None:
-    """What was sent is shown again: numbers that came as text as numbers, words in lower case."""
+    """A job is shown as it was sent, with numbers sent as text as numbers, and words in lower case."""
     api.add_job(
         displayName="Müller's",
         priority="5",
@@ -118,7 +118,7 @@ def test_a_job_is_told_with_all_that_it_was_added_with(api: Api) -> None:
 
 
 def test_a_job_manager_is_a_task_of_its_job(api: Api) -> None:
-    """It is shown with what the service fills in, and added as a task with its job."""
+    """It is shown with the service's defaults, and added as a task of its job."""
     manager = {"id": "mgr", "commandLine": "manage", "requiredSlots": 2, "killJobOnCompletion": False}
     api.add_job(jobManagerTask=manager, constraints={"maxTaskRetryCount": 5})
     constraints = {"maxWallClockTime": NO_LIMIT, "retentionTime": "P7D", "maxTaskRetryCount": 5}
@@ -136,7 +136,7 @@ def test_a_job_manager_is_a_task_of_its_job(api: Api) -> None:
 
 
 def test_a_job_manager_ends_its_job(api: Api) -> None:
-    """Unless told not to, a job ends with its manager."""
+    """A job ends with its manager, unless killJobOnCompletion is false."""
     api.emulator.load({"pools": [{"id": "pool", "slots": 1, "duration": 5}], "jobs": []})
     api.add_job(jobManagerTask={"id": "mgr", "commandLine": "manage"})
     assert api.task("mgr")["state"] == "running"
@@ -145,7 +145,7 @@ def test_a_job_manager_ends_its_job(api: Api) -> None:
 
 
 def test_an_automatic_pool_gets_an_id_of_its_own(api: Api) -> None:
-    """The id of an automatic pool begins as it was asked for; the job shows what was asked for."""
+    """The id begins with the given prefix, and the job shows the specification."""
     for job_id, prefix in (("one", {"autoPoolIdPrefix": "Mine"}), ("two", {})):
         pool = {"autoPoolSpecification": {"poolLifetimeOption": "job", **prefix}}
         api.add_job(job_id, poolInfo=pool)
@@ -157,7 +157,7 @@ def test_an_automatic_pool_gets_an_id_of_its_own(api: Api) -> None:
 
 
 def test_a_job_of_a_scenario_is_told(api: Api) -> None:
-    """One without a pool shows none; its id may be of the kind that schedules make."""
+    """A job without a pool shows none; its id can be one of a job schedule."""
     api.emulator.add_job("sched:job-1")
     for spelled in ("sched:job-1", "sched%3Ajob-1", "SCHED%3ajob-1"):
         job = told(api("GET", f"/jobs/{spelled}"))
@@ -167,14 +167,14 @@ def test_a_job_of_a_scenario_is_told(api: Api) -> None:
 
 
 def test_an_id_is_given_once(api: Api) -> None:
-    """A second job of an id, in whatever case, is JobExists."""
+    """A second job of an id, in any case, is JobExists."""
     api.add_job("nightly")
     answer = api("POST", "/jobs", {"id": "NIGHTLY", "poolInfo": {"poolId": "pool"}})
     assert refused(answer, 409, "JobExists") == {}
 
 
 def test_a_job_is_changed(api: Api) -> None:
-    """What is not named stays; constraints go as a whole, as recorded."""
+    """Members that a patch does not name stay; constraints are replaced as a whole, as recorded."""
     api.add_job(
         priority=1,
         constraints={"maxTaskRetryCount": 5},
@@ -208,7 +208,7 @@ def test_a_job_is_changed(api: Api) -> None:
 
 
 def test_a_job_that_is_done_ends_when_it_is_told_to(api: Api) -> None:
-    """With onAllTasksComplete changed to terminatejob, a job without unfinished tasks ends."""
+    """A patch to terminatejob ends a job without unfinished tasks."""
     api.add_job()
     assert api("PATCH", "/jobs/job", {"onAllTasksComplete": "terminatejob"}).status_code == 200
     job = api.job()
@@ -227,14 +227,14 @@ def test_a_job_that_is_done_ends_when_it_is_told_to(api: Api) -> None:
     ],
 )
 def test_what_cannot_be_changed_is_refused(api: Api, change: dict[str, Any], code: str, name: str) -> None:
-    """A pool, and what only a new job can have, stay as they are, and so does everything else."""
+    """A pool, and members that only a new job can have, are refused, and nothing is changed."""
     api.add_job()
     assert refused(api("PATCH", "/jobs/job", {**change, "metadata": []}), 400, code)["PropertyName"] == name
     assert api.job()["eTag"] == ETAG
 
 
 def test_a_job_is_ended(api: Api) -> None:
-    """With a reason, without one, or without any body, as the clients do it; once."""
+    """With a reason, without one, or without a body, as clients do it; only once."""
     for job_id, body, reason in (
         ("one", {"terminateReason": "enough"}, "enough"),
         ("two", {}, "UserTerminate"),
@@ -252,7 +252,7 @@ def test_a_job_is_ended(api: Api) -> None:
 
 
 def test_a_job_is_disabled_and_enabled(api: Api) -> None:
-    """Each is answered with 202, and each job can be enabled once."""
+    """Both are answered with 202, and only a disabled job can be enabled."""
     api.add_job()
     answer = api("POST", "/jobs/job/disable", {"disableTasks": "Requeue"})
     assert (answer.status_code, answer.content) == (202, b"")
@@ -272,14 +272,14 @@ def test_a_job_is_disabled_and_enabled(api: Api) -> None:
     ],
 )
 def test_disabling_says_what_becomes_of_tasks(api: Api, body: dict[str, Any], code: str) -> None:
-    """One of three words, and nothing else."""
+    """disableTasks is one of three words."""
     api.add_job()
     refused(api("POST", "/jobs/job/disable", body), 400, code)
     assert api.job()["state"] == "active"
 
 
 def test_a_job_that_is_on_its_way_is_not_disturbed(api: Api) -> None:
-    """Where states take their time, each of them has its own refusal."""
+    """Each state that lasts for some time has its own refusal."""
     api.emulator.load({"settle": 60, "jobs": []})
     for job_id in ("a", "b", "c"):
         api.add_job(job_id)
@@ -299,7 +299,7 @@ def test_a_job_that_is_on_its_way_is_not_disturbed(api: Api) -> None:
 
 
 def test_a_job_is_deleted(api: Api) -> None:
-    """A 202 without an ETag, and then it is gone with its tasks."""
+    """The response is 202 without an ETag; then the job and its tasks are gone."""
     api.add_job()
     api.add_task()
     answer = api("DELETE", "/jobs/job", force="false")
@@ -311,7 +311,7 @@ def test_a_job_is_deleted(api: Api) -> None:
 
 @pytest.mark.parametrize("path", ["/jobs/job", "/jobs/job/terminate"])
 def test_a_wish_to_force_is_true_or_false(api: Api, path: str) -> None:
-    """Nothing has to be forced here, and nonsense is refused."""
+    """The value has no effect here, but a wrong one is refused."""
     api.add_job()
     method = "POST" if path.endswith("terminate") else "DELETE"
     assert (
@@ -344,7 +344,7 @@ def test_a_wish_to_force_is_true_or_false(api: Api, path: str) -> None:
 def test_a_job_that_is_not_there_is_not_found(
     api: Api, job_id: str, method: str, rest: str, body: object
 ) -> None:
-    """Whatever is asked of it, and however hostile its id."""
+    """Every operation on it is JobNotFound, however hostile its id."""
     refused(api(method, f"/jobs/{job_id}{rest}", body), 404, "JobNotFound")
 
 
@@ -402,7 +402,7 @@ def test_a_job_that_is_not_there_is_not_found(
     ],
 )
 def test_a_job_that_is_wrong_is_refused(api: Api, given: dict[str, Any], code: str, name: str) -> None:
-    """The refusal names the member, and nothing is added."""
+    """The refusal names the member, and no job is added."""
     body = {"id": "job", "poolInfo": {"poolId": "pool"}, **given}
     details = refused(api("POST", "/jobs", body), 400, code)
     assert details["PropertyName"] == name
@@ -412,7 +412,7 @@ def test_a_job_that_is_wrong_is_refused(api: Api, given: dict[str, Any], code: s
 
 
 def test_a_manager_cannot_be_the_preparation(api: Api) -> None:
-    """The two have ids of their own."""
+    """The two tasks need different ids."""
     body = {
         "id": "job",
         "poolInfo": {"poolId": "pool"},
@@ -423,7 +423,7 @@ def test_a_manager_cannot_be_the_preparation(api: Api) -> None:
 
 
 def test_surrogates_are_refused_where_text_is_stored(api: Api) -> None:
-    """Half a character in a reason cannot be stored, and is no failure of the emulator."""
+    """Half of a surrogate pair in a reason cannot be stored, and is refused."""
     api.add_job()
     body = b'{"terminateReason": "\\ud83d"}'
     refused(api("POST", "/jobs/job/terminate", body), 400, "InvalidPropertyValue")

@@ -1,4 +1,4 @@
-"""Lists of jobs and tasks: pages and their links, filters, and the members that are asked for."""
+"""Lists of jobs and tasks: pages and links, filters, and selected members."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.batch_api import VERSION, Api, refused, told
 
 @pytest.fixture
 def full(api: Api) -> Api:
-    """A caller of an emulator with jobs j0 to j6; j3 has tasks t0 to t24, every fifth of them done."""
+    """A client of an emulator with jobs j0 to j6; j3 has tasks t0 to t24, every fifth of them completed."""
     for number in range(7):
         if number != 3:
             api.emulator.add_job(f"j{number}")
@@ -29,7 +29,7 @@ def ids(pages: list[dict[str, Any]]) -> list[str]:
 
 @pytest.mark.parametrize(("size", "pages"), [(1, 25), (7, 4), (24, 2), (25, 1), (1000, 1)])
 def test_pages_hold_everything_once(full: Api, size: int, pages: int) -> None:
-    """Each page is as long as was asked for, the last one has no link, and nothing is missing or twice."""
+    """Each page has the requested size, the last one has no link, and every item occurs once."""
     found = list(full.pages("/jobs/j3/tasks", maxresults=size))
     assert len(found) == pages
     assert ids(found) == sorted(f"t{number}" for number in range(25))
@@ -38,7 +38,7 @@ def test_pages_hold_everything_once(full: Api, size: int, pages: int) -> None:
 
 
 def test_jobs_are_listed(full: Api) -> None:
-    """Jobs come in the order of their ids, with their metadata, as a single one has them."""
+    """Jobs come in the order of their ids, with the same members as a single one."""
     pages = list(full.pages("/jobs", maxresults=3))
     assert [len(page["value"]) for page in pages] == [3, 3, 1]
     assert ids(pages) == [f"j{number}" for number in range(7)]
@@ -49,20 +49,20 @@ def test_jobs_are_listed(full: Api) -> None:
 
 
 def test_a_task_in_a_list_is_as_it_is_alone(full: Api) -> None:
-    """Both are made by the same view."""
+    """A task is shown alike in a list and alone."""
     single = full.task("t0", "j3")
     del single["odata.metadata"]
     assert told(full("GET", "/jobs/j3/tasks"))["value"][0] == single
 
 
 def test_a_page_is_a_thousand_unless_fewer_are_asked_for(api: Api) -> None:
-    """The service's own limit holds."""
+    """The default size is the service's limit."""
     api.emulator.add_job("big", [{"count": 1001}])
     assert [len(page["value"]) for page in api.pages("/jobs/big/tasks", _select="id")] == [1000, 1]
 
 
 def test_a_link_repeats_what_was_asked_for(full: Api) -> None:
-    """It names the same host, list and parameters, encoded in full, in whatever case they were given."""
+    """It has the same host, list and parameters, fully encoded, whatever their case was."""
     page = told(
         full.send(
             "GET",
@@ -86,7 +86,7 @@ def test_a_link_repeats_what_was_asked_for(full: Api) -> None:
 
 
 def test_a_list_is_filtered_through_all_its_pages(full: Api) -> None:
-    """A filter holds on every page, whichever way its blanks were encoded."""
+    """The filter applies to every page, however its spaces were encoded."""
     found = list(full.pages("/jobs/j3/tasks", _filter="state eq 'completed' or id eq 't1'", maxresults=2))
     assert ids(found) == ["t0", "t1", "t10", "t15", "t20", "t5"]
     assert ids(list(full.pages("/jobs", _filter="startswith(id, 'j') and id gt 'j4'"))) == ["j5", "j6"]
@@ -95,21 +95,21 @@ def test_a_list_is_filtered_through_all_its_pages(full: Api) -> None:
 
 
 def test_an_empty_list_is_one(api: Api) -> None:
-    """No items, no link."""
+    """It has no items and no link."""
     page = told(api("GET", "/jobs"))
     assert page == {"odata.metadata": f"{api.emulator.endpoint}/$metadata#jobs", "value": []}
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/jobs/j3", "/jobs/j3/tasks", "/jobs/j3/tasks/t0"])
 def test_only_the_members_that_are_asked_for_are_told(full: Api, path: str) -> None:
-    """$select leaves exactly those, of lists and of single resources; what has no value is left out."""
+    """$select leaves exactly the named members, of lists and single resources, if they have values."""
     answer = told(full("GET", path, _select="id, state,stats"))
     item = answer["value"][0] if "value" in answer else answer
     assert {"id", "state"} == {name for name in item if name != "odata.metadata"}
 
 
 def test_members_that_were_kept_can_be_asked_for(api: Api) -> None:
-    """Those that a caller sent are found among the others, and defaults where he sent none."""
+    """Members that the caller sent can be selected, and so can their defaults."""
     api.add_job(displayName="x")
     api.add_task(displayName="y")
     jobs = told(api("GET", "/jobs", _select="displayName,constraints"))["value"]
@@ -123,7 +123,7 @@ def test_members_that_were_kept_can_be_asked_for(api: Api) -> None:
     ("name", "value"), [("_select", "id,other"), ("_select", "ID"), ("_select", ""), ("_expand", "tasks")]
 )
 def test_members_that_nobody_knows_cannot_be_asked_for(full: Api, path: str, name: str, value: str) -> None:
-    """A name of the wrong case is unknown; only stats can be expanded."""
+    """Names are case-sensitive; only stats can be expanded."""
     options: dict[str, Any] = {name: value}
     details = refused(full("GET", path, **options), 400, "InvalidQueryParameterValue")
     assert details["QueryParameterName"] == name.replace("_", "$")
@@ -146,7 +146,7 @@ def test_members_that_nobody_knows_cannot_be_asked_for(full: Api, path: str, nam
 def test_a_page_has_from_one_to_a_thousand_items(
     full: Api, path: str, value: str, code: str, reason: str
 ) -> None:
-    """Other numbers are refused, less than one as it was recorded."""
+    """Other numbers are refused; those below 1 with the recorded error."""
     details = refused(full("GET", path, maxresults=value), 400, code)
     assert details == {"QueryParameterName": "maxresults", "QueryParameterValue": value, "Reason": reason}
 
@@ -154,14 +154,14 @@ def test_a_page_has_from_one_to_a_thousand_items(
 @pytest.mark.parametrize("path", ["/jobs", "/jobs/j3/tasks"])
 @pytest.mark.parametrize("value", ["", "state", "state eq active", "other eq 'x'", "id eq 'x' and"])
 def test_a_filter_that_is_none_is_refused(full: Api, path: str, value: str) -> None:
-    """With what is wrong with it."""
+    """The refusal contains the reason."""
     details = refused(full("GET", path, _filter=value), 400, "InvalidQueryParameterValue")
     assert details["QueryParameterName"] == "$filter"
     assert details["Reason"].startswith("character ")
 
 
 def test_a_token_leads_through_its_own_list_alone(full: Api) -> None:
-    """Made up, or taken to another list or filter, it is refused."""
+    """An invalid token, or one of another list or filter, is refused."""
     page = told(full("GET", "/jobs/j3/tasks", maxresults=1))
     token = page["odata.nextLink"].partition("$skiptoken=")[2].partition("&")[0]
     tries: list[tuple[str, dict[str, Any]]] = [
@@ -187,7 +187,7 @@ def test_a_token_leads_through_its_own_list_alone(full: Api) -> None:
     ],
 )
 def test_an_option_that_an_operation_has_not_is_refused(full: Api, path: str, name: str) -> None:
-    """Passed over it would mislead: the answer would not be what was asked for."""
+    """Ignoring the option would mislead: the response would not be what was asked for."""
     options: dict[str, Any] = {name: "id"}
     details = refused(full("GET", path, **options), 400, "UnsupportedQueryParameter")
     assert details == {"QueryParameterName": name.replace("_", "$")}
@@ -195,13 +195,13 @@ def test_an_option_that_an_operation_has_not_is_refused(full: Api, path: str, na
 
 @pytest.mark.parametrize("name", ["maxresults", "$filter", "$select", "$expand", "$skiptoken", "force"])
 def test_a_parameter_that_stands_twice_is_refused(full: Api, name: str) -> None:
-    """In whatever case."""
+    """Names are compared without case."""
     answer = full.send("GET", f"/jobs?api-version={VERSION}&{name}=1&{name.upper()}=1")
     assert refused(answer, 400, "InvalidQueryParameterValue")["Reason"] == "The parameter stands twice"
 
 
 def test_lists_tell_the_truth_whatever_is_counted(full: Api) -> None:
-    """Under a lag model the counts are behind, and a list is not."""
+    """Under a lag model, counts trail and lists do not."""
     full.emulator.set_lag({"delay": 60})
     full.emulator.advance(60)
     full("POST", "/jobs/j3/tasks/t1/terminate")

@@ -1,4 +1,4 @@
-"""Conditional headers: what must hold of a job or task before it is told or changed."""
+"""Conditional headers: the conditions for reading or changing a job or task."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WRITES = [
 
 @pytest.fixture
 def with_task(api: Api) -> Api:
-    """A caller of an emulator with a job and a task, both of 2024-07-01 00:00:00."""
+    """A client of an emulator with a job and a task, both of 2024-07-01 00:00:00."""
     api.add_job()
     api.add_task()
     return api
@@ -58,7 +58,7 @@ def with_task(api: Api) -> Api:
 def test_a_resource_is_told_if_the_condition_holds(
     with_task: Api, path: str, name: str, value: str, status: int
 ) -> None:
-    """Else it is 412, or 304 without a body where the caller's copy is still good."""
+    """Otherwise it is 412, or 304 without a body if the caller's copy is still valid."""
     answer = with_task("GET", path, headers={name: value})
     assert answer.status_code == status
     if status == 412:
@@ -82,7 +82,7 @@ def test_a_resource_is_told_if_the_condition_holds(
 def test_nothing_is_changed_unless_the_condition_holds(
     with_task: Api, write: tuple[str, str, object], name: str, value: str
 ) -> None:
-    """Every operation that changes a resource is 412 then, before its state is even looked at."""
+    """Every operation that changes a resource is 412 then, before its state is checked."""
     refused(with_task(*write, headers={name: value}), 412, "ConditionNotMet")
     assert with_task.job()["eTag"] == with_task.task()["eTag"] == ETAG
 
@@ -92,7 +92,7 @@ def test_nothing_is_changed_unless_the_condition_holds(
 def test_a_resource_is_changed_if_the_condition_holds(
     with_task: Api, write: tuple[str, str, object], name: str, value: str
 ) -> None:
-    """Then it is the state that decides."""
+    """Then only its state decides."""
     answer = with_task(*write, headers={name: value})
     assert answer.status_code < 300 or answer.json()["code"] in (
         "OperationInvalidForCurrentState",
@@ -101,7 +101,7 @@ def test_a_resource_is_changed_if_the_condition_holds(
 
 
 def test_an_etag_is_new_with_every_change(with_task: Api) -> None:
-    """Also where the clock stands still, so that one of two writers loses."""
+    """It changes even if the clock stands still, so that one of two writers fails."""
     seen = {with_task.job()["eTag"]}
     for _ in range(3):
         seen.add(with_task("PATCH", "/jobs/job", {"priority": 1}).headers["etag"])
@@ -119,7 +119,7 @@ def test_an_etag_is_new_with_every_change(with_task: Api) -> None:
     ],
 )
 def test_of_a_pair_the_etag_decides(with_task: Api, headers: dict[str, str], status: int) -> None:
-    """Two pairs of headers go together, and the date says nothing then."""
+    """Two pairs of headers can be combined, and then the date is ignored."""
     assert with_task("GET", "/jobs/job", headers=headers).status_code == status
 
 
@@ -134,7 +134,7 @@ def test_of_a_pair_the_etag_decides(with_task: Api, headers: dict[str, str], sta
     ],
 )
 def test_other_combinations_are_refused(with_task: Api, headers: dict[str, str]) -> None:
-    """As documented: 400, whatever they say."""
+    """They are 400, whatever their values, as documented."""
     details = refused(
         with_task("GET", "/jobs/job", headers=headers), 400, "MultipleConditionHeadersNotSupported"
     )
@@ -143,19 +143,19 @@ def test_other_combinations_are_refused(with_task: Api, headers: dict[str, str])
 
 @pytest.mark.parametrize("name", ["if-modified-since", "if-unmodified-since"])
 def test_a_date_that_is_none_is_refused(with_task: Api, name: str) -> None:
-    """The form is that of RFC 1123."""
+    """A date must have the form of RFC 1123."""
     details = refused(with_task("GET", "/jobs/job", headers={name: "2024-07-01"}), 400, "InvalidHeaderValue")
     assert details["HeaderName"] == name
 
 
 def test_what_has_no_conditions_passes_them_over(with_task: Api) -> None:
-    """Lists, counts and additions are no resources that could have changed."""
+    """Lists, counts and additions ignore conditional headers."""
     for path in ("/jobs", "/jobs/job/tasks", "/jobs/job/taskcounts"):
         assert with_task("GET", path, headers={"if-match": "0x1"}).status_code == 200
 
 
 def test_a_condition_can_be_asked_again() -> None:
-    """A check keeps nothing of the rows that it saw."""
+    """A check keeps no state between rows."""
     check = precondition({"if-match": "0x1"}, reads=False)
     for _ in range(2):
         with pytest.raises(Refusal):
@@ -163,7 +163,7 @@ def test_a_condition_can_be_asked_again() -> None:
 
 
 def test_an_etag_does_not_come_back(api: Api) -> None:
-    """A task that is deleted and added again at one moment is another one."""
+    """A task that is deleted and added again at the same time has another ETag."""
     api.add_job()
     api.add_task("a")
     before = api.task("a")["eTag"]

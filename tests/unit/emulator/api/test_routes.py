@@ -1,4 +1,4 @@
-"""Which operation a request is for, and what this emulator tells of the rest of the service."""
+"""Routing, and the errors for operations that are not emulated."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OPERATIONS = {
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_each_operation_has_a_verb_and_a_path(name: str) -> None:
-    """The ids of the path come with it."""
+    """The match contains the ids of the path."""
     found = resolve(*OPERATIONS[name])
     assert found.operation.name == name
     _, _, *parts = [*OPERATIONS[name][1].split("/"), "", ""]
@@ -39,7 +39,7 @@ def test_each_operation_has_a_verb_and_a_path(name: str) -> None:
 
 
 def test_ids_are_decoded_once() -> None:
-    """What was encoded twice stays encoded once."""
+    """An id that was encoded twice is decoded once."""
     assert resolve("GET", "/jobs/sched%3Ajob-1").job_id == "sched:job-1"
     assert resolve("GET", "/jobs/a%252Fb/tasks/%2525")[1:] == ("a%2Fb", "%25")
     assert resolve("GET", "/jobs/taskcounts").job_id == "taskcounts"
@@ -57,7 +57,7 @@ def test_ids_are_decoded_once() -> None:
 )
 @pytest.mark.parametrize("method", ["MKCOL", "OPTIONS", "TRACE", "HEAD"])
 def test_another_verb_is_told_which_there_are(path: str, allowed: str, method: str) -> None:
-    """405, with the verbs of that path."""
+    """The response is 405 with the methods of the path."""
     with pytest.raises(Refusal) as caught:
         resolve(method, path)
     assert (caught.value.status, caught.value.code) == (405, "UnsupportedHttpVerb")
@@ -66,7 +66,7 @@ def test_another_verb_is_told_which_there_are(path: str, allowed: str, method: s
 
 @pytest.mark.parametrize("path", ["/jobs/j", "/jobs/j/tasks/t"])
 def test_what_the_service_replaces_is_not_emulated(path: str) -> None:
-    """501, which is no wrong verb: the real service has it."""
+    """The response is 501 rather than 405, since the real service has the operation."""
     with pytest.raises(Refusal) as caught:
         resolve("PUT", path)
     assert (caught.value.status, caught.value.code) == (501, "NotImplemented")
@@ -94,7 +94,7 @@ def test_what_the_service_replaces_is_not_emulated(path: str) -> None:
     ],
 )
 def test_what_the_service_has_besides_is_not_implemented(api: Api, method: str, path: str) -> None:
-    """501 with a code of our own, in the service's shape: nobody is to take it for the service's answer."""
+    """The response is 501 with a code of our own, which cannot be taken for the service's."""
     answer = api(method, path)
     assert refused(answer, 501, "NotImplemented") == {}
     assert "This emulator does not have" in answer.json()["message"]["value"]

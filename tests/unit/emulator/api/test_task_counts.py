@@ -1,4 +1,4 @@
-"""The emulated operation: what it answers, and what it refuses, in process and over a socket."""
+"""Job - Get Task Counts: its responses and refusals, in process and over a socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 def refused(answer: httpx.Response, status: int, code: str) -> dict[str, str]:
-    """Assert that an answer is a refusal in the service's shape, and return its details."""
+    """Assert that a response is a refusal in the service's form, and return its details."""
     assert answer.status_code == status
     body = answer.json()
     assert list(body)[:3] == ["odata.metadata", "code", "message"]
@@ -45,7 +45,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> dict[str, str]:
 
 
 def test_counts_are_told_as_the_service_tells_them(ask: Ask) -> None:
-    """A 200 has the headers and, byte for byte, the layout of recorded answers."""
+    """The 200 has the headers and, byte for byte, the layout of recorded responses."""
     answer = ask()
     assert answer.status_code == 200
     assert sorted(answer.headers.items()) == [
@@ -67,19 +67,19 @@ def test_counts_are_told_as_the_service_tells_them(ask: Ask) -> None:
 
 
 def test_each_answer_has_a_request_id_of_its_own(ask: Ask) -> None:
-    """Two answers never share a request id."""
+    """Two responses never have the same request id."""
     assert ask().headers["request-id"] != ask().headers["request-id"]
 
 
 @pytest.mark.parametrize("job_id", ["nightly", "NIGHTLY", "Nightl%79"])
 def test_a_job_is_found_however_its_id_is_spelled(ask: Ask, job_id: str) -> None:
-    """The case of a job id and its percent-encoding make no difference."""
+    """The case of a job id and its percent-encoding do not matter."""
     assert ask(f"/jobs/{job_id}/taskcounts?{VERSION}").status_code == 200
 
 
 @pytest.mark.parametrize("job_id", ["sched:job-1", "sched%3Ajob-1", "SCHED%3ajob-1"])
 def test_a_job_of_a_schedule_is_found(emulator: Emulator, ask: Ask, job_id: str) -> None:
-    """A colon in a job id may be sent as it is or encoded, and is signed as it was sent."""
+    """A colon in a job id can be sent raw or encoded, and is signed as it was sent."""
     emulator.add_job("sched:job-1")
     assert ask(f"/jobs/{job_id}/taskcounts?{VERSION}").json()["taskCounts"]["active"] == 0
 
@@ -111,13 +111,13 @@ def test_a_job_that_is_not_there_is_not_found(ask: Ask, job_id: str) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_path_without_a_resource_is_an_invalid_uri(ask: Ask, path: str, method: str) -> None:
-    """What is not the operation's path is refused, never redirected."""
+    """Another path is refused, never redirected."""
     assert refused(ask(f"{path}?{VERSION}", method), 400, "InvalidUri") == {}
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
 def test_another_method_is_refused_with_the_one_that_is_allowed(ask: Ask, method: str) -> None:
-    """Every method but GET is 405 with Allow, whoever asks."""
+    """Every method other than GET is 405 with Allow, even without authentication."""
     answer = ask(method=method, sign=False)
     assert refused(answer, 405, "UnsupportedHttpVerb") == {}
     assert answer.headers["allow"] == "GET"
@@ -144,14 +144,14 @@ def test_the_api_version_is_required(ask: Ask, query: str) -> None:
     ["Api-Version=2024-07-01.20.0", "api%2Dversion=2024-07-01.20.0", f"timeOut=20&{VERSION}&&x=1&x=2"],
 )
 def test_query_names_are_taken_in_any_case_and_unknown_ones_ignored(ask: Ask, query: str) -> None:
-    """The service reads the names of query parameters without regard to case, and overlooks others."""
+    """Names of query parameters are case-insensitive, and unknown ones are ignored."""
     assert ask(f"/jobs/nightly/taskcounts?{query}").status_code == 200
 
 
 def test_an_unknown_version_is_answered_and_warned_of_once(
     ask: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Any api-version is accepted, with one warning for each that is not the emulated one."""
+    """Any api-version is accepted, with one warning for each unknown one."""
     with caplog.at_level(logging.WARNING, "taskcounts_emulator"):
         for version in ("2025-06-01", "2025-06-01", "odd%0Aone", "2024-07-01.20.0"):
             assert ask(f"/jobs/nightly/taskcounts?api-version={version}").status_code == 200
@@ -162,7 +162,7 @@ def test_an_unknown_version_is_answered_and_warned_of_once(
 
 
 def test_warnings_of_versions_come_to_an_end(caplog: pytest.LogCaptureFixture) -> None:
-    """A caller who makes up versions fills neither the log nor the memory."""
+    """Invented versions fill neither the log nor the memory."""
     service = EmulatedAccount()
     with caplog.at_level(logging.WARNING, "taskcounts_emulator"):
         assert all(service.accepts(str(number)) for number in range(500))
@@ -183,13 +183,13 @@ def test_a_strict_emulator_refuses_other_versions(caller: Callable[[Emulator], A
 
 @pytest.mark.parametrize("value", ["1", "30", "0031", "2147483647", "31"])
 def test_a_timeout_may_be_any_positive_int32(ask: Ask, value: str) -> None:
-    """A timeout from 1 to the end of int32 is taken; what is beyond 30 counts as 30."""
+    """A timeout from 1 to the end of int32 is accepted."""
     assert ask(f"/jobs/nightly/taskcounts?{VERSION}&timeout={value}").status_code == 200
 
 
 @pytest.mark.parametrize("value", ["", "x", "1.5", "1e1", "+1", "%201", "0x10", "--1", "%D9%A1"])
 def test_a_timeout_that_is_no_number_is_invalid(ask: Ask, value: str) -> None:
-    """What is not written in decimal digits is InvalidQueryParameterValue."""
+    """A timeout that is not in decimal digits is InvalidQueryParameterValue."""
     answer = ask(f"/jobs/nightly/taskcounts?{VERSION}&timeout={value}")
     details = refused(answer, 400, "InvalidQueryParameterValue")
     assert details["QueryParameterName"] == "timeout"
@@ -206,7 +206,7 @@ def test_a_timeout_beyond_its_range_is_out_of_range(ask: Ask, value: str) -> Non
 
 @pytest.mark.parametrize("query", [f"{VERSION}&{VERSION}", f"{VERSION}&timeout=1&timeOut=2"])
 def test_a_parameter_that_stands_twice_is_invalid(ask: Ask, query: str) -> None:
-    """A known query parameter may come once, in whatever case."""
+    """A known query parameter can be sent once, in any case."""
     details = refused(ask(f"/jobs/nightly/taskcounts?{query}"), 400, "InvalidQueryParameterValue")
     assert details["Reason"] == "The parameter stands twice"
 
@@ -225,7 +225,7 @@ def test_a_parameter_that_stands_twice_is_invalid(ask: Ask, query: str) -> None:
     ],
 )
 def test_a_header_of_the_wrong_form_is_refused(ask: Ask, name: str, value: str) -> None:
-    """A client request id is a plain GUID, and the wish to have it back is true or false."""
+    """A client request id is a plain GUID, and return-client-request-id is true or false."""
     details = refused(ask(headers=[(name, value)]), 400, "InvalidHeaderValue")
     assert details["HeaderName"] == name
     assert details["HeaderValue"] == value
@@ -242,7 +242,7 @@ def test_an_ocp_date_of_the_wrong_form_is_refused(ask: Ask, date: str) -> None:
     ("name", "value"), [("client-request-id", ID), ("return-client-request-id", "true"), ("ocp-date", DATE)]
 )
 def test_a_header_that_stands_twice_is_refused(ask: Ask, name: str, value: str) -> None:
-    """The headers of the operation may come once."""
+    """The headers of the operation can be sent once."""
     answer = ask(headers=[(name, value), (name, value)])
     assert refused(answer, 400, "InvalidHeaderValue")["Reason"] == "The header stands twice"
     assert "client-request-id" not in answer.headers
@@ -263,14 +263,14 @@ def test_a_header_that_stands_twice_is_refused(ask: Ask, name: str, value: str) 
 def test_the_client_request_id_comes_back_if_it_is_wanted(
     ask: Ask, headers: list[tuple[str, str]], echoed: str | None, target: str
 ) -> None:
-    """It is echoed as it was spelled, on errors as well, and only if it was sent and asked for."""
+    """It is returned as it was spelled, on errors, too, but only if it was sent and asked for."""
     assert ask(target, headers=headers).headers.get("client-request-id") == echoed
 
 
 def test_a_failure_of_the_emulator_is_an_error_of_the_service(
     emulator: Emulator, ask: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What nobody foresaw is logged, and told as InternalError."""
+    """An unexpected exception is logged, and answered with InternalError."""
     emulator.close()
     answer = ask()
     assert refused(answer, 500, "InternalError") == {}
@@ -281,7 +281,7 @@ def test_a_failure_of_the_emulator_is_an_error_of_the_service(
 def test_nothing_that_is_refused_or_logged_shows_a_secret(
     emulator: Emulator, ask: Ask, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither the key, nor a right or wrong signature, nor a token is in any answer, log or repr."""
+    """Neither the key, nor a right or wrong signature, nor a token is in any response, log or repr."""
     headers = {"host": "myaccount.test", "ocp-date": DATE}
     good = signature(
         emulator.decoded_key,
@@ -308,7 +308,7 @@ def test_nothing_that_is_refused_or_logged_shows_a_secret(
 
 
 def test_a_websocket_is_closed() -> None:
-    """The application under another server turns websockets away, at the service's paths and its own."""
+    """Under another server the application refuses websockets on all paths."""
     for path in ("/jobs/x/taskcounts", "/_emulator/jobs"):
         sent: list[Any] = []
 
@@ -324,7 +324,7 @@ def test_a_websocket_is_closed() -> None:
 
 
 def test_another_server_need_not_know_the_path_as_it_was_sent() -> None:
-    """Without ASGI's optional raw_path, server and HTTP version, a call is answered from what there is."""
+    """Without ASGI's optional raw_path, server and HTTP version, a request is still answered."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

@@ -1,4 +1,4 @@
-"""Tasks through the service's own interface: added one by one and by the hundred, told, ended and deleted."""
+"""The task operations of the service: add, add a collection, get, terminate, reactivate and delete."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ AUTO_USER = {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}
 
 
 def with_pool(api: Api, **behaviour: object) -> None:
-    """Let there be one slot in the pool of every job, where runs take five seconds."""
+    """Set a pool with one slot and runs of five seconds."""
     api.emulator.load({"pools": [{"id": "pool", "slots": 1, "duration": 5, **behaviour}], "jobs": []})
 
 
 def test_a_task_that_is_added_is_answered_with_where_it_is(api: Api) -> None:
-    """A 201 with the headers of a resource that was made, in the job's own spelling, and no body."""
+    """The 201 has the headers of a new resource, with the job's own spelling, and no body."""
     api.add_job("Nightly")
     answer = api("POST", "/jobs/NIGHTLY/tasks", {"id": "T1", "commandLine": "true"})
     assert (answer.status_code, answer.content) == (201, b"")
@@ -32,7 +32,7 @@ def test_a_task_that_is_added_is_answered_with_where_it_is(api: Api) -> None:
 
 
 def test_a_task_is_told_with_what_the_service_fills_in(api: Api) -> None:
-    """A task that says no more than it must is shown with the defaults; its retries are its job's."""
+    """A task with only the required members is shown with the defaults; its retries are its job's."""
     api.add_job(constraints={"maxTaskRetryCount": 5})
     api.add_task("T1")
     answer = api("GET", "/jobs/job/tasks/t1")
@@ -57,7 +57,7 @@ def test_a_task_is_told_with_what_the_service_fills_in(api: Api) -> None:
 
 
 def test_a_task_is_told_with_all_that_it_was_added_with(api: Api) -> None:
-    """What has no effect here comes back as it was sent."""
+    """Members without effect here are shown as they were sent."""
     api.add_job(usesTaskDependencies=True, onTaskFailure="performexitoptionsjobaction")
     members: dict[str, Any] = {
         "displayName": "ein Täßk",
@@ -96,7 +96,7 @@ def test_a_task_is_told_with_all_that_it_was_added_with(api: Api) -> None:
 
 
 def test_a_task_of_a_scenario_is_told(api: Api) -> None:
-    """It has a command line, though nobody gave it one: clients rely on the member."""
+    """It has a command line, since clients rely on that member."""
     api.emulator.add_job("job", [{"id": "t1", "state": "completed", "result": "failure"}])
     task = api.task("t1")
     assert task["commandLine"] == ""
@@ -120,7 +120,7 @@ def test_a_task_of_a_scenario_is_told(api: Api) -> None:
 
 
 def test_a_task_that_ran_is_told_with_its_times(api: Api) -> None:
-    """Start, retry and end have their times, and the state that went before has its own."""
+    """Start, retry and end have their times, and so does the previous state."""
     with_pool(api)
     api.add_job()
     api.add_task(
@@ -147,7 +147,7 @@ def test_a_task_that_ran_is_told_with_its_times(api: Api) -> None:
 
 
 def test_a_job_may_say_how_all_its_tasks_run(api: Api) -> None:
-    """The common environment steers runs as well, and a task's own comes first."""
+    """The common environment determines runs, and a task's own environment takes precedence."""
     with_pool(api)
     api.add_job(
         commonEnvironmentSettings=[
@@ -164,7 +164,7 @@ def test_a_job_may_say_how_all_its_tasks_run(api: Api) -> None:
 
 
 def test_a_task_that_was_requeued_is_told_with_its_time(api: Api) -> None:
-    """A requeue is counted and dated, and is no retry."""
+    """A requeue is counted with its time, and is not a retry."""
     with_pool(api)
     api.add_job()
     api.add_task()
@@ -178,7 +178,7 @@ def test_a_task_that_was_requeued_is_told_with_its_time(api: Api) -> None:
 
 
 def test_a_task_that_takes_too_long_is_ended(api: Api) -> None:
-    """A limit of time holds, and the longest duration of all is none."""
+    """A time limit ends the task; the longest duration means no limit."""
     with_pool(api)
     api.add_job()
     api.add_task("a", constraints={"maxWallClockTime": "PT2S"})
@@ -190,7 +190,7 @@ def test_a_task_that_takes_too_long_is_ended(api: Api) -> None:
 
 
 def test_tasks_wait_for_those_that_they_depend_on(api: Api) -> None:
-    """Ids and ranges are read; a task runs when all of them have succeeded."""
+    """A task with ids and ranges runs once all of them have succeeded."""
     with_pool(api)
     api.add_job(usesTaskDependencies=True)
     api.add_task("z", dependsOn={"taskIds": ["a"], "taskIdRanges": [{"start": 1, "end": 2}]})
@@ -201,7 +201,7 @@ def test_tasks_wait_for_those_that_they_depend_on(api: Api) -> None:
 
 
 def test_an_exit_condition_may_end_the_job(api: Api) -> None:
-    """Exit conditions are handed to the world, which does what they say."""
+    """The world applies the parsed exit conditions."""
     with_pool(api)
     api.add_job(onTaskFailure="performexitoptionsjobaction")
     api.add_task(
@@ -213,7 +213,7 @@ def test_an_exit_condition_may_end_the_job(api: Api) -> None:
 
 
 def test_a_collection_is_added_item_by_item(api: Api) -> None:
-    """Each item has a result: added, there already, or wrong; an id twice in one request is TaskExists."""
+    """Each item is added, exists already, or is wrong; a repeated id is TaskExists."""
     api.add_job()
     body = {
         "value": [
@@ -248,7 +248,7 @@ def test_a_collection_is_added_item_by_item(api: Api) -> None:
 
 
 def test_a_collection_has_a_hundred_tasks_at_most(api: Api) -> None:
-    """One more is RequestBodyTooLarge, at which clients send fewer; nothing is added."""
+    """One more is RequestBodyTooLarge, after which clients send fewer; nothing is added."""
     api.add_job()
     tasks = [{"id": f"t{number}", "commandLine": "x"} for number in range(101)]
     details = refused(
@@ -273,20 +273,20 @@ def test_a_collection_has_a_hundred_tasks_at_most(api: Api) -> None:
     ],
 )
 def test_a_collection_that_is_none_is_refused_whole(api: Api, body: dict[str, Any], code: str) -> None:
-    """Where no result could name its task, the request is refused and adds nothing."""
+    """A collection with a task without an id is refused and adds nothing."""
     api.add_job()
     refused(api("POST", "/jobs/job/addtaskcollection", body), 400, code)
     assert told(api("GET", "/jobs/job/tasks"))["value"] == []
 
 
 def test_a_collection_may_be_empty(api: Api) -> None:
-    """No tasks, no results."""
+    """It has no tasks and no results."""
     api.add_job()
     assert told(api("POST", "/jobs/job/addtaskcollection", {"value": []}))["value"] == []
 
 
 def test_a_task_is_ended_reactivated_and_deleted(api: Api) -> None:
-    """Two answers have nothing but headers, the third not even an ETag."""
+    """Two responses have only headers, the third not even an ETag."""
     api.add_job()
     api.add_task()
     for verb, state in (("terminate", "completed"), ("reactivate", "active")):
@@ -302,7 +302,7 @@ def test_a_task_is_ended_reactivated_and_deleted(api: Api) -> None:
 
 
 def test_a_task_that_was_ended_says_so(api: Api) -> None:
-    """Its failure has a code and a text, and no details."""
+    """Its failure has a code and a message, and no details."""
     api.add_job()
     api.add_task()
     api("POST", "/jobs/job/tasks/task/terminate")
@@ -315,7 +315,7 @@ def test_a_task_that_was_ended_says_so(api: Api) -> None:
 
 
 def test_what_a_task_is_in_no_state_for_is_refused(api: Api) -> None:
-    """The world's refusals are answered as they are."""
+    """The refusals of the world become responses."""
     api.emulator.add_job("job", [{"id": "a"}, {"id": "s", "state": "completed", "result": "success"}])
     refused(api("POST", "/jobs/job/tasks/a/reactivate"), 409, "TaskNotCompleted")
     refused(api("POST", "/jobs/job/tasks/s/reactivate"), 409, "TaskSucceeded")
@@ -333,7 +333,7 @@ def test_what_a_task_is_in_no_state_for_is_refused(api: Api) -> None:
     ("method", "rest"), [("GET", ""), ("DELETE", ""), ("POST", "/terminate"), ("POST", "/reactivate")]
 )
 def test_a_task_that_is_not_there_is_not_found(api: Api, task_id: str, method: str, rest: str) -> None:
-    """Whatever is asked of it, and however hostile its id."""
+    """Every operation on it is TaskNotFound, however hostile its id."""
     api.add_job()
     assert refused(api(method, f"/jobs/job/tasks/{task_id}{rest}"), 404, "TaskNotFound") == {}
 
@@ -416,7 +416,7 @@ def setting(name: str, value: str) -> dict[str, Any]:
 def test_a_task_that_is_wrong_is_refused(
     api: Api, given: dict[str, Any], code: str, name: str | None
 ) -> None:
-    """The refusal names the member, and nothing is added."""
+    """The refusal names the member, and no task is added."""
     api.add_job()
     details = refused(
         api("POST", "/jobs/job/tasks", {"id": "task", "commandLine": "true", **given}), 400, code
@@ -427,7 +427,7 @@ def test_a_task_that_is_wrong_is_refused(
 
 
 def test_a_task_has_not_the_id_of_the_preparation_task(api: Api) -> None:
-    """Its default id counts as well, and case makes no difference."""
+    """The default id of the preparation task counts, too, and case is ignored."""
     api.add_job("one", jobPreparationTask={"commandLine": "x"})
     api.add_job("two", jobPreparationTask={"commandLine": "x", "id": "Prep"})
     for job_id, task_id in (("one", "JobPreparation"), ("two", "prep")):

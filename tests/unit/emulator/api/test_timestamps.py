@@ -1,4 +1,4 @@
-"""Times and durations: the service's texts, what callers send, and whatever else may come."""
+"""Times and durations: the service's forms, those of callers, and any other text."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_timestamp_is_read_as_it_was_written(us: int) -> None:
 
 @pytest.mark.parametrize("us", [FIRST - 1, LAST + 1, 10**30])
 def test_a_time_beyond_all_years_cannot_be_written(us: int) -> None:
-    """There is no text for it, and no wrong one is made up."""
+    """A time outside the years 1 to 9999 is an error."""
     with pytest.raises(OverflowError):
         timestamp(us)
     with pytest.raises(OverflowError):
@@ -63,18 +63,18 @@ def test_a_time_beyond_all_years_cannot_be_written(us: int) -> None:
     ],
 )
 def test_headers_have_dates_of_rfc_1123(us: int, text: str) -> None:
-    """The part of a second is cut off, not rounded."""
+    """Fractions of a second are dropped, not rounded."""
     assert http_date(us) == text
 
 
 @given(TIMES)
 def test_a_header_is_read_as_it_was_written(us: int) -> None:
-    """The emulator's own reader of dates takes what is written here, to the second."""
+    """The parser of HTTP dates reads what is written, to the second."""
     assert parse_date(http_date(us)) == EPOCH + timedelta(seconds=us // 1_000_000)
 
 
 def test_an_etag_is_the_time_in_ticks() -> None:
-    """A recorded one comes out, but for ticks that microseconds can't show; there are no quotation marks."""
+    """A recorded one is reproduced, to the microsecond, without quotation marks."""
     assert etag(1498502460957409) == "0x8D4BCC2E4835CCA"
     assert int("0x8D4BCC2E4835CD0", 16) - int("0x8D4BCC2E4835CCA", 16) == 6
     assert etag(0) == "0x89F7FF5F7B58000"
@@ -82,7 +82,7 @@ def test_an_etag_is_the_time_in_ticks() -> None:
 
 @given(TIMES)
 def test_every_time_has_an_etag_of_its_own(us: int) -> None:
-    """Two changes at different times are told apart, and later ones are larger."""
+    """Different times have different ETags, and later ones are larger."""
     assert re.fullmatch("0x[0-9A-F]+", etag(us))
     assert int(etag(us + 1), 16) - int(etag(us), 16) == 10
 
@@ -105,7 +105,7 @@ def test_every_time_has_an_etag_of_its_own(us: int) -> None:
     ],
 )
 def test_the_documented_forms_of_a_time_are_read(text: str, past: int) -> None:
-    """A date alone is midnight UTC, an offset is taken off, and the seventh digit is cut off."""
+    """A date alone is midnight UTC, an offset is subtracted, and the seventh digit is dropped."""
     assert parse_timestamp(text) == JULY + past
 
 
@@ -156,7 +156,7 @@ def test_the_documented_forms_of_a_time_are_read(text: str, past: int) -> None:
     ],
 )
 def test_what_is_no_time_gives_none(text: str) -> None:
-    """There is no exception for any text, and no guess."""
+    """No text raises an exception, and none is guessed at."""
     assert parse_timestamp(text) is None
 
 
@@ -165,7 +165,7 @@ def test_what_is_no_time_gives_none(text: str) -> None:
     st.sampled_from(["minutes", "seconds", "milliseconds", "microseconds"]),
 )
 def test_times_are_read_as_python_reads_them(time: datetime, timespec: str) -> None:
-    """The standard library, which takes more forms, agrees about those that are taken here."""
+    """The standard library, which accepts more forms, agrees on those that are accepted here."""
     text = time.isoformat(timespec=timespec)
     us = (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
     assert parse_timestamp(text) == (us if FIRST <= us <= LAST else None)
@@ -173,7 +173,7 @@ def test_times_are_read_as_python_reads_them(time: datetime, timespec: str) -> N
 
 @given(st.text() | st.text("0123456789-+:.TZ", max_size=40) | st.from_regex(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d.*"))
 def test_any_text_is_a_time_or_none(text: str) -> None:
-    """Whatever is read can be written again, and is read as the same."""
+    """A time that is read can be written, and is read back as the same."""
     us = parse_timestamp(text)
     assert us is None or parse_timestamp(timestamp(us)) == us
 
@@ -199,7 +199,7 @@ def test_any_text_is_a_time_or_none(text: str) -> None:
     ],
 )
 def test_durations_are_read(text: str, seconds: float) -> None:
-    """Days to seconds, each in any number, up to the longest one of .NET."""
+    """Days to seconds, in any numbers, up to the longest duration of .NET."""
     assert parse_duration(text) == seconds
 
 
@@ -244,7 +244,7 @@ def test_durations_are_read(text: str, seconds: float) -> None:
     ],
 )
 def test_what_is_no_duration_gives_none(text: str) -> None:
-    """Years, months and weeks, anything negative, too long or without a number are refused alike."""
+    """Years, months, weeks, negative, too long and empty durations give None."""
     assert parse_duration(text) is None
 
 
@@ -252,7 +252,7 @@ def test_what_is_no_duration_gives_none(text: str) -> None:
 def test_a_duration_is_the_sum_of_its_parts(
     days: int | None, hours: int | None, minutes: int | None, ticks: int | None
 ) -> None:
-    """Any part may be missing, but not all of them."""
+    """Any part can be missing, but not all of them."""
     date = "" if days is None else f"{days}D"
     time = "" if hours is None else f"{hours}H"
     time += "" if minutes is None else f"{minutes}M"

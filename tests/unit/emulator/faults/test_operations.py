@@ -1,4 +1,4 @@
-"""Faults of one operation and by chance: which calls meet them, and that every operation can go wrong."""
+"""Faults of one operation and with a probability, and that every operation can fail."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import httpx
 import pytest
 
 from taskcounts_emulator import Emulator
+from taskcounts_emulator.faults.malformed import VARIANTS, WITH_BODY
 from taskcounts_emulator.faults.plan import OPERATIONS, Fault, FaultPlan, make_fault
-from taskcounts_emulator.faults.shapes import VARIANTS, WITH_BODY
 
 Ask = Callable[..., httpx.Response]
 
 
 def taken(plan: FaultPlan, operation: str, job_id: str | None = "j") -> str | None:
-    """Return the kind of the fault that a call meets."""
+    """Return the kind of the fault for a request."""
     found = plan.take(operation, job_id)
     return None if found is None else found.fault.kind
 
 
 def test_a_fault_meets_its_operation_alone() -> None:
-    """A fault of one operation passes by all others, and the next that fits has its turn."""
+    """A fault of one operation does not apply to others, where the next fault applies."""
     plan = FaultPlan()
     plan.add(make_fault("busy", operation="Job_Get", times=1))
     plan.add(make_fault("throttled", operation="Task_List"))
@@ -33,7 +33,7 @@ def test_a_fault_meets_its_operation_alone() -> None:
 
 
 def test_a_fault_of_a_job_meets_no_call_that_names_none() -> None:
-    """A list of jobs is for no job; what is for a job waits for it."""
+    """A fault of one job does not apply to a list of jobs."""
     plan = FaultPlan()
     plan.add(make_fault("busy", job="J", times=1))
     assert taken(plan, "Job_List", None) is None
@@ -58,7 +58,7 @@ def test_a_fault_of_a_job_meets_no_call_that_names_none() -> None:
     ids=lambda value: value.kind if isinstance(value, Fault) else None,
 )
 def test_a_fault_passes_by_what_it_cannot_happen_to(fault: Fault, fits: set[str]) -> None:
-    """Calls of other operations are answered right, and use nothing up."""
+    """Requests of other operations are answered normally, and use up nothing."""
     plan = FaultPlan()
     plan.add(fault)
     assert {name for name in OPERATIONS if taken(plan, name) is not None} == fits
@@ -67,7 +67,7 @@ def test_a_fault_passes_by_what_it_cannot_happen_to(fault: Fault, fits: set[str]
 def drawn(
     probability: float, seed: int | None, calls: int = 200, plan: FaultPlan | None = None
 ) -> list[bool]:
-    """Return which calls met a fault."""
+    """Return which requests got a fault."""
     plan = plan or FaultPlan()
     plan.clear()
     plan.add(make_fault("busy", probability=probability, seed=seed))
@@ -75,7 +75,7 @@ def drawn(
 
 
 def test_chance_decides_as_its_seed_says() -> None:
-    """The same seed gives the same sequence, another one another, and no seed a new one each time."""
+    """The same seed gives the same sequence, another seed another one, and no seed a new one each time."""
     assert drawn(0.5, 7) == drawn(0.5, 7)
     assert drawn(0.5, 7) != drawn(0.5, 8)
     assert drawn(0.5, None) != drawn(0.5, None)
@@ -85,7 +85,7 @@ def test_chance_decides_as_its_seed_says() -> None:
 
 
 def test_one_seed_may_be_behind_all() -> None:
-    """Faults without a seed of their own draw from the plan's; each draws for itself."""
+    """Faults without a seed of their own draw from the plan's, each independently."""
     first, second = FaultPlan(), FaultPlan()
     for plan in (first, second):
         plan.set_seed(3)
@@ -97,7 +97,7 @@ def test_one_seed_may_be_behind_all() -> None:
 
 
 def test_other_calls_do_not_change_what_is_drawn() -> None:
-    """Only calls that a fault fits draw: neither other operations nor other faults change its sequence."""
+    """Only requests that a fault applies to draw: other operations and faults do not change its sequence."""
     plan = FaultPlan()
     plan.add(make_fault("throttled", operation="Job_List", probability=0.5))
     plan.add(make_fault("busy", probability=0.5, seed=7, operation="Job_Get"))
@@ -109,7 +109,7 @@ def test_other_calls_do_not_change_what_is_drawn() -> None:
 
 
 def test_a_call_that_chance_spares_is_not_counted() -> None:
-    """``times`` counts the calls that are hit, and a call that is spared may meet the next fault."""
+    """``times`` counts requests with the fault, and a spared request can get the next fault."""
     plan = FaultPlan()
     plan.add(make_fault("busy", probability=0.5, seed=7, times=20))
     plan.add(make_fault("throttled", times=10))
@@ -118,7 +118,7 @@ def test_a_call_that_chance_spares_is_not_counted() -> None:
 
 
 def test_a_fault_of_one_operation_over_http(emulator: Emulator, ask: Ask) -> None:
-    """Calls of another operation are answered as ever."""
+    """Requests of another operation are answered normally."""
     emulator.fault("busy", operation="Job_List", times=1)
     emulator.fault("wrong-shape", variant="missing-value", times=1)
     assert ask().status_code == 200
@@ -153,7 +153,7 @@ CALLS: dict[str, tuple[str, str, object]] = {
 
 @pytest.fixture
 def call(ask: Ask) -> Ask:
-    """Call an operation as it succeeds."""
+    """Perform an operation successfully."""
 
     def call(operation: str) -> httpx.Response:
         method, path, body = CALLS[operation]
@@ -166,7 +166,7 @@ def call(ask: Ask) -> Ask:
 
 
 def test_the_operations_are_those_that_are_answered(emulator: Emulator, call: Ask) -> None:
-    """Each succeeds, is written down under the name that faults use, and has a body if they say so."""
+    """Each succeeds, is recorded under the name that faults use, and has a body if they say so."""
     assert set(CALLS) == set(OPERATIONS)
     emulator.journal.clear()
     for operation in CALLS:
@@ -178,7 +178,7 @@ def test_the_operations_are_those_that_are_answered(emulator: Emulator, call: As
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_any_operation_can_go_wrong(emulator: Emulator, call: Ask, operation: str) -> None:
-    """A refusal of the service, and a connection that breaks; what was refused can be done afterwards."""
+    """By an error response or a broken connection; a refused operation can be performed afterwards."""
     for before in CALLS:
         if before == operation:
             break
@@ -198,7 +198,7 @@ def test_any_operation_can_go_wrong(emulator: Emulator, call: Ask, operation: st
 def test_any_answer_can_be_of_a_wrong_shape(
     emulator: Emulator, call: Ask, operation: str, variant: str
 ) -> None:
-    """Whatever the answer is, it is a 200 of the service, and only the body is wrong."""
+    """The response is a 200 of the service, of which only the body is wrong."""
     for before in CALLS:
         if before == operation:
             break
@@ -213,7 +213,7 @@ def test_any_answer_can_be_of_a_wrong_shape(
 
 
 def test_a_looping_link_leads_to_itself(emulator: Emulator, ask: Ask) -> None:
-    """The link of a spoiled page is the address of that page, as it was asked for."""
+    """The link of the malformed page is the URL of that page, as it was requested."""
     emulator.fault("wrong-shape", variant="looping-link", operation="Task_List")
     target = "/jobs/nightly/tasks?maxresults=2&api-version=2024-07-01.20.0&%24select=id"
     assert ask(target).json()["odata.nextLink"] == f"http://myaccount.test{target}"
@@ -221,7 +221,7 @@ def test_a_looping_link_leads_to_itself(emulator: Emulator, ask: Ask) -> None:
 
 @pytest.mark.parametrize(("applied", "status"), [(True, 404), (False, 200)])
 def test_a_reset_may_come_after_the_deed(emulator: Emulator, ask: Ask, *, applied: bool, status: int) -> None:
-    """A caller of a broken connection can't know whether its call took effect, and both happen."""
+    """A client of a broken connection cannot know whether its request took effect, and both happen."""
     emulator.fault("reset", times=1, applied=applied, operation="Task_Delete")
     target = "/jobs/nightly/tasks/task-1?api-version=2024-07-01.20.0"
     with pytest.raises((ConnectionResetError, httpx.ReadError)):

@@ -1,4 +1,4 @@
-"""Faults: what they are, whom they meet, and for how long; what they do to a connection is tested with it."""
+"""Faults: their options, the requests that they apply to, and their number."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from taskcounts_emulator import Emulator, EmulatorError
+from taskcounts_emulator.faults.malformed import VARIANTS
 from taskcounts_emulator.faults.plan import KINDS, Fault, FaultPlan, make_fault, parse_fault
-from taskcounts_emulator.faults.shapes import VARIANTS
 
 Ask = Callable[..., httpx.Response]
 
@@ -34,7 +34,7 @@ OTHER = "/jobs/other/taskcounts?api-version=2024-07-01.20.0"
 def test_the_service_refuses_on_demand(
     emulator: Emulator, ask: Ask, kind: str, status: int, code: str
 ) -> None:
-    """A refusal that is asked for has the service's own shape, without Retry-After unless it is given one."""
+    """The refusal has the service's form, with Retry-After only if it is given."""
     emulator.fault(kind, times=1)
     answer = ask()
     assert (answer.status_code, answer.json()["code"]) == (status, code)
@@ -58,7 +58,7 @@ def test_the_service_refuses_on_demand(
 def test_a_pause_is_asked_for(
     emulator: Emulator, ask: Ask, kind: str, given: object, told: str | None
 ) -> None:
-    """Retry-After is a number of seconds, a date, or whatever text a service might send."""
+    """Retry-After is a number of seconds, a date, or any text that a service might send."""
     emulator.fault(kind, retry_after=given)
     assert ask().headers.get("retry-after") == told
 
@@ -78,7 +78,7 @@ def test_a_proxy_answers_in_html(emulator: Emulator, ask: Ask, kind: str, status
 
 @pytest.mark.parametrize("variant", OF_COUNTS)
 def test_a_wrong_shape_is_never_a_right_one(emulator: Emulator, ask: Ask, variant: str) -> None:
-    """Each variant is a 200 of the service whose body no reader may take for counts."""
+    """Each variant is a 200 of the service whose body cannot be valid counts."""
     emulator.add_job("empty")
     for job_id in ("nightly", "empty"):
         emulator.fault("wrong-shape", times=1, variant=variant)
@@ -90,7 +90,7 @@ def test_a_wrong_shape_is_never_a_right_one(emulator: Emulator, ask: Ask, varian
 
 
 def is_contract(content: bytes) -> bool:
-    """Return whether a body keeps the contract: two objects of five whole numbers each, that agree."""
+    """Return whether a body keeps the contract: two objects of five consistent whole numbers."""
 
     def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if len(dict(pairs)) != len(pairs):
@@ -113,7 +113,7 @@ def is_contract(content: bytes) -> bool:
 
 
 def test_the_wrong_shapes_are_what_they_are_called(emulator: Emulator, ask: Ask) -> None:
-    """A few that could be mistaken: the flat body, the member that stands twice, the text that just ends."""
+    """The flat body, the repeated member, and the incomplete text are what they are called."""
     bodies = {}
     for variant in OF_COUNTS:
         emulator.fault("wrong-shape", times=1, variant=variant)
@@ -137,7 +137,7 @@ def test_the_wrong_shapes_are_what_they_are_called(emulator: Emulator, ask: Ask)
 
 
 def test_a_lag_tells_the_counts_of_when_it_was_set(emulator: Emulator, ask: Ask) -> None:
-    """Until it is over the counts stand still, and a job that is younger has none."""
+    """Until it is cleared, counts stand still, and a younger job has none."""
     emulator.fault("lag", times=2)
     emulator.step("nightly", start=5)
     emulator.add_job("other", [{"count": 3}])
@@ -149,13 +149,13 @@ def test_a_lag_tells_the_counts_of_when_it_was_set(emulator: Emulator, ask: Ask)
 
 @pytest.mark.parametrize("kind", ["lag", "wrong-shape"])
 def test_a_job_that_is_not_there_is_not_found_under_a_fault(emulator: Emulator, ask: Ask, kind: str) -> None:
-    """Faults of the counts do not bring a job into being."""
+    """A fault does not make an unknown job exist."""
     emulator.fault(kind)
     assert ask(OTHER).status_code == 404
 
 
 def test_a_fault_meets_its_job_alone(emulator: Emulator, ask: Ask) -> None:
-    """A fault for one job is for it in any spelling, and uses nothing up for others."""
+    """A fault of one job applies to it in any spelling, and other jobs use up nothing."""
     emulator.fault("busy", job="NIGHTLY", times=1)
     assert ask(OTHER).status_code == 404
     assert ask().status_code == 503
@@ -163,7 +163,7 @@ def test_a_fault_meets_its_job_alone(emulator: Emulator, ask: Ask) -> None:
 
 
 def test_faults_have_their_turn_in_order(emulator: Emulator, ask: Ask) -> None:
-    """The first fault that fits is the only one of a call; the next follows when that is used up."""
+    """The first matching fault applies alone; the next one follows once that is used up."""
     emulator.fault("throttled", times=2)
     emulator.fault("bad-gateway", times=1)
     emulator.fault("busy", job="other")
@@ -185,14 +185,14 @@ def test_faults_have_their_turn_in_order(emulator: Emulator, ask: Ask) -> None:
 def test_a_call_that_is_refused_anyway_uses_no_fault_up(
     emulator: Emulator, ask: Ask, wrong: dict[str, object]
 ) -> None:
-    """Only a call that is authenticated and right meets a fault."""
+    """A fault applies only to an authenticated and valid request."""
     emulator.fault("busy", times=1)
     assert ask(**wrong).status_code in (400, 401, 405)
     assert ask().status_code == 503
 
 
 def test_a_fault_is_counted_down_once_for_each_call() -> None:
-    """However many threads call at once, exactly as many meet the fault as were to."""
+    """Under any number of threads exactly the given number of requests gets the fault."""
     plan = FaultPlan()
     plan.add(make_fault("busy", times=50))
     plan.add(make_fault("throttled", times=50))
@@ -230,7 +230,7 @@ def test_a_fault_is_told_as_it_is_given(document: dict[str, object]) -> None:
 
 
 def test_a_fault_has_defaults() -> None:
-    """Without options a fault is for every job until it is cleared; null is like nothing."""
+    """Without options a fault applies to every job until it is cleared; null counts as absent."""
     assert parse_fault({"kind": "slow"}) == make_fault("slow") == Fault("slow", None, None, seconds=1.0)
     nothing = {"job": None, "times": None, "retryAfter": None, "operation": None, "seed": None}
     assert parse_fault({"kind": "busy", **nothing, "probability": 1}) == Fault("busy")
@@ -255,8 +255,8 @@ def test_a_fault_has_defaults() -> None:
         ({"kind": "busy", "interval": 1}, "fault.interval: busy has no such option"),
         ({"kind": "busy", "times": 0}, "fault.times: must be from 1 to 1000000, not 0"),
         ({"kind": "busy", "times": 1.5}, "fault.times: must be a whole number, not 1.5"),
-        ({"kind": "busy", "job": 5}, "fault.job: must be a string, not 5"),
-        ({"kind": "busy", "job": "a b"}, "fault.job: 'a b' is no job id"),
+        ({"kind": "busy", "job": 5}, "fault.job: must be a job id, not 5"),
+        ({"kind": "busy", "job": "a b"}, "fault.job: must be a job id, not 'a b'"),
         ({"kind": "busy", "retryAfter": -1}, "fault.retryAfter: must be a number of seconds or a date"),
         ({"kind": "busy", "retryAfter": True}, "fault.retryAfter: must be a number"),
         ({"kind": "busy", "retryAfter": math.inf}, "fault.retryAfter: must be a number"),
@@ -266,12 +266,12 @@ def test_a_fault_has_defaults() -> None:
         ({"kind": "busy", "retryAfter": 10**400}, "fault.retryAfter: must be a number"),
         (
             {"kind": "drip", "interval": math.nan},
-            "fault.interval: must be a number of seconds from 0 to 3600",
+            "fault.interval: must be from 0 to 3600, not nan",
         ),
-        ({"kind": "drip", "interval": "1"}, "fault.interval: must be a number of seconds"),
+        ({"kind": "drip", "interval": "1"}, "fault.interval: must be a number, not '1'"),
         ({"kind": "drip", "headersToo": 1}, "fault.headersToo: must be true or false, not 1"),
-        ({"kind": "slow", "seconds": True}, "fault.seconds: must be a number of seconds"),
-        ({"kind": "slow", "seconds": 3601}, "fault.seconds: must be a number of seconds"),
+        ({"kind": "slow", "seconds": True}, "fault.seconds: must be a number, not true"),
+        ({"kind": "slow", "seconds": 3601}, "fault.seconds: must be from 0 to 3600, not 3601"),
         ({"kind": "wrong-shape", "variant": "round"}, "fault.variant: must be one of missing-member,"),
         ({"kind": "wrong-shape", "variant": []}, "fault.variant: must be one of"),
         ({"kind": "busy", "applied": True}, "fault.applied: busy has no such option"),
@@ -302,18 +302,18 @@ def test_a_fault_has_defaults() -> None:
         ({"kind": "drip", "operation": "Task_Terminate"}, "fault.operation: drip cannot happen to"),
         (
             {"kind": "busy", "probability": 0},
-            "fault.probability: must be a number, more than 0 and at most 1",
+            "fault.probability: must be more than 0, not 0",
         ),
-        ({"kind": "busy", "probability": 1.01}, "fault.probability: must be a number"),
+        ({"kind": "busy", "probability": 1.01}, "fault.probability: must be from 0 to 1, not 1.01"),
         ({"kind": "busy", "probability": True}, "fault.probability: must be a number"),
-        ({"kind": "busy", "probability": math.nan}, "fault.probability: must be a number"),
+        ({"kind": "busy", "probability": math.nan}, "fault.probability: must be from 0 to 1, not nan"),
         ({"kind": "busy", "probability": None}, "fault.probability: must be a number"),
         ({"kind": "busy", "seed": 1.0}, "fault.seed: must be a whole number, not 1.0"),
         ({"kind": "busy", "seed": -1}, "fault.seed: must be from 0 to"),
     ],
 )
 def test_a_fault_that_is_none_is_refused(document: object, message: str) -> None:
-    """The error is one line and names the member as JSON has it."""
+    """The error is one line and names the member as in JSON."""
     with pytest.raises(EmulatorError) as caught:
         parse_fault(document)
     assert str(caught.value).startswith(message)
@@ -321,7 +321,7 @@ def test_a_fault_that_is_none_is_refused(document: object, message: str) -> None
 
 
 def test_python_is_told_in_its_own_spelling(emulator: Emulator) -> None:
-    """An error about a keyword argument names it as it was written."""
+    """An error about a keyword argument names it as in Python."""
     with pytest.raises(EmulatorError, match=r"^fault\.retry_after: must be"):
         emulator.fault("busy", retry_after="\n")
     with pytest.raises(EmulatorError, match=r"^fault\.retryAfter: busy has no such option"):

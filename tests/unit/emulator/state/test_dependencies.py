@@ -1,4 +1,4 @@
-"""Tasks that depend on others: by id, by ranges of numbers, and what sets them free."""
+"""Dependencies of tasks: by id, by ranges of numbers, and their release."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ BLOCKING: dict[str, Any] = {"exitCodes": [{"code": 0, "exitOptions": {"dependenc
 
 
 def after(task_id: str, *ids: str, ranges: tuple[tuple[int, int], ...] = (), **rest: Any) -> NewTask:
-    """Return a task that waits for others."""
+    """Return a task that depends on others."""
     return NewTask(task_id, depends_on=ids, depends_on_ranges=ranges, **rest)
 
 
 def waiting(*tasks: str | NewTask, slots: int = 10) -> World:
-    """Return a world whose tasks run ten seconds each as soon as they may."""
+    """Return a world whose tasks run for ten seconds each, as soon as they can."""
     return new_world(a_job(*tasks, uses_dependencies=True), pools=[a_pool(slots, 10)])
 
 
 def test_a_task_waits_for_all_that_it_names() -> None:
-    """It counts as active meanwhile, and starts with the end of the last of them, whatever their case."""
+    """It counts as active meanwhile, and starts when the last of them ends; ids ignore case."""
     world = waiting(after("d", "a", "B"), "A", NewTask("b", seconds=15))
     assert states(world) == {"A": "running", "b": "running", "d": "active"}
     world.advance(14)
@@ -36,7 +36,7 @@ def test_a_task_waits_for_all_that_it_names() -> None:
 
 
 def test_chains_run_in_their_order() -> None:
-    """Each waits for the one before it, though there are slots for all, and they were added backwards."""
+    """Each waits for the one before it, although there are slots for all."""
     world = waiting(after("c", "b"), after("b", "a"), "a")
     for each in "abc":
         assert running(world) == [each]
@@ -45,7 +45,7 @@ def test_chains_run_in_their_order() -> None:
 
 
 def test_a_task_may_wait_for_what_is_added_later() -> None:
-    """An id or a range that is not there yet is waited for."""
+    """A task can wait for an id or a range that is added later."""
     world = waiting(after("d", "late", ranges=((7, 7),)))
     world.advance(100)
     world.add_tasks("j", [NewTask("Late")])
@@ -56,7 +56,7 @@ def test_a_task_may_wait_for_what_is_added_later() -> None:
 
 
 def test_what_has_ended_well_is_not_waited_for() -> None:
-    """Named once or twice, by id or in a range."""
+    """By id or range, named once or twice."""
     done = [NewTask(each, state=TaskState.SUCCEEDED) for each in ("1", "2", "x")]
     world = waiting(*done, after("d", "x", "X", "x", ranges=((1, 2), (2, 2))))
     assert running(world) == ["d"]
@@ -64,7 +64,7 @@ def test_what_has_ended_well_is_not_waited_for() -> None:
 
 
 def test_an_id_that_is_named_twice_is_waited_for_once() -> None:
-    """Also where it is in two ranges, and a range that is empty is nothing to wait for."""
+    """It counts once, also in two ranges, and an empty range does not count."""
     world = waiting("1", after("d", "1", "1", ranges=((1, 1), (0, 1), (5, 4))), "0")
     world.advance(9)
     assert states(world)["d"] == "active"
@@ -73,7 +73,7 @@ def test_an_id_that_is_named_twice_is_waited_for_once() -> None:
 
 
 def test_ranges_are_of_numbers_with_both_ends() -> None:
-    """1 to 3 is 1, 2 and 3; "02" is none of them, nor is 4."""
+    """1 to 3 is 1, 2 and 3; neither "02" nor 4 is in it."""
     world = waiting(
         "1", "02", NewTask("3", seconds=20), NewTask("4", seconds=50), after("d", ranges=((1, 3),))
     )
@@ -100,14 +100,14 @@ def test_ranges_are_of_numbers_with_both_ends() -> None:
     ],
 )
 def test_an_id_is_a_number_as_a_range_writes_it(task_id: str, number: int | None) -> None:
-    """Decimal, without leading zeros, and no larger than what SQLite can hold."""
+    """Decimal, without leading zeros, and within the integers of SQLite."""
     assert numeral(task_id) == number
 
 
 def test_without_dependencies_ids_are_no_numbers() -> None:
-    """A job that doesn't use them pays nothing for them."""
+    """A job without dependencies stores no numbers."""
     world = new_world(a_job("1", pool=None))
-    with world._store.reading() as db:
+    with world._store.connection() as db:
         assert db.execute("SELECT numeral FROM tasks").fetchall() == [(None,)]
 
 
@@ -127,7 +127,7 @@ def test_without_dependencies_ids_are_no_numbers() -> None:
 def test_how_a_task_ends_decides_what_it_sets_free(
     conditions: dict[str, Any] | None, exit_code: int, free: bool, how: str
 ) -> None:
-    """A success satisfies and a failure blocks, unless its exit conditions say otherwise."""
+    """A success satisfies and a failure blocks, unless exit conditions say otherwise."""
     first = NewTask("1", exit_codes=(exit_code,), exit_conditions=conditions)
     then = after("d", "1") if how == "id" else after("d", ranges=((1, 1),))
     world = waiting(first, then)
@@ -136,7 +136,7 @@ def test_how_a_task_ends_decides_what_it_sets_free(
 
 
 def test_a_task_that_was_terminated_sets_nothing_free() -> None:
-    """Nor one that took too long; those that depend on it stay active."""
+    """The same is true of one that exceeded its time; its dependents stay active."""
     world = waiting(
         NewTask("a", exit_conditions=SATISFYING),
         NewTask("b", max_seconds=1),
@@ -149,7 +149,7 @@ def test_a_task_that_was_terminated_sets_nothing_free() -> None:
 
 
 def test_a_task_that_succeeds_after_all_sets_free() -> None:
-    """A failure that is reactivated and ends well is what others waited for."""
+    """A reactivated failure that succeeds releases its dependents."""
     world = waiting(NewTask("a", exit_codes=(1, 0)), after("d", "a"))
     world.advance(10)
     assert states(world) == {"a": "failed", "d": "active"}
@@ -159,7 +159,7 @@ def test_a_task_that_succeeds_after_all_sets_free() -> None:
 
 
 def test_a_failure_that_satisfied_does_not_while_it_runs_again() -> None:
-    """What was freed stays free; what is added now, or still waits for the range, waits for the new end."""
+    """A released task stays so; one added now, or still waiting for the range, waits for the new end."""
     world = waiting(
         NewTask("1", exit_codes=(1,), exit_conditions=SATISFYING),
         NewTask("2", seconds=100),
@@ -179,7 +179,7 @@ def test_a_failure_that_satisfied_does_not_while_it_runs_again() -> None:
 
 
 def test_a_deleted_task_waits_for_nothing() -> None:
-    """Its number is forgotten by those that it waited for, also where the id is added again."""
+    """Its dependencies are removed, even if its id is added again."""
     world = waiting("1", after("d", "1", ranges=((1, 1),)))
     world.delete_task("j", "d", anything)
     world.add_tasks("j", [after("d", "other")])
@@ -189,7 +189,7 @@ def test_a_deleted_task_waits_for_nothing() -> None:
 
 
 def test_what_is_free_stays_free() -> None:
-    """Though one of its range is deleted, made again and ends again: it may wait for a slot, or return."""
+    """Even if a task of its range is deleted, added again and succeeds again."""
     world = waiting(NewTask("1", seconds=1), after("d", ranges=((1, 1),), exit_codes=(1,)), slots=1)
     world.advance(1.5)
     for _ in range(2):
@@ -202,7 +202,7 @@ def test_what_is_free_stays_free() -> None:
 
 
 def test_a_range_with_a_hole_is_waited_for_again() -> None:
-    """A task of the range that is deleted before the others ended is missing again."""
+    """A deleted task of the range is missing again."""
     world = waiting(NewTask("1", seconds=1), NewTask("2", seconds=5), after("d", ranges=((1, 2),)))
     world.advance(2)
     world.delete_task("j", "1", anything)
@@ -215,7 +215,7 @@ def test_a_range_with_a_hole_is_waited_for_again() -> None:
 
 
 def test_jobs_do_not_mix() -> None:
-    """A task waits for ids of its own job, not for those of another."""
+    """A task waits only for ids of its own job."""
     world = new_world(
         a_job(after("d", "a", ranges=((1, 1),)), uses_dependencies=True),
         a_job("a", "1", job_id="k", uses_dependencies=True),
@@ -227,14 +227,14 @@ def test_jobs_do_not_mix() -> None:
 
 
 def test_a_job_that_is_deleted_takes_its_waits_along() -> None:
-    """A new job of the same id begins without them."""
+    """A new job of the same id has none of the old dependencies."""
     world = waiting(after("d", "a", ranges=((1, 9),)))
     world.delete_job("j", anything)
     assert table(world, "waits") == table(world, "wait_ranges") == []
 
 
 def test_a_very_large_range_costs_no_more_than_a_small_one() -> None:
-    """It is counted, not written out."""
+    """It is counted, not enumerated."""
     world = waiting("0", after("d", ranges=((0, 2**31 - 1),)), after("e", ranges=((0, 0),)))
     world.advance(10)
     assert states(world) == {"0": "succeeded", "d": "active", "e": "running"}

@@ -1,4 +1,4 @@
-"""A job's states: what each lets callers do, how long it lasts, and what becomes of the tasks."""
+"""States of jobs: the operations that each allows, its duration, and its effect on tasks."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ REFUSED: dict[str, dict[str, str]] = {
 
 
 def in_state(state: str) -> World:
-    """Return a world whose job is in a state, with an active task and one that failed."""
+    """Return a world with a job in a state, with an active task and a failed one."""
     world = new_world(a_job("a", FAILED, pool=None), settle=1)
     for step in WAYS[state]:
         step(world)
@@ -75,7 +75,7 @@ def in_state(state: str) -> World:
 @pytest.mark.parametrize("state", REFUSED)
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_jobs_state_decides_what_can_be_done(state: str, action: str) -> None:
-    """Each operation goes through, or is refused with the service's code and changes nothing."""
+    """Each operation succeeds, or is refused with the service's code and changes nothing."""
     world = in_state(state)
     expected = REFUSED[state].get(action, "JobExists" if action == "add job" else None)
     before = (world.job("j"), states(world))
@@ -98,7 +98,7 @@ def test_a_jobs_state_decides_what_can_be_done(state: str, action: str) -> None:
     ],
 )
 def test_a_state_on_the_way_lasts_for_the_settle_time(state: str, arrives: str | None) -> None:
-    """It ends at the microsecond, and the job knows where it came from and since when."""
+    """It ends at the exact microsecond, and the job has its previous state and time."""
     world = in_state(state)
     since = world.job("j").changed
     world.advance(0.999999)
@@ -117,7 +117,7 @@ def test_a_state_on_the_way_lasts_for_the_settle_time(state: str, arrives: str |
 
 
 def test_without_a_settle_time_a_job_arrives_at_once() -> None:
-    """Unless scenarios say otherwise, nobody has to wait."""
+    """The default settle time is zero."""
     world = new_world(a_job("a"), pools=[a_pool(1, 10)])
     assert world.disable_job("j", "requeue", anything).state == "disabled"
     assert world.enable_job("j", anything).state == "active"
@@ -134,7 +134,7 @@ def test_without_a_settle_time_a_job_arrives_at_once() -> None:
     [("requeue", {"a": "active", "b": "active"}), ("terminate", {"a": "failed", "b": "active"})],
 )
 def test_disabling_deals_with_what_runs(tasks: str, then: dict[str, str], settle: float) -> None:
-    """At once it is requeued or ended, its slots are free, and nothing starts until the job is enabled."""
+    """Running tasks are requeued or ended at once, and nothing starts until the job is enabled."""
     world = new_world(a_job("a", "b"), a_job("x", job_id="k"), pools=[a_pool(1, 10)], settle=settle)
     world.advance(4)
     world.disable_job("j", tasks, anything)
@@ -151,7 +151,7 @@ def test_disabling_deals_with_what_runs(tasks: str, then: dict[str, str], settle
 
 @pytest.mark.parametrize("settle", [0, 5])
 def test_disabling_can_wait_for_what_runs(settle: float) -> None:
-    """The job is disabling until the last running task has ended; what is to be retried waits."""
+    """The job is disabling until the last running task has ended; retries wait."""
     world = new_world(
         a_job("a", NewTask("b", seconds=20, exit_codes=(1, 0)), "c", max_retries=1),
         pools=[a_pool(2, 10)],
@@ -169,7 +169,7 @@ def test_disabling_can_wait_for_what_runs(settle: float) -> None:
 @pytest.mark.parametrize("first", ["wait", "requeue", "terminate"])
 @pytest.mark.parametrize("second", ["wait", "requeue", "terminate"])
 def test_disabling_can_be_asked_for_again(first: str, second: str) -> None:
-    """Whoever waited may still requeue or terminate; a job that is disabled stays as it is."""
+    """A job that waits for tasks can still requeue or terminate them; a disabled job stays unchanged."""
     world = new_world(a_job("a"), pools=[a_pool(1, 10)], settle=5)
     world.disable_job("j", first, anything)
     world.advance(1)
@@ -189,7 +189,7 @@ def test_a_job_without_running_tasks_is_disabled_without_waiting() -> None:
 
 
 def test_termination_stops_what_runs_and_leaves_what_waits() -> None:
-    """Running tasks have failed, active ones stay active and never run, also after the job has ended."""
+    """Running tasks fail, and active ones stay active, even after the job has ended."""
     world = new_world(a_job("a", "b", "c"), a_job("x", job_id="k"), pools=[a_pool(2, 10)], settle=5)
     row = world.terminate_job("j", None, anything)
     assert (row.state, row.terminate_reason, row.ended) == ("terminating", "UserTerminate", None)
@@ -202,7 +202,7 @@ def test_termination_stops_what_runs_and_leaves_what_waits() -> None:
 
 
 def test_deleting_while_tasks_run_frees_everything() -> None:
-    """Slots are free at once, the id with the end of the settle time; of its tasks nothing is seen again."""
+    """Slots are free at once, the id after the settle time; the tasks are gone."""
     world = new_world(a_job(*named(4)), a_job("x", job_id="k"), pools=[a_pool(2, 10)], settle=5, seed=1)
     world.advance(3)
     world.delete_job("j", anything)
@@ -218,7 +218,7 @@ def test_deleting_while_tasks_run_frees_everything() -> None:
 
 
 def test_tasks_of_a_deleted_job_are_removed_a_part_at_a_time() -> None:
-    """Later changes remove them, so that no call is kept waiting; nobody sees them meanwhile."""
+    """Later changes remove them in batches, and no query finds them meanwhile."""
     world = new_world(a_job(*named(4500), pool=None), a_job("x", job_id="k", pool=None))
     world.delete_job("j", anything)
     left = []
@@ -232,7 +232,7 @@ def test_tasks_of_a_deleted_job_are_removed_a_part_at_a_time() -> None:
 
 @pytest.mark.parametrize("settle", [0, 5])
 def test_a_job_ends_when_its_time_is_up(settle: float) -> None:
-    """It counts from the job's creation; the reason is told, and what runs is stopped."""
+    """The limit counts from the job's creation; its reason is shown, and running tasks are stopped."""
     world = new_world(settle=settle, pools=[a_pool(1, 100)])
     world.advance(7)
     world.add_job(a_job("a", "b", max_seconds=20))
@@ -250,7 +250,7 @@ def test_a_job_ends_when_its_time_is_up(settle: float) -> None:
 
 
 def test_a_jobs_time_can_be_changed() -> None:
-    """A longer one counts anew from the creation, none is for ever, and one that is over already ends now."""
+    """A new limit counts from the creation, none means no limit, and a past one takes effect at once."""
     world = new_world(*(a_job("a", job_id=each, max_seconds=20) for each in "jkl"), pools=[a_pool(3, 1e6)])
     world.advance(10)
     world.change_job("j", {"max_seconds": 40}, anything)
@@ -262,7 +262,7 @@ def test_a_jobs_time_can_be_changed() -> None:
 
 
 def test_a_job_that_is_ended_or_deleted_is_not_ended_again_by_its_time() -> None:
-    """Whoever ended it, and why, stays."""
+    """The first end and its reason stay."""
     world = new_world(a_job("a", max_seconds=5), a_job(job_id="k", max_seconds=5), settle=3)
     world.advance(4)
     world.terminate_job("j", "Mine", anything)
@@ -274,7 +274,7 @@ def test_a_job_that_is_ended_or_deleted_is_not_ended_again_by_its_time() -> None
 
 
 def test_a_disabled_job_ends_by_its_time_too() -> None:
-    """Also where both come at the same moment."""
+    """Even if both happen at the same moment."""
     world = new_world(a_job("a", max_seconds=5), settle=5)
     world.disable_job("j", "requeue", anything)
     world.advance(5)
@@ -284,7 +284,7 @@ def test_a_disabled_job_ends_by_its_time_too() -> None:
 
 
 def test_a_job_can_end_with_its_last_task() -> None:
-    """On all tasks complete, however they completed."""
+    """onAllTasksComplete applies however the tasks completed."""
     world = new_world(
         a_job("a", NewTask("b", exit_codes=(1,)), "c", terminates_when_done=True), pools=[a_pool(1, 10)]
     )
@@ -296,7 +296,7 @@ def test_a_job_can_end_with_its_last_task() -> None:
 
 
 def test_a_job_without_tasks_has_them_all_complete() -> None:
-    """So says the reference: set it once all are added, which can be later; a disabled job waits with it."""
+    """As the reference says, it can be set once all tasks are added; a disabled job waits with it."""
     assert new_world(a_job(terminates_when_done=True)).job("j").state == "completed"
     world = new_world(a_job(FAILED))
     world.disable_job("j", "wait", anything)
@@ -306,7 +306,7 @@ def test_a_job_without_tasks_has_them_all_complete() -> None:
 
 @pytest.mark.parametrize("ends", [True, False])
 def test_a_job_can_end_with_its_manager(ends: bool) -> None:
-    """Its manager is its first task; whether the job ends with it is the job's choice."""
+    """The manager is the first task; the job decides whether it ends with it."""
     job = a_job("a", "b", manager=NewTask("M", 1, seconds=5), manager_ends_job=ends)
     world = new_world(job, pools=[a_pool(2, 10)])
     assert running(world) == ["a", "M"]
@@ -317,7 +317,7 @@ def test_a_job_can_end_with_its_manager(ends: bool) -> None:
 
 
 def test_a_manager_that_is_terminated_ends_the_job_too() -> None:
-    """It has completed, if not well; a task of another name is no manager."""
+    """A terminated manager has completed, too; a task of another name is no manager."""
     world = new_world(a_job("a", manager=NewTask("m")))
     world.terminate_task("j", "a", anything)
     assert world.job("j").state == "active"
@@ -353,7 +353,7 @@ OPTIONS: dict[str, Any] = {
 )
 @pytest.mark.parametrize("acts", [True, False])
 def test_exit_conditions_act_on_the_job(exit_code: int, state: str, acts: bool) -> None:
-    """A code comes before a range, a range before the default; the default action is to terminate."""
+    """A code precedes a range, a range the default; the default action is to terminate."""
     tasks = [NewTask("a", exit_codes=(exit_code,), exit_conditions=OPTIONS), NewTask("b", seconds=50)]
     world = new_world(a_job(*tasks, acts_on_failure=acts), pools=[a_pool(2, 10)])
     world.advance(10)
@@ -365,7 +365,7 @@ def test_exit_conditions_act_on_the_job(exit_code: int, state: str, acts: bool) 
 
 
 def test_exit_conditions_act_once_the_retries_are_over() -> None:
-    """A failure that is retried is none yet."""
+    """They do not apply to a failure that is retried."""
     task = NewTask("a", exit_codes=(3,), exit_conditions=OPTIONS, max_retries=1)
     world = new_world(a_job(task, acts_on_failure=True), pools=[a_pool(1, 10)])
     world.advance(10)
@@ -376,7 +376,7 @@ def test_exit_conditions_act_once_the_retries_are_over() -> None:
 
 @pytest.mark.parametrize("conditions", [{}, {"exitCodes": None, "exitCodeRanges": None, "default": None}])
 def test_empty_exit_conditions_do_nothing(conditions: dict[str, Any]) -> None:
-    """A member may be absent, or null; a task that is terminated meets no condition at all."""
+    """Members can be absent or null; a terminated task matches no condition."""
     world = new_world(
         a_job(NewTask("a", exit_codes=(1,), exit_conditions=conditions), acts_on_failure=True),
         a_job(NewTask("b", exit_conditions=OPTIONS), job_id="k", acts_on_failure=True),
@@ -388,7 +388,7 @@ def test_empty_exit_conditions_do_nothing(conditions: dict[str, Any]) -> None:
 
 
 def test_a_job_that_is_disabling_is_not_disabled_by_a_task() -> None:
-    """It is on its way already, and goes on waiting for the others."""
+    """It is disabling already, and keeps waiting for its tasks."""
     tasks = [NewTask("a", exit_codes=(4,), exit_conditions=OPTIONS), NewTask("b", seconds=20)]
     world = new_world(a_job(*tasks, acts_on_failure=True), pools=[a_pool(2, 10)])
     world.disable_job("j", "wait", anything)

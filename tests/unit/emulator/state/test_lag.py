@@ -1,4 +1,4 @@
-"""What is reported as counts: each switch of the lag model against the thread that it reproduces."""
+"""Reported counts: each switch of the lag model against the public thread that it reproduces."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SLOTS = 24
 
 
 def rows(world: World, name: str) -> int:
-    """Return how many rows a table has."""
+    """Return the number of rows of a table."""
     return len(table(world, name))
 
 
 def test_without_lag_reports_are_the_truth_and_keep_nothing() -> None:
-    """As it comes, nothing trails, and no history is written."""
+    """By default, nothing trails and no history is written."""
     world = new_world(a_job(*named(9)), pools=[a_pool(3, 1)], lag=LagModel())
     for _ in range(5):
         assert world.reported("j") == world.counts("j")
@@ -31,7 +31,7 @@ def test_without_lag_reports_are_the_truth_and_keep_nothing() -> None:
 
 
 def test_delay_reports_what_was() -> None:
-    """The counts of so many seconds ago; zeros for a job that is younger, as a shell script trusted."""
+    """Counts of some seconds ago; zeros for a younger job, which a shell script took for empty."""
     world = new_world(lag=LagModel(delay=5), pools=[a_pool(2, 10)])
     world.advance(100)
     world.add_job(a_job(*named(4)))
@@ -48,7 +48,7 @@ def test_delay_reports_what_was() -> None:
 
 
 def test_delay_keeps_no_more_than_it_needs() -> None:
-    """Of what is older than the delay only the newest is ever asked for."""
+    """Of the reports older than the delay only the newest is kept."""
     world = new_world(a_job(*named(200)), pools=[a_pool(1, 1)], lag=LagModel(delay=10))
     world.advance(200)
     assert rows(world, "reports") <= 12
@@ -57,12 +57,12 @@ def test_delay_keeps_no_more_than_it_needs() -> None:
 
 
 def test_delay_begins_with_the_truth_of_the_moment() -> None:
-    """A job that was there before is reported as it stood; one younger than the delay is not there yet."""
+    """An older job is reported as it was; a job younger than the delay is not there yet."""
     world = new_world(a_job(*named(3), pool=None))
     world.advance(60)
     world.add_job(a_job("a", job_id="young", pool=None))
     world.advance(4)
-    world.set(lag=LagModel(delay=5))
+    world.load(lag=LagModel(delay=5))
     assert reported(world) == Counts(active=3)
     assert reported(world, "young") == Counts()
     world.step("j", start=3)
@@ -74,7 +74,7 @@ def test_delay_begins_with_the_truth_of_the_moment() -> None:
 
 
 def test_a_scenario_that_stands_still_is_reported_too() -> None:
-    """Its jobs show once the delay is over, though nothing ever moves."""
+    """Its counts appear once the delay has passed, although nothing changes."""
     world = new_world(a_job("a", pool=None), lag=LagModel(delay=5))
     world.advance(5)
     assert reported(world) == Counts(active=1)
@@ -82,10 +82,10 @@ def test_a_scenario_that_stands_still_is_reported_too() -> None:
 
 @pytest.mark.parametrize("miss", [0.3, 1.0])
 def test_missed_changes_make_counts_that_cannot_be(miss: float) -> None:
-    """Azure/BatchExplorer#2628: more tasks are reported to run than there are slots; the sum is right."""
+    """Azure/BatchExplorer#2628: more running tasks than slots; the sum is right."""
     world = new_world(a_job(*named(100)), pools=[a_pool(SLOTS, 10)], seed=6)
     world.advance(9)
-    world.set(lag=LagModel(miss=miss))
+    world.load(lag=LagModel(miss=miss))
     world.advance(42)
     told = reported(world)
     assert counts(world).running <= SLOTS
@@ -98,12 +98,12 @@ def test_missed_changes_make_counts_that_cannot_be(miss: float) -> None:
 
 
 def test_a_miss_stays_until_a_validation_pass() -> None:
-    """Passes are at whole multiples of their interval; with none, a missed change is never seen."""
+    """Passes are at multiples of the interval; without passes a missed change never appears."""
     world = new_world(a_job("a"), lag=LagModel(miss=1.0))
     assert reported(world) == Counts()
     world.advance(1e6)
     assert reported(world) == Counts()
-    world.set(lag=LagModel(miss=1.0, validation=60))
+    world.load(lag=LagModel(miss=1.0, validation=60))
     world.add_tasks("j", [NewTask("b")])
     assert reported(world) == Counts(active=1)
     until = 60 - 1e6 % 60
@@ -115,9 +115,9 @@ def test_a_miss_stays_until_a_validation_pass() -> None:
 
 
 def test_missed_steps_of_one_task_add_up_to_one() -> None:
-    """However many of its changes were missed, a task is reported once, where it was last seen."""
+    """A task is reported once, in its last seen state, however many of its changes were missed."""
     world = new_world(a_job("a", pool=None))
-    world.set(lag=LagModel(miss=1.0))
+    world.load(lag=LagModel(miss=1.0))
     world.step("j", start=1)
     world.step("j", fail=1)
     world.reactivate_task("j", "a", anything)
@@ -130,9 +130,9 @@ def test_missed_steps_of_one_task_add_up_to_one() -> None:
 
 
 def test_a_change_that_is_seen_takes_back_what_was_missed() -> None:
-    """The pipeline sees where the task stands now; only the steps between were lost."""
+    """A seen change corrects the missed ones of its task."""
     world = new_world(a_job(*named(60), pool=None), seed=2)
-    world.set(lag=LagModel(miss=0.5))
+    world.load(lag=LagModel(miss=0.5))
     world.step("j", start=60)
     wrong = reported(world).active
     world.step("j", succeed=60)
@@ -143,9 +143,9 @@ def test_a_change_that_is_seen_takes_back_what_was_missed() -> None:
 
 
 def test_a_missed_deletion_does_not_reach_another_job() -> None:
-    """Whatever is added after it has a number of its own, and is not mixed up with what was deleted."""
+    """Later tasks have new numbers, and are not confused with deleted ones."""
     world = new_world(a_job(NewTask("a", 4, TaskState.RUNNING), pool=None), a_job(job_id="k", pool=None))
-    world.set(lag=LagModel(miss=1.0))
+    world.load(lag=LagModel(miss=1.0))
     world.delete_task("j", "a", anything)
     world.add_tasks("k", [NewTask("b", 2)])
     assert reported(world) == Counts(running=1)
@@ -154,10 +154,10 @@ def test_a_missed_deletion_does_not_reach_another_job() -> None:
 
 
 def test_large_jobs_are_not_validated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above the published 200,000 tasks nothing corrects what was missed, until the job is smaller."""
+    """Above the published 200,000 tasks missed changes stay, until the job is smaller."""
     monkeypatch.setattr("taskcounts_emulator.state.lag.VALIDATED_UP_TO", 3)
     world = new_world(a_job(*named(4), pool=None), a_job(*named(3), job_id="k", pool=None))
-    world.set(lag=LagModel(miss=1.0, validation=60))
+    world.load(lag=LagModel(miss=1.0, validation=60))
     world.step("j", start=1)
     world.step("k", start=1)
     world.advance(60)
@@ -168,7 +168,7 @@ def test_large_jobs_are_not_validated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_swapping_tells_waiting_tasks_as_running() -> None:
-    """Azure/azure-sdk-for-js#5496: with a job manager running, active was 1 and running 0."""
+    """Azure/azure-sdk-for-js#5496: active 1 and running 0 while a job manager ran."""
     job = a_job(manager=NewTask("manager"), pool="p")
     world = new_world(job, pools=[a_pool(1, 100)], lag=LagModel(swap_active_running=True))
     assert states(world) == {"manager": "running"}
@@ -180,7 +180,7 @@ def test_swapping_tells_waiting_tasks_as_running() -> None:
 
 @pytest.mark.parametrize("gone", ["reactivate", "delete"])
 def test_stale_failures_vanish_with_the_next_pass(gone: str) -> None:
-    """Azure/BatchExplorer#2628, #2081: failures that were not there, and later vanished."""
+    """Azure/BatchExplorer#2628, #2081: wrong failures that later vanished."""
     failed = [NewTask("a", 2, TaskState.FAILED), NewTask("b", 1, TaskState.FAILED)]
     world = new_world(a_job(*failed, pool=None), lag=LagModel(stale_failures=True, validation=60))
     getattr(world, f"{gone}_task")("j", "a", anything)
@@ -194,7 +194,7 @@ def test_stale_failures_vanish_with_the_next_pass(gone: str) -> None:
 
 
 def test_no_slots_are_reported_though_tasks_are() -> None:
-    """As recorded: 0/0/5/2/3 tasks, and every number of slots 0."""
+    """As recorded: 0/0/5/2/3 tasks, and all numbers of slots 0."""
     tasks = [NewTask(name, 2, TaskState.SUCCEEDED) for name in ("a", "b")]
     tasks += [NewTask(name, 3, TaskState.FAILED) for name in ("c", "d", "e")]
     world = new_world(a_job(*tasks), lag=LagModel(zero_slots=True))
@@ -206,7 +206,7 @@ def test_no_slots_are_reported_though_tasks_are() -> None:
 
 
 def test_counts_of_large_jobs_can_stand_still() -> None:
-    """Above the limit nothing moves in the reports; below it they are true again with the next change."""
+    """Above the limit reports do not change; below it they are right after the next change."""
     world = new_world(a_job(*named(3), pool=None), lag=LagModel(freeze_above=3))
     world.step("j", start=1)
     assert reported(world) == Counts(2, 1)
@@ -220,18 +220,18 @@ def test_counts_of_large_jobs_can_stand_still() -> None:
 
 
 def test_a_job_that_begins_large_stands_still_from_there() -> None:
-    """Its first counts are the last for now; a job that was there before is frozen as it stood."""
+    """Its first counts stay; an existing job is frozen as it was."""
     world = new_world(a_job(*named(5), pool=None), lag=LagModel(freeze_above=0))
     world.step("j", start=5)
     assert reported(world) == Counts(active=5)
-    world.set(lag=LagModel(freeze_above=4))
+    world.load(lag=LagModel(freeze_above=4))
     assert reported(world) == Counts(running=5)
     world.step("j", succeed=5)
     assert reported(world) == Counts(running=5)
 
 
 def test_switches_work_together() -> None:
-    """A delayed, swapped report without slots is all of these."""
+    """Delay, swap and zero slots can be combined."""
     model = LagModel(delay=5, swap_active_running=True, zero_slots=True)
     world = new_world(a_job("a", "b", pool=None), lag=model)
     world.advance(5)
@@ -242,7 +242,7 @@ def test_switches_work_together() -> None:
 
 
 def test_lists_tell_the_truth() -> None:
-    """Whatever is reported, tasks and true counts are what they are."""
+    """Lists and true counts are independent of the reports."""
     world = new_world(a_job("a", "b", pool=None), lag=LagModel(delay=100, miss=1.0))
     world.step("j", start=1)
     assert states(world) == {"a": "running", "b": "active"}
@@ -250,19 +250,19 @@ def test_lists_tell_the_truth() -> None:
 
 
 def test_lag_ends_when_it_is_switched_off() -> None:
-    """What was missed or delayed is forgotten, also when a lag is set later."""
+    """Clearing the lag model discards missed and delayed changes, also for a lag model that is set later."""
     world = new_world(a_job("a", "b", pool=None), lag=LagModel(delay=100, miss=1.0, stale_failures=True))
     world.step("j", start=1)
-    world.set(lag=LagModel())
+    world.load(lag=LagModel())
     assert reported(world) == Counts(1, 1)
     assert [rows(world, each) for each in ("reports", "unseen", "adjustments")] == [0, 0, 0]
     world.advance(1000)
-    world.set(lag=LagModel(delay=100))
+    world.load(lag=LagModel(delay=100))
     assert reported(world) == Counts(1, 1)
 
 
 def test_one_seed_misses_the_same_changes() -> None:
-    """Also after everything was forgotten, and whatever was deleted and swept in between."""
+    """Even after a reset, and whatever was deleted in between."""
 
     def run(world: World, advances: int) -> list[Counts]:
         lag = LagModel(miss=0.5)
@@ -295,7 +295,7 @@ def test_one_seed_misses_the_same_changes() -> None:
     ],
 )
 def test_a_model_is_read_and_written(document: dict[str, Any], model: LagModel) -> None:
-    """JSON has the switches that are on, and brings the same model back."""
+    """JSON has only the switches that are on, and is read back as the same model."""
     assert parse_lag(document) == model
     assert parse_lag(model.as_json()) == stored_model(model.as_json()) == model
     assert model.as_json().keys() == {
@@ -304,7 +304,7 @@ def test_a_model_is_read_and_written(document: dict[str, Any], model: LagModel) 
 
 
 def test_a_store_that_kept_no_model_has_no_lag() -> None:
-    """Nor has one that kept something else."""
+    """Another stored value has the same effect."""
     assert stored_model(None) == stored_model(5) == LagModel()
 
 
@@ -325,21 +325,21 @@ def test_a_store_that_kept_no_model_has_no_lag() -> None:
     ],
 )
 def test_what_is_no_model_is_refused(document: object, message: str) -> None:
-    """The error begins with the place."""
+    """The error begins with the path."""
     with pytest.raises(EmulatorError) as caught:
         parse_lag(document)
     assert str(caught.value).startswith(message)
 
 
 def test_a_failure_stays_once_and_only_if_it_was_reported() -> None:
-    """One that is deleted isn't counted twice, and one that was missed isn't there to stay."""
+    """A deleted failure is not counted twice, and a missed one is not counted."""
     lag = LagModel(miss=1.0, stale_failures=True)
     world = new_world(a_job(NewTask("a", state=TaskState.FAILED), pool=None))
-    world.set(lag=lag)
+    world.load(lag=lag)
     world.delete_task("j", "a", anything)
     assert world.reported("j").tasks == Counts(failed=1)
     world = new_world(a_job(NewTask("a", state=TaskState.RUNNING), pool=None))
-    world.set(lag=lag)
+    world.load(lag=lag)
     world.step("j", fail=1)
     world.reactivate_task("j", "a", anything)
     assert world.reported("j").tasks == Counts(running=1)

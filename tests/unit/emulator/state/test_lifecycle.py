@@ -1,4 +1,4 @@
-"""Tasks on pools: who starts when, how runs end, and what becomes of tasks whose run ended badly."""
+"""Tasks on pools: the order of starts, the ends of runs, and the effect of failures."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from support.worlds import (
     used,
 )
 from taskcounts_emulator.errors import EmulatorError
-from taskcounts_emulator.model import EVERYTHING, Counts, NewTask, TaskState
+from taskcounts_emulator.model import ALL_ROWS, Counts, NewTask, TaskState
 from taskcounts_emulator.state import timeline
-from taskcounts_emulator.state.chance import Distribution
 from taskcounts_emulator.state.pool import Pool
+from taskcounts_emulator.state.sampling import Distribution
 from taskcounts_emulator.state.store import Store
 from taskcounts_emulator.state.world import World
 
 
 def history(world: World, task_id: str, job_id: str = "j") -> tuple[float | None, float | None]:
-    """Return when a task started last and ended, in seconds from the start."""
+    """Return the last start and the end of a task, in seconds from the start."""
     row = world.task(job_id, task_id)
     return seconds(row.started), seconds(row.ended)
 
 
 def test_without_a_pool_nothing_moves_by_itself() -> None:
-    """A job without a pool stands still, however much time passes."""
+    """The tasks of a job without a pool never change by themselves."""
     world = new_world(a_job("a", NewTask("b", state=TaskState.RUNNING), pool=None), pools=[a_pool(5)])
     world.advance(1e6)
     assert states(world) == {"a": "active", "b": "running"}
 
 
 def test_tasks_run_one_after_the_other_on_one_slot() -> None:
-    """The oldest first, each as soon as the one before it has ended, at the very microsecond."""
+    """The oldest first, each at the exact microsecond of the end before it."""
     world = new_world(a_job("b", "a", "c"), pools=[a_pool(1, 10)])
     assert running(world) == ["b"]
     world.advance(35)
@@ -54,7 +54,7 @@ def test_tasks_run_one_after_the_other_on_one_slot() -> None:
 
 
 def test_tasks_take_the_slots_that_they_need() -> None:
-    """No more run than there are slots; the first in the line waits until it fits, and nobody passes it."""
+    """Running tasks never exceed the slots; the first waiting task is never overtaken."""
     world = new_world(
         a_job(NewTask("a", 2), NewTask("b", 2), NewTask("c", 3), NewTask("d", 1)), pools=[a_pool(4, 10)]
     )
@@ -68,7 +68,7 @@ def test_tasks_take_the_slots_that_they_need() -> None:
 
 
 def test_a_large_task_at_the_head_keeps_later_jobs_waiting() -> None:
-    """The line is the pool's, so that a job of lower priority does not take what the first one waits for."""
+    """The queue belongs to the pool, so a job of lower priority cannot take the slots."""
     world = new_world(a_job(NewTask("a", 2), NewTask("b", 3)), a_job("x", job_id="k"), pools=[a_pool(3, 10)])
     assert (running(world), running(world, "k")) == (["a"], [])
     world.advance(10)
@@ -88,7 +88,7 @@ def test_a_task_that_fits_on_no_pool_keeps_nobody_waiting() -> None:
 
 
 def test_higher_priorities_are_served_first() -> None:
-    """Among jobs, the higher priority first, then the older job; priorities can be changed."""
+    """The higher priority first, then the older job; priorities can be changed."""
     world = new_world(pools=[])
     for job_id, priority in (("low", -5), ("high", 10), ("old", 0), ("new", 0)):
         world.add_job(a_job(*named(2, job_id), job_id=job_id, priority=priority))
@@ -106,7 +106,7 @@ def test_higher_priorities_are_served_first() -> None:
 
 
 def test_a_job_runs_no_more_at_once_than_it_may() -> None:
-    """What it leaves free is for others; no limit is -1, and 0 is a limit too."""
+    """Slots that a limited job cannot use are for others; -1 is no limit, and 0 is a limit."""
     world = new_world(
         a_job(*named(7), max_parallel=2),
         a_job("x", job_id="k", max_parallel=0),
@@ -122,7 +122,7 @@ def test_a_job_runs_no_more_at_once_than_it_may() -> None:
 
 
 def test_preparing_comes_before_running() -> None:
-    """A task is prepared, then it runs; the slot is its own meanwhile, and the run starts anew."""
+    """A preparing task holds its slot, and its run starts after the preparation."""
     world = new_world(a_job("a", "b"), pools=[a_pool(1, 10, preparing=Distribution("constant", (3,)))])
     assert states(world) == {"a": "preparing", "b": "active"}
     assert used(world) == {"p": 1}
@@ -135,16 +135,16 @@ def test_preparing_comes_before_running() -> None:
 
 
 def test_nothing_takes_no_time_at_all() -> None:
-    """Runs of no length take a millisecond each, so that a moment never lasts for ever."""
+    """Runs of zero length take a millisecond, so that time always advances."""
     world = new_world(a_job(*named(20)), pools=[a_pool(1, 0)])
     assert counts(world).running == 1
     world.advance(1)
     assert counts(world) == Counts(succeeded=20)
-    assert [seconds(row.ended) for row in world.tasks("j", EVERYTHING, None, 3)] == [0.001, 0.002, 0.003]
+    assert [seconds(row.ended) for row in world.tasks("j", ALL_ROWS, None, 3)] == [0.001, 0.002, 0.003]
 
 
 def test_a_pool_may_come_after_its_jobs() -> None:
-    """As in the service, tasks wait for it; what already runs there holds its slots."""
+    """As in the service, tasks wait for it; running ones hold its slots."""
     world = new_world(a_job("a", NewTask("b", 2, TaskState.RUNNING), "c"))
     assert used(world) == {}
     world.load([], [a_pool(3, pool_id="P")])
@@ -154,7 +154,7 @@ def test_a_pool_may_come_after_its_jobs() -> None:
 
 
 def test_a_pool_can_be_described_anew() -> None:
-    """More slots are taken at once; with fewer, what runs goes on and nothing starts."""
+    """New slots are used at once; with fewer slots running tasks go on and nothing starts."""
     world = new_world(a_job(*named(6)), pools=[a_pool(2, 10)])
     world.load([], [a_pool(4, 10, "P")])
     assert len(running(world)) == 4
@@ -165,7 +165,7 @@ def test_a_pool_can_be_described_anew() -> None:
 
 
 def test_a_pool_that_nobody_described_is_like_the_star() -> None:
-    """Each such pool has slots of its own, under its own id; a new description of ``*`` reaches them all."""
+    """Each such pool has its own slots; a change of ``*`` applies to all of them."""
     jobs = [a_job(*named(3), job_id=each, pool=each) for each in ("one", "two")]
     world = new_world(*jobs[:1], a_job(*named(3), job_id="mine"), pools=[a_pool(1)])
     assert used(world) == {"p": 1}
@@ -205,7 +205,7 @@ def test_a_pool_that_nobody_described_is_like_the_star() -> None:
 def test_a_failure_is_retried_as_often_as_is_said(
     of_job: int, of_task: int | None, codes: tuple[int, ...], runs: int
 ) -> None:
-    """The task's own limit, else its job's; -1 has no end; the last run decides."""
+    """The task's limit precedes its job's; -1 has no end; the last run decides."""
     task = NewTask("t", max_retries=of_task, exit_codes=codes)
     world = new_world(a_job(task, max_retries=of_job), pools=[a_pool(1, 10)])
     world.advance(10 * runs - 1)
@@ -219,7 +219,7 @@ def test_a_failure_is_retried_as_often_as_is_said(
 
 
 def test_a_retried_task_waits_in_its_old_place() -> None:
-    """Its number is its place in the line, so it is the next to run."""
+    """Its number is its place in the queue, so it runs next."""
     world = new_world(a_job(NewTask("a", exit_codes=(1, 0)), "b", max_retries=1), pools=[a_pool(1, 10)])
     world.advance(10)
     assert running(world) == ["a"]
@@ -243,7 +243,7 @@ def test_a_run_that_lost_its_node_is_no_retry() -> None:
 
 
 def test_a_run_that_was_sent_back_uses_up_no_exit_code() -> None:
-    """Codes are those of the runs that end: one that was disabled away, or lost its node, is made up for."""
+    """Exit codes apply only to runs that end, not to requeued ones."""
     task = NewTask("a", exit_codes=(3, 4, 0), max_retries=5)
     world = new_world(a_job(task, NewTask("b", 1, TaskState.RUNNING)), pools=[a_pool(2, 10)])
     for _ in range(2):
@@ -258,7 +258,7 @@ def test_a_run_that_was_sent_back_uses_up_no_exit_code() -> None:
 
 
 def test_endless_retries_do_not_stop_time() -> None:
-    """Repeated runs of no length take a tenth of a second, then twice as long each time up to a minute."""
+    """Repeated runs of zero length take a tenth of a second, doubling up to a minute."""
     task = NewTask("a", seconds=0, exit_codes=(1,), max_retries=-1)
     world = new_world(a_job(task), pools=[a_pool(1, 10)])
     for until, retries in ((0.001, 1), (0.101, 2), (0.301, 3), (0.701, 4), (102.301, 11), (162.301, 12)):
@@ -273,7 +273,7 @@ def test_endless_retries_do_not_stop_time() -> None:
     [(0, 0.001, 0.001), (0, 1, 1), (2, 1, 3), (0.05, 0.02, 0.07), (1, 0, 1.001)],
 )
 def test_a_retry_takes_as_long_as_the_first_run(preparing: float, length: float, takes: float) -> None:
-    """However often a task fails, it is prepared and runs for as long as the pool says."""
+    """Every retry is prepared and runs as long as the pool says."""
     pool = a_pool(1, length, preparing=Distribution("constant", (preparing,)))
     world = new_world(a_job(NewTask("a", exit_codes=(1,)), max_retries=-1), pools=[pool])
     world.advance(20 * takes)
@@ -283,7 +283,7 @@ def test_a_retry_takes_as_long_as_the_first_run(preparing: float, length: float,
 
 
 def test_a_run_that_is_requeued_often_takes_as_long_as_ever() -> None:
-    """Whoever disables a job and enables it again changes no length of a run."""
+    """Disabling and enabling a job does not change the length of a run."""
     world = new_world(a_job("a"), pools=[a_pool(1, 10)])
     for _ in range(12):
         world.advance(5)
@@ -302,7 +302,7 @@ def test_a_run_that_is_requeued_often_takes_as_long_as_ever() -> None:
     ],
 )
 def test_a_reactivated_task_takes_as_long_as_ever(task: NewTask, takes: float) -> None:
-    """A run of no length stays short as well: somebody asked for it, so it doesn't go on for ever."""
+    """A run of zero length stays short, since it is not repeated automatically."""
     world = new_world(a_job(task), pools=[a_pool(1, 10)])
     for _ in range(12):
         world.advance(takes)
@@ -311,8 +311,8 @@ def test_a_reactivated_task_takes_as_long_as_ever(task: NewTask, takes: float) -
 
 
 def test_too_much_at_once_is_refused_or_spread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scripted clock refuses to move over too much; a machine's lets emulated time trail for some calls."""
-    monkeypatch.setattr(timeline, "_MOST", {False: 3, True: 5})
+    """A scripted clock refuses the step; with the machine's clock emulated time falls behind."""
+    monkeypatch.setattr(timeline, "_MAX_EVENTS", {False: 3, True: 5})
     scripted = new_world(
         a_job(*[NewTask(f"t{each}", seconds=each + 1) for each in range(9)], pool="p"), pools=[a_pool(9, 10)]
     )
@@ -330,7 +330,7 @@ def test_too_much_at_once_is_refused_or_spread(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_many_jobs_share_a_pool_in_their_order() -> None:
-    """However many wait, the highest priority comes first, then the oldest; none is passed over."""
+    """The highest priority first, then the oldest; no job is skipped."""
     jobs = [a_job(NewTask("t"), job_id=f"j{each:02}", priority=each % 3) for each in range(50)]
     world = new_world(*jobs, pools=[a_pool(1, 10)])
     order = []
@@ -342,7 +342,7 @@ def test_many_jobs_share_a_pool_in_their_order() -> None:
 
 
 def test_a_task_that_takes_too_long_is_stopped() -> None:
-    """It has failed for good, without an exit code; one that is quicker isn't touched."""
+    """It fails for good, without an exit code; a quicker one is not affected."""
     world = new_world(
         a_job(NewTask("slow", max_seconds=9.5), NewTask("quick", max_seconds=10), max_retries=5),
         pools=[a_pool(2, 10)],
@@ -354,14 +354,14 @@ def test_a_task_that_takes_too_long_is_stopped() -> None:
 
 
 def test_a_tasks_own_seconds_come_before_the_pools() -> None:
-    """How long it runs may be settled with the task, also at no seconds."""
+    """The duration of a run can be fixed with the task, also at zero seconds."""
     world = new_world(a_job(NewTask("a", seconds=2.5), NewTask("b", seconds=0), "c"), pools=[a_pool(3, 10)])
     world.advance(10)
     assert [history(world, each)[1] for each in ("a", "b", "c")] == [2.5, 0.001, 10]
 
 
 def test_a_deleted_task_leaves_its_slots() -> None:
-    """While it runs or waits, a task can be deleted: the next one starts, and its run ends nothing."""
+    """A running or waiting task can be deleted: the next one starts, and its run has no end."""
     world = new_world(a_job("a", "b", "c"), pools=[a_pool(1, 10)])
     world.delete_task("j", "a", anything)
     world.delete_task("j", "c", anything)
@@ -373,7 +373,7 @@ def test_a_deleted_task_leaves_its_slots() -> None:
 
 
 def test_what_a_scenario_began_goes_on() -> None:
-    """A task that begins in the middle of its run on a pool ends as one that was started there."""
+    """A task that is added as running ends like one that was started by its pool."""
     world = new_world(
         a_job(NewTask("p", 1, TaskState.PREPARING), NewTask("r", 2, TaskState.RUNNING, exit_codes=(3,)), "a"),
         pools=[a_pool(4, 10, preparing=Distribution("constant", (3,)))],
@@ -389,7 +389,7 @@ def test_what_a_scenario_began_goes_on() -> None:
 
 
 def test_a_task_that_is_started_by_hand_ends_by_hand() -> None:
-    """A step starts what a pool has no slots for; such a run has no end of its own, and holds its slots."""
+    """A step ignores free slots; such a run does not end by itself, and holds its slots."""
     world = new_world(a_job("a", "b"), pools=[a_pool(1, 10)])
     world.step("j", start=1)
     assert used(world) == {"p": 2}
@@ -400,7 +400,7 @@ def test_a_task_that_is_started_by_hand_ends_by_hand() -> None:
 
 
 def test_what_ends_at_one_moment_ends_once() -> None:
-    """Where one that is due ends or disables the job, the others that are due are not ended a second time."""
+    """If a due task ends or disables the job, the other due tasks are not ended a second time."""
     stopping: dict[str, Any] = {"default": {"jobAction": "terminate"}}
     tasks: list[str | NewTask] = [NewTask("a", exit_codes=(1,), exit_conditions=stopping), "b"]
     world = new_world(a_job(*tasks, acts_on_failure=True), pools=[a_pool(2, 10)])
@@ -414,7 +414,7 @@ def test_what_ends_at_one_moment_ends_once() -> None:
 
 
 def test_failures_are_drawn_at_their_rate() -> None:
-    """Of many tasks about so many fail, the same ones every time."""
+    """About the expected number of tasks fail, and always the same ones."""
 
     def failed(seed: int) -> set[str]:
         pool = Pool("p", 300, failure_rate=0.2)
@@ -429,7 +429,7 @@ def test_failures_are_drawn_at_their_rate() -> None:
 
 
 def test_a_fate_does_not_depend_on_the_neighbours() -> None:
-    """What else there is, and in whatever order, changes nothing about how one task's run will be."""
+    """Other tasks, in whatever order, do not change the outcome of a task's run."""
 
     def took(*others: str) -> float:
         world = new_world(a_job(*others, "T"), pools=[Pool("P", 10)], seed=5)
@@ -441,20 +441,20 @@ def test_a_fate_does_not_depend_on_the_neighbours() -> None:
 
 
 def test_small_steps_and_large_ones_come_to_the_same() -> None:
-    """Time is advanced from event to event, whatever the steps of the clock."""
+    """Time advances from event to event, whatever the steps of the clock."""
 
     def rows(*steps: float) -> list[object]:
         pool = Pool("p", 7, Distribution("exponential", (1.0,)), failure_rate=0.3, requeue_rate=0.2)
         world = new_world(a_job(*named(40), max_retries=2), pools=[pool], seed=9, settle=2)
         for step in steps:
             world.advance(step)
-        return [world.job("j"), *world.tasks("j", EVERYTHING, None, 100)]
+        return [world.job("j"), *world.tasks("j", ALL_ROWS, None, 100)]
 
     assert rows(64.0) == rows(*[0.5] * 128) == rows(0, 63.999999, 0.000001)
 
 
 def test_half_a_slot_less_starts_nothing() -> None:
-    """A pool without slots is a pool: tasks wait there."""
+    """Tasks wait in a pool without slots."""
     world = new_world(a_job("a"), pools=[a_pool(0)])
     world.advance(100)
     assert states(world) == {"a": "active"}

@@ -1,4 +1,4 @@
-"""The store: what was acknowledged is in the file, whatever happens, and nobody else's is touched."""
+"""The store: acknowledged changes are in the file, and foreign files are left alone."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ def adding(path: Path, *limit: str) -> subprocess.Popen[str]:
 
 
 def put(store: Store, name: str, value: object) -> None:
-    """Keep a setting, in a transaction of its own."""
+    """Store a setting in its own transaction."""
     with store.change():
         store.put(name, value)
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error says, which is one line."""
+    """Return the message of an error, which is one line."""
     assert "\n" not in str(error)
     return str(error)
 
 
 def test_a_change_is_whole_or_not_at_all() -> None:
-    """An error in the middle undoes what came before it, and the store goes on."""
+    """An error rolls back the transaction, and the store stays usable."""
     store = Store()
     put(store, "kept", 1)
 
@@ -77,7 +77,7 @@ def test_a_change_is_whole_or_not_at_all() -> None:
 
 
 def test_a_change_that_sqlite_undoes_itself_leaves_a_store_that_goes_on() -> None:
-    """An error that ends the transaction on its own is an error of one line."""
+    """An error that ends the transaction itself is an error of one line."""
     store = Store()
     with pytest.raises(EmulatorError, match="cannot be used as a store"), store.change() as db:
         db.execute("ROLLBACK")
@@ -87,7 +87,7 @@ def test_a_change_that_sqlite_undoes_itself_leaves_a_store_that_goes_on() -> Non
 
 @pytest.mark.parametrize("value", [None, 0, 2**63, 0.25, "text", [1], {"a": [True]}])
 def test_settings_come_back_as_they_were(value: object) -> None:
-    """A setting is any value of JSON; one that was never made has the default."""
+    """A setting is any JSON value, with a default if it is absent."""
     store = Store()
     assert store.get("name", "default") == "default"
     put(store, "name", value)
@@ -95,7 +95,7 @@ def test_settings_come_back_as_they_were(value: object) -> None:
 
 
 def test_a_file_keeps_what_was_acknowledged(tmp_path: Path) -> None:
-    """Opened again, a store has all that was done, and its repr says where it is."""
+    """A reopened store has all changes, and its repr shows the path."""
     path = tmp_path / "jobs.db"
     first = new_world(a_job("a", "b", pool=None), store=path)
     first.step("j", start=1)
@@ -106,7 +106,7 @@ def test_a_file_keeps_what_was_acknowledged(tmp_path: Path) -> None:
 
 
 def test_emptying_leaves_nothing() -> None:
-    """Every table is empty, and numbers begin again."""
+    """All tables are empty, and numbers start again."""
     world = new_world(a_job("a", "b", pool=None), settle=5, seed=3)
     with world._store.change() as db:
         world._store.empty(db)
@@ -116,7 +116,7 @@ def test_emptying_leaves_nothing() -> None:
 
 
 def test_a_process_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
-    """After kill -9 in the middle of adding, whole collections are there, and all that were told of."""
+    """After kill -9 while adding, whole collections are there, with all acknowledged ones."""
     path = tmp_path / "jobs.db"
     with adding(path) as process:
         assert process.stdout is not None
@@ -140,7 +140,7 @@ def test_a_process_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path: P
 
 
 def test_a_disk_that_fails_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """Where the system takes no more bytes, the error is one line, and the store opens again."""
+    """A full disk is an error of one line, and the store opens again."""
     path = tmp_path / "jobs.db"
     with adding(path, "1000000") as process:
         assert process.stdout is not None
@@ -154,9 +154,9 @@ def test_a_disk_that_fails_loses_nothing_that_was_acknowledged(tmp_path: Path) -
 
 
 def test_a_full_disk_undoes_the_change_and_no_more() -> None:
-    """What doesn't fit is not there at all; as soon as there is room, the same call goes well."""
+    """A write that does not fit changes nothing; once there is room, the same call succeeds."""
     world = new_world(a_job("a", pool=None))
-    with world._store.reading() as db:
+    with world._store.connection() as db:
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         db.execute(f"PRAGMA max_page_count = {pages + 3}")
     more = [NewTask(name, kept="x" * 100) for name in named(1000)]
@@ -165,14 +165,14 @@ def test_a_full_disk_undoes_the_change_and_no_more() -> None:
     one_line(caught.value)
     assert states(world) == {"a": "active"}
     scan(world)
-    with world._store.reading() as db:
+    with world._store.connection() as db:
         db.execute("PRAGMA max_page_count = 1000000")
     world.add_tasks("j", more)
     assert counts(world).active == 1001
 
 
 def test_a_file_is_one_stores_alone(tmp_path: Path) -> None:
-    """A second one is refused, also in the same process, until the first has let go."""
+    """A second store on the file is refused, also in the same process, until the first is closed."""
     path = tmp_path / "jobs.db"
     first = Store(path)
     with pytest.raises(EmulatorError, match="in use") as caught:
@@ -186,7 +186,7 @@ def test_a_file_is_one_stores_alone(tmp_path: Path) -> None:
 
 
 def test_a_closed_store_says_so() -> None:
-    """Using a store after close is an error of one line, for all that it can do."""
+    """Every use of a closed store is an error of one line."""
     store = Store()
     store.close()
     uses: list[Callable[[], object]] = [
@@ -204,7 +204,7 @@ def test_a_closed_store_says_so() -> None:
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
-    """Some other file is not written to."""
+    """A file of another kind is not changed."""
     path = tmp_path / "notes.txt"
     path.write_text("dear diary, " * 100)
     with pytest.raises(EmulatorError, match=r"notes\.txt: cannot be used as a store") as caught:
@@ -214,7 +214,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
 
 
 def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
-    """A database without our mark is not taken over, and stays as it is, byte for byte."""
+    """A database without our mark is not changed, byte for byte."""
     path = tmp_path / "theirs.db"
     theirs = sqlite3.connect(path)
     theirs.execute("CREATE TABLE t (x)")
@@ -228,7 +228,7 @@ def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path) 
 
 @pytest.mark.parametrize("layout", [1, 3])
 def test_a_store_of_another_layout_is_refused(tmp_path: Path, layout: int) -> None:
-    """What another version wrote is not guessed at."""
+    """A store of another layout is refused."""
     path = tmp_path / "jobs.db"
     Store(path).close()
     other = sqlite3.connect(path)
@@ -240,7 +240,7 @@ def test_a_store_of_another_layout_is_refused(tmp_path: Path, layout: int) -> No
 
 
 def test_a_damaged_file_is_an_error_of_one_line(tmp_path: Path) -> None:
-    """A store whose tables are overwritten opens or not, but what is read of it is never made up."""
+    """A store with overwritten tables opens or not, but returns no invented data."""
     path = tmp_path / "jobs.db"
     world = new_world(a_job(*named(2000), pool=None), store=path)
     world._store.close()
@@ -255,14 +255,14 @@ def test_a_damaged_file_is_an_error_of_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [".", "missing/jobs.db", "a\0b"])
 def test_a_path_that_cannot_be_opened_is_refused(tmp_path: Path, name: str) -> None:
-    """A folder, or a file in a folder that is not there, is an error of one line."""
+    """A directory, or a file in a missing directory, is an error of one line."""
     with pytest.raises(EmulatorError) as caught:
         Store(f"{tmp_path}/{name}")
     one_line(caught.value)
 
 
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That a store is read-only is found when it is opened, not at the first change."""
+    """A read-only store is detected when it is opened, not at the first change."""
     path = tmp_path / "jobs.db"
     Store(path).close()
     connect = sqlite3.connect
@@ -276,7 +276,7 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("file", [False, True])
 def test_a_snapshot_brings_everything_back(tmp_path: Path, file: bool) -> None:
-    """What came after it is gone, what went is back, as often as it is asked for, and in the file too."""
+    """Restoring undoes later changes, any number of times, and in the file, too."""
     path = tmp_path / "jobs.db" if file else ":memory:"
     world = new_world(a_job("a", "b", pool=None), store=path)
     world.step("j", start=1)
@@ -295,7 +295,7 @@ def test_a_snapshot_brings_everything_back(tmp_path: Path, file: bool) -> None:
 
 
 def test_snapshots_have_names() -> None:
-    """A name is taken again for a later copy; names are listed, the oldest first, and dropped all at once."""
+    """A name can be reused; names are listed, the oldest first, and deleted together."""
     store = Store()
     for name in ("one", "two", "one"):
         put(store, "now", name)
@@ -312,7 +312,7 @@ def test_snapshots_have_names() -> None:
 
 
 def test_snapshots_are_bounded() -> None:
-    """Each is a copy in memory, so there may be sixteen; one of those may still be replaced."""
+    """Each is a copy in memory, so there can be sixteen; one of those can still be replaced."""
     store = Store()
     for number in range(16):
         store.snapshot(str(number))

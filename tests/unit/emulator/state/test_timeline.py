@@ -1,4 +1,4 @@
-"""Time: a clock that is advanced or the machine's, and transactions that begin at now."""
+"""Time: scripted and machine clocks, and transactions at the current time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from taskcounts_emulator.state.world import World
 
 
 class Machine:
-    """A machine's clock that a test turns."""
+    """A machine's clock that a test sets."""
 
     def __init__(self) -> None:
         self.time = datetime(2030, 1, 1, tzinfo=UTC)
@@ -45,7 +45,7 @@ class Machine:
 
 
 def on_a_machine(path: str | Path = ":memory:") -> tuple[World, Machine]:
-    """Return a world under a machine's clock, with a pool of one slot and ten seconds."""
+    """Return a world with a machine's clock, and a pool with one slot and runs of ten seconds."""
     machine = Machine()
     world = World(Store(path), machine)
     world.load([], [a_pool(1, 10)])
@@ -53,7 +53,7 @@ def on_a_machine(path: str | Path = ":memory:") -> tuple[World, Machine]:
 
 
 def test_a_scripted_clock_stands_until_it_is_advanced() -> None:
-    """It begins at a fixed moment, and advancing returns the new one."""
+    """It begins at a fixed time, and advancing returns the new one."""
     world = new_world()
     assert world.scripted
     assert world.now() == START == microseconds(EPOCH)
@@ -63,7 +63,7 @@ def test_a_scripted_clock_stands_until_it_is_advanced() -> None:
 
 
 def test_a_machines_clock_is_not_advanced() -> None:
-    """The error says what would be."""
+    """The error says which clock can be advanced."""
     world, machine = on_a_machine()
     assert not world.scripted
     with pytest.raises(
@@ -74,7 +74,7 @@ def test_a_machines_clock_is_not_advanced() -> None:
 
 
 def test_a_clock_has_an_end() -> None:
-    """Every time can be written as a date; where it would not, nothing changes."""
+    """A step beyond the last time changes nothing."""
     world = new_world(a_job("a"), pools=[a_pool(1, 10)])
     with pytest.raises(EmulatorError, match=r"^the clock ends with the year 8999$"):
         world.advance(7000 * 365 * 86_400)
@@ -84,7 +84,7 @@ def test_a_clock_has_an_end() -> None:
 
 
 def test_on_a_machine_things_happen_by_themselves() -> None:
-    """Whoever asks finds what should be over by now, with the times at which it was."""
+    """Each query processes the events until now, with their own times."""
     world, machine = on_a_machine()
     world.add_job(a_job("a", "b"))
     begun = world.now()
@@ -95,7 +95,7 @@ def test_on_a_machine_things_happen_by_themselves() -> None:
 
 @pytest.mark.parametrize("ask", ["task", "tasks", "job", "jobs", "counts", "reported", "all_counts", "pools"])
 def test_every_question_is_answered_as_of_now(ask: str) -> None:
-    """Nobody sees what should be over, whatever is asked first."""
+    """No query sees an outdated state."""
     world, machine = on_a_machine()
     world.add_job(a_job("a", terminates_when_done=True))
     machine.turn(10)
@@ -114,14 +114,14 @@ def test_every_question_is_answered_as_of_now(ask: str) -> None:
 
 
 def test_a_clock_that_is_put_back_undoes_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """Time goes on from where it was, also across new settings and jobs, and the log tells of it once."""
+    """Time never goes back, also across new settings and jobs, and the log has one warning."""
     world, machine = on_a_machine()
     world.add_job(a_job("a", "b"))
     machine.turn(10)
     assert states(world) == {"a": "succeeded", "b": "running"}
     late = world.now()
     machine.turn(-3600)
-    world.set(settle=0)
+    world.load(settle=0)
     world.load([a_job("c", job_id="k", pool=None)])
     assert world.job("k").created == late
     world.terminate_task("j", "b", anything)
@@ -136,7 +136,7 @@ def test_a_clock_that_is_put_back_undoes_nothing(caplog: pytest.LogCaptureFixtur
 
 
 def test_what_was_due_while_nobody_was_there_has_happened(tmp_path: Path) -> None:
-    """A file that is opened later goes on from where it was, at the times at which things were due."""
+    """A reopened file continues with the events at their own times."""
     path = tmp_path / "jobs.db"
     world, machine = on_a_machine(path)
     world.add_job(a_job("a", "b"))
@@ -152,15 +152,15 @@ def test_what_was_due_while_nobody_was_there_has_happened(tmp_path: Path) -> Non
 def test_where_too_much_was_due_time_trails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: bool
 ) -> None:
-    """Opened with more overdue than one call can do: no task starts before it is added."""
+    """With more overdue events than one call can process, no task starts before it is added."""
     path = tmp_path / "jobs.db"
     world, machine = on_a_machine(path)
-    world.set(lag=LagModel(miss=1, validation=15))
+    world.load(lag=LagModel(miss=1, validation=15))
     world.add_job(a_job(*(f"t{each}" for each in range(9))))
     begun = world.now()
     world._store.close()
     machine.turn(3600)
-    monkeypatch.setattr(timeline, "_MOST", {False: 3, True: 3})
+    monkeypatch.setattr(timeline, "_MAX_EVENTS", {False: 3, True: 3})
     later = World(Store(path), machine)
     if loads:
         later.load([a_job("late", job_id="k")])
@@ -180,14 +180,14 @@ def test_where_too_much_was_due_time_trails(
 
 
 def test_a_copy_of_long_ago_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restored on a machine with more overdue than one call can do, time trails there, too."""
+    """With more overdue events than one call can process, time falls behind after a restore, too."""
     world, machine = on_a_machine()
     world.add_job(a_job(*(f"t{each}" for each in range(9))))
     begun = world.now()
     world.snapshot("s")
     machine.turn(3600)
     assert counts(world).succeeded == 9
-    monkeypatch.setattr(timeline, "_MOST", {False: 3, True: 3})
+    monkeypatch.setattr(timeline, "_MAX_EVENTS", {False: 3, True: 3})
     world.restore("s")
     world.add_tasks("j", [NewTask("late")])
     for _ in range(5):
@@ -197,7 +197,7 @@ def test_a_copy_of_long_ago_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_scripted_clock_is_kept_in_the_store(tmp_path: Path) -> None:
-    """Opened again, it is as late as it was, and its settings and runs are the same."""
+    """A reopened store has the same time, settings and runs."""
     path = tmp_path / "jobs.db"
     world = new_world(
         a_job("a"), pools=[a_pool(1, 10)], store=path, seed=-4, settle=3, lag=LagModel(delay=2, miss=0.5)
@@ -214,22 +214,22 @@ def test_a_scripted_clock_is_kept_in_the_store(tmp_path: Path) -> None:
 
 
 def test_settings_are_changed_one_by_one() -> None:
-    """None leaves one as it is."""
+    """A setting that is None stays unchanged."""
     world = new_world(a_job("a", pool=None), a_job("a", job_id="k", pool=None))
-    world.set(seed=7)
-    world.set(settle=2)
-    world.set(lag=LagModel(zero_slots=True))
+    world.load(seed=7)
+    world.load(settle=2)
+    world.load(lag=LagModel(zero_slots=True))
     assert (world.seed, world.lag) == (7, LagModel(zero_slots=True))
     assert world.terminate_job("j", None, anything).state == "terminating"
-    world.set()
+    world.load()
     assert (world.seed, world.lag) == (7, LagModel(zero_slots=True))
-    world.set(settle=0, lag=LagModel())
+    world.load(settle=0, lag=LagModel())
     assert world.terminate_job("k", None, anything).state == "completed"
     assert world.reported("k") == world.counts("k")
 
 
 def test_settings_hold_for_what_is_loaded_with_them() -> None:
-    """Seed, settle time and lag of a scenario are those of its own jobs, whatever was before."""
+    """The seed, settle time and lag of a scenario apply to its own jobs."""
 
     def ended(before: int) -> object:
         world = new_world(seed=before, settle=9)
@@ -249,13 +249,13 @@ def test_settings_hold_for_what_is_loaded_with_them() -> None:
 
 
 def test_a_snapshot_has_clock_and_settings_too() -> None:
-    """After restoring, time goes on from there, and comes to the same end again."""
+    """Time continues from the restored one, and the outcome is the same."""
     world = new_world(a_job("a", "b", "c"), pools=[a_pool(1)], seed=3)
     world.advance(4)
     world.snapshot("s")
     world.advance(100)
     rows = world.tasks("j", ("1", ()), None, 9)
-    world.set(seed=4, lag=LagModel(delay=5))
+    world.load(seed=4, lag=LagModel(delay=5))
     world.restore("s")
     assert (seconds(world.now()), world.seed, world.lag) == (4, 3, LagModel())
     world.advance(100)
@@ -265,21 +265,21 @@ def test_a_snapshot_has_clock_and_settings_too() -> None:
 
 
 def test_time_that_cannot_be_written_does_not_pass() -> None:
-    """Where the store fails, the clock stays where it was, and advancing goes well once it is mended."""
+    """If the store fails, the clock does not move, and advancing succeeds once the store works again."""
     world = new_world(a_job("a", *(f"t{each}" for each in range(500))), pools=[a_pool(500, 10)])
-    with world._store.reading() as db:
+    with world._store.connection() as db:
         db.execute("CREATE TEMP TRIGGER full AFTER UPDATE ON tasks BEGIN SELECT RAISE(ABORT, 'full'); END")
     with pytest.raises(EmulatorError, match="full"):
         world.advance(10)
     assert seconds(world.now()) == 0
-    with world._store.reading() as db:
+    with world._store.connection() as db:
         db.execute("DROP TRIGGER full")
     world.advance(10)
     assert counts(world).succeeded == 500
 
 
 def test_a_refused_call_does_not_stop_the_clock() -> None:
-    """What was due happens whether the call that finds it due goes through or not."""
+    """Due events are processed even if the call that triggers them fails."""
     world, machine = on_a_machine()
     world.add_job(a_job("a"))
     machine.turn(10)
@@ -290,7 +290,7 @@ def test_a_refused_call_does_not_stop_the_clock() -> None:
 
 
 def test_nobody_gets_in_while_everything_is_put_back() -> None:
-    """What other threads change is before the restoring or after it, never with the clock from before."""
+    """Changes of other threads come before or after a restore, never with the clock from before."""
     world = new_world(a_job("a", pool=None))
     world.snapshot("s")
     world.advance(1000)

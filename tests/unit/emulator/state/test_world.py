@@ -1,4 +1,4 @@
-"""Jobs and tasks: finding, adding, stepping and changing them, each change whole or not at all."""
+"""Jobs and tasks of the world: queries, additions, steps and changes, each atomic."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from support.worlds import (
     used,
 )
 from taskcounts_emulator.errors import EmulatorError, NoSuchJob, NoSuchTask
-from taskcounts_emulator.model import EVERYTHING, Counts, JobCounts, NewJob, NewTask, TaskState, Where
+from taskcounts_emulator.model import ALL_ROWS, Counts, JobCounts, NewJob, NewTask, SqlCondition, TaskState
 from taskcounts_emulator.refusals import Refusal
 from taskcounts_emulator.state.world import World
 
@@ -43,12 +43,12 @@ JOB = NewJob(
 
 
 def refuse(_: object) -> None:
-    """Demand what never is."""
-    raise Refusal(412, "ConditionNotMet", "No.")
+    """Refuse any resource."""
+    raise Refusal("ConditionNotMet")
 
 
 def test_counts_are_those_of_the_tasks() -> None:
-    """Preparing counts as running, completed is split by result, slots are summed."""
+    """Preparing counts as running, completed is split by result, and slots are summed."""
     world = new_world(JOB)
     assert world.counts("Nightly") == JobCounts(Counts(3, 3, 1, 1), Counts(3, 6, 2, 3))
     assert world.reported("Nightly") == world.counts("Nightly")
@@ -57,7 +57,7 @@ def test_counts_are_those_of_the_tasks() -> None:
 
 @pytest.mark.parametrize("job_id", ["nightly", "NIGHTLY", "Nightly"])
 def test_a_job_id_is_one_in_any_case_and_keeps_its_spelling(job_id: str) -> None:
-    """Ids that differ in case are the same id; it stays as it was first written."""
+    """Ids ignore case and keep their first spelling."""
     world = new_world(JOB)
     assert world.counts(job_id).tasks.active == 3
     assert world.task(job_id, "A1").id == "a1"
@@ -69,7 +69,7 @@ def test_a_job_id_is_one_in_any_case_and_keeps_its_spelling(job_id: str) -> None
 
 @pytest.mark.parametrize("job_id", ["other", "", "nightly ", "\0", "\ud800", "nıghtly"])
 def test_a_job_that_is_not_there_is_told(job_id: str) -> None:
-    """Whatever is done to an unknown job, whatever its id, is NoSuchJob."""
+    """Every operation on an unknown job is NoSuchJob, whatever its id."""
     world = new_world(JOB)
     for use in (world.counts, world.reported, world.step, world.job):
         with pytest.raises(NoSuchJob):
@@ -80,12 +80,12 @@ def test_a_job_that_is_not_there_is_told(job_id: str) -> None:
     with pytest.raises(NoSuchJob):
         world.add_tasks(job_id, [NewTask("a")])
     with pytest.raises(NoSuchJob):
-        world.tasks(job_id, EVERYTHING, None, 1)
+        world.tasks(job_id, ALL_ROWS, None, 1)
 
 
 @pytest.mark.parametrize("task_id", ["other", "", "a1 ", "\0", "\ud800", "x" * 65])
 def test_a_task_that_is_not_there_is_told(task_id: str) -> None:
-    """Whatever is done to an unknown task is NoSuchTask, and its job is looked for first."""
+    """Every operation on an unknown task is NoSuchTask, after the check of its job."""
     world = new_world(JOB)
     with pytest.raises(NoSuchTask, match="there is no task"):
         world.task("nightly", task_id)
@@ -97,7 +97,7 @@ def test_a_task_that_is_not_there_is_told(task_id: str) -> None:
 
 
 def test_jobs_are_loaded_all_or_none() -> None:
-    """A job that exists keeps those before it out as well, and the pools and settings with them."""
+    """An existing job prevents the jobs before it, and the pools and settings, too."""
     world = new_world(JOB)
     with pytest.raises(EmulatorError):
         world.load([a_job("a", job_id="new"), NewJob("nightly")], [a_pool()], seed=5)
@@ -107,7 +107,7 @@ def test_jobs_are_loaded_all_or_none() -> None:
 
 
 def test_a_job_is_added_with_its_tasks_or_not_at_all() -> None:
-    """Where two of its tasks have one id, or one depends on others and may not, there is no job."""
+    """A job with two tasks of one id, or with a dependency that it does not allow, is not added."""
     world = new_world()
     twice = a_job("a", "A")
     lonely = a_job("a", NewTask("b", depends_on=("a",)))
@@ -117,7 +117,7 @@ def test_a_job_is_added_with_its_tasks_or_not_at_all() -> None:
 
 
 def test_jobs_are_told_in_the_order_in_which_they_were_added() -> None:
-    """A job without tasks is there too, with zeros."""
+    """A job without tasks is included, with zeros."""
     world = new_world(JOB)
     world.load([NewJob("b"), a_job("a", job_id="a")])
     assert list(world.all_counts()) == ["Nightly", "b", "a"]
@@ -126,13 +126,13 @@ def test_jobs_are_told_in_the_order_in_which_they_were_added() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 100])
 def test_lists_are_paged_through_by_id(size: int) -> None:
-    """Pages of any size, one after the other, are everything once, in the order of ids without case."""
+    """Pages of any size contain every item once, in the order of ids without case."""
     ids = ["10", "9", "a", "B", "b-1", "C", "_"]
     world = new_world(a_job(*ids), a_job("other", job_id="k"), *(NewJob(each) for each in ids if each != "a"))
 
     def paged(fetch: str, *first: object) -> list[str]:
         found: list[str] = []
-        while page := getattr(world, fetch)(*first, EVERYTHING, found[-1] if found else None, size):
+        while page := getattr(world, fetch)(*first, ALL_ROWS, found[-1] if found else None, size):
             assert len(page) <= size
             found += [row.id for row in page]
         return found
@@ -150,8 +150,8 @@ def test_lists_are_paged_through_by_id(size: int) -> None:
         (("exit_code = 1", ()), ["f1"]),
     ],
 )
-def test_lists_take_conditions(where: Where, found: list[str]) -> None:
-    """A condition chooses among the job's own tasks, also where it is alternatives."""
+def test_lists_take_conditions(where: SqlCondition, found: list[str]) -> None:
+    """A condition applies to the job's own tasks, also if it is a disjunction."""
     world = new_world(JOB, a_job("z1", NewTask("z2", state=TaskState.FAILED), job_id="other"))
     assert [row.id for row in world.tasks("nightly", where, None, 10)] == found
     assert [row.id for row in world.jobs(("state = 'x' OR id = 'OTHER' OR id = 'a'", ()), "f", 10)] == [
@@ -160,7 +160,7 @@ def test_lists_take_conditions(where: Where, found: list[str]) -> None:
 
 
 def test_steps_move_the_oldest_tasks() -> None:
-    """Tasks start in their order; what runs completes before what still prepares."""
+    """Tasks start in their order; running ones complete before preparing ones."""
     world = new_world(JOB)
     world.step("nightly", start=2, succeed=1, fail=1)
     assert running(world, "nightly") == ["p1", "r1", "r2"]
@@ -178,17 +178,17 @@ def test_steps_move_the_oldest_tasks() -> None:
     ],
 )
 def test_a_step_too_far_changes_nothing(step: dict[str, int], message: str) -> None:
-    """A step is made whole or not at all."""
+    """A step is atomic."""
     world = new_world(JOB)
-    before = world.tasks("nightly", EVERYTHING, None, 100)
+    before = world.tasks("nightly", ALL_ROWS, None, 100)
     with pytest.raises(EmulatorError) as caught:
         world.step("nightly", **step)
     assert str(caught.value).lower() == message
-    assert world.tasks("nightly", EVERYTHING, None, 100) == before
+    assert world.tasks("nightly", ALL_ROWS, None, 100) == before
 
 
 def test_only_active_jobs_start_tasks() -> None:
-    """A step starts nothing where nothing could start by itself; what runs can still be completed."""
+    """A step starts no task of an inactive job; running ones can be completed."""
     world = new_world(JOB, settle=5)
     world.disable_job("nightly", "wait", lambda _: None)
     world.step("nightly", succeed=1)
@@ -199,7 +199,7 @@ def test_only_active_jobs_start_tasks() -> None:
 
 
 def test_a_step_that_ends_the_job_ends_no_task_twice() -> None:
-    """Where the first that succeeds is the job's manager, the others were stopped by its end."""
+    """If the first task to succeed is the job manager, its end stops the others."""
     world = new_world(a_job("a", "b", manager=NewTask("m"), pool=None))
     world.step("j", start=3)
     world.step("j", succeed=3)
@@ -208,7 +208,7 @@ def test_a_step_that_ends_the_job_ends_no_task_twice() -> None:
 
 
 def test_clearing_leaves_nothing() -> None:
-    """After clear there is no job, ids are free, settings and the clock begin again."""
+    """After clear there are no jobs, and settings and the clock start again."""
     world = new_world(JOB, pools=[a_pool()], seed=4, settle=3)
     world.advance(60)
     world.clear()
@@ -219,7 +219,7 @@ def test_clearing_leaves_nothing() -> None:
 
 
 def test_threads_lose_no_change() -> None:
-    """Steps from many threads add up, and every count in between is that of some moment."""
+    """Steps from many threads add up, and every count in between is consistent."""
     world = new_world(a_job(*named(200), pool=None))
 
     def work(_: int) -> int:
@@ -238,13 +238,13 @@ def test_threads_lose_no_change() -> None:
 
 
 def test_a_large_job_is_added_and_counted() -> None:
-    """Tens of thousands of tasks are no trouble."""
+    """Tens of thousands of tasks work."""
     world = new_world(NewJob("big", (NewTask(name, 256) for name in named(40_000))))
     assert world.counts("big").slots.active == 40_000 * 256
 
 
 def test_each_task_of_a_collection_has_its_own_result() -> None:
-    """Tasks that cannot be added are told in their places, and do not keep the others out."""
+    """Refused tasks are reported in their places, and the others are added."""
     world = new_world(a_job("a", pool=None))
     results = world.add_tasks(
         "J", [NewTask("c"), NewTask("A"), NewTask("b", 3), NewTask("C"), NewTask("d", depends_on=("a",))]
@@ -258,7 +258,7 @@ def test_each_task_of_a_collection_has_its_own_result() -> None:
 
 @pytest.mark.parametrize("state", list(TaskState))
 def test_a_task_that_was_added_is_shown_as_it_is(state: TaskState) -> None:
-    """The row that comes back from adding is the one that is found, whatever state it begins in."""
+    """The returned row equals the stored one, in any initial state."""
     world = new_world(a_job(pool=None))
     world.advance(1.5)
     (added,) = world.add_tasks("j", [NewTask("t", 2, state, kept='{"x": 1}')])
@@ -280,7 +280,7 @@ def test_a_task_that_was_added_is_shown_as_it_is(state: TaskState) -> None:
     ],
 )
 def test_states_are_spelled_in_the_services_words(state: TaskState, spelled: str) -> None:
-    """The service has one state for both ends."""
+    """The service has one state for successes and failures."""
     assert state.spelled == spelled
 
 
@@ -295,7 +295,7 @@ def test_states_are_spelled_in_the_services_words(state: TaskState, spelled: str
     ],
 )
 def test_a_tasks_state_decides_what_can_be_done(task_id: str, refused: dict[str, str]) -> None:
-    """Only what has not ended is terminated, only what failed is reactivated, and all can be deleted."""
+    """Unfinished tasks can be terminated, failed ones reactivated, and all deleted."""
     for verb in ("terminate", "reactivate", "delete"):
         world = new_world(JOB)
         before = states(world, "nightly")
@@ -309,7 +309,7 @@ def test_a_tasks_state_decides_what_can_be_done(task_id: str, refused: dict[str,
 
 
 def test_a_reactivated_task_begins_again() -> None:
-    """What was known of its end is forgotten, its retries are its own again, and its history is not."""
+    """Reactivation clears the end and the retries, and keeps the history."""
     world = new_world(a_job(NewTask("t", exit_codes=(1,), max_retries=1)), pools=[a_pool(seconds=10)])
     world.advance(20)
     ended = world.task("j", "t")
@@ -327,7 +327,7 @@ def test_a_reactivated_task_begins_again() -> None:
 
 
 def test_a_terminated_task_has_failed_without_an_exit_code() -> None:
-    """It is told that somebody ended it."""
+    """Its failure says that it was ended by a user."""
     world = new_world(JOB)
     row = world.terminate_task("nightly", "r1", anything)
     assert (row.state, row.exit_code, row.failure) == (TaskState.FAILED, None, "TaskEnded")
@@ -335,9 +335,9 @@ def test_a_terminated_task_has_failed_without_an_exit_code() -> None:
 
 
 def test_a_check_sees_the_row_and_can_say_no() -> None:
-    """It is called with what is about to change, before anything is decided, and nothing changes then."""
+    """It gets the row before any other check, and can prevent the change."""
     world = new_world(JOB, settle=5)
-    before = (world.job("nightly"), world.tasks("nightly", EVERYTHING, None, 100))
+    before = (world.job("nightly"), world.tasks("nightly", ALL_ROWS, None, 100))
     seen: list[object] = []
     for verb, more in (
         ("change", ({"priority": 5},)),
@@ -349,7 +349,7 @@ def test_a_check_sees_the_row_and_can_say_no() -> None:
         assert code(getattr(world, f"{verb}_job"), "nightly", *more, refuse) == "ConditionNotMet"
     for verb in ("delete", "terminate", "reactivate"):
         assert code(getattr(world, f"{verb}_task"), "nightly", "s1", refuse) == "ConditionNotMet"
-    assert (world.job("nightly"), world.tasks("nightly", EVERYTHING, None, 100)) == before
+    assert (world.job("nightly"), world.tasks("nightly", ALL_ROWS, None, 100)) == before
     world.change_job("nightly", {"priority": 5}, seen.append)
     world.terminate_task("nightly", "a1", seen.append)
     assert [type(each).__name__ for each in seen] == ["JobRow", "TaskRow"]
@@ -357,7 +357,7 @@ def test_a_check_sees_the_row_and_can_say_no() -> None:
 
 
 def test_every_change_makes_a_new_etag() -> None:
-    """``modified`` grows with each change, also where the clock stands still."""
+    """``modified`` grows with each change, even if the clock stands still."""
     world = new_world(JOB, a_job("x", job_id="k", pool=None))
     moments = [world.job("nightly").modified]
 
@@ -380,7 +380,7 @@ def test_every_change_makes_a_new_etag() -> None:
 
 
 def test_a_jobs_constraints_can_be_changed() -> None:
-    """What is changed is shown, the rest stays; what is no property of a caller's is a mistake of ours."""
+    """A change is shown, and the rest stays; a column that callers cannot change is a programming error."""
     world: World = new_world(a_job("a"))
     row = world.change_job(
         "j", {"priority": 7, "max_parallel": 2, "max_retries": 3, "max_seconds": 9.0, "kept": "[]"}, anything

@@ -1,8 +1,8 @@
-"""How tasks change: each function of ``Moves`` is one step of a task's life, written to the store.
+"""State transitions of tasks.
 
-Everything that starts, ends, returns, adds or deletes a task goes through here, so that its neighbours hear
-of it: those that depend on it, the lag model, and the job (``touched``). Each belongs into a transaction of
-the caller's. Times are microseconds since 1970.
+Every start, end, return, addition and deletion of a task goes through ``TaskTransitions``, which informs
+dependent tasks, the lag model, and the job (by ``touched``). Each method runs in a transaction of its caller.
+Times are microseconds since 1970.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from taskcounts_emulator.model import JobRow, NewTask, TaskRow, TaskState
 from taskcounts_emulator.state import dependencies
 from taskcounts_emulator.state.lag import Lag
 
-__all__ = ["ENDED_BY_REQUEST", "EXIT_CODE", "Moves", "Task"]
+__all__ = ["ENDED_BY_REQUEST", "EXIT_CODE", "SchedulerTask", "TaskTransitions"]
 
-# Why a task failed, in the service's words.
+# The service's codes for failures.
 EXIT_CODE = "FailureExitCode"
 ENDED_BY_REQUEST = "TaskEnded"
 
 
-class Task(NamedTuple):
-    """What a move has to know of a task."""
+class SchedulerTask(NamedTuple):
+    """The columns of a task that transitions and scheduling need."""
 
     number: int
     job: int
@@ -43,8 +43,8 @@ class Task(NamedTuple):
     exit_conditions: str | None
 
 
-COLUMNS = ", ".join(Task._fields)
-ROW = ", ".join(TaskRow._fields)
+SCHEDULER_COLUMNS = ", ".join(SchedulerTask._fields)
+TASK_COLUMNS = ", ".join(TaskRow._fields)
 
 _ADD = """
     INSERT OR IGNORE INTO tasks (job, id, state, slots, created, modified, changed, started, ended, exit_code,
@@ -52,7 +52,7 @@ _ADD = """
         exit_conditions)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-# The time of a change, and an ETag that is new even where the clock stands still.
+# `modified` grows even if the clock stands still, so that the ETag is new.
 _CHANGED = "previous = state, previous_changed = changed, changed = :at, modified = MAX(modified + 1, :at)"
 _START = f"""
     UPDATE tasks SET {_CHANGED}, state = :state, due = :due, started = :at, runs = runs + 1,
@@ -81,11 +81,11 @@ _REACTIVATE = f"""
 """
 
 
-class Moves:
-    """The steps of tasks' lives, within one transaction.
+class TaskTransitions:
+    """The transitions of tasks within one transaction.
 
     Attributes:
-        touched: The numbers of the jobs whose tasks changed.
+        touched: The numbers of jobs whose tasks have changed.
     """
 
     def __init__(self, db: sqlite3.Connection, lag: Lag) -> None:
@@ -94,7 +94,7 @@ class Moves:
         self._lag = lag
 
     def add(self, job: JobRow, new: NewTask, at: int) -> TaskRow | None:
-        """Add a task; None if its job has one of that id."""
+        """Add a task, and return its row; None if the job has a task of that id."""
         state, ended = new.state, new.state >= TaskState.SUCCEEDED
         exit_code = None if not ended else 1 if state is TaskState.FAILED else 0
         failure = EXIT_CODE if exit_code else None
@@ -114,73 +114,75 @@ class Moves:
             return None
         number = done.lastrowid or 0
         if new.depends_on or new.depends_on_ranges:
-            dependencies.wait_for(self._db, job.number, number, new.depends_on, new.depends_on_ranges)
+            dependencies.add_dependencies(self._db, job.number, number, new.depends_on, new.depends_on_ranges)
         if exit_code == 0 and job.uses_dependencies:
-            dependencies.satisfied(self._db, job.number, new.id, dependencies.numeral(new.id))
-        self._moved(job.number, number, 0, new.slots, None, state)
+            dependencies.release_dependents(self._db, job.number, new.id, dependencies.numeral(new.id))
+        self._notify(job.number, number, 0, new.slots, None, state)
         return TaskRow(
             number, new.id, state, new.slots, at, at, at, None, None, started, at if ended else None,
             exit_code, failure, 0, None, 0, None, new.kept,
         )  # fmt: skip
 
-    def start(self, task: Task, at: int, running: bool, due: int | None) -> None:
-        """Let an active task be prepared, or run at once."""
+    def start(self, task: SchedulerTask, at: int, running: bool, due: int | None) -> None:
+        """Start an active task, with or without preparation."""
         state = TaskState.RUNNING if running else TaskState.PREPARING
         self._write(_START, task, state, at, due=due)
 
-    def run(self, task: Task, at: int, due: int | None) -> None:
-        """Let a prepared task run."""
+    def run(self, task: SchedulerTask, at: int, due: int | None) -> None:
+        """Run a prepared task."""
         self._write(_RUN, task, TaskState.RUNNING, at, due=due)
 
-    def end(self, task: Task, at: int, exit_code: int | None, failure: str | None, satisfies: bool) -> None:
-        """Complete a task, whatever state it is in.
+    def end(
+        self, task: SchedulerTask, at: int, exit_code: int | None, failure: str | None, satisfies: bool
+    ) -> None:
+        """Complete a task in any state.
 
         Args:
             task: The task.
-            at: When.
-            exit_code: How its command ended; None if it never did.
-            failure: Why it failed; None for a success.
-            satisfies: Whether those that depend on it may run now.
+            at: The time.
+            exit_code: The exit code; None if the command did not end by itself.
+            failure: The code of the failure; None for a success.
+            satisfies: Whether tasks that depend on it may run now.
         """
         state = TaskState.SUCCEEDED if failure is None else TaskState.FAILED
         self._write(_END, task, state, at, exit_code=exit_code, failure=failure, satisfies=satisfies)
         if satisfies and not task.satisfies:
-            dependencies.satisfied(self._db, task.job, task.id, task.numeral)
+            dependencies.release_dependents(self._db, task.job, task.id, task.numeral)
 
-    def retry(self, task: Task, at: int) -> None:
-        """Let a task that failed wait for its next run."""
+    def retry(self, task: SchedulerTask, at: int) -> None:
+        """Return a failed task to the active state for a retry."""
         self._write(_RETRY, task, TaskState.ACTIVE, at)
 
-    def requeue(self, task: Task, at: int) -> None:
-        """Let a task that lost its node, or was told to make room, wait for its next run."""
+    def requeue(self, task: SchedulerTask, at: int) -> None:
+        """Return a task to the active state because its node was lost or its job is disabled."""
         self._write(_REQUEUE, task, TaskState.ACTIVE, at)
 
-    def reactivate(self, task: Task, at: int) -> None:
-        """Let a completed task wait for a new run, with all its retries."""
+    def reactivate(self, task: SchedulerTask, at: int) -> None:
+        """Return a completed task to the active state, with all its retries."""
         self._write(_REACTIVATE, task, TaskState.ACTIVE, at)
         if task.satisfies:
-            dependencies.unsatisfied(self._db, task.job, task.numeral)
+            dependencies.block_dependents(self._db, task.job, task.numeral)
 
-    def delete(self, task: Task) -> None:
-        """Delete a task: it leaves every count."""
-        dependencies.forget(self._db, task.number)
+    def delete(self, task: SchedulerTask) -> None:
+        """Delete a task, which removes it from every count."""
+        dependencies.remove_dependencies(self._db, task.number)
         self._db.execute("DELETE FROM tasks WHERE number = ?", (task.number,))
         if task.satisfies:
-            dependencies.unsatisfied(self._db, task.job, task.numeral)
-        self._moved(task.job, task.number, task.runs, task.slots, TaskState(task.state), None)
+            dependencies.block_dependents(self._db, task.job, task.numeral)
+        self._notify(task.job, task.number, task.runs, task.slots, TaskState(task.state), None)
 
-    def select(self, condition: str, parameters: Sequence[object]) -> list[Task]:
-        """Return the tasks that a condition holds for."""
-        rows = self._db.execute(f"SELECT {COLUMNS} FROM tasks WHERE {condition}", parameters)
-        return [Task(*row) for row in rows.fetchall()]
+    def select(self, condition: str, parameters: Sequence[object]) -> list[SchedulerTask]:
+        """Return the tasks that match a condition."""
+        rows = self._db.execute(f"SELECT {SCHEDULER_COLUMNS} FROM tasks WHERE {condition}", parameters)
+        return [SchedulerTask(*row) for row in rows.fetchall()]
 
-    def _write(self, statement: str, task: Task, new: TaskState, at: int, **columns: object) -> None:
+    def _write(self, statement: str, task: SchedulerTask, new: TaskState, at: int, **columns: object) -> None:
         self._db.execute(statement, {"number": task.number, "state": new, "at": at, **columns})
-        self._moved(task.job, task.number, task.runs, task.slots, TaskState(task.state), new)
+        self._notify(task.job, task.number, task.runs, task.slots, TaskState(task.state), new)
 
-    def _moved(  # noqa: PLR0917 - all of it is one change.
+    def _notify(  # noqa: PLR0917 - all of it is one change.
         self, job: int, task: int, run: int, slots: int, old: TaskState | None, new: TaskState | None
     ) -> None:
         self.touched.add(job)
         if self._lag.follows:
-            self._lag.moved(job, task, run, slots, old, new)
+            self._lag.task_changed(job, task, run, slots, old, new)

@@ -1,7 +1,7 @@
-"""What looks like chance, and is the same every time: draws from a seed, and distributions of durations.
+"""Reproducible random draws, and distributions of durations.
 
-A draw depends on the seed and on what is drawn for, never on what was drawn before. So a task's fate is the
-same however many calls come in between, and in whatever order its neighbours end.
+A draw depends on the seed and on its purpose, never on earlier draws. So the fate of a task is the same
+whatever requests come in between, and in whatever order other tasks end.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from taskcounts_emulator import documents
+from taskcounts_emulator import json_reader
 from taskcounts_emulator.errors import EmulatorError
 
 __all__ = ["Distribution", "draw", "parse_distribution"]
 
-# Nothing takes longer, so that every time stays one that can be written down.
-LONGEST = 10 * 365 * 86_400.0
+# Seconds; the limit of every duration, so that every time can be written as a date.
+MAX_SECONDS = 10 * 365 * 86_400.0
 
-# How many numbers each kind has, and what they are called in errors.
+# The names of the numbers of each kind, for error messages.
 _KINDS = {
     "uniform": ("low", "high"),
     "exponential": ("mean",),
@@ -28,16 +28,16 @@ _KINDS = {
 
 
 def draw(seed: int, *purpose: object) -> float:
-    """Return a number from [0, 1) that looks random, and is the same for one seed and purpose."""
+    """Return a number from [0, 1) that is random, but always the same for one seed and purpose."""
     text = "\0".join(map(str, (seed, *purpose)))
     digest = hashlib.blake2b(text.encode(), digest_size=7).digest()
-    # 53 bits are what a float keeps: with more, the largest ones would be rounded to 1.
+    # A float holds 53 bits; with more, the largest numbers would be rounded to 1.
     return (int.from_bytes(digest, "big") >> 3) / 2**53
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """How long something takes, in seconds.
+    """A distribution of durations in seconds.
 
     Attributes:
         kind: ``constant``, ``uniform``, ``exponential`` or ``lognormal``.
@@ -47,24 +47,24 @@ class Distribution:
     kind: str
     numbers: tuple[float, ...]
 
-    def at(self, chance: float) -> float:
-        """Return the seconds that stand at a point, from [0, 1), of the distribution."""
+    def quantile(self, probability: float) -> float:
+        """Return the quantile of a probability from [0, 1)."""
         if self.kind == "constant":
             seconds = self.numbers[0]
         elif self.kind == "uniform":
             low, high = self.numbers
-            seconds = low + (high - low) * chance
+            seconds = low + (high - low) * probability
         elif self.kind == "exponential":
-            seconds = -self.numbers[0] * math.log1p(-chance)
+            seconds = -self.numbers[0] * math.log1p(-probability)
         else:
             median, sigma = self.numbers
-            # The inverse has no value at 0 itself, and far out the power would overflow.
-            exponent = sigma * NormalDist().inv_cdf(max(chance, 2**-53))
+            # The inverse is infinite at 0, and the power would overflow for large exponents.
+            exponent = sigma * NormalDist().inv_cdf(max(probability, 2**-53))
             seconds = median * math.exp(min(exponent, 50.0))
-        return min(seconds, LONGEST)
+        return min(seconds, MAX_SECONDS)
 
     def as_json(self) -> object:
-        """Return what ``parse_distribution`` takes."""
+        """Return the distribution in the form of ``parse_distribution``."""
         if self.kind in ("constant", "exponential"):
             return self.numbers[0] if self.kind == "constant" else {self.kind: self.numbers[0]}
         return {self.kind: list(self.numbers)}
@@ -76,23 +76,23 @@ def parse_distribution(value: object, path: str) -> Distribution:
     Args:
         value: A number of seconds, or an object with one member: ``{"uniform": [low, high]}``,
             ``{"exponential": mean}`` or ``{"lognormal": [median, sigma]}``.
-        path: What errors call it.
+        path: The path for error messages.
 
     Raises:
-        EmulatorError: It is none of these. The message names the place.
+        EmulatorError: The distribution is invalid. The message names the place.
     """
     if not isinstance(value, dict):
-        return Distribution("constant", (documents.number(value, path, 0, LONGEST),))
-    given = documents.members(value, path, tuple(_KINDS))
+        return Distribution("constant", (json_reader.number(value, path, 0, MAX_SECONDS),))
+    given = json_reader.members(value, path, tuple(_KINDS))
     if len(given) != 1:
         raise EmulatorError(f"{path}: must have one member of {', '.join(_KINDS)}")
-    ((kind, told),) = given.items()
-    numbers = told if isinstance(told, list | tuple) else [told]
+    ((kind, values),) = given.items()
+    numbers = values if isinstance(values, list | tuple) else [values]
     names = _KINDS[kind]
     if len(numbers) != len(names):
         raise EmulatorError(f"{path}.{kind}: must be {' and '.join(names)}")
     known = tuple(
-        documents.number(number, f"{path}.{kind}", 0, 20 if name == "sigma" else LONGEST)
+        json_reader.number(number, f"{path}.{kind}", 0, 20 if name == "sigma" else MAX_SECONDS)
         for name, number in zip(names, numbers, strict=True)
     )
     if kind == "uniform" and known[0] > known[1]:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as real clients send it: offers of another protocol, and what is no request at all."""
+"""HTTP/1.1 as real clients send it: offers to upgrade, and malformed requests."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def added(emulator: Emulator, job_id: str, more: Sequence[str] = (), **options: 
 
 
 def answer(connection: socket.socket, method: str = "GET") -> http.client.HTTPResponse:
-    """Return the next answer on a connection, read to its end and no further."""
+    """Return the next response on a connection, and read no further."""
     response = http.client.HTTPResponse(connection, method=method)
     # Unbuffered: the next answer is for the next reader.
     response.fp.close()
@@ -82,7 +82,7 @@ def answer(connection: socket.socket, method: str = "GET") -> http.client.HTTPRe
 def test_an_offer_of_another_protocol_is_ignored(
     emulator: Emulator, connection: socket.socket, offer: Sequence[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The request is served over HTTP/1.1, and so is the next one on its connection; nothing is logged."""
+    """The request and the next one are served over HTTP/1.1, and nothing is logged."""
     for more in (offer, (), offer, offer):
         connection.sendall(request(emulator, more=more))
         assert answer(connection).status == 200
@@ -95,7 +95,7 @@ def test_an_offer_of_another_protocol_is_ignored(
 def test_a_body_that_follows_an_offer_is_read(
     emulator: Emulator, connection: socket.socket, offer: Sequence[str], chunked: bool, cut: str
 ) -> None:
-    """However long the body says to be, and in whatever pieces it comes."""
+    """A body of any length, in any pieces, is read."""
     sent = added(emulator, "offered", offer, chunked=chunked) + request(emulator)
     head = sent.index(b"\r\n\r\n") + 4
     pieces = {
@@ -113,7 +113,7 @@ def test_a_body_that_follows_an_offer_is_read(
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "POST"])
 def test_an_offer_makes_no_difference(emulator: Emulator, connection: socket.socket, method: str) -> None:
-    """Whatever the method is, the answer is the same with an offer and without."""
+    """The response is the same with an offer and without, for every method."""
     statuses = []
     for more in ((), H2C):
         connection.sendall(request(emulator, method, f"/jobs/other?{VERSION}", more))
@@ -122,7 +122,7 @@ def test_an_offer_makes_no_difference(emulator: Emulator, connection: socket.soc
 
 
 def test_requests_with_offers_may_be_sent_ahead(emulator: Emulator, connection: socket.socket) -> None:
-    """Each of several in one piece is served, in its order."""
+    """Several requests in one piece are answered in order."""
     jobs = [added(emulator, f"job-{number}", H2C) + request(emulator, more=H2C) for number in range(5)]
     connection.sendall(b"".join(jobs) + request(emulator, more=("Connection: close", *H2C)))
     statuses = [each[:3] for each in everything(connection)]
@@ -130,7 +130,7 @@ def test_requests_with_offers_may_be_sent_ahead(emulator: Emulator, connection: 
 
 
 def test_a_body_after_an_offer_may_be_held_back(emulator: Emulator, connection: socket.socket) -> None:
-    """Whoever waits for a 100 gets it, and no 101."""
+    """A client that waits for a 100 gets it, and no 101."""
     sent = added(emulator, "waiting", [*H2C, "Expect: 100-continue"])
     head = sent.index(b"\r\n\r\n") + 4
     connection.sendall(sent[:head])
@@ -140,7 +140,7 @@ def test_a_body_after_an_offer_may_be_held_back(emulator: Emulator, connection: 
 
 
 def test_an_old_client_may_offer_too(emulator: Emulator, connection: socket.socket) -> None:
-    """HTTP/1.0 knows no offers; it is answered all the same, as HTTP/1.0."""
+    """HTTP/1.0 has no upgrades; the response is HTTP/1.0."""
     connection.sendall(request(emulator, more=H2C, version="HTTP/1.0"))
     answered = answer(connection)
     assert (answered.status, answered.getheader("transfer-encoding")) == (200, None)
@@ -148,19 +148,19 @@ def test_an_old_client_may_offer_too(emulator: Emulator, connection: socket.sock
 
 
 def test_an_offer_is_in_the_journal(emulator: Emulator, connection: socket.socket) -> None:
-    """The journal shows what was sent."""
+    """The journal has the header as it was sent."""
     connection.sendall(request(emulator, more=H2C))
     answer(connection)
     assert emulator.journal.entries()[-1].headers["upgrade"] == "h2c"
 
 
 def everything(connection: socket.socket, begun: bytes = b"") -> list[bytes]:
-    """Return the answers on a connection up to its end; the first may have begun."""
+    """Return all responses until the connection ends; the first may have begun."""
     return (begun + b"".join(iter(lambda: connection.recv(65536), b""))).split(b"HTTP/1.1 ")[1:]
 
 
 def refused(answer: bytes, status: int, code: str) -> dict[str, Any]:
-    """Return the error that an answer tells, which has to be the service's, and the connection's last."""
+    """Return the error of a response, which must be the service's, and the last of its connection."""
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"%d " % status)
     lines = head.decode().splitlines()
@@ -172,7 +172,7 @@ def refused(answer: bytes, status: int, code: str) -> dict[str, Any]:
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
-    """Return what was logged by whom."""
+    """Return the log records with their loggers."""
     return [(record.name, record.getMessage()) for record in caplog.records]
 
 
@@ -186,7 +186,7 @@ def test_a_request_without_a_host_is_refused(
     target: str,
     more: Sequence[str],
 ) -> None:
-    """HTTP/1.1 asks for one (RFC 9112, 3.2); the emulator tells it in one line of its own log."""
+    """HTTP/1.1 requires it (RFC 9112, 3.2); the emulator logs one line."""
     connection.sendall(request(emulator, target=target, more=more, hosts=()) + request(emulator))
     (only,) = everything(connection)
     refused(only, 400, "HostInformationNotPresent")
@@ -210,7 +210,7 @@ def test_an_old_client_needs_no_host(emulator: Emulator, connection: socket.sock
 def test_a_host_that_is_none_is_refused(
     emulator: Emulator, connection: socket.socket, hosts: Sequence[str], version: str
 ) -> None:
-    """Two hosts, even the same one twice, and a value that names none."""
+    """Two hosts, even equal ones, and a value that is not a host are refused."""
     connection.sendall(request(emulator, hosts=hosts, version=version))
     (only,) = everything(connection)
     details = {each["key"]: each["value"] for each in refused(only, 400, "InvalidHeaderValue")["values"]}
@@ -222,7 +222,7 @@ def test_a_host_that_is_none_is_refused(
     ["", "a:", "127.0.0.1:8080", "[::1]:80", "[fe80::1%25eth0]", "a_b.test", "xn--e1afmkfd.test", "A%20B"],
 )
 def test_a_host_that_is_one_is_taken(emulator: Emulator, connection: socket.socket, host: str) -> None:
-    """Names and addresses with or without a port, as RFC 3986, 3.2.2, writes them."""
+    """Names and addresses, with or without a port, in the forms of RFC 3986, 3.2.2."""
     connection.sendall(request(emulator, hosts=[host]))
     assert answer(connection).status == 200
 
@@ -269,7 +269,7 @@ def test_what_is_no_request_is_told(
     sent: bytes,
     expected: tuple[int, str, str],
 ) -> None:
-    """The caller gets an error of the service, and whoever runs the emulator one line that says why."""
+    """The client gets an error of the service, and the log one line with the reason."""
     status, code, told = expected
     connection.sendall(sent)
     (only,) = everything(connection)
@@ -284,7 +284,7 @@ def test_what_is_no_request_is_told(
 def test_earlier_requests_are_answered_first(
     emulator: Emulator, connection: socket.socket, sent: bytes, ahead: int
 ) -> None:
-    """An error is no answer to them, and takes none of theirs away, however long they take."""
+    """The error comes after their responses, however long they take."""
     emulator.fault("slow", times=1, seconds=0.02)
     connection.sendall(request(emulator) * ahead + sent)
     *earlier, last = everything(connection)
@@ -295,7 +295,7 @@ def test_earlier_requests_are_answered_first(
 def test_nothing_is_read_behind_what_is_no_request(
     emulator: Emulator, connection: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What comes while earlier requests are still answered is neither served nor refused again."""
+    """Bytes after a malformed request are ignored while earlier requests are answered."""
     emulator.fault("slow", times=1, seconds=0.2)
     connection.sendall(request(emulator) + b"hello\r\n\r\n")
     until = time.monotonic() + 5
@@ -312,11 +312,11 @@ def test_nothing_is_read_behind_what_is_no_request(
 def test_a_request_whose_body_breaks_off_is_not_carried_out(
     emulator: Emulator, connection: socket.socket, ahead: int, apart: bool
 ) -> None:
-    """It gets the error in place of its own answer, behind the answers of earlier requests."""
+    """The error replaces its own response, after those of earlier requests."""
     emulator.fault("slow", operation="Job_GetTaskCounts", times=1, seconds=0.02)
-    broken = added(emulator, "broken", chunked=True)
-    broken = broken[: broken.index(b"\r\n\r\n") + 4]
-    connection.sendall(request(emulator) * ahead + broken + b'5\r\n{"id"\r\n' * apart)
+    malformed_body = added(emulator, "broken", chunked=True)
+    malformed_body = malformed_body[: malformed_body.index(b"\r\n\r\n") + 4]
+    connection.sendall(request(emulator) * ahead + malformed_body + b'5\r\n{"id"\r\n' * apart)
     if apart:
         answered = [answer(connection).status for _ in range(ahead)]
         connection.sendall(b"no chunk\r\n")
@@ -330,7 +330,7 @@ def test_a_request_whose_body_breaks_off_is_not_carried_out(
 
 
 def test_nothing_is_deleted_by_half_a_request(emulator: Emulator, connection: socket.socket) -> None:
-    """Also an operation that has no body waits for the one that was sent."""
+    """An operation without a body also waits for the end of an unexpected one."""
     more = ["Transfer-Encoding: chunked"]
     connection.sendall(request(emulator, "DELETE", f"/jobs/nightly?{VERSION}", more) + b"no chunk\r\n")
     (only,) = everything(connection)
@@ -339,14 +339,14 @@ def test_nothing_is_deleted_by_half_a_request(emulator: Emulator, connection: so
 
 
 def test_a_body_that_is_not_asked_for_is_passed_over(emulator: Emulator, connection: socket.socket) -> None:
-    """A GET with a body is served, and the connection goes on behind the body."""
+    """A GET with a body is served, and the connection can be reused."""
     for _ in range(2):
         connection.sendall(request(emulator, body=b"no JSON"))
         assert answer(connection).status == 200
 
 
 def test_a_request_that_has_its_answer_gets_no_other(connection: socket.socket) -> None:
-    """A request may be refused before its body has come; what breaks then only ends the connection."""
+    """A request refused before its body has only that response; a broken body ends the connection."""
     connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
     first = connection.recv(1)
     connection.sendall(b"no chunk\r\n")
@@ -357,12 +357,12 @@ def test_a_request_that_has_its_answer_gets_no_other(connection: socket.socket) 
 def test_a_failure_of_ours_is_no_error_of_the_caller(
     connection: socket.socket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A bug isn't told as a request that is none: it is in the log whole, and the connection ends."""
+    """A bug is logged with its traceback, and the connection ends without a service error."""
 
     def fail(*_: object) -> None:
         raise LookupError("inside")
 
-    monkeypatch.setattr("taskcounts_emulator.protocol._check_head", fail)
+    monkeypatch.setattr("taskcounts_emulator.http_protocol._check_head", fail)
     connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b"InvalidInput" not in b"".join(iter(lambda: connection.recv(65536), b""))
     assert "inside" in caplog.text

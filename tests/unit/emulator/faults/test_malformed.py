@@ -1,4 +1,4 @@
-"""Wrong shapes: each breaks what it says, at every operation that it fits, whatever the right answer was."""
+"""Malformed bodies: each breaks the contract as described, for every operation that it fits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from taskcounts_emulator import wire
+from taskcounts_emulator import responses
+from taskcounts_emulator.faults.malformed import VARIANTS, WITH_BODY, malformed_body
 from taskcounts_emulator.faults.plan import OPERATIONS
-from taskcounts_emulator.faults.shapes import VARIANTS, WITH_BODY, broken
 
 ENDPOINT = "https://myaccount.test"
 PAGE = f"{ENDPOINT}/jobs/nightly/tasks?api-version=2024-07-01.20.0&$skiptoken=a"
@@ -42,13 +42,13 @@ PAIRS = [(variant, operation) for variant, fits in VARIANTS.items() for operatio
 
 
 def spoiled(variant: str, operation: str, body: dict[str, Any] | None = None) -> Any:
-    """Return the value of a wrong body."""
+    """Return the value of a malformed body."""
     right = RIGHT[operation] if body is None else body
-    return json.loads(broken(variant, operation, wire.body_text(right), PAGE))
+    return json.loads(malformed_body(variant, operation, responses.json_body(right), PAGE))
 
 
 def test_every_variant_fits_what_has_a_body() -> None:
-    """Nothing is to be spoiled where there is only a head; wherever there is a body, something is."""
+    """Responses without a body have no variants; all others have some."""
     assert set(WITH_BODY) == set(RIGHT)
     assert set(WITH_BODY) <= set(OPERATIONS)
     assert {operation for _, operation in PAIRS} == set(WITH_BODY)
@@ -60,12 +60,12 @@ def test_every_variant_fits_what_has_a_body() -> None:
 
 @pytest.mark.parametrize(("variant", "operation"), PAIRS)
 def test_no_wrong_shape_is_the_right_one(variant: str, operation: str) -> None:
-    """A spoiled body is another value than the right one, or none at all; the same each time."""
+    """A malformed body differs from the right one, and is the same each time."""
     empty = {**RIGHT[operation], "value": []} if "value" in RIGHT[operation] else RIGHT[operation]
     for right in (RIGHT[operation], empty):
-        body = wire.body_text(right)
-        wrong = broken(variant, operation, body, PAGE)
-        assert wrong == broken(variant, operation, body, PAGE)
+        body = responses.json_body(right)
+        wrong = malformed_body(variant, operation, body, PAGE)
+        assert wrong == malformed_body(variant, operation, body, PAGE)
         assert wrong != body
         if variant == "duplicate-member":
             continue
@@ -76,16 +76,16 @@ def test_no_wrong_shape_is_the_right_one(variant: str, operation: str) -> None:
 
 
 def test_every_variant_of_an_operation_is_another() -> None:
-    """No two variants come to the same bytes."""
+    """No two variants give the same bytes."""
     for operation in WITH_BODY:
-        body = wire.body_text(RIGHT[operation])
+        body = responses.json_body(RIGHT[operation])
         variants = [variant for variant, fits in PAIRS if fits == operation]
-        assert len({broken(variant, operation, body, PAGE) for variant in variants}) == len(variants)
+        assert len({malformed_body(variant, operation, body, PAGE) for variant in variants}) == len(variants)
 
 
 @pytest.mark.parametrize("operation", ["Job_Get", "Task_Get"])
 def test_a_resource_is_spoiled(operation: str) -> None:
-    """A state is missing, or is one that nobody knows; the rest is as it was."""
+    """A state is missing or unknown; the rest is unchanged."""
     right = RIGHT[operation]
     assert spoiled("missing-member", operation) == {k: v for k, v in right.items() if k != "state"}
     assert spoiled("unknown-state", operation) == {**right, "state": "levitating"}
@@ -114,7 +114,7 @@ def test_a_listing_is_spoiled_in_its_first_item(operation: str) -> None:
 
 @pytest.mark.parametrize(("operation", "made_up"), [("Job_List", "job-1"), ("Task_List", "task-1")])
 def test_a_listing_of_nothing_is_spoiled_all_the_same(operation: str, made_up: str) -> None:
-    """Where there is no item to be wrong, one is made up."""
+    """An empty listing gets an item to be malformed."""
     empty = {"odata.metadata": "x", "value": []}
     item = {"id": made_up, "state": "active"}
     assert spoiled("missing-id", operation, empty)["value"] == [{"state": "active"}]
@@ -123,7 +123,7 @@ def test_a_listing_of_nothing_is_spoiled_all_the_same(operation: str, made_up: s
 
 
 def test_a_completed_task_has_no_result() -> None:
-    """Whether it succeeded can't be told; a task that isn't completed is made one."""
+    """A completed task without a result; another task is made completed."""
     assert spoiled("contradiction", "Task_Get")["executionInfo"] == {"exitCode": 0}
     assert spoiled("contradiction", "Task_Get", OTHER) == {
         "id": "b",
@@ -144,7 +144,7 @@ def test_a_completed_task_has_no_result() -> None:
     ],
 )
 def test_links_lead_astray(operation: str, leads: str) -> None:
-    """To another origin, where the next page was or this one is; or to this page again and again."""
+    """The link leads to another origin, or to the same page for ever."""
     assert spoiled("foreign-link", operation)["odata.nextLink"] == f"https://attacker.example{leads}"
     assert spoiled("looping-link", operation)["odata.nextLink"] == PAGE
 
@@ -159,28 +159,28 @@ def test_links_lead_astray(operation: str, leads: str) -> None:
     ],
 )
 def test_a_member_stands_twice(operation: str, member: bytes) -> None:
-    """The same member with the same value, which readers who keep the last one don't notice."""
-    body = wire.body_text(RIGHT[operation])
-    wrong = broken("duplicate-member", operation, body)
+    """A repeated member with the same value, which lenient readers do not notice."""
+    body = responses.json_body(RIGHT[operation])
+    wrong = malformed_body("duplicate-member", operation, body)
     assert member in wrong
     assert json.loads(wrong) == RIGHT[operation]
 
 
 def test_a_member_of_the_protocol_is_doubled_where_there_is_no_other() -> None:
-    """An answer may hold no more than where it comes from, if no more was selected."""
-    wrong = broken("duplicate-member", "Task_Get", b'{"odata.metadata":"x"}')
+    """A response with only OData annotations repeats one of those."""
+    wrong = malformed_body("duplicate-member", "Task_Get", b'{"odata.metadata":"x"}')
     assert wrong.count(b'"odata.metadata":"x"') == 2
-    wrong = broken("duplicate-member", "Task_Get", b'{"odata.etag":"x","executionInfo":5}')
+    wrong = malformed_body("duplicate-member", "Task_Get", b'{"odata.etag":"x","executionInfo":5}')
     assert wrong.count(b'"executionInfo":5') == 2
 
 
 @pytest.mark.parametrize("operation", WITH_BODY)
 def test_text_is_spoiled(operation: str) -> None:
-    """An end that is missing, a byte that is no text, nothing at all, and an array around it."""
-    body = wire.body_text(RIGHT[operation])
-    assert broken("not-json", operation, body) == body[:-1]
-    assert broken("not-utf8", operation, body).replace(b"\xff", b"", 1) == body
+    """A missing end, a byte that is not UTF-8, an empty body, and an array around it."""
+    body = responses.json_body(RIGHT[operation])
+    assert malformed_body("not-json", operation, body) == body[:-1]
+    assert malformed_body("not-utf8", operation, body).replace(b"\xff", b"", 1) == body
     with pytest.raises(UnicodeDecodeError):
-        broken("not-utf8", operation, body).decode()
-    assert broken("empty", operation, body) == b""
+        malformed_body("not-utf8", operation, body).decode()
+    assert malformed_body("empty", operation, body) == b""
     assert spoiled("array", operation) == [RIGHT[operation]]

@@ -1,4 +1,4 @@
-"""Chance: draws that are the same every time, distributions of durations, and the runs that pools draw."""
+"""Sampling: reproducible draws, distributions of durations, and outcomes of runs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from taskcounts_emulator.errors import EmulatorError
-from taskcounts_emulator.state.chance import LONGEST, Distribution, draw, parse_distribution
 from taskcounts_emulator.state.pool import Pool, Run, parse_pool, stored_pool
+from taskcounts_emulator.state.sampling import MAX_SECONDS, Distribution, draw, parse_distribution
 
 CONSTANT, UNIFORM = Distribution("constant", (3.0,)), Distribution("uniform", (2.0, 8.0))
 EXPONENTIAL, LOGNORMAL = Distribution("exponential", (5.0,)), Distribution("lognormal", (4.0, 0.5))
@@ -19,14 +19,14 @@ PLACES = [0.0, 2**-53, 1e-9, 0.25, 0.5, 0.75, 1 - 1e-9, 1 - 2**-53]
 
 
 def test_draws_are_the_same_every_time() -> None:
-    """They are written down here, so that no change of ours moves what tests of others rely on."""
+    """The expected values are fixed here, since tests of users rely on them."""
     assert draw(0) == 0.7440479600378171
     assert draw(7, "duration", "job", "task", 1) == 0.5631342278932852
     assert draw(-1, "miss", 1, None) == 0.07495827761460805
 
 
 def test_draws_depend_on_seed_and_purpose_alone() -> None:
-    """Each differs from all others, and "1", "23" is not "12", "3"."""
+    """Each differs from the others, and "1", "23" is not "12", "3"."""
     purposes: list[tuple[Any, ...]] = [
         (1, "a"),
         (1, "b"),
@@ -41,7 +41,7 @@ def test_draws_depend_on_seed_and_purpose_alone() -> None:
 
 
 def test_draws_look_random() -> None:
-    """Many are spread evenly over [0, 1)."""
+    """Many draws are evenly spread over [0, 1)."""
     many = [draw(3, number) for number in range(4000)]
     assert 0 <= min(many) < 0.01
     assert 0.99 < max(many) < 1
@@ -62,15 +62,15 @@ def test_draws_look_random() -> None:
         (LOGNORMAL, 0.8413447460685429, 4 * math.exp(0.5)),
         (Distribution("lognormal", (4.0, 0.0)), 0.9, 4),
         (Distribution("lognormal", (0.0, 20.0)), 0.9, 0),
-        (Distribution("lognormal", (1.0, 20.0)), 1 - 2**-53, LONGEST),
-        (Distribution("exponential", (LONGEST,)), 1 - 2**-53, LONGEST),
+        (Distribution("lognormal", (1.0, 20.0)), 1 - 2**-53, MAX_SECONDS),
+        (Distribution("exponential", (MAX_SECONDS,)), 1 - 2**-53, MAX_SECONDS),
     ],
 )
 def test_distributions_have_the_seconds_that_they_promise(
     distribution: Distribution, chance: float, seconds: float
 ) -> None:
-    """At known places each is what its definition says, and none is longer than can be written as a time."""
-    assert distribution.at(chance) == pytest.approx(seconds)
+    """At known points each has the defined value, and none exceeds the limit."""
+    assert distribution.quantile(chance) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -80,23 +80,23 @@ def test_distributions_have_the_seconds_that_they_promise(
         UNIFORM,
         EXPONENTIAL,
         LOGNORMAL,
-        Distribution("lognormal", (LONGEST, 20.0)),
+        Distribution("lognormal", (MAX_SECONDS, 20.0)),
         Distribution("exponential", (0.0,)),
     ],
 )
 def test_distributions_grow_and_are_written_and_read(distribution: Distribution) -> None:
-    """From 0 to nearly 1 seconds never fall, are numbers and within bounds; JSON brings the same one back."""
-    seconds = [distribution.at(place) for place in PLACES]
+    """They are monotonic, finite and within limits, and JSON gives back the same one."""
+    seconds = [distribution.quantile(place) for place in PLACES]
     assert seconds == sorted(seconds)
-    assert all(0 <= each <= LONGEST for each in seconds)
+    assert all(0 <= each <= MAX_SECONDS for each in seconds)
     assert parse_distribution(distribution.as_json(), "x") == distribution
 
 
 def test_many_draws_have_the_right_middle() -> None:
-    """The mean of an exponential and the median of a lognormal are those that were asked for."""
+    """The mean of an exponential and the median of a lognormal are the given ones."""
     chances = [draw(1, number) for number in range(3000)]
-    assert fmean(EXPONENTIAL.at(chance) for chance in chances) == pytest.approx(5, rel=0.1)
-    assert median(LOGNORMAL.at(chance) for chance in chances) == pytest.approx(4, rel=0.1)
+    assert fmean(EXPONENTIAL.quantile(chance) for chance in chances) == pytest.approx(5, rel=0.1)
+    assert median(LOGNORMAL.quantile(chance) for chance in chances) == pytest.approx(4, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -138,14 +138,14 @@ def test_distributions_are_read_from_json(value: object, distribution: Distribut
     ],
 )
 def test_what_is_no_distribution_is_refused(value: object, message: str) -> None:
-    """The error begins with the place."""
+    """The error begins with the path."""
     with pytest.raises(EmulatorError) as caught:
         parse_distribution(value, "d")
     assert str(caught.value).startswith(message)
 
 
 def test_a_run_is_the_same_whenever_it_is_asked_for() -> None:
-    """Ids count without their case; another seed, job, task or run is another fate."""
+    """Ids ignore case; another seed, job, task or run has another outcome."""
     pool = Pool("p", 1, EXPONENTIAL, UNIFORM, 0.5, 0.5)
     first = pool.run(1, "Job", "Task", 1)
     assert first == pool.run(1, "job", "TASK", 1)
@@ -157,7 +157,7 @@ def test_a_run_is_the_same_whenever_it_is_asked_for() -> None:
 
 
 def test_a_pool_that_says_nothing_runs_well() -> None:
-    """Without settings, a run is not prepared, takes two to ten seconds and succeeds."""
+    """By default a run is not prepared, takes two to ten seconds and succeeds."""
     runs = [Pool("p", 1).run(1, "j", str(number), 1) for number in range(200)]
     assert {(run.preparing, run.exit_code, run.requeued) for run in runs} == {(0.0, 0, False)}
     assert all(2 <= run.seconds < 10 for run in runs)
@@ -165,7 +165,7 @@ def test_a_pool_that_says_nothing_runs_well() -> None:
 
 
 def test_rates_are_met() -> None:
-    """About so many runs fail, and about so many lose their node, somewhere before their end."""
+    """About the expected numbers of runs fail, or lose their node before their end."""
     pool = Pool("p", 1, duration=CONSTANT, failure_rate=0.3, requeue_rate=0.2)
     runs = [pool.run(1, "j", str(number), 1) for number in range(2000)]
     lost = [run for run in runs if run.requeued]
@@ -178,7 +178,7 @@ def test_rates_are_met() -> None:
 
 
 def test_what_is_settled_is_not_drawn() -> None:
-    """A task's own seconds and exit codes come before the pool's; the last code is for ever."""
+    """A task's own duration and exit codes precede the pool's; the last code repeats."""
     pool = Pool("p", 1, duration=UNIFORM, failure_rate=1.0)
     assert pool.run(1, "j", "t", 1, seconds=0.5, exit_codes=(0,)) == Run(0.0, 0.5, 0, False)
     codes = [
@@ -189,7 +189,7 @@ def test_what_is_settled_is_not_drawn() -> None:
 
 
 def test_a_run_is_stopped_at_its_limit() -> None:
-    """Whatever it would have become; a run that is over by then is not touched."""
+    """A run that reaches the limit is stopped; a shorter one is not affected."""
     pool = Pool("p", 1, duration=CONSTANT, requeue_rate=1.0)
     assert pool.run(1, "j", "t", 1, max_seconds=0.0) == Run(0.0, 0.0, None, False)
     steady = Pool("p", 1, duration=CONSTANT)
@@ -206,7 +206,7 @@ def test_a_run_is_stopped_at_its_limit() -> None:
     ],
 )
 def test_a_pool_is_written_and_read(pool: Pool) -> None:
-    """What a store keeps brings the same pool back."""
+    """A stored pool is read back unchanged."""
     assert stored_pool(pool.as_text()) == pool
 
 
@@ -217,9 +217,18 @@ def test_a_pool_is_written_and_read(pool: Pool) -> None:
         ({"slots": 1}, "pools[0]: the member 'id' is missing"),
         ({"id": "p"}, "pools[0]: the member 'slots' is missing"),
         ({"id": "p", "slots": 1, "nodes": 2}, "pools[0]: unknown member 'nodes'; known are id, slots"),
-        ({"id": 5, "slots": 1}, "pools[0].id: must be a string, not 5"),
-        ({"id": "**", "slots": 1}, "pools[0].id: '**' is neither a pool id (1 to 64 letters"),
-        ({"id": "a b", "slots": 1}, "pools[0].id: 'a b' is neither"),
+        (
+            {"id": 5, "slots": 1},
+            "pools[0].id: must be a pool id (1 to 64 letters, digits, '-' and '_') or '*', not 5",
+        ),
+        (
+            {"id": "**", "slots": 1},
+            "pools[0].id: must be a pool id (1 to 64 letters, digits, '-' and '_') or '*', not '**'",
+        ),
+        (
+            {"id": "a b", "slots": 1},
+            "pools[0].id: must be a pool id (1 to 64 letters, digits, '-' and '_') or '*', not 'a b'",
+        ),
         ({"id": "p", "slots": -1}, "pools[0].slots: must be from 0 to 2560000, not -1"),
         ({"id": "p", "slots": 2_560_001}, "pools[0].slots: must be from 0 to 2560000"),
         ({"id": "p", "slots": 1, "preparing": None}, "pools[0].preparing: must be a number, not null"),
@@ -229,7 +238,7 @@ def test_a_pool_is_written_and_read(pool: Pool) -> None:
     ],
 )
 def test_what_is_no_pool_is_refused(document: object, message: str) -> None:
-    """The error begins with the place."""
+    """The error begins with the path."""
     with pytest.raises(EmulatorError) as caught:
         parse_pool(document, "pools[0]")
     assert str(caught.value).startswith(message)

@@ -1,4 +1,4 @@
-"""HTTP as the emulator's own server speaks it: uvicorn's protocol, and what the service needs beside it."""
+"""The HTTP protocol of the emulator's server: uvicorn's, with the error handling of the service."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from taskcounts_emulator import refusals, wire
+from taskcounts_emulator import responses
 from taskcounts_emulator.account import EmulatedAccount
-from taskcounts_emulator.app import stamp
+from taskcounts_emulator.app import request_context
 from taskcounts_emulator.faults.connection import EXTENSION, Connection
 from taskcounts_emulator.refusals import Refusal
 
-__all__ = ["Protocol"]
+__all__ = ["HttpProtocol"]
 
-# Of a request's head, in bytes. What comes with it in one piece counts, too.
+# Bytes of a request's head, including what arrives together with it.
 _MAX_HEAD = 2**20
 
-# RFC 9110, 7.2 and RFC 3986, 3.2.2: a name or address, with or without a port. The name may be empty.
+# A host, possibly empty, with or without a port (RFC 9110, 7.2 and RFC 3986, 3.2.2).
 _HOST = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]*|\[[A-Za-z0-9._~:%-]+\])(:[0-9]*)?")
 
-# How clients begin that were given the wrong address, which they tell only in words of their own.
-_OTHERS = {
+# The first bytes of clients that were given the wrong address, with a message for the log.
+_OTHER_PROTOCOLS = {
     b"\x16\x03": "a client speaks TLS where http is served",
     b"PRI * HTTP/2": "a client speaks HTTP/2, and only HTTP/1.1 is served",
 }
@@ -36,14 +36,15 @@ _OTHERS = {
 logger = logging.getLogger("taskcounts_emulator")
 
 
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which tells the application of the connection that a request came on.
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which passes the connection of a request to the application.
 
-    An offer to go on in another protocol, such as the h2c of Java's client, is ignored (RFC 9110, 7.8).
-    What is no request gets an error of the service's shape and a line in the log; its connection is closed.
+    An offer to upgrade the protocol, such as the h2c of Java's client, is ignored (RFC 9110, 7.8). A
+    malformed request gets an error response of the service's form and a line in the log, and its connection
+    is closed.
 
     Args:
-        service: The account, for the time that errors tell.
+        service: The account, whose time error responses contain.
         config: uvicorn's settings, with the application.
         state: The open connections of the server.
     """
@@ -51,36 +52,36 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, service: EmulatedAccount, config: Config, state: ServerState) -> None:
         super().__init__(config, state, {})
         self.logger = logger
-        # Told here, since uvicorn's setting of that name changes the logger of the whole process.
+        # Set here, since uvicorn's setting of that name changes the logger of the whole process.
         self.access_log = False
         self._service = service
         self._cycles: list[RequestResponseCycle] = []
         self._head = 0
-        self._offers: list[tuple[bytes, bytes]] = []
-        # Whether the newest request has come to its end.
-        self._whole = True
-        # The last bytes of the connection, as soon as nothing more is read from it.
+        self._upgrade_headers: list[tuple[bytes, bytes]] = []
+        # Whether the newest request has been received as a whole.
+        self._complete = True
+        # The last bytes to send on the connection, once nothing more is read from it.
         self._refusal: bytes | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to serve a connection."""
+        """Start serving a connection."""
         super().connection_made(transport)
         self._connection = Connection(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of the requests whose answers nobody waits for any more."""
+        """Abandon the requests of a lost connection."""
         super().connection_lost(exc)
-        # uvicorn tells the newest request alone, and logs an error for those before it.
+        # uvicorn notifies only the newest request, and logs an error for the requests before it.
         for cycle in self._cycles:
             cycle.disconnected = True
         self._connection.gone.set()
 
     def data_received(self, data: bytes) -> None:
-        """Read what has come, unless something before it was no request."""
+        """Parse received bytes, unless the connection has sent a malformed request."""
         if self._refusal is not None:
             return
         self._unset_keepalive_if_required()
-        # httptools keeps a head that never ends for as long as it comes.
+        # httptools does not limit the size of a head.
         self._head += len(data)
         try:
             self._read(data)
@@ -88,85 +89,87 @@ class Protocol(HttpToolsProtocol):
             self._refuse(_refusal_of(error), data)
         else:
             if self._head > _MAX_HEAD:
-                self._refuse(refusals.invalid_input(f"The head is longer than {_MAX_HEAD} bytes"), data)
+                self._refuse(Refusal("InvalidInput", f"The head is longer than {_MAX_HEAD} bytes"), data)
 
     def on_message_begin(self) -> None:
-        """Begin to read a request."""
+        """Start a request."""
         super().on_message_begin()
         extensions: dict[str, Any] = {EXTENSION: self._connection}
         self.scope["extensions"] = extensions
 
     def on_headers_complete(self) -> None:
-        """Have a request answered, its body still to come."""
+        """Start the application on a request, whose body is still to come."""
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise httptools.HttpParserInvalidMethodError("CONNECT is for proxies")
-            # The parser stops here, and takes the body for the other protocol: the head is read again.
+            # The parser stops here and takes the rest for the other protocol, so the head is parsed again.
             return
         _check_head(self.parser.get_http_version(), self.headers)
-        # A copy: what follows a chunked body comes into the same list, and is no part of what was signed.
-        self.scope["headers"] = [*self.headers, *self._offers]
-        self._offers = []
+        # A copy, since the parser appends trailers to the same list, and those are not signed.
+        self.scope["headers"] = [*self.headers, *self._upgrade_headers]
+        self._upgrade_headers = []
         super().on_headers_complete()
         self._head = 0
-        self._whole = False
-        # It has what an answer needs of a transport, and puts an answer together.
+        self._complete = False
+        # It has the methods of a transport that a response needs, and joins head and body.
         self.cycle.transport = self._connection  # type: ignore[assignment]
         self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
         self._cycles.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body."""
+        """Receive a part of a body."""
         super().on_body(body)
         self._head = 0
 
     def on_message_complete(self) -> None:
-        """Note the end of a request."""
+        """End a request."""
         if not self.parser.should_upgrade():
             super().on_message_complete()
-            self._whole = True
+            self._complete = True
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or end the connection behind the last answer."""
+        """Continue with the next request, or close the connection after the last response."""
         super().on_response_complete()
         self._end_if_refused()
 
     def _read(self, data: bytes | memoryview) -> None:
-        """Feed the parser, which stops behind each head that offers another protocol."""
+        """Feed the parser, which stops after each head that offers another protocol."""
         while True:
             try:
                 self.parser.feed_data(data)
                 return
             except httptools.HttpParserUpgrade as offer:
                 data = memoryview(data)[offer.args[0] :]
-            self._ignore_offer()
+            self._ignore_upgrade()
 
-    def _ignore_offer(self) -> None:
-        """Read a head again without its offer, with a new parser, which reads what follows as HTTP/1.1."""
+    def _ignore_upgrade(self) -> None:
+        """Parse a head again without its Upgrade header, with a new parser for the rest of the connection."""
         version = self.parser.get_http_version().encode()
         lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
         lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
-        self._offers = [header for header in self.headers if header[0] == b"upgrade"]
+        self._upgrade_headers = [header for header in self.headers if header[0] == b"upgrade"]
         self._renew_parser()
         self.parser.feed_data(b"\r\n".join(lines) + b"\r\n\r\n")
 
     def _refuse(self, refusal: Refusal, data: bytes) -> None:
-        """Answer what is no request, behind the answers that are still to come, and close the connection."""
+        """Respond to a malformed request after the pending responses, and close the connection."""
         reason = dict(refusal.details).get("Reason", refusal.message)
-        told = next((said for begins, said in _OTHERS.items() if data.startswith(begins)), reason)
-        logger.warning("refused a request and closed its connection: %s, %s", refusal, told)
+        message = next((text for begins, text in _OTHER_PROTOCOLS.items() if data.startswith(begins)), reason)
+        logger.warning("refused a request and closed its connection: %s, %s", refusal, message)
         scope = {"scheme": self.scheme, "server": self.server}
-        self._refusal = wire.raw(wire.refusal_answer(stamp(self._service, scope, {}), refusal))
-        if not self._whole:
-            self._give_up_newest()
+        self._refusal = responses.http_bytes(
+            responses.refusal_response(request_context(self._service, scope, {}), refusal)
+        )
+        if not self._complete:
+            self._abandon_last_request()
         self._end_if_refused()
 
-    def _give_up_newest(self) -> None:
-        """End a request whose body will never be whole."""
+    def _abandon_last_request(self) -> None:
+        """Abandon a request whose body will never be complete."""
         cycle = self.cycle
         self.pipeline = deque(waiting for waiting in self.pipeline if waiting[0] is not cycle)
         if cycle.response_started:
-            # It has an answer already, and no request has two.
+            # The request has its response already.
             self._refusal = b""
         else:
             cycle.disconnected = True
@@ -181,38 +184,38 @@ class Protocol(HttpToolsProtocol):
 
     def _renew_parser(self) -> None:
         self.parser = httptools.HttpRequestParser(self)
-        # What a client sends behind its last request is passed over.
+        # Bytes after the last request of a connection are ignored.
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
 
 def _check_head(version: str, headers: list[tuple[bytes, bytes]]) -> None:
-    """Refuse what RFC 9112, 2.3 and 3.2, refuses of a head that can be read."""
+    """Refuse a head with a wrong HTTP version or Host (RFC 9112, 2.3 and 3.2)."""
     if version not in ("1.1", "1.0"):
-        raise refusals.unsupported_http_version()
+        raise Refusal("UnsupportedHttpVersion")
     hosts = [value for name, value in headers if name == b"host"]
     if not hosts and version == "1.1":
-        raise refusals.host_missing()
+        raise Refusal("HostInformationNotPresent")
     host = b", ".join(hosts)
     if len(hosts) > 1:
-        raise refusals.invalid_header("host", host.decode("latin-1"), "The Host header stands twice")
+        raise Refusal("InvalidHeaderValue", "host", host.decode("latin-1"), "The Host header stands twice")
     if not _HOST.fullmatch(host):
-        raise refusals.invalid_header("host", host.decode("latin-1"), "The Host header names no host")
+        raise Refusal("InvalidHeaderValue", "host", host.decode("latin-1"), "The Host header names no host")
 
 
 def _refusal_of(error: httptools.HttpParserError) -> Refusal:
-    """Return what to answer where the parser, or what it called, gave up.
+    """Return the refusal for an error of the parser or of a callback.
 
     Raises:
-        HttpParserError: What it called has failed in another way.
+        HttpParserError: The callback failed in another way.
     """
     cause = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else error
     match cause:
         case Refusal():
             return cause
         case httptools.HttpParserInvalidMethodError():
-            return refusals.invalid_verb()
+            return Refusal("InvalidHttpVerb")
         case httptools.HttpParserInvalidURLError():
-            return refusals.unreadable_target()
+            return Refusal("RequestUrlFailedToParse")
         case httptools.HttpParserError():
-            return refusals.invalid_input(str(cause))
+            return Refusal("InvalidInput", str(cause))
     raise error
