@@ -13,7 +13,7 @@ from taskcounts import errors
 from taskcounts.errors import ServiceBusy, TaskCountsError
 from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
-from taskcounts_cli.screen.state import Watched
+from taskcounts_cli.screen.watched_job import Watched
 
 NOON = datetime(2024, 8, 1, 12, 0, 0, tzinfo=UTC)
 GUID = "9c4d50ee-2d56-4cd3-8152-34347dc9f2b0"

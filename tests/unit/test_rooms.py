@@ -68,16 +68,17 @@ ROOMS = {
     "taskcounts_cli": {
         "__init__": "",
         "exits": "",
-        "app": "exits",
+        "app": "exits messages",
         "__main__": "app",
+        "messages": "",
         "viewer": "",
-        "output": "exits viewer",
-        "input": "exits",
-        "notify": "exits output",
+        "output": "exits messages viewer",
+        "input": "exits messages",
+        "notify": "messages output",
         "screen": "output",
         "session": "input viewer",
-        "recording": "exits output screen viewer",
-        "commands": "exits input notify output recording screen session viewer",
+        "recording": "exits messages output screen viewer",
+        "commands": "exits input messages notify output recording screen session viewer",
     },
 }
 

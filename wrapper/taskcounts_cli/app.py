@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from taskcounts import __version__
-from taskcounts_cli.exits import Exit, complain, explain
+from taskcounts_cli.exits import Exit, explain
+from taskcounts_cli.messages import complain
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -22,7 +23,7 @@ COMMANDS = {
     "wait": ("wait", "Wait until jobs are done, and say how they ended."),
     "watch": ("watch", "Show jobs as they move, until each has its verdict."),
     "replay": ("replay", "Show a recording of watch again."),
-    "plot": ("replay", "Draw a recording of watch."),
+    "plot": ("plot", "Draw a recording of watch."),
     "completion": ("completion", "Print a shell's completion script."),
     "demo": ("offline", "Show what needs no account: the emulator, and jobs whose tasks move."),
     "emulate": ("offline", "Emulate the service, until Ctrl-C."),

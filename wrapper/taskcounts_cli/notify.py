@@ -26,8 +26,8 @@ import click
 
 from taskcounts.text import one_line
 from taskcounts.waiting.values import Observation, Verdict
-from taskcounts_cli.exits import complain, say
-from taskcounts_cli.output.records import write
+from taskcounts_cli.messages import complain, say
+from taskcounts_cli.output.events import write
 
 if TYPE_CHECKING:
     import httpx

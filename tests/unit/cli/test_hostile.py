@@ -22,14 +22,16 @@ from taskcounts.many.values import ListedJob
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Verdict
 from taskcounts_cli.commands import wait, watch
-from taskcounts_cli.exits import Exit, complain
+from taskcounts_cli.exits import Exit
 from taskcounts_cli.input.jobs import JobSource, read_ids
 from taskcounts_cli.input.options import tell_attempts
+from taskcounts_cli.messages import complain
 from taskcounts_cli.notify import HURRIED_LIMIT, SECRETS, Notifier, environment, parse_target
-from taskcounts_cli.output.progress import Lines, standing
-from taskcounts_cli.output.records import record
-from taskcounts_cli.output.snapshots import dumps
-from taskcounts_cli.output.verdicts import outcome_text, verdict_line, writable, written
+from taskcounts_cli.output.events import record, writable, written
+from taskcounts_cli.output.formatting import standing
+from taskcounts_cli.output.records import dumps
+from taskcounts_cli.output.verdicts import outcome_text, verdict_line
+from taskcounts_cli.output.viewers import Lines
 from taskcounts_cli.session import _Signals
 from taskcounts_cli.viewer import SessionResult
 

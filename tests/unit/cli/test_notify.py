@@ -20,7 +20,7 @@ from support.observations import judged, seen
 from taskcounts.waiting.values import Outcome
 from taskcounts_cli import notify
 from taskcounts_cli.notify import Command, Notifier, Target, Url, parse_target
-from taskcounts_cli.output.records import record
+from taskcounts_cli.output.events import record
 
 VERDICT = judged("job-1", Outcome.FAILED, text="job 'job-1': $(reboot); `x` \x1b[2J'\"")
 

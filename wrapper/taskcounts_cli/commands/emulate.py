@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from taskcounts.urls import is_loopback
-from taskcounts_cli.exits import CommandError, complain
+from taskcounts_cli.exits import CommandError
 from taskcounts_cli.input.options import shared_key
+from taskcounts_cli.messages import complain
 from taskcounts_emulator import EmulatedAccount, EmulatorError, serve
 from taskcounts_emulator.tls import Authority
 

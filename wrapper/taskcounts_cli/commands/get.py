@@ -18,7 +18,7 @@ from taskcounts.client import TaskCountsClient
 from taskcounts.errors import TaskCountsError
 from taskcounts.net.base import MAX_CONNECTIONS
 from taskcounts.snapshot import Snapshot
-from taskcounts_cli.exits import Exit, code_and_hint, complain, say
+from taskcounts_cli.exits import Exit, code_and_hint
 from taskcounts_cli.input.jobs import JobSource, job_options
 from taskcounts_cli.input.options import (
     Account,
@@ -29,7 +29,9 @@ from taskcounts_cli.input.options import (
     tell_attempts,
     verbose_option,
 )
-from taskcounts_cli.output.snapshots import WRITERS, AsTheyCome, InOrder, Result
+from taskcounts_cli.messages import complain, say
+from taskcounts_cli.output.records import Result
+from taskcounts_cli.output.writers import WRITERS, AsTheyCome, InOrder
 
 
 @click.command

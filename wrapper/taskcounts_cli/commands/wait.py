@@ -8,22 +8,16 @@ from collections.abc import Sequence
 import click
 
 from taskcounts.waiting.values import Verdict
-from taskcounts_cli.exits import Exit, say
+from taskcounts_cli.exits import Exit
 from taskcounts_cli.input.jobs import JobSource, all_jobs, job_options
 from taskcounts_cli.input.options import Account, account_options, tell_attempts, verbose_option
 from taskcounts_cli.input.wait_options import WaitOptions, wait_options
+from taskcounts_cli.messages import say
 from taskcounts_cli.notify import Notifier, Target, notify_option
-from taskcounts_cli.output.progress import Lines
-from taskcounts_cli.output.records import record
-from taskcounts_cli.output.snapshots import dumps
-from taskcounts_cli.output.verdicts import (
-    outcome_record,
-    session_code,
-    tell_hints,
-    verdict_line,
-    writable,
-    written,
-)
+from taskcounts_cli.output.events import record, writable, written
+from taskcounts_cli.output.records import dumps
+from taskcounts_cli.output.verdicts import outcome_record, session_code, tell_hints, verdict_line
+from taskcounts_cli.output.viewers import Lines
 from taskcounts_cli.session import run_session
 from taskcounts_cli.viewer import SessionResult, Together
 

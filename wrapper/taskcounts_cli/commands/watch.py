@@ -8,14 +8,22 @@ from pathlib import Path
 
 import click
 
-from taskcounts_cli.exits import Exit, say
+from taskcounts_cli.exits import Exit
 from taskcounts_cli.input.jobs import JobSource, all_jobs, job_options
-from taskcounts_cli.input.options import Account, FilePath, account_options, tell_attempts, verbose_option
+from taskcounts_cli.input.options import (
+    Account,
+    FilePath,
+    account_options,
+    tell_attempts,
+    verbose_option,
+)
 from taskcounts_cli.input.wait_options import WaitOptions, wait_options
+from taskcounts_cli.messages import say
 from taskcounts_cli.notify import Notifier, Target, notify_option
-from taskcounts_cli.output.verdicts import outcome_record, session_code, tell_hints, verdict_line, written
+from taskcounts_cli.output.events import written
+from taskcounts_cli.output.verdicts import outcome_record, session_code, tell_hints, verdict_line
 from taskcounts_cli.output.viewers import Objects, PlainLines
-from taskcounts_cli.recording.recording import Recorder
+from taskcounts_cli.recording.recorder import Recorder
 from taskcounts_cli.session import run_session
 from taskcounts_cli.viewer import SessionResult, Together, Viewer
 

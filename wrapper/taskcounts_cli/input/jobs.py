@@ -14,8 +14,9 @@ from attrs import frozen
 
 from taskcounts.arguments import check_job_id
 from taskcounts.client import TaskCountsClient
-from taskcounts_cli.exits import CommandError, Exit, complain
+from taskcounts_cli.exits import CommandError, Exit
 from taskcounts_cli.input.options import Account, Command, bundled
+from taskcounts_cli.messages import complain
 
 STDIN = "-"
 

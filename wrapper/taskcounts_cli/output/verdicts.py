@@ -7,11 +7,10 @@ from typing import Any
 from taskcounts.errors import AuthenticationFailed, CredentialFailed, JobNotFound
 from taskcounts.text import one_line
 from taskcounts.waiting.values import Outcome, Verdict
-from taskcounts_cli.exits import Exit, advise, code_and_hint, complain
-from taskcounts_cli.output.progress import standing
-from taskcounts_cli.output.records import record
-from taskcounts_cli.output.snapshots import dumps
-from taskcounts_cli.output.words import outcome, some
+from taskcounts_cli.exits import Exit, code_and_hint
+from taskcounts_cli.messages import advise
+from taskcounts_cli.output.events import record
+from taskcounts_cli.output.formatting import outcome, some, standing
 from taskcounts_cli.viewer import SessionResult
 
 _CODES = {
@@ -85,26 +84,6 @@ def outcome_record(result: SessionResult, job: str) -> dict[str, Any]:
         "polls": known.get("number", 0),
         "endedAt": result.ended_at.isoformat(),
     }
-
-
-def written(value: dict[str, Any]) -> str:
-    """Return the JSON line of an event; see `writable`."""
-    try:
-        return dumps(value)
-    except (ValueError, RecursionError):
-        return dumps(writable(value))
-
-
-def writable(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON object of an event, without its counts if what the service added can't be written."""
-    try:
-        # With lines for people it takes the most; and somebody may put it into a list.
-        dumps([[[[value]]]], indent=2)
-    except (ValueError, RecursionError):
-        text = f"what the service added to the counts of job {value['jobId']!r} can't be written as JSON"
-        complain(f"{text}; its snapshot is left out", word="warning")
-        return value | {"snapshot": None}
-    return value
 
 
 def tell_hints(result: SessionResult) -> None:

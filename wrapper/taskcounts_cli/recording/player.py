@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from taskcounts.waiting.values import Observation, Verdict
-from taskcounts_cli.recording.recording import Survey, events
+from taskcounts_cli.recording.reader import Survey, events
 from taskcounts_cli.viewer import TICK, SessionResult, Viewer
 
 

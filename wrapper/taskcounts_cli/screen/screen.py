@@ -26,8 +26,8 @@ from rich.live import Live
 from taskcounts.clock import SYSTEM_CLOCK, Clock
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.screen.glyphs import glyphs_for
-from taskcounts_cli.screen.state import Watched
 from taskcounts_cli.screen.view import frame, window
+from taskcounts_cli.screen.watched_job import Watched
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -8,11 +8,11 @@ from datetime import datetime
 from attrs import frozen
 from rich.text import Text
 
-from taskcounts_cli.output import words
+from taskcounts_cli.output import formatting
 from taskcounts_cli.screen.glyphs import PARTS, STYLES, Glyphs
 from taskcounts_cli.screen.layout import chop, flow, joined
-from taskcounts_cli.screen.parts import bar, legend, mark
-from taskcounts_cli.screen.state import Watched
+from taskcounts_cli.screen.watched_job import Watched
+from taskcounts_cli.screen.widgets import bar, legend, mark
 
 GAP = 2
 SHORTEST_BAR = 10
@@ -97,15 +97,16 @@ def _cells(job: Watched, now: datetime) -> dict[str, Text]:
     if snapshot is None:
         return cells
     for part in PARTS:
-        cells[part] = Text(words.count(getattr(snapshot.task_counts, part)), style=STYLES[part])
-    cells["total"] = Text(words.count(snapshot.total))
-    cells["percent"] = Text(words.percent(snapshot))
+        cells[part] = Text(formatting.count(getattr(snapshot.task_counts, part)), style=STYLES[part])
+    cells["total"] = Text(formatting.count(snapshot.total))
+    cells["percent"] = Text(formatting.percent(snapshot))
     cells["age"] = Text(
-        words.age(snapshot.observed_at, now).removesuffix(" ago"), style="yellow" if job.failures else "dim"
+        formatting.age(snapshot.observed_at, now).removesuffix(" ago"),
+        style="yellow" if job.failures else "dim",
     )
     if job.verdict is None and latest is not None:
-        cells["rate"] = Text("" if latest.rate is None else words.rate(latest.rate))
-        cells["left"] = Text("?" if latest.left is None else words.span(latest.left))
+        cells["rate"] = Text("" if latest.rate is None else formatting.rate(latest.rate))
+        cells["left"] = Text("?" if latest.left is None else formatting.span(latest.left))
     return cells
 
 

@@ -16,12 +16,12 @@ from rich.text import Text
 
 from taskcounts.text import one_line
 from taskcounts.waiting.values import Outcome
-from taskcounts_cli.output import words
+from taskcounts_cli.output import formatting
 from taskcounts_cli.screen.glyphs import PARTS, STYLES, UNICODE, Glyphs
 from taskcounts_cli.screen.layout import apart, chop, flow, joined
-from taskcounts_cli.screen.parts import SUMMARY, bar, facts, mark, summary_word
-from taskcounts_cli.screen.state import Watched
 from taskcounts_cli.screen.table import table
+from taskcounts_cli.screen.watched_job import Watched
+from taskcounts_cli.screen.widgets import SUMMARY, bar, facts, mark, summary_word
 
 # Every count up to 2 ** 63 is shown whole in as many cells.
 NARROWEST = 30
@@ -165,13 +165,13 @@ def block(job: Watched, now: datetime, width: int, glyphs: Glyphs = UNICODE) -> 
         lines.append(bar(job, min(LONGEST_BAR, width - INDENT), glyphs, indent=INDENT))
         tasks, slots = snapshot.task_counts, snapshot.task_slot_counts
         pieces = [
-            Text(f"{glyphs.parts[part]} {words.count(getattr(tasks, part))} {part}", style=STYLES[part])
+            Text(f"{glyphs.parts[part]} {formatting.count(getattr(tasks, part))} {part}", style=STYLES[part])
             for part in PARTS
         ]
         exact = ", listed one by one" if snapshot.exact else ""
-        pieces.append(Text(f"{words.count(snapshot.total)} in all{exact}"))
+        pieces.append(Text(f"{formatting.count(snapshot.total)} in all{exact}"))
         lines += flow(pieces, width, indent=INDENT)
-        numbers = [f"{words.count(getattr(slots, part))} {part}" for part in PARTS]
+        numbers = [f"{formatting.count(getattr(slots, part))} {part}" for part in PARTS]
         lines += flow(
             [Text("slots:", style="dim"), *(Text(number, style="dim") for number in numbers)],
             width,

@@ -24,7 +24,8 @@ from taskcounts_cli.commands.get import Numbered, Ticker
 from taskcounts_cli.exits import Exit
 from taskcounts_cli.input import jobs
 from taskcounts_cli.input.jobs import read_ids
-from taskcounts_cli.output.snapshots import InOrder, NdjsonWriter, Result
+from taskcounts_cli.output.records import Result
+from taskcounts_cli.output.writers import InOrder, NdjsonWriter
 from taskcounts_emulator import Emulator
 
 from ..conftest import Ask, Command

@@ -12,8 +12,9 @@ import pytest
 
 from support.observations import NOON, judged, seen
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli.output.records import read, write
+from taskcounts_cli.output.events import write
 from taskcounts_cli.output.viewers import Objects
+from taskcounts_cli.recording.parser import read
 from taskcounts_cli.screen.screen import animates
 from taskcounts_cli.viewer import SessionResult
 from taskcounts_emulator import Emulator
@@ -187,7 +188,7 @@ def test_a_drawing_of_a_job_that_is_not_there(ask: Ask, tmp_path: Path) -> None:
 def test_drawing_without_its_packages(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without matplotlib it is said what to install."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "taskcounts_cli.recording.plot", raising=False)
+    monkeypatch.delitem(sys.modules, "taskcounts_cli.recording.chart", raising=False)
     ended = ask.command("plot", "/dev/null", "-o", "x.svg")
     assert ended.code == 2
     assert "extra 'plot'" in ended.err

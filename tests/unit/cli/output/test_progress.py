@@ -11,7 +11,8 @@ from attrs import evolve
 from support.client import FakeClock
 from taskcounts import ServiceUnreachable, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.values import Kind, Observation, Outcome
-from taskcounts_cli.output.progress import HEARTBEAT, Lines, counted, standing
+from taskcounts_cli.output.formatting import counted, standing
+from taskcounts_cli.output.viewers import HEARTBEAT, Lines
 
 from ..test_session import NOW, verdict
 

@@ -17,7 +17,8 @@ from support.strategies import json_values
 from taskcounts.errors import JobNotFound, TaskCountsError
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Observation, Verdict
-from taskcounts_cli.output.records import NoRecord, parse, read, record, write
+from taskcounts_cli.output.events import record, write
+from taskcounts_cli.recording.parser import NoRecord, parse, read
 
 
 def facts(event: Observation | Verdict) -> tuple[object, ...]:

@@ -13,12 +13,14 @@ import pytest
 
 from support.observations import judged, seen, snapshot
 from taskcounts.waiting.values import Observation
-from taskcounts_cli.commands import replay
+from taskcounts_cli.commands import plot
 from taskcounts_cli.exits import CommandError
-from taskcounts_cli.output.records import NoRecord, parse, read, record, write
-from taskcounts_cli.output.snapshots import dumps
+from taskcounts_cli.output.events import record, write
+from taskcounts_cli.output.records import dumps
 from taskcounts_cli.output.viewers import Objects, PlainLines
-from taskcounts_cli.recording.recording import Problem, Recorder, items
+from taskcounts_cli.recording.parser import NoRecord, parse, read
+from taskcounts_cli.recording.reader import Problem, items
+from taskcounts_cli.recording.recorder import Recorder
 
 from ..conftest import Ask, Command
 
@@ -128,7 +130,7 @@ def test_a_drawing_is_not_lost_to_a_full_disk(
 
 def test_a_device_is_not_replaced() -> None:
     """What is no file is written to as it is."""
-    replay._replace(Path("/dev/null"), b"drawing")
+    plot._replace(Path("/dev/null"), b"drawing")
     assert not Path("/dev/null").is_file()
 
 

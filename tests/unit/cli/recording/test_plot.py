@@ -11,7 +11,7 @@ import pytest
 from support.observations import NOON, Numbers, failed, judged, seen, snapshot
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
-from taskcounts_cli.recording.plot import Series, draw, series
+from taskcounts_cli.recording.chart import Series, draw, series
 
 
 def one(*told: Observation | Verdict) -> Series:

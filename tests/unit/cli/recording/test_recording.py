@@ -15,10 +15,11 @@ import pytest
 from support.observations import NOON, judged, seen
 from taskcounts.waiting.values import Observation, Outcome, Verdict
 from taskcounts_cli.exits import CommandError
-from taskcounts_cli.output.records import write
-from taskcounts_cli.recording import recording
+from taskcounts_cli.output.events import write
+from taskcounts_cli.recording import reader
 from taskcounts_cli.recording.player import PlayedClock, play, terminable
-from taskcounts_cli.recording.recording import Problem, Recorder, events, items, survey
+from taskcounts_cli.recording.reader import Problem, events, items, survey
+from taskcounts_cli.recording.recorder import Recorder
 
 FIRST, SECOND, LAST = seen("j", number=1), seen("j", at=5), judged("j", at=6)
 
@@ -177,7 +178,7 @@ def test_foreign_files(tmp_path: Path, content: bytes, says: str) -> None:
 
 def test_a_line_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line longer than any record isn't kept in memory."""
-    monkeypatch.setattr(recording, "LONGEST_LINE", 2000)
+    monkeypatch.setattr(reader, "LONGEST_LINE", 2000)
     long = b"x" * 7000
     (tmp_path / "r").write_bytes(long + b"\n" + write(FIRST).encode() + b"\n" + long)
     assert list(items(tmp_path / "r")) == [

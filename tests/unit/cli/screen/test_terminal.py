@@ -11,7 +11,7 @@ import pytest
 
 from support.observations import judged, seen
 from support.terminal import Terminal
-from taskcounts_cli.output.records import write
+from taskcounts_cli.output.events import write
 from taskcounts_emulator import Emulator
 
 OFTEN = ("--interval", "0.1")

@@ -14,10 +14,10 @@ from rich.console import Console
 from support.observations import MANY, NOON, failed, judged, known_jobs, seen, snapshot, watched
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Outcome
-from taskcounts_cli.output import words
+from taskcounts_cli.output import formatting
 from taskcounts_cli.screen.glyphs import ASCII, PARTS, UNICODE, Glyphs, glyphs_for, shares
-from taskcounts_cli.screen.state import NOTE_STAYS, Watched
 from taskcounts_cli.screen.view import NARROWEST, frame, render, window
+from taskcounts_cli.screen.watched_job import NOTE_STAYS, Watched
 
 NOW = NOON + timedelta(seconds=3)
 
@@ -69,7 +69,7 @@ def test_no_number_is_cut(jobs: list[Watched], width: int, height: int | None) -
         if job.snapshot is not None and (job.snapshot.total or more):
             tasks = job.snapshot.task_counts
             for part in PARTS:
-                number = re.escape(words.count(getattr(tasks, part)))
+                number = re.escape(formatting.count(getattr(tasks, part)))
                 assert re.search(rf"(?<![\d,]){number}(?![\d,])", text), (part, number, text)
 
 
@@ -344,7 +344,7 @@ def test_a_job_that_begins_anew() -> None:
 )  # fmt: skip
 def test_spans(seconds: float, text: str) -> None:
     """A span has the units that matter, and is never rounded up."""
-    assert words.span(seconds) == text
+    assert formatting.span(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -353,15 +353,15 @@ def test_spans(seconds: float, text: str) -> None:
 )
 def test_rates(rate: float, text: str) -> None:
     """A rate is per second, minute or hour, so that it is a number of some size."""
-    assert words.rate(rate) == text
+    assert formatting.rate(rate) == text
 
 
 def test_a_percentage_is_cut() -> None:
     """100 % is said only if every task is completed, however many there are."""
-    assert words.percent(snapshot("j", (1, 0, 10**15, 0))) == "99.9 %"
-    assert words.percent(snapshot("j", (0, 0, 10**15, 0))) == "100.0 %"
+    assert formatting.percent(snapshot("j", (1, 0, 10**15, 0))) == "99.9 %"
+    assert formatting.percent(snapshot("j", (0, 0, 10**15, 0))) == "100.0 %"
 
 
 def test_left_is_never_nothing() -> None:
     """As long as a job isn't done there is time left."""
-    assert words.left(0.2) == "about 1 s left"
+    assert formatting.left(0.2) == "about 1 s left"

@@ -7,9 +7,9 @@ from datetime import datetime
 from rich.text import Text
 
 from taskcounts.waiting.values import Outcome
-from taskcounts_cli.output import words
+from taskcounts_cli.output import formatting
 from taskcounts_cli.screen.glyphs import PARTS, STYLES, Glyphs, shares
-from taskcounts_cli.screen.state import Watched
+from taskcounts_cli.screen.watched_job import Watched
 
 SUMMARY = {"in trouble": "yellow", "waiting": "cyan", "not met": "bold red", "met": "green"}
 
@@ -34,15 +34,15 @@ def facts(job: Watched, now: datetime) -> list[Text]:
     snapshot = job.snapshot
     if snapshot is None:
         return []
-    pieces = [Text(f"{words.percent(snapshot)} completed")] if snapshot.total else []
+    pieces = [Text(f"{formatting.percent(snapshot)} completed")] if snapshot.total else []
     if job.doubtful:
-        pieces = [Text(f"{words.percent(snapshot)}, doubtful", style="yellow")]
+        pieces = [Text(f"{formatting.percent(snapshot)}, doubtful", style="yellow")]
     if job.verdict is None and job.latest is not None:
         if job.latest.rate is not None:
-            pieces.append(Text(words.rate(job.latest.rate)))
-        pieces.append(Text(words.left(job.latest.left)))
+            pieces.append(Text(formatting.rate(job.latest.rate)))
+        pieces.append(Text(formatting.left(job.latest.left)))
     old = "yellow" if job.failures else "dim"
-    return [*pieces, Text(words.age(snapshot.observed_at, now), style=old)]
+    return [*pieces, Text(formatting.age(snapshot.observed_at, now), style=old)]
 
 
 def bar(job: Watched, cells: int, glyphs: Glyphs, *, indent: int = 0) -> Text:

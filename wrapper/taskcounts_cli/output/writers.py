@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import click
 
-from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
 from taskcounts.text import one_line
-from taskcounts_cli.output import words
+from taskcounts_cli.output import formatting
+from taskcounts_cli.output.records import COUNTERS, Result, dumps, result_record
 
-COUNTERS = ("active", "running", "completed", "succeeded", "failed")
 TSV_COLUMNS = (
     "jobId",
     *COUNTERS,
@@ -25,24 +22,6 @@ TSV_COLUMNS = (
     "inconsistent",
     "error",
 )
-
-# What errors carry, each only where an error has it.
-FACTS = {
-    "job_id": "jobId",
-    "attempts": "attempts",
-    "client_request_id": "clientRequestId",
-    "status": "status",
-    "code": "code",
-    "message": "message",
-    "details": "details",
-    "request_id": "requestId",
-    "retry_after": "retryAfter",
-    "path": "path",
-    "answer": "answer",
-}
-
-# What a question about a job comes to; a ValueError is of what is no job id.
-Result = Snapshot | TaskCountsError | ValueError
 
 
 class Writer(Protocol):
@@ -57,74 +36,12 @@ class Writer(Protocol):
         ...
 
 
-def record(result: Result, job_id: str = "") -> dict[str, Any]:
-    """Return the JSON object of a result, in the service's words; without counts it has an ``error``.
-
-    Args:
-        result: The result.
-        job_id: The job, as it was asked for; a result that knows its job needs none.
-    """
-    if not isinstance(result, Snapshot):
-        error = error_record(result)
-        return {"jobId": error.pop("jobId", "") or job_id, "error": error}
-    return {
-        "jobId": result.job_id,
-        "taskCounts": {counter: getattr(result.task_counts, counter) for counter in COUNTERS},
-        "taskSlotCounts": {counter: getattr(result.task_slot_counts, counter) for counter in COUNTERS},
-        "total": result.total,
-        "completed": result.completed,
-        "percent": result.percent,
-        "observedAt": result.observed_at.isoformat(),
-        "requestId": result.request_id,
-        "clientRequestId": result.client_request_id,
-        "attempts": result.attempts,
-        "inconsistencies": [
-            {"invariant": broken.invariant, "path": broken.path, "text": broken.text}
-            for broken in result.inconsistencies
-        ],
-        "exact": result.exact,
-        "beganAt": None if result.began_at is None else result.began_at.isoformat(),
-        "listed": None if result.listed is None else record(result.listed),
-    }
-
-
-def error_record(error: TaskCountsError | ValueError) -> dict[str, Any]:
-    """Return the JSON object of an error: its type, its text, and the facts that it carries."""
-    facts = dict(vars(error))
-    if "details" in facts:
-        facts["details"] = [list(pair) for pair in facts["details"]]
-    return {"type": type(error).__name__, "text": str(error)} | {
-        name: facts[attribute] for attribute, name in FACTS.items() if attribute in facts
-    }
-
-
-def dumps(value: Any, indent: int | None = None) -> str:
-    """Return JSON of a value, in which numbers that aren't finite are null: JSON knows none of them.
-
-    Raises:
-        ValueError: It has a number of too many digits.
-        RecursionError: It is nested too deeply.
-    """
-    try:
-        return json.dumps(value, indent=indent, allow_nan=False)
-    except ValueError:
-        return json.dumps(_finite(value), indent=indent, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {name: _finite(member) for name, member in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
-
-
 class NdjsonWriter:
     """One JSON object a line, each as soon as it is known."""
 
     def add(self, job_id: str, result: Result) -> None:
         """Write the object of a job."""
-        click.echo(dumps(record(result, job_id)))
+        click.echo(dumps(result_record(result, job_id)))
 
     def end(self) -> None:
         """Do nothing: all is written."""
@@ -138,7 +55,7 @@ class JsonWriter:
 
     def add(self, job_id: str, result: Result) -> None:
         """Keep the object of a job."""
-        self._records.append(record(result, job_id))
+        self._records.append(result_record(result, job_id))
 
     def end(self) -> None:
         """Write the array."""
@@ -215,11 +132,11 @@ def _rows(snapshot: Snapshot) -> list[list[str]]:
     listed, mark = ", listed" if snapshot.exact else "", " !" if snapshot.inconsistencies else ""
     rows = []
     for name, counts, percent in (
-        (f"tasks{listed}{mark}", snapshot.task_counts, words.percent(snapshot)),
+        (f"tasks{listed}{mark}", snapshot.task_counts, formatting.percent(snapshot)),
         (f"slots{listed}", snapshot.task_slot_counts, ""),
     ):
         numbers = [getattr(counts, counter) for counter in COUNTERS]
-        rows.append([name, *map(words.count, (*numbers, sum(numbers[:3]))), percent])
+        rows.append([name, *map(formatting.count, (*numbers, sum(numbers[:3]))), percent])
     return rows
 
 

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from taskcounts.snapshot import Snapshot
 from taskcounts.text import one_line
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli.output import words
+from taskcounts_cli.output import formatting
 
 # A note is shown at least this long, so that a person sees it.
 NOTE_STAYS = timedelta(seconds=10)
@@ -77,7 +77,7 @@ class Watched:
     def remark(self) -> str | None:
         """Return in a few words how it stands, None if there is nothing to say."""
         if self.verdict is not None:
-            return words.outcome(self.verdict)
+            return formatting.outcome(self.verdict)
         if self.failures:
             return f"{self.failures} without answer"
         if self.doubtful:

@@ -11,7 +11,7 @@ from taskcounts.text import one_line
 
 if TYPE_CHECKING:
     from taskcounts.snapshot import Snapshot
-    from taskcounts.waiting.values import Verdict
+    from taskcounts.waiting.values import Observation, Verdict
 
 
 def outcome(verdict: Verdict) -> str:
@@ -72,3 +72,39 @@ def left(seconds: float | None) -> str:
 def age(moment: datetime, now: datetime) -> str:
     """Return how old something is; a clock that was set back makes nothing younger than new."""
     return f"{span((now - moment).total_seconds())} ago"
+
+
+def counted(snapshot: Snapshot) -> str:
+    """Return counts in words, such as ``40 of 52 tasks completed, 2 failed, 8 running, 4 active``."""
+    tasks = snapshot.task_counts
+    if not snapshot.total:
+        return "no tasks" if not tasks.failed else f"no tasks, {tasks.failed:,} failed"
+    parts = [f"{tasks.completed:,} of {snapshot.total:,} task{'' if snapshot.total == 1 else 's'} completed"]
+    others = {name: getattr(tasks, name) for name in ("failed", "running", "active")}
+    return ", ".join(parts + [f"{number:,} {name}" for name, number in others.items() if number])
+
+
+def progress(observation: Observation) -> str:
+    """Return how a job stands by its newest counts, and how long it may still take."""
+    assert observation.snapshot is not None  # noqa: S101 - callers look.
+    text = counted(observation.snapshot)
+    if observation.doubtful:
+        text += " (doubtful)"
+    if observation.left is not None and observation.left >= 1:
+        text += f", about {span(observation.left)} left"
+    return text
+
+
+def standing(last: Observation | None, now: datetime) -> str:
+    """Return how a job stood when it was last heard of, and how long ago that was."""
+    if last is None or (last.snapshot is None and not last.failures):
+        return "nothing is known yet"
+    parts = []
+    if last.failures:
+        more = "" if last.failures == 1 else f", {last.failures} polls in a row"
+        parts.append(f"without a trustworthy answer{more}")
+    if last.snapshot is not None:
+        parts.append(f"{progress(last)} (counts of {age(last.snapshot.observed_at, now)})")
+    if last.job_state is not None and last.job_state != "active":
+        parts.append(f"the job is {one_line(last.job_state, 40)}")
+    return "; ".join(parts)
