@@ -13,7 +13,7 @@ from taskcounts import errors
 from taskcounts.errors import ServiceBusy, TaskCountsError
 from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
-from taskcounts_cli.screen.watched_job import Watched
+from taskcounts_cli.screen.watched_job import WatchedJob
 
 NOON = datetime(2024, 8, 1, 12, 0, 0, tzinfo=UTC)
 GUID = "9c4d50ee-2d56-4cd3-8152-34347dc9f2b0"
@@ -98,9 +98,9 @@ def judged(
     return Verdict(**facts | changes)
 
 
-def watched(job: str, *events: Observation | Verdict) -> Watched:
+def watched(job: str, *events: Observation | Verdict) -> WatchedJob:
     """Return a job as it is known after some events."""
-    known = Watched(job_id=job)
+    known = WatchedJob(job_id=job)
     for event in events:
         known = known.after(event)
     return known
@@ -214,11 +214,11 @@ verdicts = st.builds(
 
 
 @st.composite
-def known_jobs(draw: st.DrawFn) -> Watched:
+def known_jobs(draw: st.DrawFn) -> WatchedJob:
     """A job in any state that a wait could leave it in."""
     job = draw(names)
     if draw(st.integers(0, 9)) == 0:
-        return Watched(job_id=job)
+        return WatchedJob(job_id=job)
     counted = draw(st.tuples(numbers, numbers, numbers, numbers))
     at = draw(st.floats(-1e6, 0))
     latest = seen(

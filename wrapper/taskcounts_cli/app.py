@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from taskcounts import __version__
-from taskcounts_cli.exits import Exit, explain
-from taskcounts_cli.messages import complain
+from taskcounts_cli.exits import Exit, describe_error
+from taskcounts_cli.messages import print_error
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -34,32 +34,32 @@ def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code. No traceback gets out of here."""
     code = run_command(arguments)
     for stream in (sys.stdout, sys.stderr):
-        settle(stream)
+        flush_or_discard(stream)
     return code
 
 
 def run_command(arguments: list[str]) -> Exit:
     """Run the command line and return its exit code."""
     if sys.stdout is None:
-        complain("there is no standard output to write to")
+        print_error("there is no standard output to write to")
         return Exit.INPUT_OUTPUT
     try:
         return Exit(cli.main(arguments, prog_name="taskcounts", standalone_mode=False) or Exit.OK)
     except (click.Abort, KeyboardInterrupt):
-        complain("interrupted")
+        print_error("interrupted")
         return Exit.INTERRUPTED
     except SystemExit as end:
         # So click ends when whoever read our output has enough of it; and after completing, with 0.
         return Exit.PIPE_CLOSED if end.code else Exit.OK
     except Exception as error:
-        code, text, hint = explain(error)
+        code, text, hint = describe_error(error)
         if code is Exit.DEFECT and os.environ.get("TASKCOUNTS_TRACEBACK"):
             raise
-        complain(text, hint)
+        print_error(text, hint)
         return code
 
 
-def settle(stream: TextIO | None) -> None:
+def flush_or_discard(stream: TextIO | None) -> None:
     """Let go of what can't be written: the interpreter's last flush would spoil the exit code."""
     if stream is None:
         return
@@ -104,7 +104,7 @@ class Commands(click.Group):
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
 
-def tell_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+def print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     """Tell the version, and end."""
     if wanted and not context.resilient_parsing:
         click.echo(f"taskcounts {__version__}")
@@ -121,7 +121,7 @@ def tell_version(context: click.Context, _: click.Parameter, wanted: bool) -> No
     is_flag=True,
     is_eager=True,
     expose_value=False,
-    callback=tell_version,
+    callback=print_version,
     help="Show the version, and exit.",
 )
 @click.pass_context

@@ -76,7 +76,7 @@ def code_and_hint(error: TaskCountsError) -> tuple[Exit, str | None]:
     return next((code, hint) for kind, code, hint in _CODES if isinstance(error, kind))
 
 
-def explain(error: Exception) -> tuple[Exit, str, str | None]:
+def describe_error(error: Exception) -> tuple[Exit, str, str | None]:
     """Return exit code, text and hint for what ended a command."""
     if isinstance(error, CommandError):
         return Exit.USAGE, error.message, error.hint

@@ -26,28 +26,28 @@ import click
 
 from taskcounts.text import one_line
 from taskcounts.waiting.values import Observation, Verdict
-from taskcounts_cli.messages import complain, say
+from taskcounts_cli.messages import print_stderr, print_warning
 from taskcounts_cli.output.events import write
 
 if TYPE_CHECKING:
     import httpx
 
 # Seconds that a command may take, and an answer to a request.
-COMMAND_LIMIT = 60.0
-REQUEST_LIMIT = 10.0
+COMMAND_TIMEOUT = 60.0
+REQUEST_TIMEOUT = 10.0
 
 # Seconds that all together have when nothing else is to be done, and after an interruption.
-FINISH_LIMIT = COMMAND_LIMIT + 5
-HURRIED_LIMIT = 1.0
+FINISH_TIMEOUT = COMMAND_TIMEOUT + 5
+INTERRUPTED_TIMEOUT = 1.0
 
 # Commands and requests that are under way at the same time.
-AT_ONCE = 8
+MAX_CONCURRENT = 8
 
 # Bytes of a command's output that are told.
-OUTPUT_LIMIT = 65_536
+MAX_OUTPUT_BYTES = 65_536
 
 # Not for commands that we start: what signs requests, or would be taken for it.
-SECRETS = (
+SECRET_VARIABLES = (
     "AZURE_BATCH_ACCESS_KEY",
     "AZURE_BATCH_TOKEN",
     "AZURE_CLIENT_CERTIFICATE_PASSWORD",
@@ -61,7 +61,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 class Target(Protocol):
     """Where verdicts are passed on to."""
 
-    def tell(self, verdict: Verdict) -> str | None:
+    def send(self, verdict: Verdict) -> str | None:
         """Pass a verdict on; return in one line what went wrong, None if nothing did."""
         ...
 
@@ -89,7 +89,7 @@ def parse_target(text: str) -> Target:
         if not url.host:
             # What was given isn't shown: it may hold a secret.
             raise ValueError("the URL can't be used: it names no host, or is misspelt")
-        return Url(url)
+        return UrlTarget(url)
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -101,13 +101,13 @@ def parse_target(text: str) -> Target:
             # It may be a misspelt URL, with a secret.
             raise ValueError("the command can't be found; a URL begins with http:// or https://")
         raise ValueError(f"there is no command {one_line(ascii(words[0]), 100)}")
-    return Command(tuple(words))
+    return CommandTarget(tuple(words))
 
 
-class Command:
+class CommandTarget:
     """Runs a command for each verdict."""
 
-    def __init__(self, words: tuple[str, ...], limit: float = COMMAND_LIMIT) -> None:
+    def __init__(self, words: tuple[str, ...], limit: float = COMMAND_TIMEOUT) -> None:
         """Take the command and how many seconds it may take."""
         self._words = words
         self._limit = limit
@@ -115,7 +115,7 @@ class Command:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
 
-    def tell(self, verdict: Verdict) -> str | None:
+    def send(self, verdict: Verdict) -> str | None:
         """Run the command, and show what it writes."""
         # Files, not pipes: whatever the command leaves running behind can't keep us waiting.
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as written:
@@ -123,11 +123,11 @@ class Command:
             given.seek(0)
             problem = self._run(given, written, verdict)
             written.seek(0)
-            output = written.read(OUTPUT_LIMIT + 1)
-        for line in output[:OUTPUT_LIMIT].decode("utf-8", "replace").splitlines():
-            say(one_line(line, 2000))
-        if len(output) > OUTPUT_LIMIT:
-            say(f"(the rest of what {self._name} wrote is left out)")
+            output = written.read(MAX_OUTPUT_BYTES + 1)
+        for line in output[:MAX_OUTPUT_BYTES].decode("utf-8", "replace").splitlines():
+            print_stderr(one_line(line, 2000))
+        if len(output) > MAX_OUTPUT_BYTES:
+            print_stderr(f"(the rest of what {self._name} wrote is left out)")
         return problem
 
     def stop(self) -> None:
@@ -175,15 +175,15 @@ class Command:
         return None
 
 
-class Url:
+class UrlTarget:
     """Posts each verdict to a URL."""
 
-    def __init__(self, url: httpx.URL, limit: float = REQUEST_LIMIT) -> None:
+    def __init__(self, url: httpx.URL, limit: float = REQUEST_TIMEOUT) -> None:
         """Take the URL and how many seconds each step of a request may take."""
         self._url = url
         self._limit = limit
 
-    def tell(self, verdict: Verdict) -> str | None:
+    def send(self, verdict: Verdict) -> str | None:
         """Post the verdict."""
         import httpx  # noqa: PLC0415 - see `parse_target`.
 
@@ -214,7 +214,7 @@ class Url:
 
 def environment(verdict: Verdict) -> dict[str, str]:
     """Return the environment of a command: ours without secrets, and the verdict."""
-    mine = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    mine = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
     return mine | {
         "TASKCOUNTS_JOB": one_line(verdict.job_id, 200),
         "TASKCOUNTS_OUTCOME": str(verdict.outcome),
@@ -247,7 +247,7 @@ class Notifier:
         # One for each thread: a join that is interrupted takes its thread for ended.
         self._ended: list[threading.Event] = []
         # A thousand jobs can end at once.
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._places = threading.BoundedSemaphore(MAX_CONCURRENT)
 
     def __enter__(self) -> Self:
         return self
@@ -256,7 +256,7 @@ class Notifier:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         hurried = self.interrupted or isinstance(error, KeyboardInterrupt)
-        self.finish(HURRIED_LIMIT if hurried else FINISH_LIMIT)
+        self.finish(INTERRUPTED_TIMEOUT if hurried else FINISH_TIMEOUT)
 
     def begin(self, jobs: Sequence[str]) -> None:
         """Do nothing: there is no verdict yet."""
@@ -278,7 +278,7 @@ class Notifier:
     def end(self) -> None:
         """Do nothing: `finish` waits for what is under way, when a view no longer hides what is told."""
 
-    def finish(self, limit: float = FINISH_LIMIT) -> None:
+    def finish(self, limit: float = FINISH_TIMEOUT) -> None:
         """Wait until everybody was told, or the time is over; after Ctrl-C only for what ends at once.
 
         Ctrl-C ends no more than this: what came of the session stays.
@@ -293,7 +293,7 @@ class Notifier:
         with contextlib.suppress(KeyboardInterrupt):
             self._join(1)
         if not all(ended.is_set() for ended in self._ended):
-            complain("not everybody could be told in time", word="warning")
+            print_warning("not everybody could be told in time")
 
     def _join(self, limit: float) -> None:
         end = time.monotonic() + limit
@@ -309,13 +309,13 @@ class Notifier:
     def _pass_on(self, target: Target, verdict: Verdict) -> None:
         with self._places:
             try:
-                problem = target.tell(verdict)
+                problem = target.send(verdict)
             except OSError as error:
                 problem = f"there is no room to pass it on: {error.strerror or error}"
             except (ValueError, RecursionError):
                 problem = "what the service added to the counts can't be written as JSON"
         if problem is not None:
-            complain(f"--notify: {problem} (job {verdict.job_id!r})", word="warning")
+            print_warning(f"--notify: {problem} (job {verdict.job_id!r})")
 
 
 def _targets(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Target, ...]:

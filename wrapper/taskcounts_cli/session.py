@@ -20,7 +20,7 @@ from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.input.options import Account
 from taskcounts_cli.input.wait_options import WaitOptions
-from taskcounts_cli.viewer import TICK, SessionResult, Viewer
+from taskcounts_cli.viewer import TICK_INTERVAL, SessionResult, Viewer
 
 # Over all jobs together. No rate is published, and others ask the same account.
 POLLS_PER_SECOND = 10
@@ -60,8 +60,8 @@ def run_session(
         concurrency=DEFAULT_CONCURRENCY if len(jobs) > 1 else None,
         clock=clock,
     )
-    session = _Session(client, jobs, options, viewer, clock)
-    with _Signals() as signals:
+    session = _WaitGroup(client, jobs, options, viewer, clock)
+    with _StopSignal() as signals:
         try:
             viewer.begin(session.jobs)
             with asyncio.Runner() as runner:
@@ -72,12 +72,12 @@ def run_session(
         jobs=session.jobs,
         verdicts=session.verdicts,
         last=session.last,
-        interrupted=signals.came if len(session.verdicts) < len(session.jobs) else None,
+        interrupted=signals.received if len(session.verdicts) < len(session.jobs) else None,
         ended_at=clock.now(),
     )
 
 
-class _Session:
+class _WaitGroup:
     def __init__(
         self,
         client: AsyncTaskCountsClient,
@@ -95,7 +95,7 @@ class _Session:
         self._clock = clock
         self._began = clock.monotonic()
 
-    async def run(self, signals: _Signals) -> None:
+    async def run(self, signals: _StopSignal) -> None:
         """Run all waits to their ends, or until a signal comes."""
         async with self._client:
             waits = [asyncio.create_task(self._wait(number, job)) for number, job in enumerate(self.jobs)]
@@ -136,15 +136,15 @@ class _Session:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(TICK_INTERVAL)
             self._viewer.tick()
 
 
-class _Signals:
+class _StopSignal:
     """Waits for the first SIGINT or SIGTERM; a second one does what it would do without us."""
 
     def __init__(self) -> None:
-        self.came: int | None = None
+        self.received: int | None = None
         self._wake: Callable[[], object] | None = None
         self._before: dict[int, Any] = {}
 
@@ -168,14 +168,14 @@ class _Signals:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         self._wake = lambda: loop.call_soon_threadsafe(stop.set)
         try:
-            if self.came is None:
+            if self.received is None:
                 await stop.wait()
         finally:
             # Nobody is left to be woken.
             self._wake = None
 
     def _take(self, number: int, _: FrameType | None) -> None:
-        self.came = number
+        self.received = number
         self._let_go()
         if self._wake is not None:
             # The loop may be closed already: then all has ended, and nothing is to be lost to a signal.

@@ -12,7 +12,7 @@ from attrs import frozen
 from taskcounts.waiting.values import Observation, Verdict
 
 # Seconds from one tick of the viewer to the next.
-TICK = 0.25
+TICK_INTERVAL = 0.25
 
 
 class Viewer(Protocol):
@@ -31,7 +31,7 @@ class Viewer(Protocol):
         ...
 
     def tick(self) -> None:
-        """Note that time has passed: called every TICK seconds, for the age of the data and for redrawing."""
+        """Note that TICK_INTERVAL seconds have passed: redraw, and show the age of the data."""
         ...
 
     def end(self) -> None:
@@ -39,7 +39,7 @@ class Viewer(Protocol):
         ...
 
 
-class Together:
+class Broadcast:
     """Several viewers as one: each is told everything, in this order."""
 
     def __init__(self, *viewers: Viewer) -> None:

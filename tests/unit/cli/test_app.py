@@ -214,9 +214,9 @@ def test_output_is_let_go_of() -> None:
     """What couldn't be written isn't tried again at the end."""
     with Path("/dev/full").open("w") as full:
         full.write("never written")
-        app.settle(full)
+        app.flush_or_discard(full)
         full.flush()
-    app.settle(full)
+    app.flush_or_discard(full)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

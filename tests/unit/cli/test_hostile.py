@@ -24,15 +24,21 @@ from taskcounts.waiting.values import Verdict
 from taskcounts_cli.commands import wait, watch
 from taskcounts_cli.exits import Exit
 from taskcounts_cli.input.jobs import JobSource, read_ids
-from taskcounts_cli.input.options import tell_attempts
-from taskcounts_cli.messages import complain
-from taskcounts_cli.notify import HURRIED_LIMIT, SECRETS, Notifier, environment, parse_target
-from taskcounts_cli.output.events import record, writable, written
-from taskcounts_cli.output.formatting import standing
+from taskcounts_cli.input.options import log_attempts
+from taskcounts_cli.messages import print_error
+from taskcounts_cli.notify import (
+    INTERRUPTED_TIMEOUT,
+    SECRET_VARIABLES,
+    Notifier,
+    environment,
+    parse_target,
+)
+from taskcounts_cli.output.events import event_line, record, serializable
+from taskcounts_cli.output.formatting import last_known
 from taskcounts_cli.output.records import dumps
 from taskcounts_cli.output.verdicts import outcome_text, verdict_line
-from taskcounts_cli.output.viewers import Lines
-from taskcounts_cli.session import _Signals
+from taskcounts_cli.output.viewers import LineViewer
+from taskcounts_cli.session import _StopSignal
 from taskcounts_cli.viewer import SessionResult
 
 from .conftest import Ask, Command
@@ -66,11 +72,11 @@ def test_numbers_that_json_does_not_know() -> None:
 def test_an_event_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
     """Of an event that JSON can't hold the rest is written, and one line says what is missing."""
     event = unwritable()
-    assert json.loads(written(record(event))) == record(event) | {"snapshot": None}
+    assert json.loads(event_line(record(event))) == record(event) | {"snapshot": None}
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: what the service added to the counts of job 'j' can't be written")
     fine = record(judged("j"))
-    assert writable(fine) is fine
+    assert serializable(fine) is fine
 
 
 @pytest.mark.parametrize("output", ["json", "ndjson"])
@@ -81,7 +87,7 @@ def test_no_verdict_is_lost_with_its_counts(output: str, capsys: pytest.CaptureF
         wait.write(ended(*verdicts), output)
         values = json.loads(capsys.readouterr().out)
     else:
-        lines = wait._NdjsonLines()
+        lines = wait._NdjsonLineViewer()
         lines.begin(["one", "two"])
         for verdict in verdicts:
             lines.judge(verdict)
@@ -91,8 +97,8 @@ def test_no_verdict_is_lost_with_its_counts(output: str, capsys: pytest.CaptureF
 
 def test_no_line_is_forged(capsys: pytest.CaptureFixture[str]) -> None:
     """Texts from outside are one line each, without control characters."""
-    complain("no", FORGED)
-    lines = Lines()
+    print_error("no", FORGED)
+    lines = LineViewer()
     lines.begin(["a", "b"])
     lines.judge(judged("a", text=FORGED))
     assert capsys.readouterr().err == f"error: no\nhint: {LINE}\n12:00:00Z {LINE}\n"
@@ -100,7 +106,7 @@ def test_no_line_is_forged(capsys: pytest.CaptureFixture[str]) -> None:
     assert verdict_line(ended(judged("a", text=FORGED))) == LINE
     lost = SessionResult(jobs=(FORGED, "b"), verdicts={}, last={}, interrupted=2, ended_at=NOON)
     assert verdict_line(lost) == f"2 jobs: 0 met, 2 interrupted ({LINE}, b)"
-    assert standing(seen("a", job_state=FORGED), NOON).endswith(f"the job is {LINE}")
+    assert last_known(seen("a", job_state=FORGED), NOON).endswith(f"the job is {LINE}")
 
 
 def test_a_signal_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,10 +115,10 @@ def test_a_signal_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     def closed() -> None:
         raise RuntimeError("Event loop is closed")
 
-    signals = _Signals()
+    signals = _StopSignal()
     signals._wake = closed
     signals._take(signal.SIGINT, None)
-    assert signals.came == signal.SIGINT
+    assert signals.received == signal.SIGINT
 
     async def stop() -> None:
         task = asyncio.create_task(signals.wait())
@@ -120,11 +126,11 @@ def test_a_signal_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    signals.came = None
+    signals.received = None
     asyncio.run(stop())
     assert signals._wake is None
     signals._take(signal.SIGTERM, None)
-    assert signals.came == signal.SIGTERM
+    assert signals.received == signal.SIGTERM
 
 
 class Hanging:
@@ -133,7 +139,7 @@ class Hanging:
     def __init__(self) -> None:
         self.go = threading.Event()
 
-    def tell(self, verdict: Verdict) -> str | None:  # noqa: ARG002 - a target's.
+    def send(self, verdict: Verdict) -> str | None:  # noqa: ARG002 - a target's.
         """Wait."""
         self.go.wait(60)
         return None
@@ -168,7 +174,7 @@ def test_ctrl_c_ends_only_the_finish(interrupted: list[float]) -> None:
         notifier.interrupted = True
     with pytest.raises(KeyboardInterrupt), Notifier([]):
         raise KeyboardInterrupt
-    assert interrupted[1:] == [1, HURRIED_LIMIT, 1, HURRIED_LIMIT, 1]
+    assert interrupted[1:] == [1, INTERRUPTED_TIMEOUT, 1, INTERRUPTED_TIMEOUT, 1]
 
 
 @pytest.mark.parametrize("name", ["wait", "watch"])
@@ -206,7 +212,7 @@ def test_commands_get_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["BATCH_ACCESS_KEY", "BATCH_TOKEN", "CLIENT_SECRET", "CLIENT_CERTIFICATE_PASSWORD", "PASSWORD"]
     for name in names:
         monkeypatch.setenv(f"AZURE_{name}", "SECRET")
-    assert {f"AZURE_{name}" for name in names} == set(SECRETS)
+    assert {f"AZURE_{name}" for name in names} == set(SECRET_VARIABLES)
     assert "SECRET" not in environment(judged("j")).values()
 
 
@@ -240,7 +246,7 @@ def test_doubts_about_the_list_are_told(
 def test_warnings_are_shown(command: Command, capfd: pytest.CaptureFixture[str]) -> None:
     """A warning of the client is shown also to those who don't want to see each attempt."""
     assert command("completion", "zsh").code == 0
-    tell_attempts(verbose=False)
+    log_attempts(verbose=False)
     logger = logging.getLogger("taskcounts")
     logger.warning("look here")
     logger.info("an attempt")
@@ -291,7 +297,7 @@ def test_a_standard_error_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> Non
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr("sys.stderr", closed)
-    complain("too late", "hint")
+    print_error("too late", "hint")
     notifier = Notifier([parse_target("false")])
     notifier.judge(judged("j"))
     notifier.finish()

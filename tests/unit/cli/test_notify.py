@@ -19,7 +19,7 @@ from attrs import frozen
 from support.observations import judged, seen
 from taskcounts.waiting.values import Outcome
 from taskcounts_cli import notify
-from taskcounts_cli.notify import Command, Notifier, Target, Url, parse_target
+from taskcounts_cli.notify import CommandTarget, Notifier, Target, UrlTarget, parse_target
 from taskcounts_cli.output.events import record
 
 VERDICT = judged("job-1", Outcome.FAILED, text="job 'job-1': $(reboot); `x` \x1b[2J'\"")
@@ -60,7 +60,7 @@ def test_a_command_gets_the_verdict(
         '"w")); print("told\\x1b[2J", v["outcome"])'
     )
     target = parse_target(f"{python(code)} {tmp_path / 'told'}")
-    assert target.tell(VERDICT) is None
+    assert target.send(VERDICT) is None
     value, environ = json.loads((tmp_path / "told").read_text())
     assert value == record(VERDICT)
     assert environ["TASKCOUNTS_JOB"] == "job-1"
@@ -81,7 +81,7 @@ def test_a_command_gets_the_verdict(
 )
 def test_a_command_that_fails(code: str, says: str) -> None:
     """How a command failed is said in one line."""
-    problem = parse_target(python(code)).tell(VERDICT)
+    problem = parse_target(python(code)).send(VERDICT)
     assert problem == f"{os.path.basename(sys.executable)} {says}"
 
 
@@ -91,15 +91,15 @@ def test_a_command_that_cannot_be_run(tmp_path: Path) -> None:
     script.write_text("no program")
     script.chmod(0o755)
     target = parse_target(str(script))
-    assert str(target.tell(VERDICT)).startswith("script can't be run: ")
+    assert str(target.send(VERDICT)).startswith("script can't be run: ")
 
 
 def test_a_command_that_takes_too_long() -> None:
     """A command is ended at its time limit, with whatever it started."""
     code = 'import subprocess, sys; subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])'
-    command = Command((sys.executable, "-c", code), limit=0.5)
+    command = CommandTarget((sys.executable, "-c", code), limit=0.5)
     began = time.monotonic()
-    assert str(command.tell(VERDICT)).endswith("took longer than 0.5 s and was ended")
+    assert str(command.send(VERDICT)).endswith("took longer than 0.5 s and was ended")
     assert time.monotonic() - began < 60
 
 
@@ -110,14 +110,14 @@ def test_what_a_command_leaves_behind_keeps_nobody() -> None:
         "start_new_session=True)"
     )
     began = time.monotonic()
-    assert parse_target(python(code)).tell(VERDICT) is None
+    assert parse_target(python(code)).send(VERDICT) is None
     assert time.monotonic() - began < 15
 
 
 def test_a_talkative_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of much output the beginning is shown, and that there was more."""
-    monkeypatch.setattr(notify, "OUTPUT_LIMIT", 10)
-    assert parse_target(python('print("0123456789" * 9)')).tell(VERDICT) is None
+    monkeypatch.setattr(notify, "MAX_OUTPUT_BYTES", 10)
+    assert parse_target(python('print("0123456789" * 9)')).send(VERDICT) is None
     assert capsys.readouterr().err.startswith("0123456789\n(the rest of what python")
 
 
@@ -180,7 +180,7 @@ def answering(status: int, **headers: str) -> Answer:
 def test_a_url_gets_the_verdict(hook: Callable[[Answer], Hook]) -> None:
     """A URL gets a POST of the verdict, without anything that authenticates."""
     server = hook(answering(204))
-    assert parse_target(f" {server.url}/hook?token=s3cret ").tell(VERDICT) is None
+    assert parse_target(f" {server.url}/hook?token=s3cret ").send(VERDICT) is None
     [(path, headers, body)] = server.posts
     assert path == "/hook?token=s3cret"
     assert headers["content-type"] == "application/json"
@@ -193,7 +193,7 @@ def test_a_url_that_refuses(hook: Callable[[Answer], Hook], status: int) -> None
     """Another status is told; a redirect isn't followed."""
     elsewhere = hook(answering(200))
     server = hook(answering(status, location=elsewhere.url))
-    problem = parse_target(f"{server.url}/s3cret").tell(VERDICT)
+    problem = parse_target(f"{server.url}/s3cret").send(VERDICT)
     assert problem == f"http://127.0.0.1 answered {status}"
     assert elsewhere.posts == []
 
@@ -202,7 +202,7 @@ def test_a_url_where_nobody_is() -> None:
     """What can't be reached is told without the rest of its URL, which may be a secret."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    problem = parse_target(f"http://user:pass@127.0.0.1:{port}/s3cret").tell(VERDICT)
+    problem = parse_target(f"http://user:pass@127.0.0.1:{port}/s3cret").send(VERDICT)
     assert problem == "http://127.0.0.1 could not be told: ConnectError"
 
 
@@ -210,7 +210,7 @@ def test_a_url_that_never_answers(hook: Callable[[Answer], Hook]) -> None:
     """An answer is waited for so long and no longer."""
     go = threading.Event()
     server = hook(lambda _: go.wait(30))
-    told = Url(httpx.URL(server.url), limit=0.3).tell(VERDICT)
+    told = UrlTarget(httpx.URL(server.url), limit=0.3).send(VERDICT)
     go.set()
     assert told == "http://127.0.0.1 could not be told: ReadTimeout"
 
@@ -226,7 +226,7 @@ def test_a_body_without_an_end(hook: Callable[[Answer], Hook]) -> None:
         go.wait(30)
 
     server = hook(answer)
-    told = parse_target(server.url).tell(VERDICT)
+    told = parse_target(server.url).send(VERDICT)
     go.set()
     assert told is None
 
@@ -242,7 +242,7 @@ class Slow:
         self.stopped = False
         self.lock = threading.Lock()
 
-    def tell(self, verdict: object) -> str | None:
+    def send(self, verdict: object) -> str | None:
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
@@ -275,7 +275,7 @@ def test_verdicts_are_passed_on_beside_the_watch(capsys: pytest.CaptureFixture[s
         each.go.set()
     notifier.finish()
     assert sorted(fine.told) == sorted(f"j{n}" for n in range(20))
-    assert fine.most <= notify.AT_ONCE
+    assert fine.most <= notify.MAX_CONCURRENT
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 40
     assert "warning: --notify: it answered 404 (job 'j3')" in lines
@@ -299,22 +299,22 @@ def test_who_takes_too_long_is_stopped(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_command_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     """A command that runs is ended when we end, and none is begun any more."""
-    command = Command((sys.executable, "-c", "import time; time.sleep(600)"))
+    command = CommandTarget((sys.executable, "-c", "import time; time.sleep(600)"))
     notifier = Notifier([command])
     notifier.judge(VERDICT)
     while not command._running:
         time.sleep(0.01)
     notifier.finish(limit=0.05)
     notifier.finish()
-    assert str(command.tell(VERDICT)).endswith("was not run")
+    assert str(command.send(VERDICT)).endswith("was not run")
     assert "was ended (job 'job-1')" in capsys.readouterr().err
 
 
 def test_without_groups_the_process_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where processes have no groups, the one that was started is ended."""
     monkeypatch.delattr(os, "killpg")
-    command = Command((sys.executable, "-c", "import time; time.sleep(600)"), limit=0.2)
-    assert str(command.tell(VERDICT)).endswith("was ended")
+    command = CommandTarget((sys.executable, "-c", "import time; time.sleep(600)"), limit=0.2)
+    assert str(command.send(VERDICT)).endswith("was ended")
 
 
 def test_nothing_to_stop_for_a_url() -> None:

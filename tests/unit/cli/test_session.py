@@ -23,7 +23,7 @@ from taskcounts_cli.exits import CommandError
 from taskcounts_cli.input.options import Account
 from taskcounts_cli.input.wait_options import WaitOptions
 from taskcounts_cli.session import run_session
-from taskcounts_cli.viewer import SessionResult, Together
+from taskcounts_cli.viewer import Broadcast, SessionResult
 
 NOW = datetime(2024, 8, 1, 12, 0, tzinfo=UTC)
 ACCOUNT = Account(
@@ -198,7 +198,7 @@ def test_every_viewer_ends(waits: Waits, handlers: None) -> None:
     first, second = Recorder(), Recorder()
     first.at = raising
     with pytest.raises(OSError, match="torn"):
-        run_session(ACCOUNT, ["late"], OPTIONS, Together(first, second))
+        run_session(ACCOUNT, ["late"], OPTIONS, Broadcast(first, second))
     assert first.told == second.told
     assert second.told[-1] == "end"
 

@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 
 from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli.input.options import Account, tell_attempts
+from taskcounts_cli.input.options import Account, log_attempts
 from taskcounts_cli.input.wait_options import WaitOptions
 from taskcounts_cli.output.verdicts import verdict_line
-from taskcounts_cli.output.viewers import PlainLines
-from taskcounts_cli.screen.screen import Screen, animates
+from taskcounts_cli.output.viewers import StdoutLineViewer
+from taskcounts_cli.screen.screen import Screen, can_animate
 from taskcounts_cli.session import run_session
-from taskcounts_cli.viewer import SessionResult, Together, Viewer
+from taskcounts_cli.viewer import Broadcast, SessionResult, Viewer
 from taskcounts_emulator import Emulator
 from taskcounts_emulator.model import NewTask
 
@@ -57,9 +57,9 @@ def show(say: Callable[[str], object], *, pace: float = 1.0, seed: int = 7) -> N
             auth="shared-key",
             allow_token_over_http=False,
         )
-        trouble = Trouble(emulator, pace)
-        tell_attempts(verbose=False)
-        result = run_session(account, list(JOBS), _options(pace), Together(trouble, _view()))
+        trouble = FaultInjector(emulator, pace)
+        log_attempts(verbose=False)
+        result = run_session(account, list(JOBS), _options(pace), Broadcast(trouble, _view()))
         if result.interrupted is not None:
             raise KeyboardInterrupt
         say(verdict_line(result))
@@ -69,9 +69,9 @@ def show(say: Callable[[str], object], *, pace: float = 1.0, seed: int = 7) -> N
 
 def _view() -> Viewer:
     """Return what `taskcounts watch` would show it with."""
-    if animates(sys.stdout):
+    if can_animate(sys.stdout):
         return Screen(sys.stdout, "a demonstration; Ctrl-C ends it")
-    return PlainLines()
+    return StdoutLineViewer()
 
 
 def _scenario(pace: float) -> dict[str, object]:
@@ -121,7 +121,7 @@ def _options(pace: float) -> WaitOptions:
     )
 
 
-class Trouble:
+class FaultInjector:
     """A viewer that shows nothing: it lets things go wrong while the others look."""
 
     def __init__(self, emulator: Emulator, pace: float) -> None:

@@ -10,7 +10,7 @@ import click
 from taskcounts.urls import is_loopback
 from taskcounts_cli.exits import CommandError
 from taskcounts_cli.input.options import shared_key
-from taskcounts_cli.messages import complain
+from taskcounts_cli.messages import print_warning
 from taskcounts_emulator import EmulatedAccount, EmulatorError, serve
 from taskcounts_emulator.tls import Authority
 
@@ -46,7 +46,7 @@ def serve_emulator(
             for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
                 click.echo(f"export {name}={shlex.quote(str(authority.ca_path))}")
         if not is_loopback(host):
-            complain(f"whoever reaches {endpoint} can change and stop what is emulated", word="warning")
+            print_warning(f"whoever reaches {endpoint} can change and stop what is emulated")
         click.echo(f"emulating at {endpoint}; Ctrl-C stops it", err=True)
 
     shared_key(account, _ANY_KEY if key is None else key)
@@ -67,7 +67,7 @@ def serve_emulator(
             if scenario is not None and begins:
                 load(service, scenario)
             elif scenario is not None:
-                complain(f"{data} goes on from where it was; {scenario} is left out", word="warning")
+                print_warning(f"{data} goes on from where it was; {scenario} is left out")
             if tls:
                 authority = Authority([host])
             serve(service, host=host, port=port, tls=authority, ready=ready)

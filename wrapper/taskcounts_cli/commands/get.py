@@ -25,13 +25,13 @@ from taskcounts_cli.input.options import (
     Duration,
     account_options,
     attempt_timeout_option,
+    log_attempts,
     service_timeout_option,
-    tell_attempts,
     verbose_option,
 )
-from taskcounts_cli.messages import complain, say
+from taskcounts_cli.messages import print_error, print_stderr, print_warning
 from taskcounts_cli.output.records import Result
-from taskcounts_cli.output.writers import WRITERS, AsTheyCome, InOrder
+from taskcounts_cli.output.writers import WRITERS, AsTheyCome, OrderedWriter
 
 
 @click.command
@@ -104,14 +104,14 @@ def get(
     source.check(account)
     lines = output in ("ndjson", "tsv")
     streams = output == "ndjson" or (output == "tsv" and source.open_ended)
-    ticker = Ticker(shown=exact or verify or not lines)
-    tell_attempts(verbose, before=ticker.clear)
+    ticker = ProgressLine(shown=exact or verify or not lines)
+    log_attempts(verbose, before=ticker.clear)
     with account.client(TaskCountsClient, strict=strict, timeout=attempt_timeout, deadline=timeout) as client:
-        sink = (AsTheyCome if streams else InOrder)(WRITERS[output]())
-        jobs = Numbered(source.ids(client))
+        sink = (AsTheyCome if streams else OrderedWriter)(WRITERS[output]())
+        jobs = JobSequence(source.ids(client))
         results: Generator[tuple[str, Result], None, None]
         if exact or verify or not (source.open_ended or len(source.named) > 1):
-            results = one_by_one(
+            results = count_one_by_one(
                 client, jobs, ticker, exact=exact, verify=verify, service_timeout=service_timeout
             )
         else:
@@ -131,11 +131,17 @@ def get(
             ticker.clear()
             # What was counted before an interruption isn't lost.
             sink.end()
-    return code if jobs.count else source.tell_none()
+    return code if jobs.count else source.report_no_jobs()
 
 
-def one_by_one(
-    client: TaskCountsClient, jobs: Numbered, ticker: Ticker, *, exact: bool, verify: bool, **options: Any
+def count_one_by_one(
+    client: TaskCountsClient,
+    jobs: JobSequence,
+    ticker: ProgressLine,
+    *,
+    exact: bool,
+    verify: bool,
+    **options: Any,
 ) -> Generator[tuple[str, Result], None, None]:
     """Yield jobs with their counts, or why there are none, one after another."""
     for job in jobs:
@@ -157,7 +163,7 @@ def one_by_one(
 
 
 def many(
-    client: TaskCountsClient, jobs: Numbered, ticker: Ticker, **options: Any
+    client: TaskCountsClient, jobs: JobSequence, ticker: ProgressLine, **options: Any
 ) -> Generator[tuple[str, Result], None, None]:
     """Yield jobs with their counts, or why there are none, as the answers come."""
     answers = failures = 0
@@ -176,17 +182,17 @@ def tell(job: str, result: Result) -> Exit:
     if isinstance(result, Snapshot):
         listed = () if result.listed is None else result.listed.inconsistencies
         for doubt in (*result.inconsistencies, *listed):
-            complain(f"job {job!r}: {doubt.text}; don't rely on these numbers", word="warning")
+            print_warning(f"job {job!r}: {doubt.text}; don't rely on these numbers")
         return Exit.OK
     if isinstance(result, TaskCountsError):
         code, hint = code_and_hint(result)
-        complain(str(result), hint)
+        print_error(str(result), hint)
         return code
-    complain(str(result))
+    print_error(str(result))
     return Exit.USAGE
 
 
-class Numbered:
+class JobSequence:
     """The jobs as somebody iterates over them, and which number each has in the order asked for, from 0.
 
     Only of those that are being asked for is anything kept.
@@ -223,7 +229,7 @@ class Numbered:
         return number
 
 
-class Ticker:
+class ProgressLine:
     """A line on a terminal's stderr that tells how far a long work is, and vanishes."""
 
     def __init__(self, *, shown: bool) -> None:
@@ -235,11 +241,11 @@ class Ticker:
         """Show a text with numbers, some ten times a second at the most."""
         if self._shown and time.monotonic() >= self._next:
             line = text.format(*numbers)
-            say(f"\r{line.ljust(self._width)}", end=False)
+            print_stderr(f"\r{line.ljust(self._width)}", end=False)
             self._width, self._next = len(line), time.monotonic() + 0.1
 
     def clear(self) -> None:
         """Take the line away."""
         if self._width:
-            say(f"\r{' ' * self._width}\r", end=False)
+            print_stderr(f"\r{' ' * self._width}\r", end=False)
             self._width = 0

@@ -10,7 +10,7 @@ from taskcounts_cli.exits import CommandError
 from taskcounts_cli.input.options import FilePath
 
 # What the emulator allows a pool; it isn't loaded before it is run.
-MOST_SLOTS = 2_560_000
+MAX_SLOTS = 2_560_000
 
 EMULATOR_MISSING = "the emulator needs more packages"
 EMULATOR_HINT = "install taskcounts with its extra 'emulator'"
@@ -31,7 +31,7 @@ EMULATOR_HINT = "install taskcounts with its extra 'emulator'"
 @click.option("--data", type=FilePath(), help="Keep the state in a file, not in memory.")
 @click.option(
     "--slots",
-    type=click.IntRange(0, MOST_SLOTS),
+    type=click.IntRange(0, MAX_SLOTS),
     help="The task slots of each pool that no scenario describes; 16, unless --data says otherwise.",
 )
 @click.option(

@@ -11,7 +11,7 @@ import click
 from taskcounts_cli.exits import CommandError, Exit
 from taskcounts_cli.input.options import FilePath
 from taskcounts_cli.output.formatting import some
-from taskcounts_cli.recording.reader import events, survey
+from taskcounts_cli.recording.reader import read_events, summarize
 
 
 @click.command
@@ -37,21 +37,21 @@ def plot(file: Path, output: Path, job: str | None) -> Exit:
             f"{output.name} ends in neither .svg nor .png", param_hint="'-o' / '--output'"
         )
     try:
-        from taskcounts_cli.recording.chart import MOST_JOBS, draw, series  # noqa: PLC0415 - an extra.
+        from taskcounts_cli.recording.chart import MAX_JOBS, draw, series  # noqa: PLC0415 - an extra.
     except ModuleNotFoundError as error:
         raise CommandError(
             f"drawing needs {error.name}", "install taskcounts with its extra 'plot'"
         ) from None
-    found = survey(file)
+    found = summarize(file)
     if job is not None and job not in found.jobs:
         raise CommandError(f"{file} has nothing of a job {job!r}", f"it has {some(found.jobs, 5)}")
-    if job is None and len(found.jobs) > MOST_JOBS:
+    if job is None and len(found.jobs) > MAX_JOBS:
         raise CommandError(
-            f"{file} has {len(found.jobs):,} jobs; {MOST_JOBS} at most are drawn together",
+            f"{file} has {len(found.jobs):,} jobs; {MAX_JOBS} at most are drawn together",
             f"--job draws one, such as {found.jobs[0]}",
         )
     # Drawn before anything is written: a drawing that is there isn't lost to an error.
-    drawing = draw(series(events(file, found.events), job), kind)
+    drawing = draw(series(read_events(file, found.events), job), kind)
     _replace(output, drawing)
     return Exit.INPUT_OUTPUT if found.broken else Exit.OK
 

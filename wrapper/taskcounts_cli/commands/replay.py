@@ -11,8 +11,8 @@ import click
 
 from taskcounts_cli.exits import Exit
 from taskcounts_cli.output.verdicts import verdict_line
-from taskcounts_cli.output.viewers import PlainLines
-from taskcounts_cli.recording.reader import survey
+from taskcounts_cli.output.viewers import StdoutLineViewer
+from taskcounts_cli.recording.reader import summarize
 from taskcounts_cli.viewer import Viewer
 
 
@@ -39,20 +39,20 @@ def replay(file: Path, speed: float) -> Exit:
     A last line that was torn off is left out with a warning; so is a broken one in the middle, and then the
     exit code is 74. Otherwise it is 0, whatever came of the jobs.
     """
-    from taskcounts_cli.recording.player import PlayedClock, play, terminable  # noqa: PLC0415
-    from taskcounts_cli.screen.screen import Screen, animates  # noqa: PLC0415
+    from taskcounts_cli.recording.player import PlaybackClock, play, sigterm_as_interrupt  # noqa: PLC0415
+    from taskcounts_cli.screen.screen import Screen, can_animate  # noqa: PLC0415
 
-    found = survey(file)
-    clock = PlayedClock()
-    viewer: Viewer = PlainLines(clock=clock)
-    if animates(sys.stdout):
+    found = summarize(file)
+    clock = PlaybackClock()
+    viewer: Viewer = StdoutLineViewer(clock=clock)
+    if can_animate(sys.stdout):
         viewer = Screen(
             sys.stdout,
             f"recorded, at {speed:g} times its speed; Ctrl-C ends it",
             clock=clock,
             still=not speed,
         )
-    with terminable():
+    with sigterm_as_interrupt():
         result = play(file, found, viewer, clock, speed=speed, sleep=time.sleep)
     click.echo(verdict_line(result))
     return Exit.INPUT_OUTPUT if found.broken else Exit.OK

@@ -10,16 +10,16 @@ import click
 from taskcounts.waiting.values import Verdict
 from taskcounts_cli.exits import Exit
 from taskcounts_cli.input.jobs import JobSource, all_jobs, job_options
-from taskcounts_cli.input.options import Account, account_options, tell_attempts, verbose_option
+from taskcounts_cli.input.options import Account, account_options, log_attempts, verbose_option
 from taskcounts_cli.input.wait_options import WaitOptions, wait_options
-from taskcounts_cli.messages import say
+from taskcounts_cli.messages import print_stderr
 from taskcounts_cli.notify import Notifier, Target, notify_option
-from taskcounts_cli.output.events import record, writable, written
+from taskcounts_cli.output.events import event_line, record, serializable
 from taskcounts_cli.output.records import dumps
-from taskcounts_cli.output.verdicts import outcome_record, session_code, tell_hints, verdict_line
-from taskcounts_cli.output.viewers import Lines
+from taskcounts_cli.output.verdicts import outcome_record, print_hints, session_code, verdict_line
+from taskcounts_cli.output.viewers import LineViewer
 from taskcounts_cli.session import run_session
-from taskcounts_cli.viewer import SessionResult, Together
+from taskcounts_cli.viewer import Broadcast, SessionResult
 
 
 @click.command
@@ -66,13 +66,13 @@ def wait(
     """
     jobs = all_jobs(source, account)
     if not jobs:
-        return source.tell_none()
+        return source.report_no_jobs()
     if verbose:
-        tell_attempts(verbose)
-    lines = _NdjsonLines(quiet=quiet) if output == "ndjson" else Lines(quiet=quiet)
+        log_attempts(verbose)
+    lines = _NdjsonLineViewer(quiet=quiet) if output == "ndjson" else LineViewer(quiet=quiet)
     # The verdict doesn't wait for those who are notified.
     with Notifier(notify) as notifier:
-        result = run_session(account, jobs, wait, Together(lines, notifier))
+        result = run_session(account, jobs, wait, Broadcast(lines, notifier))
         notifier.interrupted = result.interrupted is not None
         return conclude(result, output)
 
@@ -81,9 +81,9 @@ def conclude(result: SessionResult, output: str) -> Exit:
     """Tell what came of a session, and return its exit code."""
     if result.interrupted and sys.stderr is not None and sys.stderr.isatty():
         # Below the terminal's own ^C.
-        say("")
+        print_stderr("")
     write(result, output)
-    tell_hints(result)
+    print_hints(result)
     return session_code(result)
 
 
@@ -92,17 +92,17 @@ def write(result: SessionResult, output: str) -> None:
     if output == "text":
         click.echo(verdict_line(result))
     elif output == "json":
-        click.echo(dumps([writable(outcome_record(result, job)) for job in result.jobs], indent=2))
+        click.echo(dumps([serializable(outcome_record(result, job)) for job in result.jobs], indent=2))
     else:
         for job in result.jobs:
             if job not in result.verdicts:
-                click.echo(written(outcome_record(result, job)))
+                click.echo(event_line(outcome_record(result, job)))
 
 
-class _NdjsonLines(Lines):
+class _NdjsonLineViewer(LineViewer):
     """Lines on stderr, and each verdict as a JSON object on stdout."""
 
     def judge(self, verdict: Verdict) -> None:
         """Write a verdict."""
-        click.echo(written(record(verdict)))
+        click.echo(event_line(record(verdict)))
         super().judge(verdict)

@@ -14,18 +14,18 @@ from taskcounts_cli.input.options import (
     Account,
     FilePath,
     account_options,
-    tell_attempts,
+    log_attempts,
     verbose_option,
 )
 from taskcounts_cli.input.wait_options import WaitOptions, wait_options
-from taskcounts_cli.messages import say
+from taskcounts_cli.messages import print_stderr
 from taskcounts_cli.notify import Notifier, Target, notify_option
-from taskcounts_cli.output.events import written
-from taskcounts_cli.output.verdicts import outcome_record, session_code, tell_hints, verdict_line
-from taskcounts_cli.output.viewers import Objects, PlainLines
+from taskcounts_cli.output.events import event_line
+from taskcounts_cli.output.verdicts import outcome_record, print_hints, session_code, verdict_line
+from taskcounts_cli.output.viewers import NdjsonViewer, StdoutLineViewer
 from taskcounts_cli.recording.recorder import Recorder
 from taskcounts_cli.session import run_session
-from taskcounts_cli.viewer import SessionResult, Together, Viewer
+from taskcounts_cli.viewer import Broadcast, SessionResult, Viewer
 
 
 @click.command
@@ -80,7 +80,7 @@ def watch(  # noqa: PLR0917 - click names them.
         raise click.UsageError("--append goes with --record")
     jobs = all_jobs(source, account)
     if not jobs:
-        return source.tell_none()
+        return source.report_no_jobs()
     with contextlib.ExitStack() as stack:
         viewers: list[Viewer] = []
         if record is not None:
@@ -91,8 +91,8 @@ def watch(  # noqa: PLR0917 - click names them.
         # The verdict doesn't wait for those who are notified.
         notifier = stack.enter_context(Notifier(notify))
         if verbose:
-            tell_attempts(verbose)
-        result = run_session(account, jobs, wait, Together(*viewers, notifier))
+            log_attempts(verbose)
+        result = run_session(account, jobs, wait, Broadcast(*viewers, notifier))
         notifier.interrupted = result.interrupted is not None
         return _conclude(result, output)
 
@@ -102,21 +102,21 @@ def _conclude(result: SessionResult, output: str) -> Exit:
     if output == "ndjson":
         for job in result.jobs:
             if job not in result.verdicts:
-                click.echo(written(outcome_record(result, job)))
+                click.echo(event_line(outcome_record(result, job)))
     else:
         if result.interrupted and sys.stderr is not None and sys.stderr.isatty():
             # Below the terminal's own ^C.
-            say("")
+            print_stderr("")
         click.echo(verdict_line(result))
-    tell_hints(result)
+    print_hints(result)
     return session_code(result)
 
 
 def _view(output: str, footer: str) -> Viewer:
     """Return what shows a watch: what was asked for, and else what stdout can show."""
     if output == "ndjson":
-        return Objects()
+        return NdjsonViewer()
     # Rich takes longer to load than a small wait takes.
-    from taskcounts_cli.screen.screen import Screen, animates  # noqa: PLC0415
+    from taskcounts_cli.screen.screen import Screen, can_animate  # noqa: PLC0415
 
-    return Screen(sys.stdout, footer) if animates(sys.stdout) else PlainLines()
+    return Screen(sys.stdout, footer) if can_animate(sys.stdout) else StdoutLineViewer()

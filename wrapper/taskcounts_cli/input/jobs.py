@@ -15,8 +15,8 @@ from attrs import frozen
 from taskcounts.arguments import check_job_id
 from taskcounts.client import TaskCountsClient
 from taskcounts_cli.exits import CommandError, Exit
-from taskcounts_cli.input.options import Account, Command, bundled
-from taskcounts_cli.messages import complain
+from taskcounts_cli.input.options import Account, Command, option_group
+from taskcounts_cli.messages import print_error, print_labelled, print_warning
 
 STDIN = "-"
 
@@ -63,18 +63,18 @@ class JobSource:
             if job != STDIN:
                 checked(job)
 
-    def tell_none(self) -> Exit:
+    def report_no_jobs(self) -> Exit:
         """Tell that there are no jobs, and return the exit code of that.
 
         Nothing was asked, so nothing is answered, and still less is done: a script that goes on after a
         success mustn't take it for one.
         """
         if not self.everything:
-            complain("standard input names no job")
+            print_error("standard input names no job")
         elif self.filter is None:
-            complain("the account has no jobs")
+            print_error("the account has no jobs")
         else:
-            complain("no job matches the filter")
+            print_error("no job matches the filter")
         return Exit.NOT_FOUND
 
     def ids(self, client: TaskCountsClient | None) -> Iterator[str | None]:
@@ -92,7 +92,7 @@ class JobSource:
                     # All jobs of a page have the same.
                     if doubt.text not in told:
                         told.add(doubt.text)
-                        complain(f"the list of jobs: {doubt.text}; it may not be whole", word="warning")
+                        print_warning(f"the list of jobs: {doubt.text}; it may not be whole")
                 yield listed.job_id
         for job in self.named:
             if job == STDIN:
@@ -119,7 +119,7 @@ def job_options(command: Command) -> Command:
     def make(jobs: tuple[str, ...], everything: bool, filter_: str | None) -> JobSource:
         return JobSource(named=jobs, everything=everything, filter=filter_)
 
-    return bundled(command, options, "source", make)
+    return option_group(command, options, "source", make)
 
 
 def _filter(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -158,7 +158,7 @@ def all_jobs(source: JobSource, account: Account) -> list[str]:
     found: dict[str, str] = {}
     for job in ids:
         if job.lower() in found:
-            complain(f"job {job!r} is named more than once", word="warning")
+            print_warning(f"job {job!r} is named more than once")
         found.setdefault(job.lower(), job)
     return list(found.values())
 
@@ -171,7 +171,7 @@ def read_ids(stream: TextIO | None) -> Iterator[str | None]:
     if stream is None:
         raise CommandError("there is no standard input to read jobs from")
     if stream.isatty():
-        complain("one job id a line; Ctrl-D ends them", word="reading")
+        print_labelled("reading", "one job id a line; Ctrl-D ends them")
     rest, cut = b"", False
     for chunk in _chunks(stream):
         if chunk is None:

@@ -106,7 +106,7 @@ class Account:
         """
         if not self.endpoint:
             raise CommandError("no endpoint is given", "set AZURE_BATCH_ENDPOINT, or pass --endpoint")
-        endpoint = meant("--endpoint", check_endpoint, self.endpoint)
+        endpoint = check_option("--endpoint", check_endpoint, self.endpoint)
         try:
             if not self._found:
                 self._found.append(entra_credential() if self.auth == "entra" else self._shared_key())
@@ -131,7 +131,7 @@ class Account:
         return shared_key(self.account, key, "--key-file" if self.key_file else "--key")
 
 
-def meant(option: str, check: Callable[[Any], Checked], value: object) -> Checked:
+def check_option(option: str, check: Callable[[Any], Checked], value: object) -> Checked:
     """Return what a check makes of an option's value; what it refuses is an error that names the option."""
     try:
         return check(value)
@@ -144,8 +144,8 @@ def meant(option: str, check: Callable[[Any], Checked], value: object) -> Checke
 def shared_key(account: str, key: str, option: str = "--key") -> SharedKey:
     """Return an access key that signs for an account; an error names the option at fault."""
     # With what is a key, only the account can be refused.
-    meant("--account", lambda name: SharedKey(name, "AAAA"), account)
-    return meant(option, lambda text: SharedKey(account, text), key)
+    check_option("--account", lambda name: SharedKey(name, "AAAA"), account)
+    return check_option(option, lambda text: SharedKey(account, text), key)
 
 
 def account_options(command: Command) -> Command:
@@ -190,7 +190,7 @@ def account_options(command: Command) -> Command:
     def make(account_name: str | None, **given: Any) -> Account:
         return Account(account=account_name, **given)
 
-    return bundled(command, options, "account", make)
+    return option_group(command, options, "account", make)
 
 
 service_timeout_option = click.option(
@@ -212,7 +212,7 @@ attempt_timeout_option = click.option(
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Report every attempt on stderr.")
 
 
-def bundled(
+def option_group(
     command: Command, options: Sequence[Callable[[Any], Any]], name: str, make: Callable[..., Any]
 ) -> Command:
     """Add options to a command, which gets them as one value."""
@@ -251,7 +251,7 @@ def entra_credential() -> TokenCredential:
     return DefaultAzureCredential()
 
 
-def tell_attempts(verbose: bool, *, before: Callable[[], object] = lambda: None) -> None:
+def log_attempts(verbose: bool, *, before: Callable[[], object] = lambda: None) -> None:
     """Show the client's records on stderr: all of them, or only warnings and attempts that are repeated.
 
     Args:

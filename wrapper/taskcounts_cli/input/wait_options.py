@@ -14,7 +14,7 @@ from taskcounts_cli.input.options import (
     Command,
     Duration,
     attempt_timeout_option,
-    bundled,
+    option_group,
     service_timeout_option,
 )
 
@@ -101,7 +101,7 @@ def wait_options(command: Command) -> Command:
             **given,
         )
 
-    return bundled(command, options, "wait", make)
+    return option_group(command, options, "wait", make)
 
 
 def _goal(_: click.Context, parameter: click.Parameter, value: str) -> str:

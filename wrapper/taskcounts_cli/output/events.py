@@ -7,7 +7,7 @@ from typing import Any
 
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.values import Observation, Verdict
-from taskcounts_cli.messages import complain
+from taskcounts_cli.messages import print_warning
 from taskcounts_cli.output.records import dumps, error_record, result_record
 
 
@@ -81,21 +81,21 @@ def _snapshot_record(snapshot: Snapshot | None) -> dict[str, Any] | None:
     return whole
 
 
-def written(value: dict[str, Any]) -> str:
+def event_line(value: dict[str, Any]) -> str:
     """Return the JSON line of an event; see `writable`."""
     try:
         return dumps(value)
     except (ValueError, RecursionError):
-        return dumps(writable(value))
+        return dumps(serializable(value))
 
 
-def writable(value: dict[str, Any]) -> dict[str, Any]:
+def serializable(value: dict[str, Any]) -> dict[str, Any]:
     """Return the JSON object of an event, without its counts if what the service added can't be written."""
     try:
         # With lines for people it takes the most; and somebody may put it into a list.
         dumps([[[[value]]]], indent=2)
     except (ValueError, RecursionError):
         text = f"what the service added to the counts of job {value['jobId']!r} can't be written as JSON"
-        complain(f"{text}; its snapshot is left out", word="warning")
+        print_warning(f"{text}; its snapshot is left out")
         return value | {"snapshot": None}
     return value

@@ -95,7 +95,7 @@ def progress(observation: Observation) -> str:
     return text
 
 
-def standing(last: Observation | None, now: datetime) -> str:
+def last_known(last: Observation | None, now: datetime) -> str:
     """Return how a job stood when it was last heard of, and how long ago that was."""
     if last is None or (last.snapshot is None and not last.failures):
         return "nothing is known yet"

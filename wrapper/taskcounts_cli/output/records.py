@@ -13,7 +13,7 @@ from taskcounts.snapshot import Snapshot
 COUNTERS = ("active", "running", "completed", "succeeded", "failed")
 
 # What errors carry, each only where an error has it.
-FACTS = {
+ERROR_MEMBERS = {
     "job_id": "jobId",
     "attempts": "attempts",
     "client_request_id": "clientRequestId",
@@ -68,7 +68,7 @@ def error_record(error: TaskCountsError | ValueError) -> dict[str, Any]:
     if "details" in facts:
         facts["details"] = [list(pair) for pair in facts["details"]]
     return {"type": type(error).__name__, "text": str(error)} | {
-        name: facts[attribute] for attribute, name in FACTS.items() if attribute in facts
+        name: facts[attribute] for attribute, name in ERROR_MEMBERS.items() if attribute in facts
     }
 
 

@@ -8,9 +8,9 @@ from taskcounts.errors import AuthenticationFailed, CredentialFailed, JobNotFoun
 from taskcounts.text import one_line
 from taskcounts.waiting.values import Outcome, Verdict
 from taskcounts_cli.exits import Exit, code_and_hint
-from taskcounts_cli.messages import advise
+from taskcounts_cli.messages import print_hint
 from taskcounts_cli.output.events import record
-from taskcounts_cli.output.formatting import outcome, some, standing
+from taskcounts_cli.output.formatting import last_known, outcome, some
 from taskcounts_cli.viewer import SessionResult
 
 _CODES = {
@@ -64,7 +64,7 @@ def outcome_text(result: SessionResult, job: str) -> str:
     verdict = result.verdicts.get(job)
     if verdict is not None:
         return one_line(verdict.text, 2000)
-    return one_line(f"job {job!r}: interrupted; {standing(result.last.get(job), result.ended_at)}", 2000)
+    return one_line(f"job {job!r}: interrupted; {last_known(result.last.get(job), result.ended_at)}", 2000)
 
 
 def outcome_record(result: SessionResult, job: str) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def outcome_record(result: SessionResult, job: str) -> dict[str, Any]:
     }
 
 
-def tell_hints(result: SessionResult) -> None:
+def print_hints(result: SessionResult) -> None:
     """Tell what a person might do about what went wrong, each advice once."""
     # The other hints are of options that waits don't have; and a job that was seen was the right one.
     errors = (verdict.error for verdict in result.verdicts.values() if verdict.snapshot is None)
@@ -96,4 +96,4 @@ def tell_hints(result: SessionResult) -> None:
         if isinstance(error, AuthenticationFailed | CredentialFailed | JobNotFound)
     )
     for hint in dict.fromkeys(filter(None, hints)):
-        advise(hint)
+        print_hint(hint)

@@ -11,15 +11,15 @@ import click
 from taskcounts.clock import SYSTEM_CLOCK, Clock
 from taskcounts.text import one_line
 from taskcounts.waiting.values import Kind, Observation, Verdict
-from taskcounts_cli.messages import complain, say
-from taskcounts_cli.output.events import record, written
-from taskcounts_cli.output.formatting import progress, standing
+from taskcounts_cli.messages import print_stderr, print_warning
+from taskcounts_cli.output.events import event_line, record
+from taskcounts_cli.output.formatting import last_known, progress
 
 # Seconds without a line, after which one says that the wait goes on.
 HEARTBEAT = 60.0
 
 
-class Lines:
+class LineViewer:
     """A viewer that writes lines to stderr.
 
     A line comes at each change of a job's counts, and for each note and each poll without a trustworthy
@@ -93,13 +93,13 @@ class Lines:
         if failed is not None and not self._quiet:
             self._said = self._clock.monotonic()
             more = f"; {failed.failures} polls in a row" if failed.failures > 1 else ""
-            complain(f"{failed.error}{more}", word="warning")
+            print_warning(f"{failed.error}{more}")
 
     def _standing(self) -> str:
         """Return how all jobs stand."""
         if not self._several:
             [(job, last)] = self._last.items()
-            return f"job {job!r}: {standing(last, self._clock.now())}"
+            return f"job {job!r}: {last_known(last, self._clock.now())}"
         known = [
             last.snapshot for last in self._last.values() if last is not None and last.snapshot is not None
         ]
@@ -117,10 +117,10 @@ class Lines:
 
     def _tell(self, text: str, at: datetime) -> None:
         self._said = self._clock.monotonic()
-        say(f"{at:%H:%M:%SZ} {one_line(text, 2000)}")
+        print_stderr(f"{at:%H:%M:%SZ} {one_line(text, 2000)}")
 
 
-class PlainLines(Lines):
+class StdoutLineViewer(LineViewer):
     """A viewer that writes lines to stdout: off a terminal, they are what a watch is for."""
 
     def _tell(self, text: str, at: datetime) -> None:
@@ -128,7 +128,7 @@ class PlainLines(Lines):
         click.echo(f"{at:%H:%M:%SZ} {one_line(text, 2000)}")
 
 
-class Objects:
+class NdjsonViewer:
     """A viewer that writes each observation and each verdict as a JSON object to stdout."""
 
     def begin(self, jobs: Sequence[str]) -> None:
@@ -136,11 +136,11 @@ class Objects:
 
     def observe(self, observation: Observation) -> None:
         """Write an observation."""
-        click.echo(written(record(observation)))
+        click.echo(event_line(record(observation)))
 
     def judge(self, verdict: Verdict) -> None:
         """Write a verdict."""
-        click.echo(written(record(verdict)))
+        click.echo(event_line(record(verdict)))
 
     def tick(self) -> None:
         """Do nothing."""

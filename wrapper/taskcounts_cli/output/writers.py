@@ -90,7 +90,7 @@ class TsvWriter:
         """Do nothing: all is written."""
 
 
-class InOrder:
+class OrderedWriter:
     """Hands results on to a writer in the order in which they were asked for."""
 
     def __init__(self, writer: Writer) -> None:

@@ -20,12 +20,12 @@ from matplotlib.ticker import MaxNLocator
 
 from taskcounts.text import one_line
 from taskcounts.waiting.values import Kind, Observation, Verdict
-from taskcounts_cli.screen.glyphs import PARTS
+from taskcounts_cli.screen.glyphs import SEGMENTS
 
 FORMATS = ("svg", "png")
 
 # More of them are no drawing any more.
-MOST_JOBS = 12
+MAX_JOBS = 12
 
 # Told apart by people who see few colours, too (Okabe and Ito); the hatches serve those who print.
 _COLOURS = {"succeeded": "#009E73", "failed": "#D55E00", "running": "#56B4E9", "active": "#D0D3D8"}
@@ -33,7 +33,7 @@ _HATCHES = {"succeeded": "", "failed": "xxx", "running": "///", "active": ""}
 _DOUBTFUL = "#E69F00"
 _UNKNOWN = "#F4F4F4"
 
-_NOTHING = (math.nan,) * len(PARTS)
+_NOTHING = (math.nan,) * len(SEGMENTS)
 
 
 @define
@@ -43,7 +43,7 @@ class Series:
     Attributes:
         job_id: The job.
         times: When its counts changed, or began or ceased to be known.
-        counts: What they were from then on, in the order of PARTS; not numbers where they weren't known.
+        counts: What they were from then on, in the order of SEGMENTS; not numbers where they weren't known.
         unknown: From when to when nothing was known.
         doubtful: From when to when the counts couldn't be relied on.
         verdicts: What came of it.
@@ -110,7 +110,7 @@ class Series:
             self._doubted = None
 
     def _point(self, moment: datetime, counts: Any) -> None:
-        values = tuple(float(getattr(counts, part)) for part in PARTS)
+        values = tuple(float(getattr(counts, part)) for part in SEGMENTS)
         # Steps: whatever stays the same needs no point.
         if not self.counts or self.counts[-1] != values:
             self._add(moment, values)
@@ -168,11 +168,11 @@ def _draw_job(axes: Axes, job: Series) -> None:
         areas = axes.stackplot(
             cast(Any, job.times),
             *zip(*job.counts, strict=True),
-            colors=[_COLOURS[part] for part in PARTS],
+            colors=[_COLOURS[part] for part in SEGMENTS],
             step="post",
             linewidth=0,
         )
-        for area, part in zip(areas, PARTS, strict=True):
+        for area, part in zip(areas, SEGMENTS, strict=True):
             area.set_hatch(_HATCHES[part])
             area.set_edgecolor("white")
     for start, end in job.unknown:
@@ -199,7 +199,8 @@ def _draw_job(axes: Axes, job: Series) -> None:
 
 def _legend(jobs: Sequence[Series]) -> list[Patch]:
     handles = [
-        Patch(facecolor=_COLOURS[part], hatch=_HATCHES[part], edgecolor="white", label=part) for part in PARTS
+        Patch(facecolor=_COLOURS[part], hatch=_HATCHES[part], edgecolor="white", label=part)
+        for part in SEGMENTS
     ]
     if any(job.unknown for job in jobs):
         handles.append(Patch(facecolor=_UNKNOWN, edgecolor="#999999", hatch="..", label="unknown"))

@@ -17,7 +17,7 @@ from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import FrozenMapping, Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.text import one_line
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
-from taskcounts_cli.output.records import COUNTERS, FACTS
+from taskcounts_cli.output.records import COUNTERS, ERROR_MEMBERS
 
 _ERRORS: dict[str, type[TaskCountsError]] = {name: getattr(errors, name) for name in errors.__all__}
 
@@ -28,7 +28,7 @@ _MOST = 2**63 - 1
 _FIRST_YEAR, _LAST_YEAR = 1000, 8999
 
 
-class NoRecord(ValueError):
+class InvalidRecord(ValueError):
     """A line is none of our records; the text says why."""
 
 
@@ -36,12 +36,12 @@ def read(line: str | bytes) -> Observation | Verdict:
     """Return the event that a line of JSON records.
 
     Raises:
-        NoRecord: It is none, or is cut off.
+        InvalidRecord: It is none, or is cut off.
     """
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
-        raise NoRecord("it is no JSON") from None
+        raise InvalidRecord("it is no JSON") from None
     return parse(value)
 
 
@@ -49,7 +49,7 @@ def parse(value: object) -> Observation | Verdict:
     """Return the event of a JSON object.
 
     Raises:
-        NoRecord: It isn't the record of an observation or a verdict.
+        InvalidRecord: It isn't the record of an observation or a verdict.
     """
     source = _Members(value, "the line")
     kind = source.text("type")
@@ -57,7 +57,7 @@ def parse(value: object) -> Observation | Verdict:
         return _observation(source)
     if kind == "verdict":
         return _verdict(source)
-    raise NoRecord(f"its type is {one_line(ascii(kind), 40)}: neither observation nor verdict")
+    raise InvalidRecord(f"its type is {one_line(ascii(kind), 40)}: neither observation nor verdict")
 
 
 def _observation(source: _Members) -> Observation:
@@ -129,7 +129,7 @@ def _error(source: _Members | None) -> TaskCountsError | None:
     if source is None:
         return None
     facts: dict[str, Any] = {
-        attribute: source.get(name) for attribute, name in FACTS.items() if name in source
+        attribute: source.get(name) for attribute, name in ERROR_MEMBERS.items() if name in source
     }
     if "details" in facts:
         facts["details"] = tuple(source.pairs("details"))
@@ -141,7 +141,7 @@ class _Members:
 
     def __init__(self, value: object, where: str) -> None:
         if not isinstance(value, Mapping):
-            raise NoRecord(f"{where} is no JSON object")
+            raise InvalidRecord(f"{where} is no JSON object")
         self._members: Mapping[str, Any] = value
 
     def __contains__(self, name: str) -> bool:
@@ -152,11 +152,11 @@ class _Members:
 
     def _typed(self, name: str, kinds: type | tuple[type, ...], what: str) -> Any:
         if name not in self._members:
-            raise NoRecord(f"its member {name} is missing")
+            raise InvalidRecord(f"its member {name} is missing")
         value = self._members[name]
         # To Python, true is a number.
         if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
-            raise NoRecord(f"its member {name} is no {what}")
+            raise InvalidRecord(f"its member {name} is no {what}")
         return value
 
     def text(self, name: str) -> str:
@@ -171,13 +171,13 @@ class _Members:
     def whole(self, name: str, least: int = 0) -> int:
         value = int(self._typed(name, int, "whole number"))
         if not least <= value <= _MOST:
-            raise NoRecord(f"its member {name} is out of range")
+            raise InvalidRecord(f"its member {name} is out of range")
         return value
 
     def seconds(self, name: str) -> float:
         value = self._typed(name, (int, float), "number")
         if not 0 <= value <= _MOST:
-            raise NoRecord(f"its member {name} is out of range")
+            raise InvalidRecord(f"its member {name} is out of range")
         return float(value)
 
     def seconds_or_none(self, name: str) -> float | None:
@@ -186,21 +186,21 @@ class _Members:
     def time(self, name: str) -> datetime:
         try:
             moment = datetime.fromisoformat(self.text(name))
-        except NoRecord:
+        except InvalidRecord:
             raise
         except ValueError:
-            raise NoRecord(f"its member {name} is no time") from None
+            raise InvalidRecord(f"its member {name} is no time") from None
         if moment.tzinfo is None:
-            raise NoRecord(f"its member {name} is a time without a zone")
+            raise InvalidRecord(f"its member {name} is a time without a zone")
         # Where calendars end, so does what can be reckoned and drawn.
         if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-            raise NoRecord(f"its member {name} is out of range")
+            raise InvalidRecord(f"its member {name} is out of range")
         return moment
 
     def choice(self, name: str, known: tuple[str, ...]) -> str:
         value = self.text(name)
         if value not in known:
-            raise NoRecord(f"its member {name} is {one_line(ascii(value), 40)}, which isn't known")
+            raise InvalidRecord(f"its member {name} is {one_line(ascii(value), 40)}, which isn't known")
         return value
 
     def members(self, name: str) -> _Members | None:
@@ -213,7 +213,7 @@ class _Members:
         try:
             return FrozenMapping(self._members)
         except ValueError as error:
-            raise NoRecord(str(error)) from None
+            raise InvalidRecord(str(error)) from None
 
     def mapping(self, name: str) -> Mapping[str, Any]:
         return {} if self.get(name) is None else self.needed(name).frozen()
@@ -229,5 +229,5 @@ class _Members:
     def pairs(self, name: str) -> list[tuple[str, str]]:
         pairs = self._typed(name, list, "list")
         if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-            raise NoRecord(f"its member {name} is no list of pairs")
+            raise InvalidRecord(f"its member {name} is no list of pairs")
         return [(str(key), str(value)) for key, value in pairs]

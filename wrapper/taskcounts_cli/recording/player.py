@@ -9,11 +9,11 @@ from pathlib import Path
 from types import FrameType
 
 from taskcounts.waiting.values import Observation, Verdict
-from taskcounts_cli.recording.reader import Survey, events
-from taskcounts_cli.viewer import TICK, SessionResult, Viewer
+from taskcounts_cli.recording.reader import Summary, read_events
+from taskcounts_cli.viewer import TICK_INTERVAL, SessionResult, Viewer
 
 
-class PlayedClock:
+class PlaybackClock:
     """The time of what is played."""
 
     def __init__(self) -> None:
@@ -45,9 +45,9 @@ class PlayedClock:
 
 def play(
     path: Path,
-    survey: Survey,
+    survey: Summary,
     viewer: Viewer,
-    clock: PlayedClock,
+    clock: PlaybackClock,
     *,
     speed: float,
     sleep: Callable[[float], object],
@@ -67,7 +67,7 @@ def play(
     begun = False
     viewer.begin(survey.jobs)
     try:
-        for event in events(path, survey.events):
+        for event in read_events(path, survey.events):
             moment = event.ended_at if isinstance(event, Verdict) else event.at
             anew = not isinstance(event, Verdict) and event.number == 1 and event.job_id in last
             # Between two watches that went to one file nothing was seen, however long it took.
@@ -75,7 +75,7 @@ def play(
                 clock.jump(max(moment, clock.moment) if begun else moment)
                 begun = True
             while (ahead := (moment - clock.moment).total_seconds()) > 0:
-                step = min(TICK, ahead / speed)
+                step = min(TICK_INTERVAL, ahead / speed)
                 sleep(step)
                 # The last step of all is as long as what is left, to the microsecond.
                 clock.advance(min(ahead, step * speed))
@@ -96,7 +96,7 @@ def play(
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
     """Let SIGTERM end what is played as Ctrl-C does, so that the terminal is left whole."""
     import signal  # noqa: PLC0415 - only where something is played.
 

@@ -10,15 +10,15 @@ from attrs import frozen
 
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.exits import CommandError
-from taskcounts_cli.messages import complain
-from taskcounts_cli.recording.parser import NoRecord, read
+from taskcounts_cli.messages import print_warning
+from taskcounts_cli.recording.parser import InvalidRecord, read
 
 # No record is longer; a file without ends of lines must not fill the memory.
 LONGEST_LINE = 1 << 22
 
 
 @frozen
-class Problem:
+class BadLine:
     """A line that is no record.
 
     Attributes:
@@ -32,7 +32,7 @@ class Problem:
     torn: bool
 
 
-def items(path: Path) -> Iterator[Observation | Verdict | Problem]:
+def read_lines(path: Path) -> Iterator[Observation | Verdict | BadLine]:
     """Yield what a recording holds, in its order; lines that are no records as problems.
 
     Raises:
@@ -44,16 +44,16 @@ def items(path: Path) -> Iterator[Observation | Verdict | Problem]:
             number += 1
             whole = line.endswith(b"\n")
             if not whole and len(line) == LONGEST_LINE:
-                yield Problem(number, f"line {number} is longer than any record", torn=False)
+                yield BadLine(number, f"line {number} is longer than any record", torn=False)
                 while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
                     pass
             elif line.strip():
                 try:
                     yield read(line)
-                except NoRecord as error:
+                except InvalidRecord as error:
                     if not _interruption(line):
                         # An end of line is written with its line: without it, the line isn't whole.
-                        yield Problem(number, f"line {number}: {error}", torn=not whole)
+                        yield BadLine(number, f"line {number}: {error}", torn=not whole)
 
 
 def _interruption(line: bytes) -> bool:
@@ -66,7 +66,7 @@ def _interruption(line: bytes) -> bool:
 
 
 @frozen(kw_only=True)
-class Survey:
+class Summary:
     """What a recording holds.
 
     Attributes:
@@ -80,7 +80,7 @@ class Survey:
     broken: int
 
 
-def survey(path: Path) -> Survey:
+def summarize(path: Path) -> Summary:
     """Return what a recording holds; what is wrong with it is told on stderr.
 
     Raises:
@@ -89,24 +89,24 @@ def survey(path: Path) -> Survey:
     """
     jobs: dict[str, None] = {}
     events = broken = 0
-    for item in items(path):
-        if not isinstance(item, Problem):
+    for item in read_lines(path):
+        if not isinstance(item, BadLine):
             jobs[item.job_id] = None
             events += 1
         elif not events and not item.torn:
             raise CommandError(f"{path} is no recording: {item.text}")
         elif item.torn:
-            complain(f"{path}: the last line was torn off, and is left out", word="warning")
+            print_warning(f"{path}: the last line was torn off, and is left out")
         else:
             broken += 1
-            complain(f"{path}: {item.text}; it is left out", word="warning")
+            print_warning(f"{path}: {item.text}; it is left out")
     if not events:
         raise CommandError(f"{path} holds no observations")
-    return Survey(jobs=tuple(jobs), events=events, broken=broken)
+    return Summary(jobs=tuple(jobs), events=events, broken=broken)
 
 
-def events(path: Path, number: int) -> Iterator[Observation | Verdict]:
+def read_events(path: Path, number: int) -> Iterator[Observation | Verdict]:
     """Yield the first so many observations and verdicts of a recording, which may still grow."""
-    found = (item for item in items(path) if not isinstance(item, Problem))
+    found = (item for item in read_lines(path) if not isinstance(item, BadLine))
     for _, event in zip(range(number), found, strict=False):
         yield event

@@ -16,9 +16,9 @@ from typing import IO
 
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.exits import CommandError
-from taskcounts_cli.messages import complain
+from taskcounts_cli.messages import print_warning
 from taskcounts_cli.output.events import write
-from taskcounts_cli.recording.reader import Problem, items
+from taskcounts_cli.recording.reader import BadLine, read_lines
 
 
 class Recorder:
@@ -72,7 +72,7 @@ class Recorder:
     def end(self) -> None:
         """Close the file, and say again what is missing in it."""
         if self._lost:
-            complain(f"{self._path} lacks {self._lost:,} lines that couldn't be written", word="warning")
+            print_warning(f"{self._path} lacks {self._lost:,} lines that couldn't be written")
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -93,7 +93,7 @@ class Recorder:
 
     def _lose(self, why: str) -> None:
         if not self._lost:
-            complain(f"{self._path}: {why}; the watch goes on", word="warning")
+            print_warning(f"{self._path}: {why}; the watch goes on")
         self._lost += 1
 
     def _go_on(self) -> None:
@@ -102,8 +102,8 @@ class Recorder:
         if not size:
             return
         self._file.seek(0)
-        first = next(items(self._path), None)
-        if isinstance(first, Problem):
+        first = next(read_lines(self._path), None)
+        if isinstance(first, BadLine):
             raise CommandError(f"{self._path} is no recording: {first.text}", "name another file")
         self._file.seek(-1, os.SEEK_END)
         if self._file.read(1) != b"\n":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 # In the order of a bar, from what is over to what is to come.
-PARTS = ("succeeded", "failed", "running", "active")
+SEGMENTS = ("succeeded", "failed", "running", "active")
 STYLES = {"succeeded": "green", "failed": "bold red", "running": "cyan", "active": "dim"}
 
 
@@ -39,7 +39,7 @@ def glyphs_for(encoding: str | None) -> Glyphs:
     return UNICODE if (encoding or "").lower().replace("-", "").startswith("utf") else ASCII
 
 
-def shares(numbers: list[int], width: int) -> list[int]:
+def segment_widths(numbers: list[int], width: int) -> list[int]:
     """Return how many cells of a bar belong to each number: at least one for whatever isn't zero.
 
     What remains goes by the largest remainder. A bar looks done only if it is: a single task that is

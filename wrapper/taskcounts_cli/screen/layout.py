@@ -8,7 +8,7 @@ from rich.cells import chop_cells
 from rich.text import Text
 
 
-def flow(pieces: Iterable[Text], width: int, *, indent: int = 0, gap: int = 2) -> list[Text]:
+def wrap(pieces: Iterable[Text], width: int, *, indent: int = 0, gap: int = 2) -> list[Text]:
     """Return lines of pieces, each line as long as it can be.
 
     A piece that is wider than a line is broken at its spaces, and a word that is wider still
@@ -28,15 +28,15 @@ def flow(pieces: Iterable[Text], width: int, *, indent: int = 0, gap: int = 2) -
         elif piece.cell_len <= room:
             lines.append(piece.copy())
         elif " " in piece.plain:
-            lines += flow(piece.split(" "), room, gap=1)
+            lines += wrap(piece.split(" "), room, gap=1)
         else:
-            lines += chop(piece, room)
+            lines += split_word(piece, room)
     for line in lines:
         line.pad_left(indent)
     return lines
 
 
-def chop(piece: Text, width: int) -> list[Text]:
+def split_word(piece: Text, width: int) -> list[Text]:
     """Return a word in parts that fit, one below the other."""
     parts, start = [], 0
     for part in chop_cells(piece.plain, width):
@@ -45,7 +45,7 @@ def chop(piece: Text, width: int) -> list[Text]:
     return parts
 
 
-def apart(left: Text, right: Text, width: int) -> Text | None:
+def justify(left: Text, right: Text, width: int) -> Text | None:
     """Return one line with a text at each end, None if they don't fit."""
     free = width - left.cell_len - right.cell_len
     if free < 2:
@@ -53,6 +53,6 @@ def apart(left: Text, right: Text, width: int) -> Text | None:
     return left.copy().append(" " * free).append_text(right)
 
 
-def joined(pieces: Sequence[Text], gap: int = 2) -> Text:
+def join(pieces: Sequence[Text], gap: int = 2) -> Text:
     """Return pieces in one line."""
     return Text(" " * gap).join(pieces)

@@ -27,19 +27,19 @@ from taskcounts.clock import SYSTEM_CLOCK, Clock
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.screen.glyphs import glyphs_for
 from taskcounts_cli.screen.view import frame, window
-from taskcounts_cli.screen.watched_job import Watched
+from taskcounts_cli.screen.watched_job import WatchedJob
 
 if TYPE_CHECKING:
     from types import FrameType
 
 # Seconds that a message is seen in the view.
-SHOWN_FOR = 10.0
+VISIBLE_SECONDS = 10.0
 
 # Messages that are kept for the end; of more the oldest are left out, with a word.
-KEPT = 1000
+MAX_KEPT_LINES = 1000
 
 
-def animates(stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> bool:
+def can_animate(stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether a stream is a terminal on which things can be drawn again."""
     if stream is None or not stream.isatty():
         return False
@@ -72,8 +72,8 @@ class Screen:
         )
         self._still = still
         self._live: Live | None = None
-        self._jobs: dict[str, Watched] = {}
-        self._kept: Kept | None = None
+        self._jobs: dict[str, WatchedJob] = {}
+        self._kept: StderrBuffer | None = None
         self._drawn: tuple[object, ...] | None = None
         self._news = 0
         self._suspend = False
@@ -82,12 +82,12 @@ class Screen:
 
     def begin(self, jobs: Sequence[str]) -> None:
         """Take the terminal."""
-        self._jobs = {job: Watched(job_id=job) for job in jobs}
+        self._jobs = {job: WatchedJob(job_id=job) for job in jobs}
         if self._still:
             return
-        with _undisturbed():
+        with _signals_blocked():
             if sys.stderr is not None and sys.stderr.isatty():
-                self._kept = Kept(sys.stderr, self._clock)
+                self._kept = StderrBuffer(sys.stderr, self._clock)
                 _redirect(sys.stderr, self._kept)
                 sys.stderr = self._kept
             if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGTSTP"):
@@ -120,7 +120,7 @@ class Screen:
 
     def end(self) -> None:
         """Give the terminal back; the last state stays to be seen."""
-        with _undisturbed():
+        with _signals_blocked():
             try:
                 self._leave()
             finally:
@@ -139,10 +139,10 @@ class Screen:
         for line in frame(jobs, self._clock.now(), self._size[0], room, self._glyphs):
             self._console.print(line, no_wrap=True, overflow="ignore")
         if self._kept is not None:
-            self._kept.give_back()
+            self._kept.flush_to_stream()
 
     def _know(self, event: Observation | Verdict) -> None:
-        before = self._jobs.get(event.job_id) or Watched(job_id=event.job_id)
+        before = self._jobs.get(event.job_id) or WatchedJob(job_id=event.job_id)
         self._jobs[event.job_id] = before.after(event)
         self._news += 1
 
@@ -200,7 +200,7 @@ class Screen:
         self._drawn = None
 
 
-class Kept(io.TextIOBase):
+class StderrBuffer(io.TextIOBase):
     """Stands in for standard error: keeps lines until they can be written."""
 
     def __init__(self, stream: TextIO, clock: Clock) -> None:
@@ -209,7 +209,7 @@ class Kept(io.TextIOBase):
         self.number = 0
         self._given = 0
         self._clock = clock
-        self._lines: deque[tuple[float, str]] = deque(maxlen=KEPT)
+        self._lines: deque[tuple[float, str]] = deque(maxlen=MAX_KEPT_LINES)
         self._open = ""
         self._lock = threading.Lock()
 
@@ -237,11 +237,11 @@ class Kept(io.TextIOBase):
 
     def newest(self, number: int = 5) -> list[str]:
         """Return the last lines, for as long as they are new."""
-        since = self._clock.monotonic() - SHOWN_FOR
+        since = self._clock.monotonic() - VISIBLE_SECONDS
         with self._lock:
             return [line for moment, line in list(self._lines)[-number:] if moment > since]
 
-    def give_back(self) -> None:
+    def flush_to_stream(self) -> None:
         """Write what was kept."""
         with self._lock:
             lines = [line for _, line in self._lines]
@@ -267,7 +267,7 @@ def _redirect(stream: object, other: Any) -> None:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
+def _signals_blocked() -> Iterator[None]:
     """Let no Ctrl-C or SIGTERM come between taking or giving back a terminal; they come after it."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
         yield

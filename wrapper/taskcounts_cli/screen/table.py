@@ -9,10 +9,10 @@ from attrs import frozen
 from rich.text import Text
 
 from taskcounts_cli.output import formatting
-from taskcounts_cli.screen.glyphs import PARTS, STYLES, Glyphs
-from taskcounts_cli.screen.layout import chop, flow, joined
-from taskcounts_cli.screen.watched_job import Watched
-from taskcounts_cli.screen.widgets import bar, legend, mark
+from taskcounts_cli.screen.glyphs import SEGMENTS, STYLES, Glyphs
+from taskcounts_cli.screen.layout import join, split_word, wrap
+from taskcounts_cli.screen.watched_job import WatchedJob
+from taskcounts_cli.screen.widgets import bar, legend, status_mark
 
 GAP = 2
 SHORTEST_BAR = 10
@@ -20,7 +20,7 @@ LONGEST_BAR = 40
 
 # What is shown beside the job and its tasks, as far as there is room: the first the first.
 _WISHES = ("how", "total", "age", "bar", "percent", "left", "rate")
-_ORDER = ("job", "bar", *PARTS, "total", "percent", "rate", "left", "age", "how")
+_ORDER = ("job", "bar", *SEGMENTS, "total", "percent", "rate", "left", "age", "how")
 _ON_THE_LEFT = ("job", "bar", "how")
 
 
@@ -33,17 +33,17 @@ class Table:
     of: Sequence[list[Text]]
 
 
-def table(jobs: Sequence[Watched], now: datetime, width: int, glyphs: Glyphs) -> Table:
+def table(jobs: Sequence[WatchedJob], now: datetime, width: int, glyphs: Glyphs) -> Table:
     """Return the jobs as a table with as many columns as there is room for."""
     columns = [_cells(job, now) for job in jobs]
-    signs = flow(legend(glyphs), width, indent=2)
+    signs = wrap(legend(glyphs), width, indent=2)
     for headings in ({}, glyphs.parts):
         widths = {
             name: max(len(headings.get(name, name)), *(cells[name].cell_len for cells in columns))
             for name in _ORDER
             if name != "bar"
         } | {"bar": SHORTEST_BAR}
-        chosen = ["job", *PARTS]
+        chosen = ["job", *SEGMENTS]
         free = width - 1 - sum(widths[name] + GAP for name in chosen) + GAP - 1
         if free < 0:
             continue
@@ -65,7 +65,7 @@ def table(jobs: Sequence[Watched], now: datetime, width: int, glyphs: Glyphs) ->
         signs if headings is glyphs.parts else [],
         [head],
         [
-            [_row(mark(job, glyphs), cells | {"bar": bar(job, widths["bar"], glyphs)}, shown, widths)]
+            [_row(status_mark(job, glyphs), cells | {"bar": bar(job, widths["bar"], glyphs)}, shown, widths)]
             for job, cells in zip(jobs, columns, strict=True)
         ],
     )
@@ -82,12 +82,12 @@ def _row(first: Text, cells: dict[str, Text], shown: list[str], widths: dict[str
         else:
             cell.pad_left(free)
         parts.append(cell)
-    line = joined([first, joined(parts, GAP)], 1)
+    line = join([first, join(parts, GAP)], 1)
     line.rstrip()
     return line
 
 
-def _cells(job: Watched, now: datetime) -> dict[str, Text]:
+def _cells(job: WatchedJob, now: datetime) -> dict[str, Text]:
     """Return what each column shows of a job; of what isn't known a question mark."""
     snapshot, latest = job.snapshot, job.latest
     cells = dict.fromkeys(_ORDER, Text("?", style="dim"))
@@ -96,7 +96,7 @@ def _cells(job: Watched, now: datetime) -> dict[str, Text]:
     cells["rate"] = cells["left"] = Text()
     if snapshot is None:
         return cells
-    for part in PARTS:
+    for part in SEGMENTS:
         cells[part] = Text(formatting.count(getattr(snapshot.task_counts, part)), style=STYLES[part])
     cells["total"] = Text(formatting.count(snapshot.total))
     cells["percent"] = Text(formatting.percent(snapshot))
@@ -110,17 +110,17 @@ def _cells(job: Watched, now: datetime) -> dict[str, Text]:
     return cells
 
 
-def _how(job: Watched) -> Text:
+def _how(job: WatchedJob) -> Text:
     styles = ("yellow", "dim", "bold red", "bold green")
     return Text(job.remark() or "", style=styles[job.rank])
 
 
-def _stacked(job: Watched, now: datetime, width: int, glyphs: Glyphs) -> list[Text]:
+def _stacked(job: WatchedJob, now: datetime, width: int, glyphs: Glyphs) -> list[Text]:
     """Return a job's id in a line of its own, and its numbers below."""
     cells = _cells(job, now)
-    lines = [Text("  ").append_text(part) for part in chop(cells["job"], width - 2)]
-    lines[0] = joined([mark(job, glyphs), lines[0][2:]], 1)
-    pieces = [Text(f"{glyphs.parts[part]} ").append_text(cells[part]) for part in PARTS]
+    lines = [Text("  ").append_text(part) for part in split_word(cells["job"], width - 2)]
+    lines[0] = join([status_mark(job, glyphs), lines[0][2:]], 1)
+    pieces = [Text(f"{glyphs.parts[part]} ").append_text(cells[part]) for part in SEGMENTS]
     pieces += [Text("of ").append_text(cells["total"])]
     pieces += [cell for name in ("age", "how") if (cell := cells[name]).plain.strip("?")]
-    return lines + flow(pieces, width, indent=2)
+    return lines + wrap(pieces, width, indent=2)

@@ -17,31 +17,31 @@ from rich.text import Text
 from taskcounts.text import one_line
 from taskcounts.waiting.values import Outcome
 from taskcounts_cli.output import formatting
-from taskcounts_cli.screen.glyphs import PARTS, STYLES, UNICODE, Glyphs
-from taskcounts_cli.screen.layout import apart, chop, flow, joined
+from taskcounts_cli.screen.glyphs import SEGMENTS, STYLES, UNICODE, Glyphs
+from taskcounts_cli.screen.layout import join, justify, split_word, wrap
 from taskcounts_cli.screen.table import table
-from taskcounts_cli.screen.watched_job import Watched
-from taskcounts_cli.screen.widgets import SUMMARY, bar, facts, mark, summary_word
+from taskcounts_cli.screen.watched_job import WatchedJob
+from taskcounts_cli.screen.widgets import SUMMARY, bar, progress_facts, status_mark, summary_word
 
 # Every count up to 2 ** 63 is shown whole in as many cells.
-NARROWEST = 30
+MIN_WIDTH = 30
 LONGEST_BAR = 100
 # More jobs than these are easier to read in a table, however much room there is.
-MOST_BLOCKS = 12
+MAX_BLOCKS = 12
 # A lower window has better use for its lines than a last one that says what the keys do.
-FOOTER_FROM = 8
+FOOTER_MIN_HEIGHT = 8
 INDENT = 2
 
 
 def render(
-    jobs: Sequence[Watched], now: datetime, width: int, height: int | None, glyphs: Glyphs = UNICODE
+    jobs: Sequence[WatchedJob], now: datetime, width: int, height: int | None, glyphs: Glyphs = UNICODE
 ) -> Group:
     """Return the view as something that rich shows; see `frame`."""
     return Group(*frame(jobs, now, width, height, glyphs))
 
 
 def frame(
-    jobs: Sequence[Watched], now: datetime, width: int, height: int | None, glyphs: Glyphs = UNICODE
+    jobs: Sequence[WatchedJob], now: datetime, width: int, height: int | None, glyphs: Glyphs = UNICODE
 ) -> list[Text]:
     """Return the lines of the view: none is wider than the width, and there are no more than the height.
 
@@ -52,9 +52,9 @@ def frame(
         height: Its lines; None if all jobs are to be shown, however many there are.
         glyphs: The characters to use.
     """
-    if width < NARROWEST or height == 0:
-        return flow([Text("window too narrow")], max(1, width))[:height]
-    if len(jobs) <= MOST_BLOCKS:
+    if width < MIN_WIDTH or height == 0:
+        return wrap([Text("window too narrow")], max(1, width))[:height]
+    if len(jobs) <= MAX_BLOCKS:
         blocks = [block(job, now, width, glyphs) for job in jobs]
         for between in ([Text()], []):
             lines = [line for each in blocks for line in (*between, *each)][len(between) :]
@@ -73,7 +73,7 @@ def frame(
 
 
 def window(
-    jobs: Sequence[Watched],
+    jobs: Sequence[WatchedJob],
     now: datetime,
     width: int,
     height: int,
@@ -94,7 +94,7 @@ def window(
         messages: The newest messages; of them as many as fit into a quarter of the window.
     """
     below: list[Text] = []
-    if height >= FOOTER_FROM and len(footer) + INDENT <= width:
+    if height >= FOOTER_MIN_HEIGHT and len(footer) + INDENT <= width:
         below = [Text(), Text(" " * INDENT + footer, style="dim")]
     for message in reversed(messages):
         told = _paragraph(one_line(Text.from_ansi(message).plain, 500), "yellow", width)
@@ -106,7 +106,7 @@ def window(
     return [*lines, *[Text()] * (height - len(lines) - len(below)), *below]
 
 
-def _details(jobs: Sequence[Watched], now: datetime, width: int, room: int | None) -> list[Text]:
+def _details(jobs: Sequence[WatchedJob], now: datetime, width: int, room: int | None) -> list[Text]:
     """Return what a table has no place for, as far as there is room: what is wrong, and verdicts."""
     lines = [Text()]
     for job in sorted(jobs, key=lambda job: job.rank):
@@ -117,7 +117,7 @@ def _details(jobs: Sequence[Watched], now: datetime, width: int, room: int | Non
 
 
 def _as_many_as_fit(
-    jobs: Sequence[Watched], now: datetime, width: int, height: int, glyphs: Glyphs
+    jobs: Sequence[WatchedJob], now: datetime, width: int, height: int, glyphs: Glyphs
 ) -> list[Text]:
     """Return the rows of those who most want to be seen, and count the others."""
     hidden = Counter(summary_word(job) for job in jobs)
@@ -148,31 +148,31 @@ def _rest(hidden: Counter[str], width: int, glyphs: Glyphs) -> list[Text]:
         Text(f"{hidden[name]:,} {name}{',' if name != names[-1] else ''}", style=SUMMARY[name])
         for name in names
     ]
-    return flow(pieces, width, gap=1)
+    return wrap(pieces, width, gap=1)
 
 
-def block(job: Watched, now: datetime, width: int, glyphs: Glyphs = UNICODE) -> list[Text]:
+def block(job: WatchedJob, now: datetime, width: int, glyphs: Glyphs = UNICODE) -> list[Text]:
     """Return the lines of one job."""
     lines = _title(job, now, width, glyphs)
     snapshot = job.snapshot
     if snapshot is None:
-        lines += flow(
+        lines += wrap(
             [Text("no counts yet" if job.verdict is None else "no counts", style="dim")], width, indent=INDENT
         )
     elif snapshot.total == 0 and not snapshot.inconsistencies:
-        lines += flow([Text("no tasks", style="dim")], width, indent=INDENT)
+        lines += wrap([Text("no tasks", style="dim")], width, indent=INDENT)
     else:
         lines.append(bar(job, min(LONGEST_BAR, width - INDENT), glyphs, indent=INDENT))
         tasks, slots = snapshot.task_counts, snapshot.task_slot_counts
         pieces = [
             Text(f"{glyphs.parts[part]} {formatting.count(getattr(tasks, part))} {part}", style=STYLES[part])
-            for part in PARTS
+            for part in SEGMENTS
         ]
         exact = ", listed one by one" if snapshot.exact else ""
         pieces.append(Text(f"{formatting.count(snapshot.total)} in all{exact}"))
-        lines += flow(pieces, width, indent=INDENT)
-        numbers = [f"{formatting.count(getattr(slots, part))} {part}" for part in PARTS]
-        lines += flow(
+        lines += wrap(pieces, width, indent=INDENT)
+        numbers = [f"{formatting.count(getattr(slots, part))} {part}" for part in SEGMENTS]
+        lines += wrap(
             [Text("slots:", style="dim"), *(Text(number, style="dim") for number in numbers)],
             width,
             indent=INDENT,
@@ -180,7 +180,7 @@ def block(job: Watched, now: datetime, width: int, glyphs: Glyphs = UNICODE) -> 
     return lines + [line for told in _told(job, now, width) for line in told]
 
 
-def _told(job: Watched, now: datetime, width: int, *, named: bool = False) -> list[list[Text]]:
+def _told(job: WatchedJob, now: datetime, width: int, *, named: bool = False) -> list[list[Text]]:
     """Return what is wrong with a job, and its verdict, each as lines; verdicts name their job themselves."""
     name = f"{job.name}: " if named else ""
     told = [_paragraph(f"! {name}{text}", "yellow", width) for text in job.trouble(now)]
@@ -191,17 +191,17 @@ def _told(job: Watched, now: datetime, width: int, *, named: bool = False) -> li
 
 
 def _paragraph(text: str, style: str, width: int) -> list[Text]:
-    return flow([Text(word, style=style) for word in text.split()], width, indent=INDENT, gap=1)
+    return wrap([Text(word, style=style) for word in text.split()], width, indent=INDENT, gap=1)
 
 
-def _title(job: Watched, now: datetime, width: int, glyphs: Glyphs) -> list[Text]:
+def _title(job: WatchedJob, now: datetime, width: int, glyphs: Glyphs) -> list[Text]:
     name = Text(job.name, style="bold")
-    pieces = facts(job, now)
-    whole = joined([mark(job, glyphs), name], 1)
+    pieces = progress_facts(job, now)
+    whole = join([status_mark(job, glyphs), name], 1)
     if not pieces and whole.cell_len <= width:
         return [whole]
-    if line := apart(whole, joined(pieces), min(width, LONGEST_BAR + INDENT)):
+    if line := justify(whole, join(pieces), min(width, LONGEST_BAR + INDENT)):
         return [line]
-    lines = [Text(" " * INDENT).append_text(part) for part in chop(name, width - INDENT)]
-    lines[0] = joined([mark(job, glyphs), lines[0][INDENT:]], 1)
-    return lines + flow(pieces, width, indent=INDENT)
+    lines = [Text(" " * INDENT).append_text(part) for part in split_word(name, width - INDENT)]
+    lines[0] = join([status_mark(job, glyphs), lines[0][INDENT:]], 1)
+    return lines + wrap(pieces, width, indent=INDENT)

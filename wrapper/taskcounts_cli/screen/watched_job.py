@@ -16,7 +16,7 @@ NOTE_STAYS = timedelta(seconds=10)
 
 
 @frozen(kw_only=True)
-class Watched:
+class WatchedJob:
     """A job as it is known.
 
     Attributes:
@@ -33,11 +33,11 @@ class Watched:
     note: str | None = None
     noted_at: datetime | None = None
 
-    def after(self, event: Observation | Verdict) -> Watched:
+    def after(self, event: Observation | Verdict) -> WatchedJob:
         """Return the job as it is known after an event. A first observation begins it anew."""
         if isinstance(event, Verdict):
             return evolve(self, verdict=event)
-        before = Watched(job_id=self.job_id) if event.number == 1 else self
+        before = WatchedJob(job_id=self.job_id) if event.number == 1 else self
         if event.note is not None:
             return evolve(before, latest=event, note=event.note, noted_at=event.at)
         return evolve(before, latest=event)

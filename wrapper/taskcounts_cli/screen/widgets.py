@@ -8,18 +8,18 @@ from rich.text import Text
 
 from taskcounts.waiting.values import Outcome
 from taskcounts_cli.output import formatting
-from taskcounts_cli.screen.glyphs import PARTS, STYLES, Glyphs, shares
-from taskcounts_cli.screen.watched_job import Watched
+from taskcounts_cli.screen.glyphs import SEGMENTS, STYLES, Glyphs, segment_widths
+from taskcounts_cli.screen.watched_job import WatchedJob
 
 SUMMARY = {"in trouble": "yellow", "waiting": "cyan", "not met": "bold red", "met": "green"}
 
 
-def summary_word(job: Watched) -> str:
+def summary_word(job: WatchedJob) -> str:
     """Return where a job belongs when jobs are only counted."""
     return list(SUMMARY)[job.rank]
 
 
-def mark(job: Watched, glyphs: Glyphs) -> Text:
+def status_mark(job: WatchedJob, glyphs: Glyphs) -> Text:
     """Return one character that says how a job stands."""
     if job.verdict is not None:
         met = job.verdict.outcome is Outcome.MET
@@ -29,7 +29,7 @@ def mark(job: Watched, glyphs: Glyphs) -> Text:
     return Text(glyphs.doubtful, style="yellow") if job.doubtful else Text(" ")
 
 
-def facts(job: Watched, now: datetime) -> list[Text]:
+def progress_facts(job: WatchedJob, now: datetime) -> list[Text]:
     """Return how far a job is, how fast it goes, how long it takes, and how old that is."""
     snapshot = job.snapshot
     if snapshot is None:
@@ -45,18 +45,18 @@ def facts(job: Watched, now: datetime) -> list[Text]:
     return [*pieces, Text(formatting.age(snapshot.observed_at, now), style=old)]
 
 
-def bar(job: Watched, cells: int, glyphs: Glyphs, *, indent: int = 0) -> Text:
+def bar(job: WatchedJob, cells: int, glyphs: Glyphs, *, indent: int = 0) -> Text:
     """Return a stacked bar; of what isn't known a row of question marks, of no tasks nothing but blanks."""
     line = Text(" " * indent)
     if job.snapshot is None:
         return line.append(glyphs.unknown * cells, style="dim")
     tasks = job.snapshot.task_counts
-    widths = shares([getattr(tasks, part) for part in PARTS], cells)
-    for part, share in zip(PARTS, widths, strict=True):
+    widths = segment_widths([getattr(tasks, part) for part in SEGMENTS], cells)
+    for part, share in zip(SEGMENTS, widths, strict=True):
         line.append(glyphs.parts[part] * share, style=STYLES[part])
     return line.append(" " * (cells - sum(widths)))
 
 
 def legend(glyphs: Glyphs) -> list[Text]:
     """Return what the characters of a bar mean."""
-    return [Text(f"{glyphs.parts[part]} {part}", style=STYLES[part]) for part in PARTS]
+    return [Text(f"{glyphs.parts[part]} {part}", style=STYLES[part]) for part in SEGMENTS]

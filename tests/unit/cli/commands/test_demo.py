@@ -14,7 +14,7 @@ from support.observations import judged
 from support.terminal import Terminal
 from taskcounts.waiting.values import Outcome
 from taskcounts_cli.commands import demo
-from taskcounts_cli.commands.demo import LATE_JOB, LATE_TASKS, Trouble, show
+from taskcounts_cli.commands.demo import LATE_JOB, LATE_TASKS, FaultInjector, show
 from taskcounts_cli.screen.screen import Screen
 from taskcounts_cli.session import run_session
 from taskcounts_cli.viewer import SessionResult
@@ -50,17 +50,17 @@ def test_tasks_that_come_late() -> None:
     """A job gets more tasks once, some time after it is done, and none after its verdict."""
     with Emulator(scripted=True) as emulator:
         emulator.add_job(LATE_JOB, [{"state": "completed", "result": "success"}])
-        trouble = Trouble(emulator, 0)
+        trouble = FaultInjector(emulator, 0)
         trouble.tick()
         trouble.tick()
         assert emulator.counts(LATE_JOB).tasks.active == LATE_TASKS
-        judged_one = Trouble(emulator, 0)
+        judged_one = FaultInjector(emulator, 0)
         judged_one.judge(judged(LATE_JOB))
         emulator.step(LATE_JOB, start=LATE_TASKS)
         emulator.step(LATE_JOB, succeed=LATE_TASKS)
         judged_one.tick()
         assert emulator.counts(LATE_JOB).tasks.active == 0
-        patient = Trouble(emulator, 1000)
+        patient = FaultInjector(emulator, 1000)
         patient.tick()
         assert emulator.counts(LATE_JOB).tasks.active == 0
 
@@ -101,7 +101,7 @@ def test_it_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_terminal_gets_the_live_view(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal it is the live view."""
-    monkeypatch.setattr(demo, "animates", lambda _: True)
+    monkeypatch.setattr(demo, "can_animate", lambda _: True)
     assert isinstance(demo._view(), Screen)
 
 

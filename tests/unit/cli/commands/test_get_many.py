@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from taskcounts import TaskCountsClient
 from taskcounts.many.values import JobResult
 from taskcounts_cli.commands import get
-from taskcounts_cli.commands.get import Numbered, Ticker
+from taskcounts_cli.commands.get import JobSequence, ProgressLine
 from taskcounts_cli.exits import Exit
 from taskcounts_cli.input import jobs
 from taskcounts_cli.input.jobs import read_ids
 from taskcounts_cli.output.records import Result
-from taskcounts_cli.output.writers import InOrder, NdjsonWriter
+from taskcounts_cli.output.writers import NdjsonWriter, OrderedWriter
 from taskcounts_emulator import Emulator
 
 from ..conftest import Ask, Command
@@ -370,7 +370,7 @@ def test_many_jobs_from_a_pipe_are_not_kept(
             yield JobResult(job_id=job, error=ValueError("x"))
 
     monkeypatch.setattr(TaskCountsClient, "get_many", get_many)
-    monkeypatch.setattr(get, "complain", lambda *_: None)
+    monkeypatch.setattr(get, "print_error", lambda *_: None)
     monkeypatch.setattr(NdjsonWriter, "add", lambda *_: None)
     (tmp_path / "jobs").write_text("\n".join(f"job-{number}" for number in range(20_000)), encoding="utf-8")
     with (tmp_path / "jobs").open(encoding="utf-8") as stdin:
@@ -399,7 +399,7 @@ def test_what_comes_early_waits_for_its_turn() -> None:
             """Note the end."""
             written.append("end")
 
-    sink = InOrder(Writer())
+    sink = OrderedWriter(Writer())
     for number in (1, 0, 4, 3):
         sink.add(number, str(number), ValueError())
     assert written == ["0", "1"]
@@ -409,7 +409,7 @@ def test_what_comes_early_waits_for_its_turn() -> None:
 
 def test_numbers_are_forgotten() -> None:
     """Each result gets its number once, and nothing is kept of it."""
-    numbered = Numbered([None, "a", "b", None, None, "a", None])
+    numbered = JobSequence([None, "a", "b", None, None, "a", None])
     assert list(numbered.until_lull()) == ["a", "b"]
     assert list(numbered.until_lull()) == ["a"]
     assert not numbered.ended
@@ -430,7 +430,7 @@ def test_progress_vanishes(many: Emulator, monkeypatch: pytest.MonkeyPatch) -> N
     """On a terminal a long work tells how far it is, in one line that is gone in the end."""
     terminal = Tty()
     monkeypatch.setattr(sys, "stderr", terminal)
-    ticker = Ticker(shown=True)
+    ticker = ProgressLine(shown=True)
     ticker.say("{:,} seen", 12345)
     ticker.say("{:,} seen", 12346)
     ticker.clear()
@@ -438,13 +438,13 @@ def test_progress_vanishes(many: Emulator, monkeypatch: pytest.MonkeyPatch) -> N
     assert terminal.getvalue() == "\r12,345 seen\r           \r"
     for stream, shown in ((Tty(), False), (io.StringIO(), True), (None, True)):
         monkeypatch.setattr(sys, "stderr", stream)
-        silent = Ticker(shown=shown)
+        silent = ProgressLine(shown=shown)
         silent.say("{}", 1)
         silent.clear()
         assert stream is None or stream.getvalue() == ""
     # A terminal that goes away costs no counts.
     monkeypatch.setattr(sys, "stderr", Tty())
-    ticker = Ticker(shown=True)
+    ticker = ProgressLine(shown=True)
     sys.stderr.close()
     ticker.say("{}", 1)
     ticker.clear()

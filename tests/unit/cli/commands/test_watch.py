@@ -13,9 +13,9 @@ import pytest
 from support.observations import NOON, judged, seen
 from taskcounts.waiting.values import Observation, Outcome, Verdict
 from taskcounts_cli.output.events import write
-from taskcounts_cli.output.viewers import Objects
+from taskcounts_cli.output.viewers import NdjsonViewer
 from taskcounts_cli.recording.parser import read
-from taskcounts_cli.screen.screen import animates
+from taskcounts_cli.screen.screen import can_animate
 from taskcounts_cli.viewer import SessionResult
 from taskcounts_emulator import Emulator
 
@@ -157,7 +157,7 @@ def test_a_broken_recording(ask: Ask, tmp_path: Path) -> None:
 
 def test_a_replay_at_once_on_a_terminal(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once a terminal has the last state alone, without the other screen, and the verdict once."""
-    monkeypatch.setattr("taskcounts_cli.screen.screen.animates", lambda _: True)
+    monkeypatch.setattr("taskcounts_cli.screen.screen.can_animate", lambda _: True)
     events = (seen("j", (1, 1, 2, 0), number=1), seen("j", (0, 0, 4, 0), at=2), judged("j", at=3))
     (tmp_path / "r").write_text("".join(f"{write(event)}\n" for event in events))
     ended = ask.command("replay", str(tmp_path / "r"), "--speed", "0")
@@ -216,7 +216,7 @@ def test_the_attempts_can_be_seen(jobs: Emulator, ask: Ask) -> None:
 
 def test_objects_have_no_other_moments(capsys: pytest.CaptureFixture[str]) -> None:
     """The objects come with the events, and nothing besides."""
-    objects = Objects()
+    objects = NdjsonViewer()
     objects.begin(["j"])
     objects.tick()
     objects.observe(seen("j"))
@@ -238,7 +238,7 @@ def test_help(command: Command, name: str) -> None:
 
 def test_no_stream_animates_nothing() -> None:
     """Without a stdout there is nothing to draw on."""
-    assert not animates(None)
+    assert not can_animate(None)
 
 
 @pytest.mark.parametrize("output", ["view", "ndjson"])

@@ -11,8 +11,8 @@ from attrs import evolve
 from support.client import FakeClock
 from taskcounts import ServiceUnreachable, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.values import Kind, Observation, Outcome
-from taskcounts_cli.output.formatting import counted, standing
-from taskcounts_cli.output.viewers import HEARTBEAT, Lines
+from taskcounts_cli.output.formatting import counted, last_known
+from taskcounts_cli.output.viewers import HEARTBEAT, LineViewer
 
 from ..test_session import NOW, verdict
 
@@ -69,9 +69,9 @@ def told(capsys: pytest.CaptureFixture[str], clock: FakeClock) -> Told:
     return Told(capsys, clock)
 
 
-def lines(told: Told, *jobs: str, quiet: bool = False) -> Lines:
+def lines(told: Told, *jobs: str, quiet: bool = False) -> LineViewer:
     """Return lines that have begun."""
-    viewer = Lines(quiet=quiet, clock=told.clock)
+    viewer = LineViewer(quiet=quiet, clock=told.clock)
     viewer.begin(jobs or ("x",))
     return viewer
 
@@ -207,13 +207,13 @@ def test_counts_in_words() -> None:
 def test_how_a_job_stood() -> None:
     """What was last known is told with its age, and with what makes it doubtful."""
     now = NOW + timedelta(seconds=30)
-    assert standing(None, now) == "nothing is known yet"
-    assert standing(seen(), now) == "nothing is known yet"
-    assert standing(failure(failures=1), now) == "without a trustworthy answer"
-    assert standing(failure(failures=3, snapshot=snapshot(), job_state="disabled"), now) == (
+    assert last_known(None, now) == "nothing is known yet"
+    assert last_known(seen(), now) == "nothing is known yet"
+    assert last_known(failure(failures=1), now) == "without a trustworthy answer"
+    assert last_known(failure(failures=3, snapshot=snapshot(), job_state="disabled"), now) == (
         "without a trustworthy answer, 3 polls in a row; "
         "40 of 52 tasks completed, 2 failed, 8 running, 4 active (counts of 30 s ago); the job is disabled"
     )
     # A clock that was set back.
-    early = standing(seen(snapshot=snapshot(0, 0, 2, 0), job_state="active"), NOW - timedelta(seconds=9))
+    early = last_known(seen(snapshot=snapshot(0, 0, 2, 0), job_state="active"), NOW - timedelta(seconds=9))
     assert early == "2 of 2 tasks completed (counts of 0 s ago)"

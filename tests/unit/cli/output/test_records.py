@@ -18,7 +18,7 @@ from taskcounts.errors import JobNotFound, TaskCountsError
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Observation, Verdict
 from taskcounts_cli.output.events import record, write
-from taskcounts_cli.recording.parser import NoRecord, parse, read
+from taskcounts_cli.recording.parser import InvalidRecord, parse, read
 
 
 def facts(event: Observation | Verdict) -> tuple[object, ...]:
@@ -40,7 +40,7 @@ def test_what_is_read_is_what_was_written(event: Observation | Verdict) -> None:
 @given(json_values | st.dictionaries(st.sampled_from(list(record(seen("j")))), json_values))
 def test_anything_else_is_refused(value: object) -> None:
     """Law: whatever JSON is no record is refused with one line, and no other error."""
-    with pytest.raises(NoRecord) as caught:
+    with pytest.raises(InvalidRecord) as caught:
         parse(value)
     assert str(caught.value).isprintable()
 
@@ -97,7 +97,7 @@ def test_each_member_is_checked(event: Observation | Verdict) -> None:
             # The list of a single inconsistency may be empty.
             if missing and (last in OPTIONAL or last == 0 or way == ["error", "details", 0]):
                 continue
-            with pytest.raises(NoRecord):
+            with pytest.raises(InvalidRecord):
                 parse(changed)
 
 
@@ -116,7 +116,7 @@ def test_each_member_is_checked(event: Observation | Verdict) -> None:
 )
 def test_what_is_wrong_is_said(line: str | bytes, says: str) -> None:
     """A line that is no record is refused in words."""
-    with pytest.raises(NoRecord, match="^" + re.escape(says)):
+    with pytest.raises(InvalidRecord, match="^" + re.escape(says)):
         read(line)
 
 
@@ -133,7 +133,7 @@ def test_what_is_wrong_is_said(line: str | bytes, says: str) -> None:
 )
 def test_what_is_out_of_range_is_refused(change: dict[str, object], says: str) -> None:
     """Numbers, times and words must be such as a wait could have told."""
-    with pytest.raises(NoRecord, match=says):
+    with pytest.raises(InvalidRecord, match=says):
         parse(record(seen("j")) | change)
 
 
@@ -186,5 +186,5 @@ def test_what_is_nested_too_deep_is_no_record(where: tuple[str, ...]) -> None:
         if sound:
             assert record(parse(source)) == source
         else:
-            with pytest.raises(NoRecord, match="nested too deep"):
+            with pytest.raises(InvalidRecord, match="nested too deep"):
                 parse(source)

@@ -26,8 +26,8 @@ from taskcounts_cli.exits import Exit
 from taskcounts_cli.output.verdicts import (
     outcome_record,
     outcome_text,
+    print_hints,
     session_code,
-    tell_hints,
     verdict_code,
     verdict_line,
 )
@@ -171,7 +171,7 @@ def test_hints_are_given_once(capsys: pytest.CaptureFixture[str]) -> None:
     def lost(job: str, error: TaskCountsError, **facts: Any) -> Verdict:
         return verdict(job, Outcome.LOST, error=error, **facts)
 
-    tell_hints(
+    print_hints(
         result(
             verdict("a"),
             lost("b", ServiceBusy("busy")),
@@ -183,5 +183,5 @@ def test_hints_are_given_once(capsys: pytest.CaptureFixture[str]) -> None:
     )
     told = capsys.readouterr().err.splitlines()
     assert [line.split()[1] for line in told] == ["account,", "sign", "the"]
-    tell_hints(result(verdict("f", Outcome.GONE, error=JobNotFound("no"), snapshot=snapshot())))
+    print_hints(result(verdict("f", Outcome.GONE, error=JobNotFound("no"), snapshot=snapshot())))
     assert capsys.readouterr().err == ""

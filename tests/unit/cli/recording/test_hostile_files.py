@@ -17,9 +17,9 @@ from taskcounts_cli.commands import plot
 from taskcounts_cli.exits import CommandError
 from taskcounts_cli.output.events import record, write
 from taskcounts_cli.output.records import dumps
-from taskcounts_cli.output.viewers import Objects, PlainLines
-from taskcounts_cli.recording.parser import NoRecord, parse, read
-from taskcounts_cli.recording.reader import Problem, items
+from taskcounts_cli.output.viewers import NdjsonViewer, StdoutLineViewer
+from taskcounts_cli.recording.parser import InvalidRecord, parse, read
+from taskcounts_cli.recording.reader import BadLine, read_lines
 from taskcounts_cli.recording.recorder import Recorder
 
 from ..conftest import Ask, Command
@@ -40,7 +40,7 @@ def test_an_observation_that_cannot_be_kept(tmp_path: Path, capsys: pytest.Captu
         recorder.observe(event)
     recorder.judge(judged("j"))
     recorder.end()
-    assert list(items(tmp_path / "r")) == [seen("j", number=1), judged("j")]
+    assert list(read_lines(tmp_path / "r")) == [seen("j", number=1), judged("j")]
     why = "what the service added to the counts of job 'j' can't be written; the watch goes on"
     assert capsys.readouterr().err.splitlines() == [
         f"warning: {tmp_path}/r: {why}",
@@ -58,7 +58,7 @@ def test_numbers_that_are_not_finite_are_null() -> None:
 
 def test_objects_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     """For machines an observation that JSON can't hold comes without its counts."""
-    objects = Objects()
+    objects = NdjsonViewer()
     objects.observe(unwritable())
     objects.judge(judged("j"))
     first, last = map(read, capsys.readouterr().out.splitlines())
@@ -67,7 +67,7 @@ def test_objects_go_on(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_plain_lines_are_not_forged(capsys: pytest.CaptureFixture[str]) -> None:
     """A line of a recording is one line on stdout."""
-    lines = PlainLines()
+    lines = StdoutLineViewer()
     lines.begin(["a", "b"])
     lines.judge(judged("a", text=FORGED))
     assert capsys.readouterr().out == f"12:00:00Z {LINE}\n"
@@ -84,7 +84,7 @@ def test_hints_are_not_forged(tmp_path: Path, command: Command) -> None:
 def test_times_at_the_ends_of_the_calendar(year: int) -> None:
     """A time with which nothing can be reckoned makes a line no record."""
     value = record(seen("j")) | {"at": datetime(year, 6, 1, tzinfo=UTC).isoformat()}
-    with pytest.raises(NoRecord, match="its member at is out of range"):
+    with pytest.raises(InvalidRecord, match="its member at is out of range"):
         parse(value)
 
 
@@ -96,7 +96,7 @@ def test_the_longest_times_are_drawn(tmp_path: Path, command: Command) -> None:
     values[2]["endedAt"] = last.isoformat()
     recording = tmp_path / "r"
     recording.write_text("".join(f"{dumps(value)}\n" for value in values))
-    assert isinstance(list(items(recording))[1], Problem)
+    assert isinstance(list(read_lines(recording))[1], BadLine)
     told = command("plot", str(recording), "-o", str(tmp_path / "r.svg"))
     assert (told.code, (tmp_path / "r.svg").stat().st_size > 0) == (74, True)
     assert command("replay", "--speed", "0", str(recording)).code == 74

@@ -17,8 +17,8 @@ from taskcounts.waiting.values import Observation, Outcome, Verdict
 from taskcounts_cli.exits import CommandError
 from taskcounts_cli.output.events import write
 from taskcounts_cli.recording import reader
-from taskcounts_cli.recording.player import PlayedClock, play, terminable
-from taskcounts_cli.recording.reader import Problem, events, items, survey
+from taskcounts_cli.recording.player import PlaybackClock, play, sigterm_as_interrupt
+from taskcounts_cli.recording.reader import BadLine, read_events, read_lines, summarize
 from taskcounts_cli.recording.recorder import Recorder
 
 FIRST, SECOND, LAST = seen("j", number=1), seen("j", at=5), judged("j", at=6)
@@ -41,9 +41,9 @@ def test_everything_is_kept_at_once(tmp_path: Path) -> None:
     """Each event is in the file as soon as it is known."""
     recorder = Recorder(tmp_path / "r")
     recorder.observe(FIRST)
-    assert list(items(tmp_path / "r")) == [FIRST]
+    assert list(read_lines(tmp_path / "r")) == [FIRST]
     recorder.judge(LAST)
-    assert list(items(tmp_path / "r")) == [FIRST, LAST]
+    assert list(read_lines(tmp_path / "r")) == [FIRST, LAST]
     recorder.end()
 
 
@@ -54,9 +54,9 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         Recorder(tmp_path / "r")
     assert "--append" in str(caught.value.hint)
     keep(tmp_path / "r", SECOND, append=True)
-    assert list(items(tmp_path / "r")) == [FIRST, SECOND]
+    assert list(read_lines(tmp_path / "r")) == [FIRST, SECOND]
     keep(tmp_path / "new", FIRST, append=True)
-    assert list(items(tmp_path / "new")) == [FIRST]
+    assert list(read_lines(tmp_path / "new")) == [FIRST]
 
 
 def test_only_recordings_are_gone_on_with(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_only_recordings_are_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("buy milk\n")
     (tmp_path / "blank").write_text("\n")
     keep(tmp_path / "blank", FIRST, append=True)
-    assert list(items(tmp_path / "blank")) == [FIRST]
+    assert list(read_lines(tmp_path / "blank")) == [FIRST]
     with pytest.raises(CommandError, match="notes is no recording: line 1: it is no JSON"):
         Recorder(tmp_path / "notes", append=True)
     assert (tmp_path / "notes").read_text() == "buy milk\n"
@@ -74,9 +74,9 @@ def test_a_torn_line_is_ended_before_the_next(tmp_path: Path) -> None:
     """Going on after a crash costs the torn line alone."""
     (tmp_path / "r").write_text(write(FIRST) + "\n" + write(SECOND)[:50])
     keep(tmp_path / "r", LAST, append=True)
-    first, torn, last = items(tmp_path / "r")
+    first, torn, last = read_lines(tmp_path / "r")
     assert (first, last) == (FIRST, LAST)
-    assert torn == Problem(2, "line 2: it is no JSON", torn=False)
+    assert torn == BadLine(2, "line 2: it is no JSON", torn=False)
 
 
 def test_a_device_is_written_to(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path, capsys: pytest.Capture
     file.room = 10_000
     recorder.judge(LAST)
     recorder.end()
-    assert list(items(tmp_path / "r")) == [FIRST, LAST]
+    assert list(read_lines(tmp_path / "r")) == [FIRST, LAST]
     path = tmp_path / "r"
     assert capsys.readouterr().err.splitlines() == [
         f"warning: {path}: No space left on device; the watch goes on",
@@ -138,11 +138,11 @@ def test_a_torn_end_is_survived(tmp_path: Path, capsys: pytest.CaptureFixture[st
     first = len(write(FIRST)) + 1
     for end in (first + 1, first + 100, len(whole) - 2):
         (tmp_path / "r").write_bytes(whole[:end])
-        found = survey(tmp_path / "r")
+        found = summarize(tmp_path / "r")
         assert (found.jobs, found.events, found.broken) == (("j",), 1, 0)
         assert "the last line was torn off, and is left out" in capsys.readouterr().err
     (tmp_path / "r").write_bytes(whole[:-1])
-    assert survey(tmp_path / "r").events == 2
+    assert summarize(tmp_path / "r").events == 2
     assert capsys.readouterr().err == ""
 
 
@@ -150,7 +150,7 @@ def test_a_broken_line_is_told_by_its_number(tmp_path: Path, capsys: pytest.Capt
     """What is broken in the middle is told and left out; blank lines and interruptions are nothing."""
     lines = [write(FIRST), "", '{"type": "observation"}', '{"type": "interruption"}', "[", write(LAST)]
     (tmp_path / "r").write_text("\n".join(lines) + "\n")
-    found = survey(tmp_path / "r")
+    found = summarize(tmp_path / "r")
     assert (found.events, found.broken) == (2, 2)
     assert [line.partition(": ")[2] for line in capsys.readouterr().err.splitlines()] == [
         f"{tmp_path / 'r'}: line 3: its member jobId is missing; it is left out",
@@ -173,7 +173,7 @@ def test_foreign_files(tmp_path: Path, content: bytes, says: str) -> None:
     """What is no recording is refused in one line."""
     (tmp_path / "r").write_bytes(content)
     with pytest.raises(CommandError, match=says):
-        survey(tmp_path / "r")
+        summarize(tmp_path / "r")
 
 
 def test_a_line_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,23 +181,23 @@ def test_a_line_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(reader, "LONGEST_LINE", 2000)
     long = b"x" * 7000
     (tmp_path / "r").write_bytes(long + b"\n" + write(FIRST).encode() + b"\n" + long)
-    assert list(items(tmp_path / "r")) == [
-        Problem(1, "line 1 is longer than any record", torn=False),
+    assert list(read_lines(tmp_path / "r")) == [
+        BadLine(1, "line 1 is longer than any record", torn=False),
         FIRST,
-        Problem(3, "line 3 is longer than any record", torn=False),
+        BadLine(3, "line 3 is longer than any record", torn=False),
     ]
 
 
 def test_events_that_come_later_are_left(tmp_path: Path) -> None:
     """Of a recording that still grows only what was there is read."""
     keep(tmp_path / "r", FIRST, SECOND, LAST)
-    assert list(events(tmp_path / "r", 2)) == [FIRST, SECOND]
+    assert list(read_events(tmp_path / "r", 2)) == [FIRST, SECOND]
 
 
 class Audience:
     """A viewer that notes what it is told, and when."""
 
-    def __init__(self, clock: PlayedClock) -> None:
+    def __init__(self, clock: PlaybackClock) -> None:
         self.clock = clock
         self.told: list[tuple[str, object]] = []
         self.times: list[datetime] = []
@@ -222,9 +222,9 @@ class Audience:
 
 def played(path: Path, speed: float) -> tuple[Audience, list[float], Any]:
     """Play a recording for an audience; return it, the seconds slept, and the result."""
-    clock, slept = PlayedClock(), list[float]()
+    clock, slept = PlaybackClock(), list[float]()
     audience = Audience(clock)
-    result = play(path, survey(path), audience, clock, speed=speed, sleep=slept.append)
+    result = play(path, summarize(path), audience, clock, speed=speed, sleep=slept.append)
     assert audience.told[0] == ("begin", ("j",))
     assert audience.told[-1] == ("end", None)
     assert clock.draw() == 0
@@ -268,6 +268,6 @@ def test_between_two_watches_nothing_is_played(tmp_path: Path) -> None:
 def test_what_is_played_can_be_ended() -> None:
     """SIGTERM ends it as Ctrl-C does, and afterwards it does what it did before."""
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), terminable():
+    with pytest.raises(KeyboardInterrupt), sigterm_as_interrupt():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before

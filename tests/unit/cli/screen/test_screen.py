@@ -15,7 +15,13 @@ import pytest
 
 from support.client import FakeClock
 from support.observations import judged, seen
-from taskcounts_cli.screen.screen import KEPT, SHOWN_FOR, Kept, Screen, animates
+from taskcounts_cli.screen.screen import (
+    MAX_KEPT_LINES,
+    VISIBLE_SECONDS,
+    Screen,
+    StderrBuffer,
+    can_animate,
+)
 
 
 class Tty(io.StringIO):
@@ -32,37 +38,37 @@ class Tty(io.StringIO):
 )
 def test_where_things_can_be_drawn(term: str, draws: bool) -> None:
     """Things are drawn on a terminal that can do it."""
-    assert animates(Tty(), {"TERM": term}) is draws
-    assert not animates(Tty(), {})
-    assert not animates(io.StringIO(), {"TERM": term})
+    assert can_animate(Tty(), {"TERM": term}) is draws
+    assert not can_animate(Tty(), {})
+    assert not can_animate(io.StringIO(), {"TERM": term})
 
 
 def test_messages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written is kept in order, seen while it is new, and written for good at the end."""
     stream, clock = Tty(), FakeClock()
-    kept = Kept(stream, clock)
+    kept = StderrBuffer(stream, clock)
     assert (kept.encoding, kept.isatty(), kept.writable()) == ("utf-8", True, True)
     assert kept.write("one\ntw") == 6
-    clock.pass_by(SHOWN_FOR)
+    clock.pass_by(VISIBLE_SECONDS)
     kept.write("o\nthree")
     assert kept.newest() == ["two"]
     assert stream.getvalue() == ""
-    kept.give_back()
+    kept.flush_to_stream()
     assert stream.getvalue() == "one\ntwo\nthree\n"
-    kept.give_back()
+    kept.flush_to_stream()
     assert stream.getvalue() == "one\ntwo\nthree\n"
 
 
 def test_too_many_messages() -> None:
     """Of more messages than are kept the oldest are left out, with a word."""
     stream = Tty()
-    kept = Kept(stream, FakeClock())
-    for n in range(KEPT + 5):
+    kept = StderrBuffer(stream, FakeClock())
+    for n in range(MAX_KEPT_LINES + 5):
         kept.write(f"{n}\n")
-    kept.give_back()
+    kept.flush_to_stream()
     lines = stream.getvalue().splitlines()
     assert lines[:2] == ["(5 earlier messages are left out)", "5"]
-    assert len(lines) == KEPT + 1
+    assert len(lines) == MAX_KEPT_LINES + 1
 
 
 def test_messages_that_cannot_be_written() -> None:
@@ -72,9 +78,9 @@ def test_messages_that_cannot_be_written() -> None:
         def write(self, _: str, /) -> int:
             raise OSError
 
-    kept = Kept(Gone(), FakeClock())
+    kept = StderrBuffer(Gone(), FakeClock())
     kept.write("x\n")
-    kept.give_back()
+    kept.flush_to_stream()
 
 
 @pytest.mark.parametrize("tty", [True, False])

@@ -15,15 +15,22 @@ from support.observations import MANY, NOON, failed, judged, known_jobs, seen, s
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Outcome
 from taskcounts_cli.output import formatting
-from taskcounts_cli.screen.glyphs import ASCII, PARTS, UNICODE, Glyphs, glyphs_for, shares
-from taskcounts_cli.screen.view import NARROWEST, frame, render, window
-from taskcounts_cli.screen.watched_job import NOTE_STAYS, Watched
+from taskcounts_cli.screen.glyphs import (
+    ASCII,
+    SEGMENTS,
+    UNICODE,
+    Glyphs,
+    glyphs_for,
+    segment_widths,
+)
+from taskcounts_cli.screen.view import MIN_WIDTH, frame, render, window
+from taskcounts_cli.screen.watched_job import NOTE_STAYS, WatchedJob
 
 NOW = NOON + timedelta(seconds=3)
 
 
 def shown(
-    *jobs: Watched, width: int = 80, height: int | None = None, glyphs: Glyphs = UNICODE, after: float = 3
+    *jobs: WatchedJob, width: int = 80, height: int | None = None, glyphs: Glyphs = UNICODE, after: float = 3
 ) -> list[str]:
     """Return the lines of the view, without the blanks at their ends."""
     lines = frame(jobs, NOON + timedelta(seconds=after), width, height, glyphs)
@@ -38,7 +45,7 @@ def shown(
 )
 @example(MANY, 30, 5, UNICODE)
 def test_nothing_is_beyond_the_window(
-    jobs: list[Watched], width: int, height: int | None, glyphs: Glyphs
+    jobs: list[WatchedJob], width: int, height: int | None, glyphs: Glyphs
 ) -> None:
     """Law: no line is wider than the window, there are no more than it has, and none breaks another."""
     lines = frame(jobs, NOW, width, height, glyphs)
@@ -49,10 +56,10 @@ def test_nothing_is_beyond_the_window(
 
 @given(
     st.lists(known_jobs(), min_size=1, max_size=9),
-    st.integers(NARROWEST, 140),
+    st.integers(MIN_WIDTH, 140),
     st.none() | st.integers(1, 60),
 )
-def test_no_number_is_cut(jobs: list[Watched], width: int, height: int | None) -> None:
+def test_no_number_is_cut(jobs: list[WatchedJob], width: int, height: int | None) -> None:
     """Law: a job that is shown has its numbers whole, each in one line; all others are counted."""
     # Such as no text holds.
     jobs = [evolve(job, job_id=f"{n}-{job.job_id}-{n}") for n, job in enumerate(jobs)]
@@ -68,7 +75,7 @@ def test_no_number_is_cut(jobs: list[Watched], width: int, height: int | None) -
     for job in here:
         if job.snapshot is not None and (job.snapshot.total or more):
             tasks = job.snapshot.task_counts
-            for part in PARTS:
+            for part in SEGMENTS:
                 number = re.escape(formatting.count(getattr(tasks, part)))
                 assert re.search(rf"(?<![\d,]){number}(?![\d,])", text), (part, number, text)
 
@@ -76,7 +83,7 @@ def test_no_number_is_cut(jobs: list[Watched], width: int, height: int | None) -
 @given(st.lists(st.integers(0, 10**9) | st.integers(0, 3), min_size=4, max_size=4), st.integers(4, 100))
 def test_a_bar_is_true(numbers: list[int], width: int) -> None:
     """Law: a bar is as long as it should be, and whatever isn't zero is seen in it, and nothing else."""
-    cells = shares(numbers, width)
+    cells = segment_widths(numbers, width)
     assert sum(cells) == (width if any(numbers) else 0)
     assert [bool(share) for share in cells] == [bool(number) for number in numbers]
     # Each is right to a cell, but for what small ones need to be seen.
@@ -134,7 +141,7 @@ def test_a_narrow_window_has_whole_numbers() -> None:
 
 def test_a_window_that_is_too_narrow_says_so() -> None:
     """Where no number would fit there is none."""
-    assert shown(MANY[0], width=NARROWEST - 1) == ["window too narrow"]
+    assert shown(MANY[0], width=MIN_WIDTH - 1) == ["window too narrow"]
     assert shown(MANY[0], width=10) == ["window too", "narrow"]
     assert shown(MANY[0], width=10, height=1) == ["window too"]
     assert shown(MANY[0], height=0) == []
@@ -223,7 +230,7 @@ def test_a_goal_that_is_no_end() -> None:
 def test_a_table() -> None:
     """Many jobs are a table, and below it what the table has no place for."""
     lines = shown(*MANY, width=110, height=16)
-    assert lines[0].split() == ["job", *PARTS, "total", "percent", "age"]
+    assert lines[0].split() == ["job", *SEGMENTS, "total", "percent", "age"]
     row = lines[1].split()
     assert row[0] == "nightly-render"
     assert row[2:6] == ["36", "2", "16", "6"]
@@ -272,7 +279,7 @@ def test_as_many_lines_as_jobs() -> None:
 
 def test_no_room_to_tell_jobs_apart() -> None:
     """Where not even the counts by state have room, there is one number of all."""
-    assert shown(*MANY, width=NARROWEST, height=1) == ["… and 7 more"]
+    assert shown(*MANY, width=MIN_WIDTH, height=1) == ["… and 7 more"]
 
 
 def test_a_thousand_jobs() -> None:
