@@ -25,9 +25,10 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 import click
 
 from taskcounts.text import one_line
-from taskcounts.waiting.values import Observation, Verdict
+from taskcounts.waiting.values import Verdict
 from taskcounts_cli.messages import print_stderr, print_warning
-from taskcounts_cli.output.events import write
+from taskcounts_cli.output.events import event_json
+from taskcounts_cli.viewer import Viewer
 
 if TYPE_CHECKING:
     import httpx
@@ -119,7 +120,7 @@ class CommandTarget:
         """Run the command, and show what it writes."""
         # Files, not pipes: whatever the command leaves running behind can't keep us waiting.
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as written:
-            given.write(write(verdict).encode() + b"\n")
+            given.write(event_json(verdict).encode() + b"\n")
             given.seek(0)
             problem = self._run(given, written, verdict)
             written.seek(0)
@@ -192,7 +193,7 @@ class UrlTarget:
             with httpx.stream(
                 "POST",
                 self._url,
-                content=write(verdict),
+                content=event_json(verdict),
                 headers={"content-type": "application/json"},
                 timeout=self._limit,
                 follow_redirects=False,
@@ -231,7 +232,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             process.kill()
 
 
-class Notifier:
+class Notifier(Viewer):
     """A viewer that passes verdicts on, each in a thread: neither waits nor the view stand still meanwhile.
 
     Whoever runs the session does so inside of ``with``, or calls `finish` after it.
@@ -258,12 +259,6 @@ class Notifier:
         hurried = self.interrupted or isinstance(error, KeyboardInterrupt)
         self.finish(INTERRUPTED_TIMEOUT if hurried else FINISH_TIMEOUT)
 
-    def begin(self, jobs: Sequence[str]) -> None:
-        """Do nothing: there is no verdict yet."""
-
-    def observe(self, observation: Observation) -> None:
-        """Do nothing: only verdicts are passed on."""
-
     def judge(self, verdict: Verdict) -> None:
         """Pass a verdict on."""
         for target in self._targets:
@@ -271,12 +266,6 @@ class Notifier:
             ended = threading.Event()
             self._ended.append(ended)
             threading.Thread(target=self._tell, args=(target, verdict, ended), daemon=True).start()
-
-    def tick(self) -> None:
-        """Do nothing."""
-
-    def end(self) -> None:
-        """Do nothing: `finish` waits for what is under way, when a view no longer hides what is told."""
 
     def finish(self, limit: float = FINISH_TIMEOUT) -> None:
         """Wait until everybody was told, or the time is over; after Ctrl-C only for what ends at once.

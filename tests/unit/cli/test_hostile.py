@@ -33,7 +33,7 @@ from taskcounts_cli.notify import (
     environment,
     parse_target,
 )
-from taskcounts_cli.output.events import event_line, record, serializable
+from taskcounts_cli.output.events import event_line, event_record, serializable
 from taskcounts_cli.output.formatting import last_known
 from taskcounts_cli.output.records import dumps
 from taskcounts_cli.output.verdicts import outcome_text, verdict_line
@@ -72,10 +72,10 @@ def test_numbers_that_json_does_not_know() -> None:
 def test_an_event_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
     """Of an event that JSON can't hold the rest is written, and one line says what is missing."""
     event = unwritable()
-    assert json.loads(event_line(record(event))) == record(event) | {"snapshot": None}
+    assert json.loads(event_line(event_record(event))) == event_record(event) | {"snapshot": None}
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: what the service added to the counts of job 'j' can't be written")
-    fine = record(judged("j"))
+    fine = event_record(judged("j"))
     assert serializable(fine) is fine
 
 

@@ -20,7 +20,7 @@ from support.observations import judged, seen
 from taskcounts.waiting.values import Outcome
 from taskcounts_cli import notify
 from taskcounts_cli.notify import CommandTarget, Notifier, Target, UrlTarget, parse_target
-from taskcounts_cli.output.events import record
+from taskcounts_cli.output.events import event_record
 
 VERDICT = judged("job-1", Outcome.FAILED, text="job 'job-1': $(reboot); `x` \x1b[2J'\"")
 
@@ -62,7 +62,7 @@ def test_a_command_gets_the_verdict(
     target = parse_target(f"{python(code)} {tmp_path / 'told'}")
     assert target.send(VERDICT) is None
     value, environ = json.loads((tmp_path / "told").read_text())
-    assert value == record(VERDICT)
+    assert value == event_record(VERDICT)
     assert environ["TASKCOUNTS_JOB"] == "job-1"
     assert environ["TASKCOUNTS_OUTCOME"] == "failed"
     assert environ["TASKCOUNTS_TEXT"] == "job 'job-1': $(reboot); `x` '\""
@@ -185,7 +185,7 @@ def test_a_url_gets_the_verdict(hook: Callable[[Answer], Hook]) -> None:
     assert path == "/hook?token=s3cret"
     assert headers["content-type"] == "application/json"
     assert "authorization" not in headers
-    assert json.loads(body) == record(VERDICT)
+    assert json.loads(body) == event_record(VERDICT)
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])

@@ -23,7 +23,7 @@ from taskcounts_cli.exits import CommandError
 from taskcounts_cli.input.options import Account
 from taskcounts_cli.input.wait_options import WaitOptions
 from taskcounts_cli.session import run_session
-from taskcounts_cli.viewer import Broadcast, SessionResult
+from taskcounts_cli.viewer import Broadcast, SessionResult, Viewer
 
 NOW = datetime(2024, 8, 1, 12, 0, tzinfo=UTC)
 ACCOUNT = Account(
@@ -64,7 +64,7 @@ def verdict(job: str, outcome: Outcome = Outcome.MET, **facts: Any) -> Verdict:
     return Verdict(job_id=job, outcome=outcome, **{**known, **facts})
 
 
-class Recorder:
+class Recorder(Viewer):
     """A viewer that notes what it is told."""
 
     def __init__(self) -> None:

@@ -121,7 +121,7 @@ def _options(pace: float) -> WaitOptions:
     )
 
 
-class FaultInjector:
+class FaultInjector(Viewer):
     """A viewer that shows nothing: it lets things go wrong while the others look."""
 
     def __init__(self, emulator: Emulator, pace: float) -> None:
@@ -156,9 +156,6 @@ class FaultInjector:
         if now - self._done_at >= LATE_AFTER * self._pace:
             self._late = True
             self._emulator.world.add_tasks(LATE_JOB, [NewTask(f"late-{n}") for n in range(1, LATE_TASKS + 1)])
-
-    def end(self) -> None:
-        """Do nothing."""
 
 
 def _compare(emulator: Emulator, result: SessionResult) -> None:

@@ -14,7 +14,7 @@ from taskcounts_cli.input.options import Account, account_options, log_attempts,
 from taskcounts_cli.input.wait_options import WaitOptions, wait_options
 from taskcounts_cli.messages import print_stderr
 from taskcounts_cli.notify import Notifier, Target, notify_option
-from taskcounts_cli.output.events import event_line, record, serializable
+from taskcounts_cli.output.events import event_line, event_record, serializable
 from taskcounts_cli.output.records import dumps
 from taskcounts_cli.output.verdicts import outcome_record, print_hints, session_code, verdict_line
 from taskcounts_cli.output.viewers import LineViewer
@@ -104,5 +104,5 @@ class _NdjsonLineViewer(LineViewer):
 
     def judge(self, verdict: Verdict) -> None:
         """Write a verdict."""
-        click.echo(event_line(record(verdict)))
+        click.echo(event_line(event_record(verdict)))
         super().judge(verdict)

@@ -1,101 +1,81 @@
-"""Observations and verdicts as JSON objects: what is recorded is what was seen."""
+"""Observations and verdicts as JSON objects, for programs and for recordings.
+
+The names of members are those of the attributes, in camelCase; a member ``type`` tells the two kinds apart.
+`recording.parser` reads them.
+"""
 
 from __future__ import annotations
 
 import math
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
+from attrs import fields
+
+from taskcounts.errors import TaskCountsError
 from taskcounts.snapshot import Snapshot
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.messages import print_warning
-from taskcounts_cli.output.records import dumps, error_record, result_record
+from taskcounts_cli.output.records import camel_case, dumps, error_record, result_record
 
 
-def record(event: Observation | Verdict) -> dict[str, Any]:
-    """Return the JSON object of an observation or a verdict; its ``type`` says which it is."""
-    if isinstance(event, Verdict):
-        return {
-            "type": "verdict",
-            "jobId": event.job_id,
-            "goal": event.goal,
-            "outcome": str(event.outcome),
-            "text": event.text,
-            "confirmed": event.confirmed,
-            "snapshot": _snapshot_record(event.snapshot),
-            "taskId": event.task_id,
-            "jobState": event.job_state,
-            "error": None if event.error is None else error_record(event.error),
-            "polls": event.polls,
-            "failedPolls": event.failed_polls,
-            "beganAt": event.began_at.isoformat(),
-            "endedAt": event.ended_at.isoformat(),
-            "elapsed": event.elapsed,
-        }
-    return {
-        "type": "observation",
-        "jobId": event.job_id,
-        "number": event.number,
-        "at": event.at.isoformat(),
-        "elapsed": event.elapsed,
-        "kind": str(event.kind),
-        "changed": event.changed,
-        "snapshot": _snapshot_record(event.snapshot),
-        "lookedFor": event.looked_for,
-        "found": event.found,
-        "jobState": event.job_state,
-        "error": None if event.error is None else error_record(event.error),
-        "failures": event.failures,
-        "doubtful": event.doubtful,
-        "note": event.note,
-        "rate": _finite(event.rate),
-        "left": _finite(event.left),
-        "pause": event.pause,
+def event_record(event: Observation | Verdict) -> dict[str, Any]:
+    """Return the JSON object of an observation or a verdict."""
+    kind = "verdict" if isinstance(event, Verdict) else "observation"
+    return {"type": kind} | {
+        camel_case(each.name): _json_value(getattr(event, each.name)) for each in fields(type(event))
     }
 
 
-def write(event: Observation | Verdict) -> str:
-    """Return the record of an event as one line of JSON, in ASCII, without an end of line.
+def event_json(event: Observation | Verdict) -> str:
+    """Return the JSON object of an event as one line of ASCII, without a newline.
 
     Raises:
-        ValueError, RecursionError: What the service added to the counts can't be written.
+        ValueError, RecursionError: JSON can't hold what the service added to the counts.
     """
-    return dumps(record(event))
+    return dumps(event_record(event))
 
 
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None
+def _json_value(value: object) -> object:
+    if isinstance(value, Snapshot):
+        return _snapshot_record(value)
+    if isinstance(value, TaskCountsError):
+        return error_record(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, StrEnum):
+        return str(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _snapshot_record(snapshot: Snapshot | None) -> dict[str, Any] | None:
-    """Return what every command shows of a snapshot, and the rest of it."""
-    if snapshot is None:
-        return None
+def _snapshot_record(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the JSON object of a snapshot, with the members that only the service knows."""
     whole = result_record(snapshot) | {
-        # With the members that only the service knows.
         "taskCounts": snapshot.task_counts.to_dict(),
         "taskSlotCounts": snapshot.task_slot_counts.to_dict(),
-        "listed": _snapshot_record(snapshot.listed),
+        "listed": None if snapshot.listed is None else _snapshot_record(snapshot.listed),
     }
     if snapshot.additional_properties:
         whole["additionalProperties"] = snapshot.additional_properties.to_dict()
     return whole
 
 
-def event_line(value: dict[str, Any]) -> str:
-    """Return the JSON line of an event; see `writable`."""
+def event_line(record: dict[str, Any]) -> str:
+    """Return the JSON line of an event's object; see `serializable`."""
     try:
-        return dumps(value)
+        return dumps(record)
     except (ValueError, RecursionError):
-        return dumps(serializable(value))
+        return dumps(serializable(record))
 
 
-def serializable(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON object of an event, without its counts if what the service added can't be written."""
+def serializable(record: dict[str, Any]) -> dict[str, Any]:
+    """Return an event's object; if JSON can't hold its snapshot, warn, and return it without."""
     try:
-        # With lines for people it takes the most; and somebody may put it into a list.
-        dumps([[[[value]]]], indent=2)
+        # As deep as callers put it, and with the indentation that makes the encoder recurse most.
+        dumps([[[[record]]]], indent=2)
     except (ValueError, RecursionError):
-        text = f"what the service added to the counts of job {value['jobId']!r} can't be written as JSON"
+        text = f"what the service added to the counts of job {record['jobId']!r} can't be written as JSON"
         print_warning(f"{text}; its snapshot is left out")
-        return value | {"snapshot": None}
-    return value
+        return record | {"snapshot": None}
+    return record

@@ -1,4 +1,4 @@
-"""Snapshots and errors as JSON objects."""
+"""Snapshots and errors as JSON objects, with the service's names or names like them (camelCase)."""
 
 from __future__ import annotations
 
@@ -12,31 +12,37 @@ from taskcounts.snapshot import Snapshot
 
 COUNTERS = ("active", "running", "completed", "succeeded", "failed")
 
-# What errors carry, each only where an error has it.
-ERROR_MEMBERS = {
-    "job_id": "jobId",
-    "attempts": "attempts",
-    "client_request_id": "clientRequestId",
-    "status": "status",
-    "code": "code",
-    "message": "message",
-    "details": "details",
-    "request_id": "requestId",
-    "retry_after": "retryAfter",
-    "path": "path",
-    "answer": "answer",
-}
+# The attributes that errors may carry, in the order in which they are written.
+ERROR_ATTRIBUTES = (
+    "job_id",
+    "attempts",
+    "client_request_id",
+    "status",
+    "code",
+    "message",
+    "details",
+    "request_id",
+    "retry_after",
+    "path",
+    "answer",
+)
 
-# What a question about a job comes to; a ValueError is of what is no job id.
+# The answer for a job; a ValueError refuses an invalid job id.
 Result = Snapshot | TaskCountsError | ValueError
 
 
+def camel_case(name: str) -> str:
+    """Return the JSON name of an attribute, such as ``jobId`` for ``job_id``."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
 def result_record(result: Result, job_id: str = "") -> dict[str, Any]:
-    """Return the JSON object of a result, in the service's words; without counts it has an ``error``.
+    """Return the JSON object of a result; without counts it has a member ``error``.
 
     Args:
         result: The result.
-        job_id: The job, as it was asked for; a result that knows its job needs none.
+        job_id: The job as the user named it, for an error that doesn't know its job.
     """
     if not isinstance(result, Snapshot):
         error = error_record(result)
@@ -63,31 +69,31 @@ def result_record(result: Result, job_id: str = "") -> dict[str, Any]:
 
 
 def error_record(error: TaskCountsError | ValueError) -> dict[str, Any]:
-    """Return the JSON object of an error: its type, its text, and the facts that it carries."""
-    facts = dict(vars(error))
-    if "details" in facts:
-        facts["details"] = [list(pair) for pair in facts["details"]]
+    """Return the JSON object of an error: its type, its text, and the attributes that it carries."""
+    attributes = vars(error)
     return {"type": type(error).__name__, "text": str(error)} | {
-        name: facts[attribute] for attribute, name in ERROR_MEMBERS.items() if attribute in facts
+        camel_case(name): list(map(list, attributes[name])) if name == "details" else attributes[name]
+        for name in ERROR_ATTRIBUTES
+        if name in attributes
     }
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
-    """Return JSON of a value, in which numbers that aren't finite are null: JSON knows none of them.
+    """Return a value as JSON in ASCII; a number that isn't finite becomes null, since JSON has none.
 
     Raises:
-        ValueError: It has a number of too many digits.
-        RecursionError: It is nested too deeply.
+        ValueError: A number has too many digits for Python to write.
+        RecursionError: The value is nested too deeply.
     """
     try:
         return json.dumps(value, indent=indent, allow_nan=False)
     except ValueError:
-        return json.dumps(_finite_values(value), indent=indent, allow_nan=False)
+        return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
-def _finite_values(value: Any) -> Any:
+def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {name: _finite_values(member) for name, member in value.items()}
-    return [_finite_values(item) for item in value] if isinstance(value, list | tuple) else value
+        return {name: _finite(member) for name, member in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -9,7 +9,7 @@ from taskcounts.text import one_line
 from taskcounts.waiting.values import Outcome, Verdict
 from taskcounts_cli.exits import Exit, code_and_hint
 from taskcounts_cli.messages import print_hint
-from taskcounts_cli.output.events import record
+from taskcounts_cli.output.events import event_record
 from taskcounts_cli.output.formatting import last_known, outcome, some
 from taskcounts_cli.viewer import SessionResult
 
@@ -71,9 +71,9 @@ def outcome_record(result: SessionResult, job: str) -> dict[str, Any]:
     """Return the JSON object of the verdict on a job, or of what was last known before an interruption."""
     verdict = result.verdicts.get(job)
     if verdict is not None:
-        return record(verdict)
+        return event_record(verdict)
     last = result.last.get(job)
-    known: dict[str, Any] = {} if last is None else record(last)
+    known: dict[str, Any] = {} if last is None else event_record(last)
     return {
         "type": "interruption",
         "jobId": job,

@@ -12,14 +12,15 @@ from taskcounts.clock import SYSTEM_CLOCK, Clock
 from taskcounts.text import one_line
 from taskcounts.waiting.values import Kind, Observation, Verdict
 from taskcounts_cli.messages import print_stderr, print_warning
-from taskcounts_cli.output.events import event_line, record
+from taskcounts_cli.output.events import event_line, event_record
 from taskcounts_cli.output.formatting import last_known, progress
+from taskcounts_cli.viewer import Viewer
 
 # Seconds without a line, after which one says that the wait goes on.
 HEARTBEAT = 60.0
 
 
-class LineViewer:
+class LineViewer(Viewer):
     """A viewer that writes lines to stderr.
 
     A line comes at each change of a job's counts, and for each note and each poll without a trustworthy
@@ -128,22 +129,13 @@ class StdoutLineViewer(LineViewer):
         click.echo(f"{at:%H:%M:%SZ} {one_line(text, 2000)}")
 
 
-class NdjsonViewer:
+class NdjsonViewer(Viewer):
     """A viewer that writes each observation and each verdict as a JSON object to stdout."""
-
-    def begin(self, jobs: Sequence[str]) -> None:
-        """Do nothing."""
 
     def observe(self, observation: Observation) -> None:
         """Write an observation."""
-        click.echo(event_line(record(observation)))
+        click.echo(event_line(event_record(observation)))
 
     def judge(self, verdict: Verdict) -> None:
         """Write a verdict."""
-        click.echo(event_line(record(verdict)))
-
-    def tick(self) -> None:
-        """Do nothing."""
-
-    def end(self) -> None:
-        """Do nothing: all is written."""
+        click.echo(event_line(event_record(verdict)))

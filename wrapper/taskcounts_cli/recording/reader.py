@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from attrs import frozen
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.exits import CommandError
 from taskcounts_cli.messages import print_warning
-from taskcounts_cli.recording.parser import InvalidRecord, read
+from taskcounts_cli.recording.parser import Interruption, InvalidRecord, parse_line
 
 # No record is longer; a file without ends of lines must not fill the memory.
 LONGEST_LINE = 1 << 22
@@ -49,20 +48,12 @@ def read_lines(path: Path) -> Iterator[Observation | Verdict | BadLine]:
                     pass
             elif line.strip():
                 try:
-                    yield read(line)
+                    yield parse_line(line)
+                except Interruption:
+                    continue
                 except InvalidRecord as error:
-                    if not _interruption(line):
-                        # An end of line is written with its line: without it, the line isn't whole.
-                        yield BadLine(number, f"line {number}: {error}", torn=not whole)
-
-
-def _interruption(line: bytes) -> bool:
-    """Return whether a line is what machines are told when a session is interrupted: nothing to show."""
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(value, dict) and value.get("type") == "interruption"
+                    # A record is written together with its newline: without one, the line isn't whole.
+                    yield BadLine(number, f"line {number}: {error}", torn=not whole)
 
 
 @frozen(kw_only=True)

@@ -17,11 +17,12 @@ from typing import IO
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.exits import CommandError
 from taskcounts_cli.messages import print_warning
-from taskcounts_cli.output.events import write
+from taskcounts_cli.output.events import event_json
 from taskcounts_cli.recording.reader import BadLine, read_lines
+from taskcounts_cli.viewer import Viewer
 
 
-class Recorder:
+class Recorder(Viewer):
     """A viewer that keeps everything in a file."""
 
     def __init__(self, path: Path, *, append: bool = False) -> None:
@@ -66,9 +67,6 @@ class Recorder:
         """Write a verdict."""
         self._keep(verdict)
 
-    def tick(self) -> None:
-        """Do nothing."""
-
     def end(self) -> None:
         """Close the file, and say again what is missing in it."""
         if self._lost:
@@ -85,7 +83,7 @@ class Recorder:
 
     def _keep(self, event: Observation | Verdict) -> None:
         try:
-            line = write(event)
+            line = event_json(event)
         except (ValueError, RecursionError):
             self._lose(f"what the service added to the counts of job {event.job_id!r} can't be written")
         else:

@@ -28,6 +28,7 @@ from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.screen.glyphs import glyphs_for
 from taskcounts_cli.screen.view import frame, window
 from taskcounts_cli.screen.watched_job import WatchedJob
+from taskcounts_cli.viewer import Viewer
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -46,7 +47,7 @@ def can_animate(stream: TextIO | None, environ: Mapping[str, str] = os.environ) 
     return environ.get("TERM", "").lower() not in ("", "dumb", "unknown")
 
 
-class Screen:
+class Screen(Viewer):
     """A viewer that draws on a terminal."""
 
     def __init__(

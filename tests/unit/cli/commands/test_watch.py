@@ -12,9 +12,9 @@ import pytest
 
 from support.observations import NOON, judged, seen
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli.output.events import write
+from taskcounts_cli.output.events import event_json
 from taskcounts_cli.output.viewers import NdjsonViewer
-from taskcounts_cli.recording.parser import read
+from taskcounts_cli.recording.parser import parse_line
 from taskcounts_cli.screen.screen import can_animate
 from taskcounts_cli.viewer import SessionResult
 from taskcounts_emulator import Emulator
@@ -63,7 +63,7 @@ def test_force_color_does_not_animate(jobs: Emulator, ask: Ask, monkeypatch: pyt
 def test_objects(jobs: Emulator, ask: Ask) -> None:
     """For machines each observation and each verdict is an object, and nothing else is on stdout."""
     ended = ask.command("watch", "done", "bad", "-o", "ndjson", *QUICK)
-    events = [read(line) for line in ended.out.splitlines()]
+    events = [parse_line(line) for line in ended.out.splitlines()]
     assert {event.job_id: event.outcome for event in events if isinstance(event, Verdict)} == {
         "done": Outcome.MET,
         "bad": Outcome.FAILED,
@@ -145,12 +145,12 @@ def test_objects_are_a_recording(jobs: Emulator, ask: Ask, tmp_path: Path) -> No
 
 def test_a_broken_recording(ask: Ask, tmp_path: Path) -> None:
     """A recording with a broken line is shown and drawn without it, and the exit code tells."""
-    lines = [write(seen("j", number=1)), "broken", write(judged("j", at=1))]
+    lines = [event_json(seen("j", number=1)), "broken", event_json(judged("j", at=1))]
     (tmp_path / "r").write_text("\n".join(lines) + "\n")
     ended = ask.command("replay", str(tmp_path / "r"), "--speed", "0")
     assert ended.code == 74
     assert ended.out.endswith("job 'j': met\n")
-    assert "line 2: it is no JSON; it is left out" in ended.err
+    assert "line 2: it is not JSON; it is left out" in ended.err
     assert ask.command("plot", str(tmp_path / "r"), "-o", str(tmp_path / "x.svg")).code == 74
     assert (tmp_path / "x.svg").exists()
 
@@ -159,7 +159,7 @@ def test_a_replay_at_once_on_a_terminal(ask: Ask, tmp_path: Path, monkeypatch: p
     """At once a terminal has the last state alone, without the other screen, and the verdict once."""
     monkeypatch.setattr("taskcounts_cli.screen.screen.can_animate", lambda _: True)
     events = (seen("j", (1, 1, 2, 0), number=1), seen("j", (0, 0, 4, 0), at=2), judged("j", at=3))
-    (tmp_path / "r").write_text("".join(f"{write(event)}\n" for event in events))
+    (tmp_path / "r").write_text("".join(f"{event_json(event)}\n" for event in events))
     ended = ask.command("replay", str(tmp_path / "r"), "--speed", "0")
     assert ended.code == 0
     assert "\x1b[?1049h" not in ended.out
@@ -170,7 +170,7 @@ def test_a_replay_at_once_on_a_terminal(ask: Ask, tmp_path: Path, monkeypatch: p
 
 def test_a_drawing_of_a_job_that_is_not_there(ask: Ask, tmp_path: Path) -> None:
     """Which jobs a recording has is said."""
-    told = [write(seen(f"job-{n}")) for n in range(14)]
+    told = [event_json(seen(f"job-{n}")) for n in range(14)]
     (tmp_path / "r").write_text("\n".join(told) + "\n")
     out = str(tmp_path / "x.svg")
     ended = ask.command("plot", str(tmp_path / "r"), "-o", out, "--job", "nobody")

@@ -17,8 +17,8 @@ from support.strategies import json_values
 from taskcounts.errors import JobNotFound, TaskCountsError
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Observation, Verdict
-from taskcounts_cli.output.events import record, write
-from taskcounts_cli.recording.parser import InvalidRecord, parse, read
+from taskcounts_cli.output.events import event_json, event_record
+from taskcounts_cli.recording.parser import InvalidRecord, parse_event, parse_line
 
 
 def facts(event: Observation | Verdict) -> tuple[object, ...]:
@@ -30,18 +30,18 @@ def facts(event: Observation | Verdict) -> tuple[object, ...]:
 @given(observations | verdicts)
 def test_what_is_read_is_what_was_written(event: Observation | Verdict) -> None:
     """Law: a record gives back its event, in one line of ASCII."""
-    line = write(event)
+    line = event_json(event)
     assert line.isascii()
     assert "\n" not in line
-    assert facts(read(line)) == facts(event)
-    assert facts(read(line.encode() + b"\n")) == facts(event)
+    assert facts(parse_line(line)) == facts(event)
+    assert facts(parse_line(line.encode() + b"\n")) == facts(event)
 
 
-@given(json_values | st.dictionaries(st.sampled_from(list(record(seen("j")))), json_values))
+@given(json_values | st.dictionaries(st.sampled_from(list(event_record(seen("j")))), json_values))
 def test_anything_else_is_refused(value: object) -> None:
     """Law: whatever JSON is no record is refused with one line, and no other error."""
     with pytest.raises(InvalidRecord) as caught:
-        parse(value)
+        parse_event(value)
     assert str(caught.value).isprintable()
 
 
@@ -80,13 +80,13 @@ OPTIONAL |= {"requestId", "beganAt", "listed", "details"}
 @pytest.mark.parametrize("event", WHOLE)
 def test_each_member_is_checked(event: Observation | Verdict) -> None:
     """A member of a wrong type makes a line no record, and so does a missing one unless it may be missing."""
-    for *way, last in members(record(event)):
+    for *way, last in members(event_record(event)):
         if (way == ["snapshot"] and last in UNREAD) or (
             way == ["error"] and last not in ("type", "text", "details")
         ):
             continue
         for missing in (False, True):
-            changed = target = json.loads(write(event))
+            changed = target = json.loads(event_json(event))
             for step in way:
                 target = target[step]
             if missing:
@@ -98,34 +98,34 @@ def test_each_member_is_checked(event: Observation | Verdict) -> None:
             if missing and (last in OPTIONAL or last == 0 or way == ["error", "details", 0]):
                 continue
             with pytest.raises(InvalidRecord):
-                parse(changed)
+                parse_event(changed)
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("", "it is no JSON"),
-        ("{", "it is no JSON"),
-        (b"\xff", "it is no JSON"),
-        ("[" * 100_000, "it is no JSON"),
-        ("[]", "the line is no JSON object"),
+        ("", "it is not JSON"),
+        ("{", "it is not JSON"),
+        (b"\xff", "it is not JSON"),
+        ("[" * 100_000, "it is not JSON"),
+        ("[]", "the line is not a JSON object"),
         ("{}", "its member type is missing"),
-        ('{"type": "x\\ny"}', "its type is 'x\\ny': neither observation nor verdict"),
-        ('{"type": 1}', "its member type is no text"),
+        ('{"type": "x\\ny"}', "its type is 'x\\ny', not observation or verdict"),
+        ('{"type": 1}', "its member type is not text"),
     ],
 )
 def test_what_is_wrong_is_said(line: str | bytes, says: str) -> None:
     """A line that is no record is refused in words."""
     with pytest.raises(InvalidRecord, match="^" + re.escape(says)):
-        read(line)
+        parse_line(line)
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         ({"at": "2024-08-01T12:00:00"}, "its member at is a time without a zone"),
-        ({"at": "noon"}, "its member at is no time"),
-        ({"kind": "guess"}, "its member kind is 'guess', which isn't known"),
+        ({"at": "noon"}, "its member at is not a time"),
+        ({"kind": "guess"}, "its member kind is 'guess', which is unknown"),
         ({"number": 0}, "its member number is out of range"),
         ({"elapsed": 1e300}, "its member elapsed is out of range"),
         ({"elapsed": math.nan}, "its member elapsed is out of range"),
@@ -134,35 +134,35 @@ def test_what_is_wrong_is_said(line: str | bytes, says: str) -> None:
 def test_what_is_out_of_range_is_refused(change: dict[str, object], says: str) -> None:
     """Numbers, times and words must be such as a wait could have told."""
     with pytest.raises(InvalidRecord, match=says):
-        parse(record(seen("j")) | change)
+        parse_event(event_record(seen("j")) | change)
 
 
 def test_numbers_that_are_not_finite_are_left_out() -> None:
     """JSON has no infinity: a rate or time that isn't finite comes back as unknown."""
-    known = read(write(seen("j", rate=math.inf, left=math.nan)))
+    known = parse_line(event_json(seen("j", rate=math.inf, left=math.nan)))
     assert isinstance(known, Observation)
     assert (known.rate, known.left) == (None, None)
 
 
 def test_errors_of_a_later_version() -> None:
     """An error of a type that isn't known is the root of all of ours; a known one is its own."""
-    value = record(failed("j"))
+    value = event_record(failed("j"))
     value["error"] |= {"type": "QuotaExceeded"}
-    known = parse(value)
+    known = parse_event(value)
     assert type(known.error) is TaskCountsError
     assert str(known.error) == str(BUSY)
     value["error"] |= {"type": "JobNotFound"}
-    assert type(parse(value).error) is JobNotFound
+    assert type(parse_event(value).error) is JobNotFound
 
 
 def test_members_of_a_later_version() -> None:
     """Members that aren't known are passed over."""
-    assert parse(record(seen("j")) | {"colour": "green"}) == seen("j")
+    assert parse_event(event_record(seen("j")) | {"colour": "green"}) == seen("j")
 
 
 def test_a_record_in_the_services_words() -> None:
     """Names are the service's where it has them."""
-    value = record(seen("j", kind=Kind.EXACT, snapshot=snapshot("j", exact=True, began_at=NOON)))
+    value = event_record(seen("j", kind=Kind.EXACT, snapshot=snapshot("j", exact=True, began_at=NOON)))
     assert value["type"] == "observation"
     assert value["snapshot"]["taskCounts"] == {
         "active": 6, "running": 16, "completed": 38, "succeeded": 36, "failed": 2
@@ -178,13 +178,13 @@ def test_what_is_nested_too_deep_is_no_record(where: tuple[str, ...]) -> None:
         deep: object = []
         for _ in range(depth):
             deep = [deep]
-        source = record(seen("j", snapshot=snapshot("j")))
+        source = event_record(seen("j", snapshot=snapshot("j")))
         holder = source["snapshot"]
         for name in where:
             holder = holder[name]
         holder["additionalProperties"] = {"more": deep}
         if sound:
-            assert record(parse(source)) == source
+            assert event_record(parse_event(source)) == source
         else:
             with pytest.raises(InvalidRecord, match="nested too deep"):
-                parse(source)
+                parse_event(source)

@@ -15,10 +15,10 @@ from support.observations import judged, seen, snapshot
 from taskcounts.waiting.values import Observation
 from taskcounts_cli.commands import plot
 from taskcounts_cli.exits import CommandError
-from taskcounts_cli.output.events import record, write
+from taskcounts_cli.output.events import event_json, event_record
 from taskcounts_cli.output.records import dumps
 from taskcounts_cli.output.viewers import NdjsonViewer, StdoutLineViewer
-from taskcounts_cli.recording.parser import InvalidRecord, parse, read
+from taskcounts_cli.recording.parser import InvalidRecord, parse_event, parse_line
 from taskcounts_cli.recording.reader import BadLine, read_lines
 from taskcounts_cli.recording.recorder import Recorder
 
@@ -51,7 +51,7 @@ def test_an_observation_that_cannot_be_kept(tmp_path: Path, capsys: pytest.Captu
 def test_numbers_that_are_not_finite_are_null() -> None:
     """A number of the service that JSON doesn't know costs no observation."""
     event = seen("j", snapshot=snapshot("j", additional_properties={"more": [math.inf]}))
-    again = read(write(event))
+    again = parse_line(event_json(event))
     assert again.snapshot is not None
     assert again.snapshot.additional_properties == {"more": (None,)}
 
@@ -61,7 +61,7 @@ def test_objects_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     objects = NdjsonViewer()
     objects.observe(unwritable())
     objects.judge(judged("j"))
-    first, last = map(read, capsys.readouterr().out.splitlines())
+    first, last = map(parse_line, capsys.readouterr().out.splitlines())
     assert (first.snapshot, last) == (None, judged("j"))
 
 
@@ -75,7 +75,7 @@ def test_plain_lines_are_not_forged(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_hints_are_not_forged(tmp_path: Path, command: Command) -> None:
     """The jobs of a recording that a hint names stay in its line."""
-    (tmp_path / "r").write_text(write(seen(FORGED, number=1)) + "\n")
+    (tmp_path / "r").write_text(event_json(seen(FORGED, number=1)) + "\n")
     told = command("plot", str(tmp_path / "r"), "-o", str(tmp_path / "r.svg"), "--job", "x")
     assert told.err.splitlines()[1:] == [f"hint: it has {LINE}"]
 
@@ -83,15 +83,15 @@ def test_hints_are_not_forged(tmp_path: Path, command: Command) -> None:
 @pytest.mark.parametrize("year", [1, 2, 999, 9000, 9998, 9999])
 def test_times_at_the_ends_of_the_calendar(year: int) -> None:
     """A time with which nothing can be reckoned makes a line no record."""
-    value = record(seen("j")) | {"at": datetime(year, 6, 1, tzinfo=UTC).isoformat()}
+    value = event_record(seen("j")) | {"at": datetime(year, 6, 1, tzinfo=UTC).isoformat()}
     with pytest.raises(InvalidRecord, match="its member at is out of range"):
-        parse(value)
+        parse_event(value)
 
 
 def test_the_longest_times_are_drawn(tmp_path: Path, command: Command) -> None:
     """What is just within the range is drawn and played, and what is not is left out."""
     first, last = datetime(1000, 1, 1, tzinfo=UTC), datetime(8999, 12, 31, tzinfo=UTC)
-    values = [record(seen("j", number=1)), record(seen("j")), record(judged("j"))]
+    values = [event_record(seen("j", number=1)), event_record(seen("j")), event_record(judged("j"))]
     values[0]["at"], values[1]["at"] = first.isoformat(), (last + timedelta(days=1)).isoformat()
     values[2]["endedAt"] = last.isoformat()
     recording = tmp_path / "r"
@@ -112,7 +112,7 @@ def test_a_drawing_is_not_lost_to_a_full_disk(
 ) -> None:
     """Without room the old drawing stays, nothing is left beside it, and the error names the file."""
     drawing, recording = tmp_path / "r.svg", tmp_path / "r"
-    recording.write_text(write(seen("j", number=1)) + "\n")
+    recording.write_text(event_json(seen("j", number=1)) + "\n")
     drawing.write_text("old")
     drawing.chmod(0o640)
     with monkeypatch.context() as patch:

@@ -15,11 +15,12 @@ import pytest
 from support.observations import NOON, judged, seen
 from taskcounts.waiting.values import Observation, Outcome, Verdict
 from taskcounts_cli.exits import CommandError
-from taskcounts_cli.output.events import write
+from taskcounts_cli.output.events import event_json
 from taskcounts_cli.recording import reader
 from taskcounts_cli.recording.player import PlaybackClock, play, sigterm_as_interrupt
 from taskcounts_cli.recording.reader import BadLine, read_events, read_lines, summarize
 from taskcounts_cli.recording.recorder import Recorder
+from taskcounts_cli.viewer import Viewer
 
 FIRST, SECOND, LAST = seen("j", number=1), seen("j", at=5), judged("j", at=6)
 
@@ -65,18 +66,18 @@ def test_only_recordings_are_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "blank").write_text("\n")
     keep(tmp_path / "blank", FIRST, append=True)
     assert list(read_lines(tmp_path / "blank")) == [FIRST]
-    with pytest.raises(CommandError, match="notes is no recording: line 1: it is no JSON"):
+    with pytest.raises(CommandError, match="notes is no recording: line 1: it is not JSON"):
         Recorder(tmp_path / "notes", append=True)
     assert (tmp_path / "notes").read_text() == "buy milk\n"
 
 
 def test_a_torn_line_is_ended_before_the_next(tmp_path: Path) -> None:
     """Going on after a crash costs the torn line alone."""
-    (tmp_path / "r").write_text(write(FIRST) + "\n" + write(SECOND)[:50])
+    (tmp_path / "r").write_text(event_json(FIRST) + "\n" + event_json(SECOND)[:50])
     keep(tmp_path / "r", LAST, append=True)
     first, torn, last = read_lines(tmp_path / "r")
     assert (first, last) == (FIRST, LAST)
-    assert torn == BadLine(2, "line 2: it is no JSON", torn=False)
+    assert torn == BadLine(2, "line 2: it is not JSON", torn=False)
 
 
 def test_a_device_is_written_to(tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_a_device_is_written_to(tmp_path: Path) -> None:
     recorder.observe(FIRST)
     recorder.end()
     os.close(writer)
-    assert os.read(reader, 65536).decode() == write(FIRST) + "\n"
+    assert os.read(reader, 65536).decode() == event_json(FIRST) + "\n"
     os.close(reader)
 
 
@@ -110,7 +111,7 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path, capsys: pytest.Capture
     recorder = Recorder(tmp_path / "r")
     recorder._file.close()
     recorder._file = file = Full(tmp_path / "r", "a+b")
-    file.room = len(write(FIRST)) + 1 + 100
+    file.room = len(event_json(FIRST)) + 1 + 100
     for event in (FIRST, SECOND, SECOND):
         recorder.observe(event)
     file.room = 10_000
@@ -134,8 +135,8 @@ def test_a_full_device_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_torn_end_is_survived(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Wherever a crash tears a recording off, all lines before are read, and the loss is told."""
-    whole = (write(FIRST) + "\n" + write(SECOND) + "\n").encode()
-    first = len(write(FIRST)) + 1
+    whole = (event_json(FIRST) + "\n" + event_json(SECOND) + "\n").encode()
+    first = len(event_json(FIRST)) + 1
     for end in (first + 1, first + 100, len(whole) - 2):
         (tmp_path / "r").write_bytes(whole[:end])
         found = summarize(tmp_path / "r")
@@ -148,13 +149,20 @@ def test_a_torn_end_is_survived(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_a_broken_line_is_told_by_its_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is broken in the middle is told and left out; blank lines and interruptions are nothing."""
-    lines = [write(FIRST), "", '{"type": "observation"}', '{"type": "interruption"}', "[", write(LAST)]
+    lines = [
+        event_json(FIRST),
+        "",
+        '{"type": "observation"}',
+        '{"type": "interruption"}',
+        "[",
+        event_json(LAST),
+    ]
     (tmp_path / "r").write_text("\n".join(lines) + "\n")
     found = summarize(tmp_path / "r")
     assert (found.events, found.broken) == (2, 2)
     assert [line.partition(": ")[2] for line in capsys.readouterr().err.splitlines()] == [
         f"{tmp_path / 'r'}: line 3: its member jobId is missing; it is left out",
-        f"{tmp_path / 'r'}: line 5: it is no JSON; it is left out",
+        f"{tmp_path / 'r'}: line 5: it is not JSON; it is left out",
     ]
 
 
@@ -164,7 +172,7 @@ def test_a_broken_line_is_told_by_its_number(tmp_path: Path, capsys: pytest.Capt
         (b"", "holds no observations"),
         (b"\n\n", "holds no observations"),
         (b'{"type": "interruption"}\n', "holds no observations"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "is no recording: line 1: it is no JSON"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "is no recording: line 1: it is not JSON"),
         (b'{"jobId": "j"}\n', "is no recording: line 1: its member type is missing"),
         (b'{"type": "observ', "holds no observations"),
     ],
@@ -180,7 +188,7 @@ def test_a_line_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A line longer than any record isn't kept in memory."""
     monkeypatch.setattr(reader, "LONGEST_LINE", 2000)
     long = b"x" * 7000
-    (tmp_path / "r").write_bytes(long + b"\n" + write(FIRST).encode() + b"\n" + long)
+    (tmp_path / "r").write_bytes(long + b"\n" + event_json(FIRST).encode() + b"\n" + long)
     assert list(read_lines(tmp_path / "r")) == [
         BadLine(1, "line 1 is longer than any record", torn=False),
         FIRST,
@@ -194,7 +202,7 @@ def test_events_that_come_later_are_left(tmp_path: Path) -> None:
     assert list(read_events(tmp_path / "r", 2)) == [FIRST, SECOND]
 
 
-class Audience:
+class Audience(Viewer):
     """A viewer that notes what it is told, and when."""
 
     def __init__(self, clock: PlaybackClock) -> None:

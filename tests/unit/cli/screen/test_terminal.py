@@ -11,7 +11,7 @@ import pytest
 
 from support.observations import judged, seen
 from support.terminal import Terminal
-from taskcounts_cli.output.events import write
+from taskcounts_cli.output.events import event_json
 from taskcounts_emulator import Emulator
 
 OFTEN = ("--interval", "0.1")
@@ -215,7 +215,7 @@ def recorded(tmp_path: Path) -> str:
         seen("j", (6, 6, 0, 0), at=2),
         seen("j", (0, 9, 3, 0), at=600),
     ]
-    lines = [*map(write, events), write(judged("j", at=601))]
+    lines = [*map(event_json, events), event_json(judged("j", at=601))]
     (tmp_path / "r").write_text("\n".join(lines) + "\n")
     return str(tmp_path / "r")
 
