@@ -107,11 +107,11 @@ def test_examples_in_help_are_right(command: Command, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("get",), "error: no job is named; give their ids, - for standard input, or --all"),
+        (("get",), "error: no job is named; give job ids, - for standard input, or --all"),
         (("get", "x", "--output", "xml"), "error: Invalid value for '-o'"),
         (("gett",), "error: No such command 'gett'"),
         (("get", "x", "--timeou", "5"), "error: No such option"),
-        (("get", "x", "--timeout", "-1"), "'-1' is no duration above 0"),
+        (("get", "x", "--timeout", "-1"), "'-1' is not a duration above 0"),
         (("get", "x", "--concurrency", "257"), "257 is not in the range 1<=x<=256"),
     ],
 )
@@ -140,8 +140,8 @@ def test_names_are_completed_without_loading() -> None:
     context = click.Context(app.cli)
     found = app.cli.shell_complete(context, "w")
     assert [(each.value, each.help) for each in found] == [
-        ("wait", "Wait until jobs are done, and say how they ended."),
-        ("watch", "Show jobs as they move, until each has its verdict."),
+        ("wait", "Wait until jobs are done, and print how they ended."),
+        ("watch", "Show the progress of jobs until each is done."),
     ]
     assert [each.value for each in app.cli.shell_complete(context, "--v")] == ["--version"]
     assert app.cli.shell_complete(context, "t") == []
@@ -346,7 +346,7 @@ def test_main_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_demo_as_a_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """`taskcounts demo` shows it; what goes wrong in it is one line, Ctrl-C too."""
-    monkeypatch.setattr("taskcounts_cli.commands.demo.show", lambda say: say("shown"))
+    monkeypatch.setattr("taskcounts_cli.commands.demo.run_demo", lambda say: say("shown"))
     assert command("demo").out == "shown\n"
     for error, code in (
         (TaskCountsError("it\nbroke"), 5),
@@ -357,7 +357,7 @@ def test_demo_as_a_command(command: Command, monkeypatch: pytest.MonkeyPatch) ->
         def broken(say: object, error: BaseException = error) -> None:
             raise error
 
-        monkeypatch.setattr("taskcounts_cli.commands.demo.show", broken)
+        monkeypatch.setattr("taskcounts_cli.commands.demo.run_demo", broken)
         ended = command("demo")
         assert ended.code == code
         assert ended.err.strip().splitlines()[0].startswith("error: ")
@@ -365,10 +365,20 @@ def test_demo_as_a_command(command: Command, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_demo_without_its_packages(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the emulator's packages the demonstration says what to install."""
-    monkeypatch.setitem(sys.modules, "taskcounts_cli.commands.demo", None)
+    monkeypatch.delitem(sys.modules, "taskcounts_emulator.server", raising=False)
+    monkeypatch.delattr("taskcounts_emulator.Emulator")
+    monkeypatch.setitem(sys.modules, "uvicorn.config", None)
     ended = command("demo")
     assert ended.code == 2
-    assert "extra 'emulator'" in ended.err
+    assert ended.err == (
+        "error: the emulator needs uvicorn\nhint: install taskcounts with its extra 'emulator'\n"
+    )
+
+
+def test_an_incomplete_installation_is_a_defect(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of our own that is missing isn't mended by an extra."""
+    monkeypatch.setitem(sys.modules, "taskcounts_emulator", None)
+    assert command("demo").code == 70
 
 
 def test_no_command_is_a_cry_for_help(command: Command) -> None:

@@ -21,7 +21,6 @@ from taskcounts import TaskCountsClient
 from taskcounts.many.values import ListedJob
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Verdict
-from taskcounts_cli.commands import wait, watch
 from taskcounts_cli.exits import Exit
 from taskcounts_cli.input.jobs import JobSource, read_ids
 from taskcounts_cli.input.options import log_attempts
@@ -36,8 +35,8 @@ from taskcounts_cli.notify import (
 from taskcounts_cli.output.events import event_line, event_record, serializable
 from taskcounts_cli.output.formatting import last_known
 from taskcounts_cli.output.records import dumps
-from taskcounts_cli.output.verdicts import outcome_text, verdict_line
-from taskcounts_cli.output.viewers import LineViewer
+from taskcounts_cli.output.verdicts import outcome_text, report, verdict_line
+from taskcounts_cli.output.viewers import LineViewer, NdjsonViewer
 from taskcounts_cli.session import _StopSignal
 from taskcounts_cli.viewer import SessionResult
 
@@ -84,13 +83,12 @@ def test_no_verdict_is_lost_with_its_counts(output: str, capsys: pytest.CaptureF
     """A verdict whose counts JSON can't hold comes all the same, and so do the others."""
     verdicts = unwritable("one"), judged("two")
     if output == "json":
-        wait.write(ended(*verdicts), output)
+        report(ended(*verdicts), output)
         values = json.loads(capsys.readouterr().out)
     else:
-        lines = wait._NdjsonLineViewer()
-        lines.begin(["one", "two"])
+        viewer = NdjsonViewer(observations=False)
         for verdict in verdicts:
-            lines.judge(verdict)
+            viewer.judge(verdict)
         values = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(each["jobId"], each["snapshot"] is None) for each in values] == [("one", True), ("two", False)]
 
@@ -117,7 +115,7 @@ def test_a_signal_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
     signals = _StopSignal()
     signals._wake = closed
-    signals._take(signal.SIGINT, None)
+    signals._handle(signal.SIGINT, None)
     assert signals.received == signal.SIGINT
 
     async def stop() -> None:
@@ -129,7 +127,7 @@ def test_a_signal_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     signals.received = None
     asyncio.run(stop())
     assert signals._wake is None
-    signals._take(signal.SIGTERM, None)
+    signals._handle(signal.SIGTERM, None)
     assert signals.received == signal.SIGTERM
 
 
@@ -194,7 +192,7 @@ def test_all_have_one_time_limit() -> None:
     for number in range(20):
         notifier.judge(judged(f"j{number}"))
     before = time.monotonic()
-    notifier.finish(limit=0.3)
+    notifier.finish(timeout=0.3)
     assert time.monotonic() - before < 3
 
 
@@ -239,7 +237,7 @@ def test_doubts_about_the_list_are_told(
     monkeypatch.setattr(TaskCountsClient, "list_jobs", list_jobs)
     source = JobSource(named=(), everything=True, filter=None)
     assert list(source.ids(TaskCountsClient.__new__(TaskCountsClient))) == ["a", "b", "c"]
-    expected = "warning: the list of jobs: it answers another request; it may not be whole\n"
+    expected = "warning: the list of jobs: it answers another request; it may be incomplete\n"
     assert capsys.readouterr().err == expected
 
 
@@ -309,5 +307,5 @@ def test_a_session_without_standard_error(
     """A watch that is interrupted where there is no stderr ends with its line all the same."""
     result = evolve(ended(judged("a")), verdicts={}, interrupted=2)
     monkeypatch.setattr("sys.stderr", None)
-    assert watch._conclude(result, "view") is Exit.INTERRUPTED
+    assert report(result, "view") is Exit.INTERRUPTED
     assert capfd.readouterr().out == "job 'a': interrupted; nothing is known yet\n"

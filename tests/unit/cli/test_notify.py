@@ -35,11 +35,11 @@ def python(code: str) -> str:
     [
         ("", "the command is empty"),
         ("  ", "the command is empty"),
-        ("'unclosed", "the command can't be taken apart: no closing quotation"),
+        ("'unclosed", "the command can't be split into words: no closing quotation"),
         ("no-such-command-anywhere --now", "there is no command 'no-such-command-anywhere'"),
         ("ftp://example.com/x", "a URL must begin with http:// or https://"),
-        ("https://", "the URL can't be used"),
-        ("https://example.com:secret/", "the URL can't be used"),
+        ("https://", "the URL is invalid or names no host"),
+        ("https://example.com:secret/", "the URL is invalid or names no host"),
     ],
 )
 def test_what_cannot_be_told(text: str, says: str) -> None:
@@ -97,7 +97,7 @@ def test_a_command_that_cannot_be_run(tmp_path: Path) -> None:
 def test_a_command_that_takes_too_long() -> None:
     """A command is ended at its time limit, with whatever it started."""
     code = 'import subprocess, sys; subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])'
-    command = CommandTarget((sys.executable, "-c", code), limit=0.5)
+    command = CommandTarget((sys.executable, "-c", code), timeout=0.5)
     began = time.monotonic()
     assert str(command.send(VERDICT)).endswith("took longer than 0.5 s and was ended")
     assert time.monotonic() - began < 60
@@ -118,7 +118,7 @@ def test_a_talkative_command(capsys: pytest.CaptureFixture[str], monkeypatch: py
     """Of much output the beginning is shown, and that there was more."""
     monkeypatch.setattr(notify, "MAX_OUTPUT_BYTES", 10)
     assert parse_target(python('print("0123456789" * 9)')).send(VERDICT) is None
-    assert capsys.readouterr().err.startswith("0123456789\n(the rest of what python")
+    assert capsys.readouterr().err.startswith("0123456789\n(the rest of the output of python")
 
 
 @frozen
@@ -203,16 +203,16 @@ def test_a_url_where_nobody_is() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     problem = parse_target(f"http://user:pass@127.0.0.1:{port}/s3cret").send(VERDICT)
-    assert problem == "http://127.0.0.1 could not be told: ConnectError"
+    assert problem == "http://127.0.0.1 could not be reached: ConnectError"
 
 
 def test_a_url_that_never_answers(hook: Callable[[Answer], Hook]) -> None:
     """An answer is waited for so long and no longer."""
     go = threading.Event()
     server = hook(lambda _: go.wait(30))
-    told = UrlTarget(httpx.URL(server.url), limit=0.3).send(VERDICT)
+    told = UrlTarget(httpx.URL(server.url), timeout=0.3).send(VERDICT)
     go.set()
-    assert told == "http://127.0.0.1 could not be told: ReadTimeout"
+    assert told == "http://127.0.0.1 could not be reached: ReadTimeout"
 
 
 def test_a_body_without_an_end(hook: Callable[[Answer], Hook]) -> None:
@@ -279,7 +279,10 @@ def test_verdicts_are_passed_on_beside_the_watch(capsys: pytest.CaptureFixture[s
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 40
     assert "warning: --notify: it answered 404 (job 'j3')" in lines
-    assert "warning: --notify: there is no room to pass it on: No space left on device (job 'j3')" in lines
+    assert (
+        "warning: --notify: the verdict can't be stored for the command: No space left on device (job 'j3')"
+        in lines
+    )
 
 
 def test_who_takes_too_long_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -289,9 +292,9 @@ def test_who_takes_too_long_is_stopped(capsys: pytest.CaptureFixture[str]) -> No
     stubborn.stop = lambda: None  # type: ignore[method-assign]
     notifier = Notifier([slow, stubborn])
     notifier.judge(VERDICT)
-    notifier.finish(limit=0.05)
+    notifier.finish(timeout=0.05)
     assert slow.stopped
-    assert capsys.readouterr().err == "warning: not everybody could be told in time\n"
+    assert capsys.readouterr().err == "warning: some notifications did not end in time\n"
     stubborn.go.set()
     notifier.finish()
     assert stubborn.told == ["job-1"]
@@ -304,7 +307,7 @@ def test_a_command_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     notifier.judge(VERDICT)
     while not command._running:
         time.sleep(0.01)
-    notifier.finish(limit=0.05)
+    notifier.finish(timeout=0.05)
     notifier.finish()
     assert str(command.send(VERDICT)).endswith("was not run")
     assert "was ended (job 'job-1')" in capsys.readouterr().err
@@ -313,7 +316,7 @@ def test_a_command_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_groups_the_process_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where processes have no groups, the one that was started is ended."""
     monkeypatch.delattr(os, "killpg")
-    command = CommandTarget((sys.executable, "-c", "import time; time.sleep(600)"), limit=0.2)
+    command = CommandTarget((sys.executable, "-c", "import time; time.sleep(600)"), timeout=0.2)
     assert str(command.send(VERDICT)).endswith("was ended")
 
 

@@ -34,18 +34,7 @@ ACCOUNT = Account(
     auth="shared-key",
     allow_token_over_http=False,
 )
-OPTIONS = WaitOptions(
-    until="done",
-    timeout=math.inf,
-    stall=math.inf,
-    interval=None,
-    max_failures=10,
-    fail_fast=False,
-    exact_at_end=False,
-    empty_is_done=False,
-    service_timeout=None,
-    attempt_timeout=35.0,
-)
+OPTIONS = WaitOptions(until="done", deadline=math.inf, attempt_timeout=35.0, others={})
 
 
 def verdict(job: str, outcome: Outcome = Outcome.MET, **facts: Any) -> Verdict:
@@ -207,15 +196,17 @@ def test_limits_are_those_of_the_options(waits: Waits, handlers: None) -> None:
     """Each wait gets the limits of all, and of the time what is left when it begins."""
     options = WaitOptions(
         until="percent=50",
-        timeout=10.0,
-        stall=7.0,
-        interval=3.0,
-        max_failures=4,
-        fail_fast=True,
-        exact_at_end=True,
-        empty_is_done=True,
-        service_timeout=5,
+        deadline=10.0,
         attempt_timeout=2.0,
+        others={
+            "stall": 7.0,
+            "interval": 3.0,
+            "max_failures": 4,
+            "fail_fast": True,
+            "exact_at_end": True,
+            "empty_is_done": True,
+            "service_timeout": 5,
+        },
     )
     run_session(ACCOUNT, ["a", "b"], options, Recorder(), clock=FakeClock())
     plan = waits.plans["b"]
@@ -227,7 +218,7 @@ def test_limits_are_those_of_the_options(waits: Waits, handlers: None) -> None:
 
 def test_little_time_is_not_spent_on_turns(waits: Waits, handlers: None) -> None:
     """However many jobs there are, each has at least half of the time to be asked for."""
-    options = evolve(OPTIONS, timeout=1.0)
+    options = evolve(OPTIONS, deadline=1.0)
     jobs = [f"job-{number}" for number in range(100)]
 
     class Standing(FakeClock):
@@ -250,7 +241,7 @@ def test_a_turn_that_comes_too_late(waits: Waits, handlers: None) -> None:
         def sleep(self, seconds: float) -> None:
             self.seconds += seconds + 60
 
-    result = run_session(ACCOUNT, ["a", "b"], evolve(OPTIONS, timeout=1.0), Recorder(), clock=Late())
+    result = run_session(ACCOUNT, ["a", "b"], evolve(OPTIONS, deadline=1.0), Recorder(), clock=Late())
     assert list(result.verdicts) == ["a", "b"]
     assert {plan.deadline for plan in waits.plans.values()} == {0.001}
 

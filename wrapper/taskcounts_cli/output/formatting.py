@@ -1,4 +1,4 @@
-"""Numbers, times and outcomes in words, the same in every view."""
+"""Numbers, times, counts and outcomes as text, the same in every view."""
 
 from __future__ import annotations
 
@@ -14,35 +14,30 @@ if TYPE_CHECKING:
     from taskcounts.waiting.values import Observation, Verdict
 
 
-def outcome(verdict: Verdict) -> str:
+def outcome_name(verdict: Verdict) -> str:
     """Return a verdict in one or two words."""
     if verdict and verdict.goal in ("done", "all-succeeded"):
         return "done"
     return "not met" if verdict.outcome == "unmet" else verdict.outcome.replace("-", " ")
 
 
-def some(jobs: Sequence[str], most: int) -> str:
-    """Return the first few of some jobs, and how many there are more."""
-    more = f" and {len(jobs) - most:,} more" if len(jobs) > most else ""
-    return ", ".join(map(one_line, jobs[:most])) + more
-
-
-def count(number: int) -> str:
-    """Return a number with separators, as in 12,345."""
-    return f"{number:,}"
+def first_few(jobs: Sequence[str], limit: int) -> str:
+    """Return the first jobs up to a limit, and the number of the others."""
+    more = f" and {len(jobs) - limit:,} more" if len(jobs) > limit else ""
+    return ", ".join(map(one_line, jobs[:limit])) + more
 
 
 def percent(snapshot: Snapshot) -> str:
-    """Return which part is completed, cut and not rounded: 100 only if every task is; - for no tasks."""
+    """Return the percentage of completed tasks, rounded down, so that 100.0 % means all; - for no tasks."""
     if snapshot.percent is None:
         return "-"
-    # Whole numbers: a quotient of large ones would be rounded.
+    # In integers: a float would round the quotient of large numbers.
     tenths = 1000 * snapshot.completed // snapshot.total
     return f"{tenths // 10}.{tenths % 10} %"
 
 
-def span(seconds: float) -> str:
-    """Return how long something takes, in the two units that matter."""
+def duration(seconds: float) -> str:
+    """Return a duration in its one or two largest units."""
     whole = max(0, math.floor(seconds))
     if whole < 120:
         return f"{whole} s"
@@ -55,7 +50,7 @@ def span(seconds: float) -> str:
 
 
 def rate(per_second: float) -> str:
-    """Return how many tasks are completed in a time that makes it a number of some size."""
+    """Return a rate of completed tasks per second, minute or hour, whichever gives a number of 1 or more."""
     number, unit = per_second, "s"
     if per_second * 60 < 1:
         number, unit = per_second * 3600, "h"
@@ -64,18 +59,18 @@ def rate(per_second: float) -> str:
     return f"{number:,.0f}/{unit}" if number >= 100 else f"{number:.1f}/{unit}"
 
 
-def left(seconds: float | None) -> str:
-    """Return how long it will take, or that nobody knows."""
-    return "time left unknown" if seconds is None else f"about {span(max(1, seconds))} left"
+def time_left(seconds: float | None) -> str:
+    """Return an estimate of the remaining time; None is unknown."""
+    return "time left unknown" if seconds is None else f"about {duration(max(1, seconds))} left"
 
 
 def age(moment: datetime, now: datetime) -> str:
-    """Return how old something is; a clock that was set back makes nothing younger than new."""
-    return f"{span((now - moment).total_seconds())} ago"
+    """Return the age of a moment; 0 s if the clock was set back since."""
+    return f"{duration((now - moment).total_seconds())} ago"
 
 
-def counted(snapshot: Snapshot) -> str:
-    """Return counts in words, such as ``40 of 52 tasks completed, 2 failed, 8 running, 4 active``."""
+def counts(snapshot: Snapshot) -> str:
+    """Return counts as text, such as ``40 of 52 tasks completed, 2 failed, 8 running, 4 active``."""
     tasks = snapshot.task_counts
     if not snapshot.total:
         return "no tasks" if not tasks.failed else f"no tasks, {tasks.failed:,} failed"
@@ -85,18 +80,18 @@ def counted(snapshot: Snapshot) -> str:
 
 
 def progress(observation: Observation) -> str:
-    """Return how a job stands by its newest counts, and how long it may still take."""
-    assert observation.snapshot is not None  # noqa: S101 - callers look.
-    text = counted(observation.snapshot)
+    """Return the newest counts of a job that has any, and the time left."""
+    assert observation.snapshot is not None  # noqa: S101 - callers check.
+    text = counts(observation.snapshot)
     if observation.doubtful:
         text += " (doubtful)"
     if observation.left is not None and observation.left >= 1:
-        text += f", about {span(observation.left)} left"
+        text += f", about {duration(observation.left)} left"
     return text
 
 
 def last_known(last: Observation | None, now: datetime) -> str:
-    """Return how a job stood when it was last heard of, and how long ago that was."""
+    """Return what the last observation of a job shows, and the age of its counts."""
     if last is None or (last.snapshot is None and not last.failures):
         return "nothing is known yet"
     parts = []

@@ -1,4 +1,4 @@
-"""Viewers that write lines: for a log or a terminal one at a change and one now and then, or JSON objects."""
+"""Viewers that write lines: for people one at each change, for programs JSON."""
 
 from __future__ import annotations
 
@@ -16,42 +16,40 @@ from taskcounts_cli.output.events import event_line, event_record
 from taskcounts_cli.output.formatting import last_known, progress
 from taskcounts_cli.viewer import Viewer
 
-# Seconds without a line, after which one says that the wait goes on.
+# Seconds without a line after which one shows that the wait goes on.
 HEARTBEAT = 60.0
 
 
 class LineViewer(Viewer):
-    """A viewer that writes lines to stderr.
+    """A viewer that writes a line at each change of a job's counts, at each note, and at each failed poll.
 
-    A line comes at each change of a job's counts, and for each note and each poll without a trustworthy
-    answer; after HEARTBEAT seconds without any, one that the wait goes on. Times are in UTC.
+    After HEARTBEAT seconds without a line it writes one with the state of all jobs. Times are in UTC.
     """
 
-    def __init__(self, *, quiet: bool = False, clock: Clock = SYSTEM_CLOCK) -> None:
-        """Take how to tell.
+    def __init__(self, *, quiet: bool = False, to_stdout: bool = False, clock: Clock = SYSTEM_CLOCK) -> None:
+        """Take the options.
 
         Args:
-            quiet: Tell nothing of what is under way, and of verdicts among several only those that
-                something else came of than what was waited for.
-            clock: Time, for tests.
+            quiet: Whether to write only verdicts that aren't met, and those only if there are several jobs.
+            to_stdout: Whether the lines go to stdout instead of stderr; warnings always go to stderr.
+            clock: The source of time.
         """
         self._quiet = quiet
+        self._to_stdout = to_stdout
         self._clock = clock
-        self._several = False
         self._last: dict[str, Observation | None] = {}
+        # The failed polls that no warning has shown yet, by job.
         self._failed: dict[str, Observation] = {}
         self._verdicts = 0
-        self._said = -math.inf
+        self._written_at = -math.inf
 
     def begin(self, jobs: Sequence[str]) -> None:
-        """Take the jobs."""
-        self._several = len(jobs) > 1
         self._last = dict.fromkeys(jobs)
-        self._said = self._clock.monotonic()
+        self._written_at = self._clock.monotonic()
 
     def observe(self, observation: Observation) -> None:
-        """Tell what is new."""
-        self._complain(observation.job_id)
+        """Write the counts if they changed, and the note if there is one."""
+        self._warn(observation.job_id)
         before = self._last[observation.job_id]
         self._last[observation.job_id] = observation
         if observation.kind is Kind.FAILURE:
@@ -62,43 +60,42 @@ class LineViewer(Viewer):
             parts.append(progress(observation))
         if observation.note is not None:
             parts.append(observation.note)
-        if parts:
-            self._say(f"job {observation.job_id!r}: {'; '.join(parts)}", observation.at)
+        if parts and not self._quiet:
+            self._write(f"job {observation.job_id!r}: {'; '.join(parts)}", observation.at)
 
     def judge(self, verdict: Verdict) -> None:
-        """Tell a verdict among several; a single one is the command's to tell."""
+        """Write the verdict if there are several jobs; the command itself writes that on a single one."""
         self._verdicts += 1
         failed = self._failed.get(verdict.job_id)
-        # A verdict tells why the status is lost.
+        # The verdict itself names the error that ended the wait.
         if failed is not None and failed.error is verdict.error:
             del self._failed[verdict.job_id]
-        self._complain(verdict.job_id)
-        if self._several and (not self._quiet or not verdict):
-            self._tell(verdict.text, verdict.ended_at)
+        self._warn(verdict.job_id)
+        if len(self._last) > 1 and (not self._quiet or not verdict):
+            self._write(verdict.text, verdict.ended_at)
 
     def tick(self) -> None:
-        """Tell that the wait goes on, if nothing has been told for a while."""
-        for job in list(self._failed):
-            self._complain(job)
-        if self._clock.monotonic() - self._said >= HEARTBEAT:
-            self._say(self._standing(), self._clock.now())
+        """Write the heartbeat if it is due."""
+        self.end()
+        if self._clock.monotonic() - self._written_at >= HEARTBEAT and not self._quiet:
+            self._write(self._heartbeat(), self._clock.now())
 
     def end(self) -> None:
-        """Tell what hasn't been told."""
+        """Write the warnings that are pending."""
         for job in list(self._failed):
-            self._complain(job)
+            self._warn(job)
 
-    def _complain(self, job: str) -> None:
-        """Tell of a poll without a trustworthy answer, if that hasn't been told."""
+    def _warn(self, job: str) -> None:
+        """Write a warning about the failed poll of a job, if one is pending."""
         failed = self._failed.pop(job, None)
         if failed is not None and not self._quiet:
-            self._said = self._clock.monotonic()
+            self._written_at = self._clock.monotonic()
             more = f"; {failed.failures} polls in a row" if failed.failures > 1 else ""
             print_warning(f"{failed.error}{more}")
 
-    def _standing(self) -> str:
-        """Return how all jobs stand."""
-        if not self._several:
+    def _heartbeat(self) -> str:
+        """Return the state of all jobs in one line."""
+        if len(self._last) == 1:
             [(job, last)] = self._last.items()
             return f"job {job!r}: {last_known(last, self._clock.now())}"
         known = [
@@ -112,30 +109,24 @@ class LineViewer(Viewer):
             text += f"; {len(self._last) - len(known)} without counts yet"
         return text
 
-    def _say(self, text: str, at: datetime) -> None:
-        if not self._quiet:
-            self._tell(text, at)
-
-    def _tell(self, text: str, at: datetime) -> None:
-        self._said = self._clock.monotonic()
-        print_stderr(f"{at:%H:%M:%SZ} {one_line(text, 2000)}")
-
-
-class StdoutLineViewer(LineViewer):
-    """A viewer that writes lines to stdout: off a terminal, they are what a watch is for."""
-
-    def _tell(self, text: str, at: datetime) -> None:
-        self._said = self._clock.monotonic()
-        click.echo(f"{at:%H:%M:%SZ} {one_line(text, 2000)}")
+    def _write(self, text: str, at: datetime) -> None:
+        self._written_at = self._clock.monotonic()
+        line = f"{at:%H:%M:%SZ} {one_line(text, 2000)}"
+        if self._to_stdout:
+            click.echo(line)
+        else:
+            print_stderr(line)
 
 
 class NdjsonViewer(Viewer):
-    """A viewer that writes each observation and each verdict as a JSON object to stdout."""
+    """A viewer that writes each verdict, and each observation if wanted, to stdout as a line of JSON."""
+
+    def __init__(self, *, observations: bool = True) -> None:
+        self._observations = observations
 
     def observe(self, observation: Observation) -> None:
-        """Write an observation."""
-        click.echo(event_line(event_record(observation)))
+        if self._observations:
+            click.echo(event_line(event_record(observation)))
 
     def judge(self, verdict: Verdict) -> None:
-        """Write a verdict."""
         click.echo(event_line(event_record(verdict)))

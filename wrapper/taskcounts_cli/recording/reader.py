@@ -1,4 +1,4 @@
-"""Reads recordings."""
+"""Reads recordings: files with the JSON object of an event in each line, as `recorder` writes them."""
 
 from __future__ import annotations
 
@@ -12,39 +12,37 @@ from taskcounts_cli.exits import CommandError
 from taskcounts_cli.messages import print_warning
 from taskcounts_cli.recording.parser import Interruption, InvalidRecord, parse_line
 
-# No record is longer; a file without ends of lines must not fill the memory.
-LONGEST_LINE = 1 << 22
+# Bytes. No record is as long; a file without newlines must not fill the memory.
+MAX_LINE = 1 << 22
 
 
 @frozen
 class BadLine:
-    """A line that is no record.
+    """A line that records nothing.
 
     Attributes:
-        number: Which line it is, from 1.
-        text: What is wrong with it.
-        torn: Whether it is the file's last line and cut off.
+        text: The line's number and what is wrong with it.
+        truncated: Whether it is the last line, and cut off.
     """
 
-    number: int
     text: str
-    torn: bool
+    truncated: bool
 
 
 def read_lines(path: Path) -> Iterator[Observation | Verdict | BadLine]:
-    """Yield what a recording holds, in its order; lines that are no records as problems.
+    """Yield the events of a recording in their order, and each line that is invalid.
 
     Raises:
         OSError: The file can't be read.
     """
     with path.open("rb") as file:
         number = 0
-        while line := file.readline(LONGEST_LINE):
+        while line := file.readline(MAX_LINE):
             number += 1
             whole = line.endswith(b"\n")
-            if not whole and len(line) == LONGEST_LINE:
-                yield BadLine(number, f"line {number} is longer than any record", torn=False)
-                while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+            if not whole and len(line) == MAX_LINE:
+                yield BadLine(f"line {number} is longer than any record", truncated=False)
+                while (rest := file.readline(MAX_LINE)) and not rest.endswith(b"\n"):
                     pass
             elif line.strip():
                 try:
@@ -52,52 +50,52 @@ def read_lines(path: Path) -> Iterator[Observation | Verdict | BadLine]:
                 except Interruption:
                     continue
                 except InvalidRecord as error:
-                    # A record is written together with its newline: without one, the line isn't whole.
-                    yield BadLine(number, f"line {number}: {error}", torn=not whole)
+                    # A record is written together with its newline: without one, it was cut off.
+                    yield BadLine(f"line {number}: {error}", truncated=not whole)
 
 
 @frozen(kw_only=True)
 class Summary:
-    """What a recording holds.
+    """The contents of a recording.
 
     Attributes:
-        jobs: Its jobs, in the order in which they appear.
-        events: How many observations and verdicts it has.
-        broken: How many lines are no records, but for one that was torn off at the end.
+        jobs: The job ids, in the order in which they first appear.
+        events: The number of observations and verdicts.
+        bad_lines: The number of invalid lines, without a last one that is cut off.
     """
 
     jobs: tuple[str, ...]
     events: int
-    broken: int
+    bad_lines: int
 
 
 def summarize(path: Path) -> Summary:
-    """Return what a recording holds; what is wrong with it is told on stderr.
+    """Return the contents of a recording, and print a warning for each invalid line.
 
     Raises:
-        CommandError: It is no recording.
-        OSError: It can't be read.
+        CommandError: The file is not a recording.
+        OSError: The file can't be read.
     """
     jobs: dict[str, None] = {}
-    events = broken = 0
+    events = bad_lines = 0
     for item in read_lines(path):
         if not isinstance(item, BadLine):
             jobs[item.job_id] = None
             events += 1
-        elif not events and not item.torn:
-            raise CommandError(f"{path} is no recording: {item.text}")
-        elif item.torn:
-            print_warning(f"{path}: the last line was torn off, and is left out")
+        elif not events and not item.truncated:
+            raise CommandError(f"{path} is not a recording: {item.text}")
+        elif item.truncated:
+            print_warning(f"{path}: the last line is cut off, and is skipped")
         else:
-            broken += 1
-            print_warning(f"{path}: {item.text}; it is left out")
+            bad_lines += 1
+            print_warning(f"{path}: {item.text}; it is skipped")
     if not events:
         raise CommandError(f"{path} holds no observations")
-    return Summary(jobs=tuple(jobs), events=events, broken=broken)
+    return Summary(jobs=tuple(jobs), events=events, bad_lines=bad_lines)
 
 
 def read_events(path: Path, number: int) -> Iterator[Observation | Verdict]:
-    """Yield the first so many observations and verdicts of a recording, which may still grow."""
+    """Yield the first observations and verdicts of a recording, up to a number, since it may still grow."""
     found = (item for item in read_lines(path) if not isinstance(item, BadLine))
     for _, event in zip(range(number), found, strict=False):
         yield event

@@ -1,4 +1,4 @@
-"""Pieces of text put into lines of a width: a piece is a number with its name, and is never cut."""
+"""Lays out pieces of text in lines of a width; a piece, such as a number with its name, is never cut."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from rich.text import Text
 
 
 def wrap(pieces: Iterable[Text], width: int, *, indent: int = 0, gap: int = 2) -> list[Text]:
-    """Return lines of pieces, each line as long as it can be.
+    """Return lines that hold as many pieces as fit.
 
-    A piece that is wider than a line is broken at its spaces, and a word that is wider still
-    goes on in the next line: nothing is left out.
+    A piece that is wider than a line is broken at its spaces, and a word that is wider still continues in the
+    next line: nothing is left out.
 
     Args:
-        pieces: What to show, in order.
+        pieces: The pieces, in order.
         width: The cells of a line.
-        indent: How many of them stay free on the left.
-        gap: How many are between two pieces.
+        indent: The blank cells at the left.
+        gap: The blank cells between two pieces.
     """
     room = max(1, width - indent)
     lines: list[Text] = []
@@ -36,11 +36,11 @@ def wrap(pieces: Iterable[Text], width: int, *, indent: int = 0, gap: int = 2) -
     return lines
 
 
-def split_word(piece: Text, width: int) -> list[Text]:
-    """Return a word in parts that fit, one below the other."""
+def split_word(word: Text, width: int) -> list[Text]:
+    """Return the parts of a word, each as wide as a line at most."""
     parts, start = [], 0
-    for part in chop_cells(piece.plain, width):
-        parts.append(piece[start : start + len(part)])
+    for part in chop_cells(word.plain, width):
+        parts.append(word[start : start + len(part)])
         start += len(part)
     return parts
 
@@ -54,5 +54,5 @@ def justify(left: Text, right: Text, width: int) -> Text | None:
 
 
 def join(pieces: Sequence[Text], gap: int = 2) -> Text:
-    """Return pieces in one line."""
+    """Return pieces in one line, with blank cells between them."""
     return Text(" " * gap).join(pieces)

@@ -1,4 +1,4 @@
-"""What views are put together from: the mark of a job, its bar, the facts beside it."""
+"""The parts of a view: the mark of a job, its bar, its progress, and the legend."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from taskcounts_cli.output import formatting
 from taskcounts_cli.screen.glyphs import SEGMENTS, STYLES, Glyphs, segment_widths
 from taskcounts_cli.screen.watched_job import WatchedJob
 
-SUMMARY = {"in trouble": "yellow", "waiting": "cyan", "not met": "bold red", "met": "green"}
+# The groups into which jobs are counted that have no line of their own, by rank, with their styles.
+GROUPS = {"in trouble": "yellow", "waiting": "cyan", "not met": "bold red", "met": "green"}
 
 
-def summary_word(job: WatchedJob) -> str:
-    """Return where a job belongs when jobs are only counted."""
-    return list(SUMMARY)[job.rank]
+def group(job: WatchedJob) -> str:
+    """Return the group in which a job is counted."""
+    return list(GROUPS)[job.rank]
 
 
 def status_mark(job: WatchedJob, glyphs: Glyphs) -> Text:
-    """Return one character that says how a job stands."""
+    """Return one character that shows the state of a job."""
     if job.verdict is not None:
         met = job.verdict.outcome is Outcome.MET
         return Text(glyphs.met if met else glyphs.not_met, style="bold green" if met else "bold red")
@@ -29,8 +30,8 @@ def status_mark(job: WatchedJob, glyphs: Glyphs) -> Text:
     return Text(glyphs.doubtful, style="yellow") if job.doubtful else Text(" ")
 
 
-def progress_facts(job: WatchedJob, now: datetime) -> list[Text]:
-    """Return how far a job is, how fast it goes, how long it takes, and how old that is."""
+def progress_pieces(job: WatchedJob, now: datetime) -> list[Text]:
+    """Return the percentage, the rate, the time left, and the age of the counts."""
     snapshot = job.snapshot
     if snapshot is None:
         return []
@@ -40,23 +41,23 @@ def progress_facts(job: WatchedJob, now: datetime) -> list[Text]:
     if job.verdict is None and job.latest is not None:
         if job.latest.rate is not None:
             pieces.append(Text(formatting.rate(job.latest.rate)))
-        pieces.append(Text(formatting.left(job.latest.left)))
+        pieces.append(Text(formatting.time_left(job.latest.left)))
     old = "yellow" if job.failures else "dim"
     return [*pieces, Text(formatting.age(snapshot.observed_at, now), style=old)]
 
 
 def bar(job: WatchedJob, cells: int, glyphs: Glyphs, *, indent: int = 0) -> Text:
-    """Return a stacked bar; of what isn't known a row of question marks, of no tasks nothing but blanks."""
+    """Return a stacked bar: of question marks if the counts are unknown, of blanks if there are no tasks."""
     line = Text(" " * indent)
     if job.snapshot is None:
         return line.append(glyphs.unknown * cells, style="dim")
     tasks = job.snapshot.task_counts
-    widths = segment_widths([getattr(tasks, part) for part in SEGMENTS], cells)
-    for part, share in zip(SEGMENTS, widths, strict=True):
-        line.append(glyphs.parts[part] * share, style=STYLES[part])
+    widths = segment_widths([getattr(tasks, segment) for segment in SEGMENTS], cells)
+    for segment, width in zip(SEGMENTS, widths, strict=True):
+        line.append(glyphs.segments[segment] * width, style=STYLES[segment])
     return line.append(" " * (cells - sum(widths)))
 
 
 def legend(glyphs: Glyphs) -> list[Text]:
-    """Return what the characters of a bar mean."""
-    return [Text(f"{glyphs.parts[part]} {part}", style=STYLES[part]) for part in SEGMENTS]
+    """Return each character of a bar with its meaning."""
+    return [Text(f"{glyphs.segments[segment]} {segment}", style=STYLES[segment]) for segment in SEGMENTS]

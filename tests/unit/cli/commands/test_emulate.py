@@ -118,10 +118,10 @@ def test_other_hosts_are_warned_of(
     def serve(service: object, *, host: str, port: int, tls: None, ready: Callable[[str], None]) -> None:
         ready(f"http://{host}:1")
 
-    monkeypatch.setattr("taskcounts_cli.commands.emulate.serve", serve)
+    monkeypatch.setattr("taskcounts_emulator.serve", serve)
     ended = command("emulate", "--host", host)
     assert ended.code == 0
-    assert (f"warning: whoever reaches http://{host}:1" in ended.err) is warned
+    assert (f"warning: anybody who reaches http://{host}:1" in ended.err) is warned
 
 
 def test_it_is_what_its_options_say(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +132,7 @@ def test_it_is_what_its_options_say(command: Command, monkeypatch: pytest.Monkey
         ((pool, _used),) = service.world.pools()
         told.extend([service.clock()["kind"], service.world.seed, pool.id, pool.slots])
 
-    monkeypatch.setattr("taskcounts_cli.commands.emulate.serve", serve)
+    monkeypatch.setattr("taskcounts_emulator.serve", serve)
     assert command("emulate").code == 0
     assert command("emulate", "--clock", "scripted", "--seed", "-3", "--slots", "2").code == 0
     assert told == ["machine", 0, "*", 16, "scripted", -3, "*", 2]
@@ -147,7 +147,7 @@ def test_a_file_goes_on_from_where_it_was(
     def serve(service: EmulatedAccount, **_: object) -> None:
         told.append(([pool.slots for pool, _used in service.world.pools()], list(service.all_counts())))
 
-    monkeypatch.setattr("taskcounts_cli.commands.emulate.serve", serve)
+    monkeypatch.setattr("taskcounts_emulator.serve", serve)
     scenario, data = tmp_path / "scenario.json", tmp_path / "data"
     scenario.write_text(json.dumps(SCENARIO), encoding="utf-8")
     options = ("emulate", "--data", str(data), "--clock", "scripted", "--scenario", str(scenario))
@@ -155,7 +155,7 @@ def test_a_file_goes_on_from_where_it_was(
     again = command(*options)
     assert (again.code, told) == (0, [([3], ["nightly"])] * 2)
     assert again.err.splitlines() == [
-        f"warning: {data} goes on from where it was; {scenario} is left out",
+        f"warning: {data} already holds jobs, so {scenario} is ignored",
         "stopped",
     ]
     other = command("emulate", "--data", str(data))
@@ -173,7 +173,7 @@ def test_it_serves_tls(command: Command, monkeypatch: pytest.MonkeyPatch) -> Non
         ready("https://127.0.0.1:1")
         seen.append(tls.ca_path.read_bytes())
 
-    monkeypatch.setattr("taskcounts_cli.commands.emulate.serve", serve)
+    monkeypatch.setattr("taskcounts_emulator.serve", serve)
     ended = command("emulate", "--tls")
     assert ended.code == 0
     assert seen[0].startswith(b"-----BEGIN CERTIFICATE-----")

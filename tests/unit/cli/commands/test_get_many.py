@@ -25,7 +25,7 @@ from taskcounts_cli.exits import Exit
 from taskcounts_cli.input import jobs
 from taskcounts_cli.input.jobs import read_ids
 from taskcounts_cli.output.records import Result
-from taskcounts_cli.output.writers import NdjsonWriter, OrderedWriter
+from taskcounts_cli.output.writers import NdjsonWriter, ResultOrder, Writer
 from taskcounts_emulator import Emulator
 
 from ..conftest import Ask, Command
@@ -169,7 +169,7 @@ def test_a_lull_is_told() -> None:
 
 def test_a_line_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """What never ends a line doesn't fill the memory, nor what is told of it."""
-    monkeypatch.setattr(jobs, "_chunks", lambda _: iter([b"x" * 65_536] * 100))
+    monkeypatch.setattr(jobs, "_read_chunks", lambda _: iter([b"x" * 65_536] * 100))
     tracemalloc.start()
     try:
         assert max(len(text or "") for text in read_ids(io.StringIO())) == 4096
@@ -190,7 +190,7 @@ def test_lines_are_lines_however_they_come(lines: list[str], cuts: list[int], cl
     places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
     pieces: list[bytes | None] = [data[start:end] for start, end in itertools.pairwise(places)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs, "_chunks", lambda _: iter([*pieces, None]))
+        patch.setattr(jobs, "_read_chunks", lambda _: iter([*pieces, None]))
         found = [text for text in read_ids(io.StringIO()) if text is not None]
     assert found == [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
 
@@ -244,10 +244,10 @@ def test_a_filter_that_the_service_refuses(many: Emulator, command: Command) -> 
     ("arguments", "says"),
     [
         (("--all", "x"), "give either --all or jobs, not both"),
-        (("x", "--filter", "y"), "--filter goes with --all"),
+        (("x", "--filter", "y"), "--filter needs --all"),
         ((), "no job is named"),
-        (("-", "-"), "standard input can be read once"),
-        (("-", "--key-file", "-"), "standard input holds either the access key or jobs"),
+        (("-", "-"), "standard input can be read only once"),
+        (("-", "--key-file", "-"), "standard input can hold the access key or jobs"),
         (("x", "--exact", "--verify"), "give either --exact or --verify"),
         (("x", "--concurrency", "0"), "Invalid value for '--concurrency'"),
     ],
@@ -344,7 +344,7 @@ def test_an_interruption_keeps_what_was_counted(
     options: tuple[str, ...],
 ) -> None:
     """What was counted before Ctrl-C is still written."""
-    tell = get.tell
+    report = get.report
     answers = 0
 
     def interrupted(job: str, result: Result) -> Exit:
@@ -352,9 +352,9 @@ def test_an_interruption_keeps_what_was_counted(
         answers += 1
         if answers == 2:
             raise KeyboardInterrupt
-        return tell(job, result)
+        return report(job, result)
 
-    monkeypatch.setattr(get, "tell", interrupted)
+    monkeypatch.setattr(get, "report", interrupted)
     ended = command("get", "empty", "empty", "empty", "-o", output, *options)
     assert ended.code == 130
     assert ended.out.count("empty") == 2
@@ -388,7 +388,7 @@ def test_what_comes_early_waits_for_its_turn() -> None:
     """Results are handed on in their order, and at the end even those that others are missing before."""
     written: list[str] = []
 
-    class Writer:
+    class Notes(Writer):
         """Notes what it gets."""
 
         def add(self, job_id: str, _: Result) -> None:
@@ -399,7 +399,7 @@ def test_what_comes_early_waits_for_its_turn() -> None:
             """Note the end."""
             written.append("end")
 
-    sink = OrderedWriter(Writer())
+    sink = ResultOrder(Notes())
     for number in (1, 0, 4, 3):
         sink.add(number, str(number), ValueError())
     assert written == ["0", "1"]
@@ -410,12 +410,12 @@ def test_what_comes_early_waits_for_its_turn() -> None:
 def test_numbers_are_forgotten() -> None:
     """Each result gets its number once, and nothing is kept of it."""
     numbered = JobSequence([None, "a", "b", None, None, "a", None])
-    assert list(numbered.until_lull()) == ["a", "b"]
-    assert list(numbered.until_lull()) == ["a"]
+    assert list(numbered.next_batch()) == ["a", "b"]
+    assert list(numbered.next_batch()) == ["a"]
     assert not numbered.ended
     assert list(numbered) == []
-    assert [numbered.number(job) for job in ("b", "a", "a")] == [1, 0, 2]
-    assert (numbered.count, numbered.ended, numbered._open) == (3, True, {})
+    assert [numbered.pop_number(job) for job in ("b", "a", "a")] == [1, 0, 2]
+    assert (numbered.count, numbered.ended, numbered._pending) == (3, True, {})
 
 
 class Tty(io.StringIO):
@@ -431,20 +431,20 @@ def test_progress_vanishes(many: Emulator, monkeypatch: pytest.MonkeyPatch) -> N
     terminal = Tty()
     monkeypatch.setattr(sys, "stderr", terminal)
     ticker = ProgressLine(shown=True)
-    ticker.say("{:,} seen", 12345)
-    ticker.say("{:,} seen", 12346)
+    ticker.show("{:,} seen", 12345)
+    ticker.show("{:,} seen", 12346)
     ticker.clear()
     ticker.clear()
     assert terminal.getvalue() == "\r12,345 seen\r           \r"
     for stream, shown in ((Tty(), False), (io.StringIO(), True), (None, True)):
         monkeypatch.setattr(sys, "stderr", stream)
         silent = ProgressLine(shown=shown)
-        silent.say("{}", 1)
+        silent.show("{}", 1)
         silent.clear()
         assert stream is None or stream.getvalue() == ""
     # A terminal that goes away costs no counts.
     monkeypatch.setattr(sys, "stderr", Tty())
     ticker = ProgressLine(shown=True)
     sys.stderr.close()
-    ticker.say("{}", 1)
+    ticker.show("{}", 1)
     ticker.clear()

@@ -15,7 +15,7 @@ from taskcounts.waiting.values import Observation, Outcome, Verdict
 from taskcounts_cli.output.events import event_json
 from taskcounts_cli.output.viewers import NdjsonViewer
 from taskcounts_cli.recording.parser import parse_line
-from taskcounts_cli.screen.screen import can_animate
+from taskcounts_cli.screen.stdout_viewer import can_animate
 from taskcounts_cli.viewer import SessionResult
 from taskcounts_emulator import Emulator
 
@@ -82,7 +82,7 @@ def test_an_account_without_jobs(emulator: Emulator, ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("watch", "j", "--append"), "--append goes with --record"),
+        (("watch", "j", "--append"), "--append needs --record"),
         (("watch", "j", "--notify", "no-such-command"), "there is no command 'no-such-command'"),
         (("watch", "j", "--notify", "ftp://x/"), "http:// or https://"),
         (("watch", "j", "-o", "xml"), "'xml' is not one of"),
@@ -150,14 +150,14 @@ def test_a_broken_recording(ask: Ask, tmp_path: Path) -> None:
     ended = ask.command("replay", str(tmp_path / "r"), "--speed", "0")
     assert ended.code == 74
     assert ended.out.endswith("job 'j': met\n")
-    assert "line 2: it is not JSON; it is left out" in ended.err
+    assert "line 2: it is not JSON; it is skipped" in ended.err
     assert ask.command("plot", str(tmp_path / "r"), "-o", str(tmp_path / "x.svg")).code == 74
     assert (tmp_path / "x.svg").exists()
 
 
 def test_a_replay_at_once_on_a_terminal(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once a terminal has the last state alone, without the other screen, and the verdict once."""
-    monkeypatch.setattr("taskcounts_cli.screen.screen.can_animate", lambda _: True)
+    monkeypatch.setattr("taskcounts_cli.screen.stdout_viewer.can_animate", lambda _: True)
     events = (seen("j", (1, 1, 2, 0), number=1), seen("j", (0, 0, 4, 0), at=2), judged("j", at=3))
     (tmp_path / "r").write_text("".join(f"{event_json(event)}\n" for event in events))
     ended = ask.command("replay", str(tmp_path / "r"), "--speed", "0")
@@ -178,7 +178,7 @@ def test_a_drawing_of_a_job_that_is_not_there(ask: Ask, tmp_path: Path) -> None:
     assert ended.err.splitlines()[1] == "hint: it has job-0, job-1, job-2, job-3, job-4 and 9 more"
     ended = ask.command("plot", str(tmp_path / "r"), "-o", out)
     assert ended.code == 2
-    assert "has 14 jobs; 12 at most are drawn together" in ended.err
+    assert "has 14 jobs, and a chart shows at most 12" in ended.err
     (tmp_path / "r").write_text(told[0] + "\n")
     ended = ask.command("plot", str(tmp_path / "r"), "-o", out, "--job", "nobody")
     assert ended.err.splitlines()[1] == "hint: it has job-0"
@@ -255,7 +255,7 @@ def test_an_interruption(
         interrupted=signal.SIGINT,
         ended_at=NOON,
     )
-    monkeypatch.setattr("taskcounts_cli.commands.watch.run_session", lambda *_: result)
+    monkeypatch.setattr("taskcounts_cli.commands.common.run_session", lambda *_: result)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     ended = ask.command("watch", "done", "still", "-o", output)
     assert ended.code == 130
@@ -263,8 +263,7 @@ def test_an_interruption(
         (line,) = ended.out.splitlines()
         assert json.loads(line)["jobId"] == "still"
         assert json.loads(line)["type"] == "interruption"
-        assert ended.err == ""
     else:
         assert ended.out == "2 jobs: 1 done, 1 interrupted (still)\n"
-        # The terminal's own ^C stands in a line of its own.
-        assert ended.err == ("\n" if terminal else "")
+    # The terminal's own ^C stands in a line of its own.
+    assert ended.err == ("\n" if terminal else "")

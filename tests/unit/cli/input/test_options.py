@@ -75,7 +75,7 @@ def test_durations(text: str, seconds: float) -> None:
 )
 def test_what_is_no_duration(text: str) -> None:
     """Anything else is refused, with what would be right."""
-    with pytest.raises(click.BadParameter, match="is no duration above 0; give seconds, or 90s"):
+    with pytest.raises(click.BadParameter, match="is not a duration above 0; give seconds, or 90s"):
         Duration().convert(text, None, None)
 
 
@@ -133,15 +133,17 @@ def test_a_command_gets_values() -> None:
         "source": JobSource(named=(), everything=False, filter=None),
         "wait": WaitOptions(
             until="done",
-            timeout=math.inf,
-            stall=math.inf,
-            interval=None,
-            max_failures=10,
-            fail_fast=False,
-            exact_at_end=False,
-            empty_is_done=False,
-            service_timeout=None,
+            deadline=math.inf,
             attempt_timeout=35.0,
+            others={
+                "stall": math.inf,
+                "interval": None,
+                "max_failures": 10,
+                "fail_fast": False,
+                "exact_at_end": False,
+                "empty_is_done": False,
+                "service_timeout": None,
+            },
         ),
         "account": Account(
             endpoint=None,
@@ -160,15 +162,17 @@ def test_each_option_is_handed_over() -> None:
     assert given["source"] == JobSource(named=("a", "b"), everything=False, filter="x")
     assert given["wait"] == WaitOptions(
         until="percent=50",
-        timeout=3600,
-        stall=300,
-        interval=7,
-        max_failures=2,
-        fail_fast=True,
-        exact_at_end=True,
-        empty_is_done=True,
-        service_timeout=3,
+        deadline=3600,
         attempt_timeout=9,
+        others={
+            "stall": 300,
+            "interval": 7,
+            "max_failures": 2,
+            "fail_fast": True,
+            "exact_at_end": True,
+            "empty_is_done": True,
+            "service_timeout": 3,
+        },
     )
     account = given["account"]
     assert (account.endpoint, account.account, account.key) == ("e", "a", "QUFB")

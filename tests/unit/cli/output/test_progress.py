@@ -11,7 +11,7 @@ from attrs import evolve
 from support.client import FakeClock
 from taskcounts import ServiceUnreachable, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.values import Kind, Observation, Outcome
-from taskcounts_cli.output.formatting import counted, last_known
+from taskcounts_cli.output.formatting import counts, last_known
 from taskcounts_cli.output.viewers import HEARTBEAT, LineViewer
 
 from ..test_session import NOW, verdict
@@ -197,11 +197,11 @@ def test_a_heartbeat_of_several(told: Told) -> None:
 
 def test_counts_in_words() -> None:
     """What is none isn't told; no tasks are said to be none."""
-    assert counted(snapshot(0, 0, 5, 0)) == "5 of 5 tasks completed"
-    assert counted(snapshot(0, 0, 1234, 1)) == "1,235 of 1,235 tasks completed, 1 failed"
-    assert counted(snapshot(0, 0, 0, 0)) == "no tasks"
+    assert counts(snapshot(0, 0, 5, 0)) == "5 of 5 tasks completed"
+    assert counts(snapshot(0, 0, 1234, 1)) == "1,235 of 1,235 tasks completed, 1 failed"
+    assert counts(snapshot(0, 0, 0, 0)) == "no tasks"
     contradiction = TaskCounts(active=0, running=0, completed=0, succeeded=0, failed=3)
-    assert counted(evolve(snapshot(), task_counts=contradiction)) == "no tasks, 3 failed"
+    assert counts(evolve(snapshot(), task_counts=contradiction)) == "no tasks, 3 failed"
 
 
 def test_how_a_job_stood() -> None:

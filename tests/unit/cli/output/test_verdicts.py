@@ -21,12 +21,12 @@ from taskcounts import (
     TaskCountsError,
 )
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli.commands.wait import conclude, write
 from taskcounts_cli.exits import Exit
 from taskcounts_cli.output.verdicts import (
     outcome_record,
     outcome_text,
     print_hints,
+    report,
     session_code,
     verdict_code,
     verdict_line,
@@ -145,7 +145,7 @@ def test_an_interruption() -> None:
 @pytest.mark.parametrize("output", ["text", "json", "ndjson"])
 def test_what_is_written(capsys: pytest.CaptureFixture[str], output: str) -> None:
     """Text is one line, JSON has all jobs in their order, ndjson what hasn't been written yet."""
-    write(result(verdict("a"), missing=("x",)), output)
+    report(result(verdict("a"), missing=("x",)), output)
     out = capsys.readouterr().out
     if output == "text":
         assert out == "2 jobs: 1 done, 1 interrupted (x)\n"
@@ -159,10 +159,10 @@ def test_below_the_terminals_own_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal the line of an interruption begins below the ^C; elsewhere nothing is added."""
     for stream, shown in ((Tty(), "\n"), (io.StringIO(), "")):
         monkeypatch.setattr(sys, "stderr", stream)
-        conclude(result(missing=("x",)), "text")
+        report(result(missing=("x",)), "text")
         assert stream.getvalue() == shown
     monkeypatch.setattr(sys, "stderr", None)
-    conclude(result(missing=("x",)), "text")
+    report(result(missing=("x",)), "text")
 
 
 def test_hints_are_given_once(capsys: pytest.CaptureFixture[str]) -> None:

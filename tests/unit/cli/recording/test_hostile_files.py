@@ -17,7 +17,7 @@ from taskcounts_cli.commands import plot
 from taskcounts_cli.exits import CommandError
 from taskcounts_cli.output.events import event_json, event_record
 from taskcounts_cli.output.records import dumps
-from taskcounts_cli.output.viewers import NdjsonViewer, StdoutLineViewer
+from taskcounts_cli.output.viewers import LineViewer, NdjsonViewer
 from taskcounts_cli.recording.parser import InvalidRecord, parse_event, parse_line
 from taskcounts_cli.recording.reader import BadLine, read_lines
 from taskcounts_cli.recording.recorder import Recorder
@@ -67,7 +67,7 @@ def test_objects_go_on(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_plain_lines_are_not_forged(capsys: pytest.CaptureFixture[str]) -> None:
     """A line of a recording is one line on stdout."""
-    lines = StdoutLineViewer()
+    lines = LineViewer(to_stdout=True)
     lines.begin(["a", "b"])
     lines.judge(judged("a", text=FORGED))
     assert capsys.readouterr().out == f"12:00:00Z {LINE}\n"

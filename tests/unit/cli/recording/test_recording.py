@@ -51,7 +51,7 @@ def test_everything_is_kept_at_once(tmp_path: Path) -> None:
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     """A file that is there is refused, or gone on with where that is asked for."""
     keep(tmp_path / "r", FIRST)
-    with pytest.raises(CommandError, match="is there already") as caught:
+    with pytest.raises(CommandError, match="exists already") as caught:
         Recorder(tmp_path / "r")
     assert "--append" in str(caught.value.hint)
     keep(tmp_path / "r", SECOND, append=True)
@@ -66,7 +66,7 @@ def test_only_recordings_are_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "blank").write_text("\n")
     keep(tmp_path / "blank", FIRST, append=True)
     assert list(read_lines(tmp_path / "blank")) == [FIRST]
-    with pytest.raises(CommandError, match="notes is no recording: line 1: it is not JSON"):
+    with pytest.raises(CommandError, match="notes is not a recording: line 1: it is not JSON"):
         Recorder(tmp_path / "notes", append=True)
     assert (tmp_path / "notes").read_text() == "buy milk\n"
 
@@ -77,7 +77,7 @@ def test_a_torn_line_is_ended_before_the_next(tmp_path: Path) -> None:
     keep(tmp_path / "r", LAST, append=True)
     first, torn, last = read_lines(tmp_path / "r")
     assert (first, last) == (FIRST, LAST)
-    assert torn == BadLine(2, "line 2: it is not JSON", torn=False)
+    assert torn == BadLine("line 2: it is not JSON", truncated=False)
 
 
 def test_a_device_is_written_to(tmp_path: Path) -> None:
@@ -140,8 +140,8 @@ def test_a_torn_end_is_survived(tmp_path: Path, capsys: pytest.CaptureFixture[st
     for end in (first + 1, first + 100, len(whole) - 2):
         (tmp_path / "r").write_bytes(whole[:end])
         found = summarize(tmp_path / "r")
-        assert (found.jobs, found.events, found.broken) == (("j",), 1, 0)
-        assert "the last line was torn off, and is left out" in capsys.readouterr().err
+        assert (found.jobs, found.events, found.bad_lines) == (("j",), 1, 0)
+        assert "the last line is cut off, and is skipped" in capsys.readouterr().err
     (tmp_path / "r").write_bytes(whole[:-1])
     assert summarize(tmp_path / "r").events == 2
     assert capsys.readouterr().err == ""
@@ -159,10 +159,10 @@ def test_a_broken_line_is_told_by_its_number(tmp_path: Path, capsys: pytest.Capt
     ]
     (tmp_path / "r").write_text("\n".join(lines) + "\n")
     found = summarize(tmp_path / "r")
-    assert (found.events, found.broken) == (2, 2)
+    assert (found.events, found.bad_lines) == (2, 2)
     assert [line.partition(": ")[2] for line in capsys.readouterr().err.splitlines()] == [
-        f"{tmp_path / 'r'}: line 3: its member jobId is missing; it is left out",
-        f"{tmp_path / 'r'}: line 5: it is not JSON; it is left out",
+        f"{tmp_path / 'r'}: line 3: its member jobId is missing; it is skipped",
+        f"{tmp_path / 'r'}: line 5: it is not JSON; it is skipped",
     ]
 
 
@@ -172,13 +172,13 @@ def test_a_broken_line_is_told_by_its_number(tmp_path: Path, capsys: pytest.Capt
         (b"", "holds no observations"),
         (b"\n\n", "holds no observations"),
         (b'{"type": "interruption"}\n', "holds no observations"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "is no recording: line 1: it is not JSON"),
-        (b'{"jobId": "j"}\n', "is no recording: line 1: its member type is missing"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "is not a recording: line 1: it is not JSON"),
+        (b'{"jobId": "j"}\n', "is not a recording: line 1: its member type is missing"),
         (b'{"type": "observ', "holds no observations"),
     ],
 )
 def test_foreign_files(tmp_path: Path, content: bytes, says: str) -> None:
-    """What is no recording is refused in one line."""
+    """What is not a recording is refused in one line."""
     (tmp_path / "r").write_bytes(content)
     with pytest.raises(CommandError, match=says):
         summarize(tmp_path / "r")
@@ -186,13 +186,13 @@ def test_foreign_files(tmp_path: Path, content: bytes, says: str) -> None:
 
 def test_a_line_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line longer than any record isn't kept in memory."""
-    monkeypatch.setattr(reader, "LONGEST_LINE", 2000)
+    monkeypatch.setattr(reader, "MAX_LINE", 2000)
     long = b"x" * 7000
     (tmp_path / "r").write_bytes(long + b"\n" + event_json(FIRST).encode() + b"\n" + long)
     assert list(read_lines(tmp_path / "r")) == [
-        BadLine(1, "line 1 is longer than any record", torn=False),
+        BadLine("line 1 is longer than any record", truncated=False),
         FIRST,
-        BadLine(3, "line 3 is longer than any record", torn=False),
+        BadLine("line 3 is longer than any record", truncated=False),
     ]
 
 

@@ -15,13 +15,10 @@ import pytest
 
 from support.client import FakeClock
 from support.observations import judged, seen
-from taskcounts_cli.screen.screen import (
-    MAX_KEPT_LINES,
-    VISIBLE_SECONDS,
-    Screen,
-    StderrBuffer,
-    can_animate,
-)
+from taskcounts_cli.output.viewers import LineViewer
+from taskcounts_cli.screen.screen import Screen
+from taskcounts_cli.screen.stderr_buffer import MAX_KEPT_LINES, VISIBLE_SECONDS, StderrBuffer
+from taskcounts_cli.screen.stdout_viewer import can_animate, stdout_viewer
 
 
 class Tty(io.StringIO):
@@ -43,6 +40,13 @@ def test_where_things_can_be_drawn(term: str, draws: bool) -> None:
     assert not can_animate(io.StringIO(), {"TERM": term})
 
 
+def test_a_terminal_gets_the_live_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal the viewer is the live view, elsewhere it writes lines."""
+    assert isinstance(stdout_viewer(""), LineViewer)
+    monkeypatch.setattr("taskcounts_cli.screen.stdout_viewer.can_animate", lambda _: True)
+    assert isinstance(stdout_viewer(""), Screen)
+
+
 def test_messages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written is kept in order, seen while it is new, and written for good at the end."""
     stream, clock = Tty(), FakeClock()
@@ -51,7 +55,7 @@ def test_messages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kept.write("one\ntw") == 6
     clock.pass_by(VISIBLE_SECONDS)
     kept.write("o\nthree")
-    assert kept.newest() == ["two"]
+    assert kept.recent() == ["two"]
     assert stream.getvalue() == ""
     kept.flush_to_stream()
     assert stream.getvalue() == "one\ntwo\nthree\n"

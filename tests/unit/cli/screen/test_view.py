@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
-from rich.console import Console
+from rich.console import Console, Group
 
 from support.observations import MANY, NOON, failed, judged, known_jobs, seen, snapshot, watched
 from taskcounts.snapshot import Inconsistency
@@ -23,7 +23,7 @@ from taskcounts_cli.screen.glyphs import (
     glyphs_for,
     segment_widths,
 )
-from taskcounts_cli.screen.view import MIN_WIDTH, frame, render, window
+from taskcounts_cli.screen.view import MIN_WIDTH, frame, window
 from taskcounts_cli.screen.watched_job import NOTE_STAYS, WatchedJob
 
 NOW = NOON + timedelta(seconds=3)
@@ -76,7 +76,7 @@ def test_no_number_is_cut(jobs: list[WatchedJob], width: int, height: int | None
         if job.snapshot is not None and (job.snapshot.total or more):
             tasks = job.snapshot.task_counts
             for part in SEGMENTS:
-                number = re.escape(formatting.count(getattr(tasks, part)))
+                number = re.escape(f"{getattr(tasks, part):,}")
                 assert re.search(rf"(?<![\d,]){number}(?![\d,])", text), (part, number, text)
 
 
@@ -115,7 +115,7 @@ def test_one_job_in_ascii() -> None:
 def test_characters_by_encoding(encoding: str | None, glyphs: Glyphs) -> None:
     """Only where the encoding is Unicode's there are characters beyond ASCII."""
     assert glyphs_for(encoding) is glyphs
-    assert glyphs.plain is (glyphs is ASCII)
+    assert glyphs.met.isascii() is (glyphs is ASCII)
 
 
 def test_a_narrow_window_has_whole_numbers() -> None:
@@ -224,7 +224,7 @@ def test_verdicts(outcome: Outcome, mark: str, word: str) -> None:
 
 def test_a_goal_that_is_no_end() -> None:
     """A goal that says nothing of success is met, not done."""
-    assert watched("j", judged("j", goal="percent=50")).remark() == "met"
+    assert watched("j", judged("j", goal="percent=50")).status == "met"
 
 
 def test_a_table() -> None:
@@ -324,7 +324,7 @@ def test_rich_shows_what_was_laid_out() -> None:
     """What rich prints of the view is the view."""
     console = Console(width=80, height=24, color_system=None)
     with console.capture() as captured:
-        console.print(render(MANY[:2], NOW, 80, 24))
+        console.print(Group(*frame(MANY[:2], NOW, 80, 24)))
     assert [line.rstrip() for line in captured.get().splitlines()] == shown(*MANY[:2], height=24)
 
 
@@ -351,7 +351,7 @@ def test_a_job_that_begins_anew() -> None:
 )  # fmt: skip
 def test_spans(seconds: float, text: str) -> None:
     """A span has the units that matter, and is never rounded up."""
-    assert formatting.span(seconds) == text
+    assert formatting.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -371,4 +371,4 @@ def test_a_percentage_is_cut() -> None:
 
 def test_left_is_never_nothing() -> None:
     """As long as a job isn't done there is time left."""
-    assert formatting.left(0.2) == "about 1 s left"
+    assert formatting.time_left(0.2) == "about 1 s left"
