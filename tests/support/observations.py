@@ -98,6 +98,17 @@ def judged(
     return Verdict(**facts | changes)
 
 
+def bare_observation(job: str = "x", kind: Kind = Kind.COUNTS, **changes: Any) -> Observation:
+    """Return the first observation of a job, at noon and without counts."""
+    facts: dict[str, Any] = {"number": 1, "kind": kind, "changed": False, "pause": 0.0}
+    return seen(job, None, **facts | changes)
+
+
+def bare_verdict(job: str, outcome: Outcome = Outcome.MET, **changes: Any) -> Verdict:
+    """Return a verdict at noon, without counts."""
+    return judged(job, outcome, None, **changes)
+
+
 def watched(job: str, *events: Observation | Verdict) -> WatchedJob:
     """Return a job as it is known after some events."""
     known = WatchedJob(job_id=job)

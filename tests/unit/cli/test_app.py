@@ -9,22 +9,19 @@ import pty
 import re
 import shlex
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
+from support.command_line import CommandResult, RunCommand, start, start_shell, wait_until
 from taskcounts import TaskCountsError, __version__
 from taskcounts_cli import __main__, app
 from taskcounts_cli.exits import Exit
 from taskcounts_cli.input.options import Account
 from taskcounts_emulator import Emulator
-
-from .conftest import Command, Ended
 
 
 @pytest.fixture(autouse=True)
@@ -36,28 +33,7 @@ def _garbage_is_collected() -> Iterator[None]:
     gc.unfreeze()
 
 
-def start(*arguments: str, **options: object) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own, which Ctrl-C reaches."""
-    # What runs in the background of a shell ignores it, and hands that on to whatever it starts.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # noqa: S603
-            [sys.executable, "-m", "taskcounts", *arguments],
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens in another process."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_version(command: Command) -> None:
+def test_version(command: RunCommand) -> None:
     """--version says name and version, and what requests are sent over."""
     ended = command("--version")
     assert (ended.code, ended.out) == (0, f"taskcounts {__version__}\n")
@@ -67,7 +43,7 @@ COMMANDS = ("get", "wait", "watch", "replay", "plot", "completion", "demo", "emu
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help(command: Command, name: str) -> None:
+def test_help(command: RunCommand, name: str) -> None:
     """Every command explains itself, each of its options too."""
     for option in ("-h", "--help"):
         ended = command(name, option)
@@ -78,7 +54,7 @@ def test_help(command: Command, name: str) -> None:
     assert all(each.help for each in found.params if isinstance(each, click.Option))
 
 
-def test_help_has_all_commands_and_exit_codes(command: Command) -> None:
+def test_help_has_all_commands_and_exit_codes(command: RunCommand) -> None:
     """The help of all has every command, those that people need most first, and every exit code."""
     shown = command("-h").out
     names = re.findall(r"^  (\w+)", shown.partition("Commands:")[2], re.MULTILINE)
@@ -90,7 +66,7 @@ def test_help_has_all_commands_and_exit_codes(command: Command) -> None:
 
 
 @pytest.mark.parametrize("name", ["get", "wait", "watch"])
-def test_examples_in_help_are_right(command: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_examples_in_help_are_right(command: RunCommand, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """What the help shows is taken as it stands."""
     # Not every machine has the commands that are notified.
     monkeypatch.setattr("shutil.which", lambda *_: "/bin/true")
@@ -115,7 +91,7 @@ def test_examples_in_help_are_right(command: Command, monkeypatch: pytest.Monkey
         (("get", "x", "--concurrency", "257"), "257 is not in the range 1<=x<=256"),
     ],
 )
-def test_wrong_usage(command: Command, arguments: tuple[str, ...], says: str) -> None:
+def test_wrong_usage(command: RunCommand, arguments: tuple[str, ...], says: str) -> None:
     """Wrong usage is exit code 2, one line, and mostly a hint."""
     ended = command(*arguments)
     assert (ended.code, ended.out) == (2, "")
@@ -124,7 +100,7 @@ def test_wrong_usage(command: Command, arguments: tuple[str, ...], says: str) ->
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion(command: Command, shell: str) -> None:
+def test_completion(command: RunCommand, shell: str) -> None:
     """Each shell's script completes the commands."""
     assert "_TASKCOUNTS_COMPLETE" in command("completion", shell).out
 
@@ -160,7 +136,7 @@ def test_completion_completes() -> None:
     assert process.returncode == 0
 
 
-def test_a_defect_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_is_one_line(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that nobody foresaw is one line and exit code 70; its traceback is to be had on request."""
 
     def broken(*_: object, **__: object) -> None:
@@ -185,7 +161,7 @@ def test_a_defect_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_other_ends(
-    command: Command, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, says: str
+    command: RunCommand, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, says: str
 ) -> None:
     """Whatever ends a command is told in one line."""
 
@@ -197,7 +173,7 @@ def test_other_ends(
     assert (ended.code, ended.err.strip()) == (code, f"error: {says}")
 
 
-def test_nobody_reads_any_more(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_reads_any_more(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """A closed pipe ends a command as SIGPIPE would, without a word."""
 
     def broken(*_: object, **__: object) -> None:
@@ -207,7 +183,7 @@ def test_nobody_reads_any_more(command: Command, monkeypatch: pytest.MonkeyPatch
     # Click wraps both when a pipe breaks.
     monkeypatch.setattr(sys, "stdout", sys.stdout)
     monkeypatch.setattr(sys, "stderr", sys.stderr)
-    assert command("get", "x") == Ended(141, "", "")
+    assert command("get", "x") == CommandResult(141, "", "")
 
 
 def test_output_is_let_go_of() -> None:
@@ -246,15 +222,6 @@ def test_talk_costs_no_data(emulator: Emulator, where: str) -> None:
     process = start_shell(f"get no-such-job empty -o tsv 2>{where}")
     assert "\nempty\t0" in process.communicate(timeout=20)[0]
     assert process.returncode == 3
-
-
-def start_shell(arguments: str, before: str = "") -> subprocess.Popen[str]:
-    """Start the command line through a shell, with its redirections and what comes before and after it."""
-    exec_ = "" if "&&" in arguments else "exec "
-    command = f"{before} {exec_}{sys.executable} -m taskcounts {arguments}"
-    return subprocess.Popen(  # noqa: S602
-        command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 def test_interrupted_while_loading(
@@ -344,7 +311,7 @@ def test_main_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gc.get_freeze_count() > 0
 
 
-def test_demo_as_a_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_as_a_command(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """`taskcounts demo` shows it; what goes wrong in it is one line, Ctrl-C too."""
     monkeypatch.setattr("taskcounts_cli.commands.demo.run_demo", lambda say: say("shown"))
     assert command("demo").out == "shown\n"
@@ -363,7 +330,7 @@ def test_demo_as_a_command(command: Command, monkeypatch: pytest.MonkeyPatch) ->
         assert ended.err.strip().splitlines()[0].startswith("error: ")
 
 
-def test_demo_without_its_packages(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_without_its_packages(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the emulator's packages the demonstration says what to install."""
     monkeypatch.delitem(sys.modules, "taskcounts_emulator.server", raising=False)
     monkeypatch.delattr("taskcounts_emulator.Emulator")
@@ -375,12 +342,12 @@ def test_demo_without_its_packages(command: Command, monkeypatch: pytest.MonkeyP
     )
 
 
-def test_an_incomplete_installation_is_a_defect(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_installation_is_a_defect(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module of our own that is missing isn't mended by an extra."""
     monkeypatch.setitem(sys.modules, "taskcounts_emulator", None)
     assert command("demo").code == 70
 
 
-def test_no_command_is_a_cry_for_help(command: Command) -> None:
+def test_no_command_is_a_cry_for_help(command: RunCommand) -> None:
     """Without a command the help is shown, as it is."""
     assert command().out == command("--help").out

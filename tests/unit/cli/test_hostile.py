@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import pytest
 from attrs import evolve
 
+from support.command_line import RunCommand
 from support.observations import NOON, judged, seen, snapshot
 from taskcounts import TaskCountsClient
 from taskcounts.many.values import ListedJob
@@ -39,8 +40,7 @@ from taskcounts_cli.output.verdicts import outcome_text, report, verdict_line
 from taskcounts_cli.output.viewers import LineViewer, NdjsonViewer
 from taskcounts_cli.session import _StopSignal
 from taskcounts_cli.viewer import SessionResult
-
-from .conftest import Ask, Command
+from taskcounts_emulator import Emulator
 
 FORGED = "done\x1b[2J\nerror: all is lost"
 LINE = "done error: all is lost"
@@ -176,10 +176,12 @@ def test_ctrl_c_ends_only_the_finish(interrupted: list[float]) -> None:
 
 
 @pytest.mark.parametrize("name", ["wait", "watch"])
-def test_the_verdict_comes_before_the_finish(ask: Ask, interrupted: list[float], name: str) -> None:
+def test_the_verdict_comes_before_the_finish(
+    emulator: Emulator, command: RunCommand, interrupted: list[float], name: str
+) -> None:
     """Ctrl-C while a notification hangs costs neither the verdict nor its exit code."""
-    ask.emulator.add_job("done", [{"state": "completed", "result": "success"}])
-    told = ask.command(name, "done", "--notify", "true", "--interval", "0.05")
+    emulator.add_job("done", [{"state": "completed", "result": "success"}])
+    told = command(name, "done", "--notify", "true", "--interval", "0.05")
     assert told.code == 0
     assert told.out.splitlines()[-1].startswith("job 'done': done, all")
     assert len(interrupted) == 2
@@ -215,7 +217,7 @@ def test_commands_get_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("text", ["https:/x/SECRET", "https:SECRET", "//x/SECRET now"])
-def test_a_misspelt_url_is_not_shown(command: Command, text: str) -> None:
+def test_a_misspelt_url_is_not_shown(command: RunCommand, text: str) -> None:
     """What may be a URL with a secret isn't repeated when there is no such command."""
     told = command("wait", "j", "--notify", text)
     assert told.code == Exit.USAGE
@@ -241,7 +243,7 @@ def test_doubts_about_the_list_are_told(
     assert capsys.readouterr().err == expected
 
 
-def test_warnings_are_shown(command: Command, capfd: pytest.CaptureFixture[str]) -> None:
+def test_warnings_are_shown(command: RunCommand, capfd: pytest.CaptureFixture[str]) -> None:
     """A warning of the client is shown also to those who don't want to see each attempt."""
     assert command("completion", "zsh").code == 0
     log_attempts(verbose=False)
@@ -283,7 +285,7 @@ def test_standard_input_that_does_not_wait() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  ", "state eq '\udcff'"])
-def test_filters_that_are_none(command: Command, text: str) -> None:
+def test_filters_that_are_none(command: RunCommand, text: str) -> None:
     """An empty filter, which would take all jobs, and one that is no text are wrong usage."""
     told = command("get", "--all", "--filter", text)
     assert told.code == Exit.USAGE

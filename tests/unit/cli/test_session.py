@@ -7,25 +7,23 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from attrs import evolve
 
 from support.client import ACCESS_KEY, FakeClock
+from support.observations import NOON, bare_verdict
 from taskcounts.flow.steps import Exchange, Pause, Settings
 from taskcounts.protocol.messages import Question
 from taskcounts.waiting import flow
 from taskcounts.waiting.plan import WaitPlan
-from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict
+from taskcounts.waiting.values import Kind, Observation, Observer, Verdict
 from taskcounts_cli.exits import CommandError
 from taskcounts_cli.input.options import Account
 from taskcounts_cli.input.wait_options import WaitOptions
 from taskcounts_cli.session import run_session
 from taskcounts_cli.viewer import Broadcast, SessionResult, Viewer
 
-NOW = datetime(2024, 8, 1, 12, 0, tzinfo=UTC)
 ACCOUNT = Account(
     endpoint="http://127.0.0.1:9",
     account="myaccount",
@@ -35,22 +33,6 @@ ACCOUNT = Account(
     allow_token_over_http=False,
 )
 OPTIONS = WaitOptions(until="done", deadline=math.inf, attempt_timeout=35.0, others={})
-
-
-def verdict(job: str, outcome: Outcome = Outcome.MET, **facts: Any) -> Verdict:
-    """Return a verdict."""
-    known: dict[str, Any] = {
-        "goal": "done",
-        "text": f"job {job!r}: {outcome}",
-        "confirmed": True,
-        "snapshot": None,
-        "polls": 1,
-        "failed_polls": 0,
-        "began_at": NOW,
-        "ended_at": NOW,
-        "elapsed": 1.0,
-    }
-    return Verdict(job_id=job, outcome=outcome, **{**known, **facts})
 
 
 class Recorder(Viewer):
@@ -106,14 +88,14 @@ class Waits:
         self.checks.append(check)
         self.gated.append(settings.gate is not None)
         try:
-            observer(Observation(job_id=job, number=1, at=NOW, elapsed=0.0, kind=Kind.COUNTS))
+            observer(Observation(job_id=job, number=1, at=NOON, elapsed=0.0, kind=Kind.COUNTS))
             if job.startswith("never"):
                 yield Pause(3600)
             if job.startswith("late"):
                 yield Pause(0.3)
             if job.startswith("broken"):
                 raise ZeroDivisionError
-            return verdict(job)
+            return bare_verdict(job)
         finally:
             self.closed.append(job)
 

@@ -44,7 +44,7 @@ class JobSource:
 
     @property
     def open_ended(self) -> bool:
-        """Whether the number of jobs is unknown before all of them are read."""
+        """True if the number of jobs is unknown before all of them are read."""
         return self.everything or STDIN in self.named
 
     def check(self, account: Account) -> None:

@@ -56,12 +56,12 @@ class WatchedJob:
 
     @property
     def inconsistent(self) -> bool:
-        """Whether the newest counts contradict themselves."""
+        """True if the newest counts contradict themselves."""
         return self.snapshot is not None and bool(self.snapshot.inconsistencies)
 
     @property
     def doubtful(self) -> bool:
-        """Whether the newest counts contradict themselves, or a list of tasks contradicts them."""
+        """True if the newest counts contradict themselves, or a list of tasks contradicts them."""
         return self.inconsistent or (self.latest is not None and self.latest.doubtful)
 
     @property

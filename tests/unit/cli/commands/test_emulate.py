@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from support.command_line import RunCommand
 from taskcounts import SharedKey, TaskCountsClient
 from taskcounts_emulator import EmulatedAccount
 from taskcounts_emulator.tls import Authority
-
-from ..conftest import Command
 
 SCENARIO = {"jobs": [{"id": "nightly", "tasks": [{"count": 3}, {"state": "running", "requiredSlots": 2}]}]}
 
@@ -55,7 +54,7 @@ def test_it_serves_what_it_prints(tmp_path: Path, end: signal.Signals) -> None:
     assert err.splitlines() == [f"emulating at {exports['AZURE_BATCH_ENDPOINT']}; Ctrl-C stops it", "stopped"]
 
 
-def test_a_busy_port(command: Command) -> None:
+def test_a_busy_port(command: RunCommand) -> None:
     """A port that somebody else has is one line."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = command("emulate", "--port", str(taken.getsockname()[1]))
@@ -72,7 +71,7 @@ def test_a_busy_port(command: Command) -> None:
         (json.dumps({"jobs": [{"id": "x", "tasks": [{"state": "asleep"}]}]}), "jobs[0].tasks[0].state"),
     ],
 )
-def test_a_bad_scenario(command: Command, tmp_path: Path, text: str, says: str) -> None:
+def test_a_bad_scenario(command: RunCommand, tmp_path: Path, text: str, says: str) -> None:
     """What is wrong with a scenario is said with its file and place."""
     scenario = tmp_path / "scenario.json"
     scenario.write_text(text, encoding="utf-8")
@@ -82,14 +81,14 @@ def test_a_bad_scenario(command: Command, tmp_path: Path, text: str, says: str) 
     assert len(ended.err.splitlines()) == 1
 
 
-def test_a_missing_scenario(command: Command, tmp_path: Path) -> None:
+def test_a_missing_scenario(command: RunCommand, tmp_path: Path) -> None:
     """A file that isn't there is named."""
     ended = command("emulate", "--scenario", str(tmp_path / "none.json"))
     assert ended.code == 74
     assert "none.json: No such file or directory" in ended.err
 
 
-def test_a_data_file_that_is_none(command: Command, tmp_path: Path) -> None:
+def test_a_data_file_that_is_none(command: RunCommand, tmp_path: Path) -> None:
     """A file of something else is refused and left as it is."""
     data = tmp_path / "data"
     data.write_text("something else entirely" * 100, encoding="utf-8")
@@ -99,7 +98,7 @@ def test_a_data_file_that_is_none(command: Command, tmp_path: Path) -> None:
     assert data.read_text(encoding="utf-8") == "something else entirely" * 100
 
 
-def test_a_key_that_is_none_is_not_shown(command: Command) -> None:
+def test_a_key_that_is_none_is_not_shown(command: RunCommand) -> None:
     """A key that isn't Base64 is refused without being shown."""
     ended = command("emulate", "--key", "hunter2!")
     assert ended.code == 2
@@ -111,7 +110,7 @@ def test_a_key_that_is_none_is_not_shown(command: Command) -> None:
     [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)],  # noqa: S104
 )
 def test_other_hosts_are_warned_of(
-    command: Command, monkeypatch: pytest.MonkeyPatch, host: str, warned: bool
+    command: RunCommand, monkeypatch: pytest.MonkeyPatch, host: str, warned: bool
 ) -> None:
     """Listening for other machines is said to be open to them."""
 
@@ -124,7 +123,7 @@ def test_other_hosts_are_warned_of(
     assert (f"warning: anybody who reaches http://{host}:1" in ended.err) is warned
 
 
-def test_it_is_what_its_options_say(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_what_its_options_say(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock, the seed and the slots of the pools are those that are asked for."""
     told: list[object] = []
 
@@ -139,7 +138,7 @@ def test_it_is_what_its_options_say(command: Command, monkeypatch: pytest.Monkey
 
 
 def test_a_file_goes_on_from_where_it_was(
-    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    command: RunCommand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A second start keeps slots and jobs, leaves the scenario out with a word, and takes no other clock."""
     told: list[object] = []
@@ -165,7 +164,7 @@ def test_a_file_goes_on_from_where_it_was(
     )
 
 
-def test_it_serves_tls(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_serves_tls(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --tls it prints where its authority's certificate stands, which is gone in the end."""
     seen: list[bytes] = []
 
@@ -182,7 +181,7 @@ def test_it_serves_tls(command: Command, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not Path(told["SSL_CERT_FILE"]).exists()
 
 
-def test_tls_without_its_package(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_without_its_package(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without trustme the error says how to install it."""
     monkeypatch.setitem(sys.modules, "trustme", None)
     ended = command("emulate", "--tls")
@@ -192,7 +191,7 @@ def test_tls_without_its_package(command: Command, monkeypatch: pytest.MonkeyPat
     )
 
 
-def test_without_its_packages(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_packages(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, the error says how to install it."""
     for name in [
         name

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.command_line import FakeTerminal, RunCommand, start
 from taskcounts import TaskCountsClient
 from taskcounts.many.values import JobResult
 from taskcounts_cli.commands import get
@@ -27,9 +28,6 @@ from taskcounts_cli.input.jobs import read_ids
 from taskcounts_cli.output.records import Result
 from taskcounts_cli.output.writers import NdjsonWriter, ResultOrder, Writer
 from taskcounts_emulator import Emulator
-
-from ..conftest import Ask, Command
-from ..test_app import start
 
 JOBS = [f"job-{number:02}" for number in range(40)]
 
@@ -49,7 +47,7 @@ def rows(tsv: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("output", ["json", "tsv", "table"])
-def test_arguments_come_in_their_order(many: Emulator, command: Command, output: str) -> None:
+def test_arguments_come_in_their_order(many: Emulator, command: RunCommand, output: str) -> None:
     """A table, an array and TSV lines are in the order of the arguments, whichever answer came first."""
     many.fault("slow", seconds=0.5, job=JOBS[7], times=1)
     ended = command("get", *reversed(JOBS), "-o", output)
@@ -64,7 +62,7 @@ def test_arguments_come_in_their_order(many: Emulator, command: Command, output:
     assert found == [(job, int(job[-2:])) for job in reversed(JOBS)]
 
 
-def test_ndjson_comes_as_the_answers_do(many: Emulator, command: Command) -> None:
+def test_ndjson_comes_as_the_answers_do(many: Emulator, command: RunCommand) -> None:
     """A slow job holds up no other one's line, and none is missing."""
     many.fault("slow", seconds=1, job=JOBS[0], times=1)
     ended = command("get", *JOBS, "-o", "ndjson")
@@ -73,7 +71,7 @@ def test_ndjson_comes_as_the_answers_do(many: Emulator, command: Command) -> Non
     assert found[-1]["jobId"] == JOBS[0]
 
 
-def test_jobs_from_standard_input(many: Emulator, command: Command) -> None:
+def test_jobs_from_standard_input(many: Emulator, command: RunCommand) -> None:
     """Lines are ids, whatever their ends; blank ones, comments and a byte order mark are passed over."""
     text = f"\ufeff{JOBS[1]}\r\n\r\n# a comment\n  {JOBS[2]}  \n\t\n{JOBS[3]}"
     ended = command("get", "empty", "-", JOBS[4], "-o", "json", stdin=text)
@@ -84,7 +82,7 @@ def test_jobs_from_standard_input(many: Emulator, command: Command) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--exact",)])
-def test_a_line_that_is_no_job_id(many: Emulator, command: Command, options: tuple[str, ...]) -> None:
+def test_a_line_that_is_no_job_id(many: Emulator, command: RunCommand, options: tuple[str, ...]) -> None:
     """It is told, has an error in the output, and costs the others nothing; so does an endless line."""
     text = f"../jobs\n{JOBS[1]}\nno-such-job\n{'x' * 9000}\n"
     ended = command("get", "-", "-o", "tsv", *options, stdin=text)
@@ -100,7 +98,7 @@ def test_a_line_that_is_no_job_id(many: Emulator, command: Command, options: tup
     assert record == {"jobId": "a\tb", "error": {"type": "ValueError", "text": record["error"]["text"]}}
 
 
-def test_standard_input_that_is_no_text(many: Emulator, command: Command, tmp_path: Path) -> None:
+def test_standard_input_that_is_no_text(many: Emulator, command: RunCommand, tmp_path: Path) -> None:
     """Bytes that are no text are no job ids, and cost the lines that are nothing."""
     (tmp_path / "jobs").write_bytes(b"\xff\xfe\0\n" + JOBS[1].encode() + b"\n\x1b[2J\n")
     with (tmp_path / "jobs").open(encoding="utf-8") as stdin, pytest.MonkeyPatch.context() as patch:
@@ -113,7 +111,7 @@ def test_standard_input_that_is_no_text(many: Emulator, command: Command, tmp_pa
 
 
 def test_a_closed_standard_input(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is no standard input, that is said."""
     monkeypatch.setattr(sys, "stdin", None)
@@ -195,7 +193,7 @@ def test_lines_are_lines_however_they_come(lines: list[str], cuts: list[int], cl
     assert found == [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
 
 
-def test_no_jobs_at_all(command: Command) -> None:
+def test_no_jobs_at_all(command: RunCommand) -> None:
     """Where no job is named by the lines, or the account has none, that is said, and is no success."""
     with Emulator() as emulator:
         options = ("--endpoint", emulator.endpoint, "--account", emulator.account, "--key", emulator.key)
@@ -209,7 +207,7 @@ def test_no_jobs_at_all(command: Command) -> None:
 
 
 def test_a_terminal_is_told_that_it_is_read(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody sits in front of a terminal that waits without a word."""
 
@@ -225,7 +223,7 @@ def test_a_terminal_is_told_that_it_is_read(
     assert (ended.code, ended.err) == (0, "reading: one job id a line; Ctrl-D ends them\n")
 
 
-def test_all_jobs_of_the_account(many: Emulator, command: Command) -> None:
+def test_all_jobs_of_the_account(many: Emulator, command: RunCommand) -> None:
     """--all asks for every job of the account, --filter for those that the service's filter takes."""
     every = rows(command("get", "--all", "-o", "tsv").out)
     assert sorted(row["jobId"] for row in every) == sorted([*JOBS, "empty", "nightly-render"])
@@ -233,7 +231,7 @@ def test_all_jobs_of_the_account(many: Emulator, command: Command) -> None:
     assert [each["jobId"] for each in json.loads(some.out)] == [job for job in JOBS if job[4] == "1"]
 
 
-def test_a_filter_that_the_service_refuses(many: Emulator, command: Command) -> None:
+def test_a_filter_that_the_service_refuses(many: Emulator, command: RunCommand) -> None:
     """Without a list of jobs there is an error, not an empty success."""
     ended = command("get", "--all", "--filter", "colour eq 'red'", "-o", "json")
     assert (ended.code, ended.out) == (5, "[]\n")
@@ -252,17 +250,19 @@ def test_a_filter_that_the_service_refuses(many: Emulator, command: Command) -> 
         (("x", "--concurrency", "0"), "Invalid value for '--concurrency'"),
     ],
 )
-def test_what_cannot_be_meant(ask: Ask, arguments: tuple[str, ...], says: str) -> None:
+def test_what_cannot_be_meant(
+    emulator: Emulator, command: RunCommand, arguments: tuple[str, ...], says: str
+) -> None:
     """Options that contradict each other are wrong usage, and nothing is sent."""
-    ended = ask.command("get", *arguments)
+    ended = command("get", *arguments)
     assert (ended.code, ended.out) == (2, "")
     assert says in ended.err.splitlines()[0]
-    assert not ask.emulator.journal.entries()
+    assert not emulator.journal.entries()
 
 
 @pytest.mark.parametrize("output", ["ndjson", "tsv", "table"])
 def test_the_first_failure_in_the_order_asked_for(
-    many: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, output: str
+    many: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
     """The exit code is that of the first job that failed, however late its answer came."""
     get_many = TaskCountsClient.get_many
@@ -279,13 +279,13 @@ def test_the_first_failure_in_the_order_asked_for(
     assert command("get", "-", "-o", output, stdin=text).code == 6
 
 
-def test_the_same_job_twice(many: Emulator, command: Command) -> None:
+def test_the_same_job_twice(many: Emulator, command: RunCommand) -> None:
     """A job that is named twice is asked for twice."""
     found = json.loads(command("get", JOBS[2], JOBS[1], JOBS[2], "-o", "json").out)
     assert [each["jobId"] for each in found] == [JOBS[2], JOBS[1], JOBS[2]]
 
 
-def test_exact_counts(many: Emulator, command: Command) -> None:
+def test_exact_counts(many: Emulator, command: RunCommand) -> None:
     """--exact lists the tasks: the numbers are right where the service's own trail."""
     many.set_lag({"swapActiveRunning": True})
     [reported] = json.loads(command("get", JOBS[9], "-o", "json").out)
@@ -303,7 +303,7 @@ def test_exact_counts(many: Emulator, command: Command) -> None:
     ]
 
 
-def test_verified_counts(many: Emulator, command: Command) -> None:
+def test_verified_counts(many: Emulator, command: RunCommand) -> None:
     """--verify shows both counts, and warns where they differ."""
     agreed = command("get", JOBS[9], "--verify")
     assert (agreed.code, agreed.err) == (0, "")
@@ -325,7 +325,7 @@ def test_verified_counts(many: Emulator, command: Command) -> None:
     assert "error: job 'job-09': the counts can't be trusted, a list of all tasks contradicts" in strict.err
 
 
-def test_doubts_about_the_list_that_verifies_are_told(many: Emulator, command: Command) -> None:
+def test_doubts_about_the_list_that_verifies_are_told(many: Emulator, command: RunCommand) -> None:
     """A list that names a task twice proves nothing against the counts, and is warned of like them."""
     many.fault("wrong-shape", variant="repeated-item")
     ended = command("get", JOBS[9], "--verify")
@@ -338,7 +338,7 @@ def test_doubts_about_the_list_that_verifies_are_told(many: Emulator, command: C
 @pytest.mark.parametrize("options", [(), ("--exact",)])
 def test_an_interruption_keeps_what_was_counted(
     emulator: Emulator,
-    command: Command,
+    command: RunCommand,
     monkeypatch: pytest.MonkeyPatch,
     output: str,
     options: tuple[str, ...],
@@ -361,7 +361,7 @@ def test_an_interruption_keeps_what_was_counted(
 
 
 def test_many_jobs_from_a_pipe_are_not_kept(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The memory for ndjson doesn't grow with the number of jobs."""
 
@@ -418,17 +418,9 @@ def test_numbers_are_forgotten() -> None:
     assert (numbered.count, numbered.ended, numbered._pending) == (3, True, {})
 
 
-class Tty(io.StringIO):
-    """A terminal that keeps what is written."""
-
-    def isatty(self) -> bool:
-        """Return that it is one."""
-        return True
-
-
 def test_progress_vanishes(many: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal a long work tells how far it is, in one line that is gone in the end."""
-    terminal = Tty()
+    terminal = FakeTerminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     ticker = ProgressLine(shown=True)
     ticker.show("{:,} seen", 12345)
@@ -436,14 +428,14 @@ def test_progress_vanishes(many: Emulator, monkeypatch: pytest.MonkeyPatch) -> N
     ticker.clear()
     ticker.clear()
     assert terminal.getvalue() == "\r12,345 seen\r           \r"
-    for stream, shown in ((Tty(), False), (io.StringIO(), True), (None, True)):
+    for stream, shown in ((FakeTerminal(), False), (io.StringIO(), True), (None, True)):
         monkeypatch.setattr(sys, "stderr", stream)
         silent = ProgressLine(shown=shown)
         silent.show("{}", 1)
         silent.clear()
         assert stream is None or stream.getvalue() == ""
     # A terminal that goes away costs no counts.
-    monkeypatch.setattr(sys, "stderr", Tty())
+    monkeypatch.setattr(sys, "stderr", FakeTerminal())
     ticker = ProgressLine(shown=True)
     sys.stderr.close()
     ticker.show("{}", 1)

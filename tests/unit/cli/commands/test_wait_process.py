@@ -11,9 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
+from support.command_line import start, start_shell, wait_until
 from taskcounts_emulator import Emulator
-
-from ..test_app import start, start_shell, wait_until
 
 STANDING = [{"count": 3, "state": "completed", "result": "success"}, {"count": 2, "state": "running"}]
 

@@ -14,14 +14,13 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.command_line import RunCommand
 from taskcounts_cli.app import COMMANDS, cli
 from taskcounts_cli.input.jobs import JobSource, job_options
 from taskcounts_cli.input.options import Account, Duration, account_options
 from taskcounts_cli.input.wait_options import WaitOptions, wait_options
 from taskcounts_emulator import Emulator
 from taskcounts_emulator.state.pool import MAX_POOL_SLOTS
-
-from ..conftest import Command
 
 EACH = """
 a b --filter x --own 4 --for percent=50 --timeout 1h --stall 5m --interval 7 --max-failures 2
@@ -224,7 +223,7 @@ def _with_values() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "option"), list(_with_values()))
 def test_an_error_names_the_option(
-    emulator: Emulator, command: Command, name: str, option: str, tmp_path: Path
+    emulator: Emulator, command: RunCommand, name: str, option: str, tmp_path: Path
 ) -> None:
     """Whatever a value is refused for, the first line has the option as it is written, and no other name."""
     if option in TRIED:
@@ -246,14 +245,14 @@ def test_an_error_names_the_option(
 
 
 def test_an_error_names_the_variable_too(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What comes from the environment is looked for there."""
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "ftp://h")
     assert "'--endpoint' (env var: 'AZURE_BATCH_ENDPOINT'): the endpoint is not" in command("get", "x").err
 
 
-def test_a_key_file_is_named(emulator: Emulator, command: Command, tmp_path: Path) -> None:
+def test_a_key_file_is_named(emulator: Emulator, command: RunCommand, tmp_path: Path) -> None:
     """A file that holds no key is another option's value."""
     (tmp_path / "key").write_text("no key!")
     ended = command("get", "x", "--key-file", str(tmp_path / "key"))

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from support.command_line import FakeTerminal
+from support.observations import NOON, bare_observation, bare_verdict, snapshot
 from taskcounts import (
     AuthenticationFailed,
     ContractViolation,
@@ -33,9 +35,7 @@ from taskcounts_cli.output.verdicts import (
 )
 from taskcounts_cli.viewer import SessionResult
 
-from ..commands.test_get_many import Tty
-from ..test_session import NOW, verdict
-from .test_progress import seen, snapshot
+COUNTS = (4, 8, 38, 2)
 
 
 def result(*verdicts: Verdict, missing: tuple[str, ...] = (), **last: Observation) -> SessionResult:
@@ -45,7 +45,7 @@ def result(*verdicts: Verdict, missing: tuple[str, ...] = (), **last: Observatio
         verdicts={each.job_id: each for each in verdicts},
         last=last,
         interrupted=2 if missing else None,
-        ended_at=NOW,
+        ended_at=NOON,
     )
 
 
@@ -62,7 +62,7 @@ def result(*verdicts: Verdict, missing: tuple[str, ...] = (), **last: Observatio
 )
 def test_a_code_for_each_outcome(outcome: Outcome, code: int) -> None:
     """Each way in which a wait can end has its exit code, whatever else is known."""
-    assert verdict_code(verdict("x", outcome, error=AuthenticationFailed("x"))) == code
+    assert verdict_code(bare_verdict("x", outcome, error=AuthenticationFailed("x"))) == code
 
 
 @pytest.mark.parametrize(
@@ -81,18 +81,18 @@ def test_a_code_for_each_outcome(outcome: Outcome, code: int) -> None:
 )
 def test_a_lost_status_has_its_errors_code(error: type[TaskCountsError] | None, code: int) -> None:
     """A status that is lost has the code of its error; a slow poll isn't a wait that is out of time."""
-    assert verdict_code(verdict("x", Outcome.LOST, error=error and error("x"))) == code
+    assert verdict_code(bare_verdict("x", Outcome.LOST, error=error and error("x"))) == code
 
 
 def test_every_outcome_has_a_code() -> None:
     """No outcome is forgotten, and only what is met is success."""
-    codes = {outcome: verdict_code(verdict("x", outcome)) for outcome in Outcome}
+    codes = {outcome: verdict_code(bare_verdict("x", outcome)) for outcome in Outcome}
     assert [outcome for outcome, code in codes.items() if code is Exit.OK] == [Outcome.MET]
 
 
 def test_the_first_that_is_not_met_decides() -> None:
     """Of several verdicts the first in the order named decides; an interruption before all."""
-    met, failed, gone = verdict("a"), verdict("b", Outcome.FAILED), verdict("c", Outcome.GONE)
+    met, failed, gone = bare_verdict("a"), bare_verdict("b", Outcome.FAILED), bare_verdict("c", Outcome.GONE)
     assert session_code(result(met)) is Exit.OK
     assert session_code(result(met, failed, gone)) is Exit.UNMET
     assert session_code(result(met, gone, failed)) is Exit.NOT_FOUND
@@ -101,17 +101,19 @@ def test_the_first_that_is_not_met_decides() -> None:
 
 def test_one_line() -> None:
     """One job's line is its verdict; several jobs' is their sum, with the names of those to look at."""
-    met, failed = verdict("a"), verdict("b", Outcome.FAILED)
+    met, failed = bare_verdict("a"), bare_verdict("b", Outcome.FAILED)
     assert verdict_line(result(failed)) == "job 'b': failed"
-    assert verdict_line(result(met, verdict("c"))) == "2 jobs: 2 done"
+    assert verdict_line(result(met, bare_verdict("c"))) == "2 jobs: 2 done"
     assert (
         verdict_line(result(met, failed, missing=("c",))) == "3 jobs: 1 done, 1 failed (b), 1 interrupted (c)"
     )
     assert verdict_line(result(missing=("c", "d"))) == "2 jobs: 0 met, 2 interrupted (c, d)"
     assert verdict_line(
-        result(verdict("a", goal="all-succeeded"), verdict("b", Outcome.FAILED, goal="all-succeeded"))
+        result(
+            bare_verdict("a", goal="all-succeeded"), bare_verdict("b", Outcome.FAILED, goal="all-succeeded")
+        )
     ) == ("2 jobs: 1 met all-succeeded, 1 failed (b)")
-    many = [verdict(f"job-{number}", Outcome.UNMET) for number in range(1203)]
+    many = [bare_verdict(f"job-{number}", Outcome.UNMET) for number in range(1203)]
     assert (
         verdict_line(result(*many))
         == "1,203 jobs: 0 done, 1,203 not met (job-0, job-1, job-2 and 1,200 more)"
@@ -120,7 +122,7 @@ def test_one_line() -> None:
 
 def test_an_interruption() -> None:
     """What was last known is told of a job without a verdict, as text and as JSON."""
-    last = seen("x", number=7, snapshot=snapshot(), job_state="disabled", note="odd")
+    last = bare_observation("x", number=7, snapshot=snapshot("x", COUNTS), job_state="disabled", note="odd")
     interrupted = result(missing=("x", "y"), x=last)
     text = (
         "job 'x': interrupted; 40 of 52 tasks completed, 2 failed, 8 running, 4 active "
@@ -137,7 +139,7 @@ def test_an_interruption() -> None:
         "text": text,
         "jobState": "disabled",
         "polls": 7,
-        "endedAt": NOW.isoformat(),
+        "endedAt": NOON.isoformat(),
     }
     assert outcome_record(interrupted, "y")["snapshot"] is None
 
@@ -145,7 +147,7 @@ def test_an_interruption() -> None:
 @pytest.mark.parametrize("output", ["text", "json", "ndjson"])
 def test_what_is_written(capsys: pytest.CaptureFixture[str], output: str) -> None:
     """Text is one line, JSON has all jobs in their order, ndjson what hasn't been written yet."""
-    report(result(verdict("a"), missing=("x",)), output)
+    report(result(bare_verdict("a"), missing=("x",)), output)
     out = capsys.readouterr().out
     if output == "text":
         assert out == "2 jobs: 1 done, 1 interrupted (x)\n"
@@ -157,7 +159,7 @@ def test_what_is_written(capsys: pytest.CaptureFixture[str], output: str) -> Non
 
 def test_below_the_terminals_own_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal the line of an interruption begins below the ^C; elsewhere nothing is added."""
-    for stream, shown in ((Tty(), "\n"), (io.StringIO(), "")):
+    for stream, shown in ((FakeTerminal(), "\n"), (io.StringIO(), "")):
         monkeypatch.setattr(sys, "stderr", stream)
         report(result(missing=("x",)), "text")
         assert stream.getvalue() == shown
@@ -169,19 +171,21 @@ def test_hints_are_given_once(capsys: pytest.CaptureFixture[str]) -> None:
     """What to do is told once, and only where it helps."""
 
     def lost(job: str, error: TaskCountsError, **facts: Any) -> Verdict:
-        return verdict(job, Outcome.LOST, error=error, **facts)
+        return bare_verdict(job, Outcome.LOST, error=error, **facts)
 
     print_hints(
         result(
-            verdict("a"),
+            bare_verdict("a"),
             lost("b", ServiceBusy("busy")),
             lost("c", AuthenticationFailed("no")),
             lost("d", AuthenticationFailed("no")),
             lost("e", CredentialFailed("no")),
-            verdict("f", Outcome.GONE, error=JobNotFound("no")),
+            bare_verdict("f", Outcome.GONE, error=JobNotFound("no")),
         )
     )
     told = capsys.readouterr().err.splitlines()
     assert [line.split()[1] for line in told] == ["account,", "sign", "the"]
-    print_hints(result(verdict("f", Outcome.GONE, error=JobNotFound("no"), snapshot=snapshot())))
+    print_hints(
+        result(bare_verdict("f", Outcome.GONE, error=JobNotFound("no"), snapshot=snapshot("x", COUNTS)))
+    )
     assert capsys.readouterr().err == ""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from support.command_line import RunCommand
 from support.observations import judged, seen, snapshot
 from taskcounts.waiting.values import Observation
 from taskcounts_cli.commands import plot
@@ -21,8 +22,7 @@ from taskcounts_cli.output.viewers import LineViewer, NdjsonViewer
 from taskcounts_cli.recording.parser import InvalidRecord, parse_event, parse_line
 from taskcounts_cli.recording.reader import BadLine, read_lines
 from taskcounts_cli.recording.recorder import Recorder
-
-from ..conftest import Ask, Command
+from taskcounts_emulator import Emulator
 
 FORGED = "done\x1b[2J\nerror: all is lost"
 LINE = "done error: all is lost"
@@ -73,7 +73,7 @@ def test_plain_lines_are_not_forged(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"12:00:00Z {LINE}\n"
 
 
-def test_hints_are_not_forged(tmp_path: Path, command: Command) -> None:
+def test_hints_are_not_forged(tmp_path: Path, command: RunCommand) -> None:
     """The jobs of a recording that a hint names stay in its line."""
     (tmp_path / "r").write_text(event_json(seen(FORGED, number=1)) + "\n")
     told = command("plot", str(tmp_path / "r"), "-o", str(tmp_path / "r.svg"), "--job", "x")
@@ -88,7 +88,7 @@ def test_times_at_the_ends_of_the_calendar(year: int) -> None:
         parse_event(value)
 
 
-def test_the_longest_times_are_drawn(tmp_path: Path, command: Command) -> None:
+def test_the_longest_times_are_drawn(tmp_path: Path, command: RunCommand) -> None:
     """What is just within the range is drawn and played, and what is not is left out."""
     first, last = datetime(1000, 1, 1, tzinfo=UTC), datetime(8999, 12, 31, tzinfo=UTC)
     values = [event_record(seen("j", number=1)), event_record(seen("j")), event_record(judged("j"))]
@@ -108,7 +108,7 @@ def full(*_: Any) -> None:
 
 
 def test_a_drawing_is_not_lost_to_a_full_disk(
-    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without room the old drawing stays, nothing is left beside it, and the error names the file."""
     drawing, recording = tmp_path / "r.svg", tmp_path / "r"
@@ -134,13 +134,15 @@ def test_a_device_is_not_replaced() -> None:
     assert not Path("/dev/null").is_file()
 
 
-def test_no_empty_recording_is_left(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_empty_recording_is_left(
+    emulator: Emulator, command: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A watch that doesn't begin leaves no new file, and an old one as it was."""
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "")
     new, old = tmp_path / "new", tmp_path / "old"
     old.touch()
-    assert ask.command("watch", "j", "--record", str(new)).code == 2
-    assert ask.command("watch", "j", "--record", str(old), "--append").code == 2
+    assert command("watch", "j", "--record", str(new)).code == 2
+    assert command("watch", "j", "--record", str(old), "--append").code == 2
     assert (new.exists(), old.exists()) == (False, True)
     with pytest.raises(CommandError):
         Recorder(old)

@@ -14,6 +14,7 @@ import threading
 import pytest
 
 from support.client import FakeClock
+from support.command_line import FakeTerminal
 from support.observations import judged, seen
 from taskcounts_cli.output.viewers import LineViewer
 from taskcounts_cli.screen.screen import Screen
@@ -21,22 +22,13 @@ from taskcounts_cli.screen.stderr_buffer import MAX_KEPT_LINES, VISIBLE_SECONDS,
 from taskcounts_cli.screen.stdout_viewer import can_animate, stdout_viewer
 
 
-class Tty(io.StringIO):
-    """A stream that says that it is a terminal."""
-
-    encoding = "utf-8"
-
-    def isatty(self) -> bool:
-        return True
-
-
 @pytest.mark.parametrize(
     ("term", "draws"), [("xterm", True), ("DUMB", False), ("unknown", False), ("", False)]
 )
 def test_where_things_can_be_drawn(term: str, draws: bool) -> None:
     """Things are drawn on a terminal that can do it."""
-    assert can_animate(Tty(), {"TERM": term}) is draws
-    assert not can_animate(Tty(), {})
+    assert can_animate(FakeTerminal(), {"TERM": term}) is draws
+    assert not can_animate(FakeTerminal(), {})
     assert not can_animate(io.StringIO(), {"TERM": term})
 
 
@@ -49,7 +41,7 @@ def test_a_terminal_gets_the_live_view(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_messages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written is kept in order, seen while it is new, and written for good at the end."""
-    stream, clock = Tty(), FakeClock()
+    stream, clock = FakeTerminal(), FakeClock()
     kept = StderrBuffer(stream, clock)
     assert (kept.encoding, kept.isatty(), kept.writable()) == ("utf-8", True, True)
     assert kept.write("one\ntw") == 6
@@ -65,7 +57,7 @@ def test_messages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_too_many_messages() -> None:
     """Of more messages than are kept the oldest are left out, with a word."""
-    stream = Tty()
+    stream = FakeTerminal()
     kept = StderrBuffer(stream, FakeClock())
     for n in range(MAX_KEPT_LINES + 5):
         kept.write(f"{n}\n")
@@ -78,7 +70,7 @@ def test_too_many_messages() -> None:
 def test_messages_that_cannot_be_written() -> None:
     """A standard error that is gone costs nothing but the messages."""
 
-    class Gone(Tty):
+    class Gone(FakeTerminal):
         def write(self, _: str, /) -> int:
             raise OSError
 
@@ -90,7 +82,7 @@ def test_messages_that_cannot_be_written() -> None:
 @pytest.mark.parametrize("tty", [True, False])
 def test_a_whole_view(monkeypatch: pytest.MonkeyPatch, tty: bool) -> None:
     """It enters, draws what is new, and leaves; our log goes through it, and so does what is said."""
-    stream, errors = Tty(), Tty() if tty else io.StringIO()
+    stream, errors = FakeTerminal(), FakeTerminal() if tty else io.StringIO()
     monkeypatch.setattr(sys, "stderr", errors)
     logger = logging.getLogger("taskcounts")
     handlers = [logging.StreamHandler(errors), logging.StreamHandler(io.StringIO()), logging.NullHandler()]
@@ -140,7 +132,7 @@ def test_the_terminal_knows_its_size_best(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_still_view() -> None:
     """However much time passes, it draws nothing but the last state."""
-    stream, clock = Tty(), FakeClock()
+    stream, clock = FakeTerminal(), FakeClock()
     view = Screen(stream, clock=clock, still=True)
     view.begin(["j"])
     view.observe(seen("j"))
@@ -154,7 +146,7 @@ def test_a_still_view() -> None:
 
 def test_an_end_without_a_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     """A view whose beginning failed can be ended; so can one without a standard error."""
-    stream = Tty()
+    stream = FakeTerminal()
     Screen(stream).end()
     assert stream.getvalue() == ""
     monkeypatch.setattr(sys, "stderr", None)
@@ -166,7 +158,7 @@ def test_an_end_without_a_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_view_in_another_thread() -> None:
     """Elsewhere than in the main thread, signals are left alone."""
-    stream = Tty()
+    stream = FakeTerminal()
     before = signal.getsignal(signal.SIGTSTP)
 
     def show() -> None:
@@ -183,7 +175,7 @@ def test_a_view_in_another_thread() -> None:
 
 def test_signals_come_after_the_terminal_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Ctrl-C in the moment of leaving comes when all is given back."""
-    stream = Tty()
+    stream = FakeTerminal()
     view = Screen(stream)
     view.begin(["j"])
     leave = Screen._leave
@@ -205,7 +197,7 @@ def test_signals_come_after_the_terminal_is_whole(monkeypatch: pytest.MonkeyPatc
 
 def test_a_still_view_shows_the_end_alone() -> None:
     """What isn't to move takes no other screen, and draws nothing before its end."""
-    stream = Tty()
+    stream = FakeTerminal()
     view = Screen(stream, still=True)
     view.begin(["j"])
     view.tick()
@@ -219,7 +211,7 @@ def test_a_tick_stops_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) 
     """However it came to be asked for, one tick stops, and only one."""
     stopped: list[int] = []
     monkeypatch.setattr("taskcounts_cli.screen.screen.os.kill", lambda _, number: stopped.append(number))
-    view = Screen(Tty())
+    view = Screen(FakeTerminal())
     view.begin(["j"])
     view._suspend = True
     view.tick()
@@ -230,7 +222,7 @@ def test_a_tick_stops_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) 
 
 def test_ctrl_z_is_answered_by_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-Z is noted; the next tick gives the terminal back, stops, and takes it again."""
-    stream = Tty()
+    stream = FakeTerminal()
     stopped: list[tuple[int, int]] = []
     monkeypatch.setattr(
         "taskcounts_cli.screen.screen.os.kill", lambda pid, number: stopped.append((pid, number))
