@@ -34,6 +34,10 @@ BUSY = ServiceBusy(
     retry_after=1.5,
 )
 
+# A text from outside that tries to write a line of its own, and the one line that it has to become.
+FORGED = "done\x1b[2J\nerror: all is lost"
+FORGED_LINE = "done error: all is lost"
+
 
 def snapshot(job: str, numbers: Numbers = MOVING, at: float = 0.0, **changes: Any) -> Snapshot:
     """Return counts, each task of two slots, as they came so many seconds after noon."""
@@ -96,6 +100,11 @@ def judged(
         "elapsed": at,
     }
     return Verdict(**facts | changes)
+
+
+def unserializable(job: str = "j") -> Snapshot:
+    """Return counts that JSON can't hold."""
+    return snapshot(job, additional_properties={"more": 10**5000})
 
 
 def bare_observation(job: str = "x", kind: Kind = Kind.COUNTS, **changes: Any) -> Observation:

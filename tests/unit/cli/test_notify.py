@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -16,11 +17,24 @@ import httpx
 import pytest
 from attrs import frozen
 
-from support.observations import judged, seen
-from taskcounts.waiting.values import Outcome
+from support.command_line import RunCommand
+from support.observations import judged, seen, unserializable
+from taskcounts.waiting.values import Outcome, Verdict
 from taskcounts_cli import notify
-from taskcounts_cli.notify import CommandTarget, Notifier, Target, UrlTarget, parse_target
+from taskcounts_cli.exits import Exit
+from taskcounts_cli.messages import print_error
+from taskcounts_cli.notify import (
+    INTERRUPTED_TIMEOUT,
+    SECRET_VARIABLES,
+    CommandTarget,
+    Notifier,
+    Target,
+    UrlTarget,
+    environment,
+    parse_target,
+)
 from taskcounts_cli.output.events import event_record
+from taskcounts_emulator import Emulator
 
 VERDICT = judged("job-1", Outcome.FAILED, text="job 'job-1': $(reboot); `x` \x1b[2J'\"")
 
@@ -323,3 +337,108 @@ def test_without_groups_the_process_is_ended(monkeypatch: pytest.MonkeyPatch) ->
 def test_nothing_to_stop_for_a_url() -> None:
     """A request ends by itself."""
     parse_target("http://127.0.0.1:9/").stop()
+
+
+class Hanging:
+    """A target that answers when it is stopped."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def send(self, verdict: Verdict) -> str | None:  # noqa: ARG002 - a target's.
+        """Wait."""
+        self.go.wait(60)
+        return None
+
+    def stop(self) -> None:
+        """Go on."""
+        self.go.set()
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Let each wait for threads be interrupted; yields the limits that it had."""
+    limits: list[float] = []
+    notifiers: list[Notifier] = []
+
+    def join(notifier: Notifier, limit: float) -> None:
+        limits.append(limit)
+        notifiers.append(notifier)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Notifier, "_join", join)
+    yield limits
+    # Nothing is told when the test is over, and its stderr closed.
+    assert all(ended.wait(20) for notifier in notifiers for ended in notifier._ended)
+
+
+def test_ctrl_c_ends_only_the_finish(interrupted: list[float]) -> None:
+    """Ctrl-C while somebody is being told ends that, and not what came of the session."""
+    with Notifier([Hanging()]) as notifier:
+        pass
+    with Notifier([]) as notifier:
+        notifier.interrupted = True
+    with pytest.raises(KeyboardInterrupt), Notifier([]):
+        raise KeyboardInterrupt
+    assert interrupted[1:] == [1, INTERRUPTED_TIMEOUT, 1, INTERRUPTED_TIMEOUT, 1]
+
+
+@pytest.mark.parametrize("name", ["wait", "watch"])
+def test_the_verdict_comes_before_the_finish(
+    emulator: Emulator, command: RunCommand, interrupted: list[float], name: str
+) -> None:
+    """Ctrl-C while a notification hangs costs neither the verdict nor its exit code."""
+    emulator.add_job("done", [{"state": "completed", "result": "success"}])
+    told = command(name, "done", "--notify", "true", "--interval", "0.05")
+    assert told.code == 0
+    assert told.out.splitlines()[-1].startswith("job 'done': done, all")
+    assert len(interrupted) == 2
+
+
+def test_all_have_one_time_limit() -> None:
+    """However many are under way, the limit is that of all of them together."""
+    target = Hanging()
+    notifier = Notifier([target])
+    for number in range(20):
+        notifier.judge(judged(f"j{number}"))
+    before = time.monotonic()
+    notifier.finish(timeout=0.3)
+    assert time.monotonic() - before < 3
+
+
+def test_a_verdict_that_cannot_be_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """A verdict that JSON can't hold is told, and the thread ends in order."""
+    notifier = Notifier([parse_target("true")])
+    notifier.judge(judged("j", snapshot=unserializable()))
+    notifier.finish()
+    text = "what the service added to the counts can't be written as JSON"
+    assert capsys.readouterr().err == f"warning: --notify: {text} (job 'j')\n"
+
+
+def test_commands_get_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable that identities are proved with reaches a command."""
+    names = ["BATCH_ACCESS_KEY", "BATCH_TOKEN", "CLIENT_SECRET", "CLIENT_CERTIFICATE_PASSWORD", "PASSWORD"]
+    for name in names:
+        monkeypatch.setenv(f"AZURE_{name}", "SECRET")
+    assert {f"AZURE_{name}" for name in names} == set(SECRET_VARIABLES)
+    assert "SECRET" not in environment(judged("j")).values()
+
+
+@pytest.mark.parametrize("text", ["https:/x/SECRET", "https:SECRET", "//x/SECRET now"])
+def test_a_misspelt_url_is_not_shown(command: RunCommand, text: str) -> None:
+    """What may be a URL with a secret isn't repeated when there is no such command."""
+    told = command("wait", "j", "--notify", text)
+    assert told.code == Exit.USAGE
+    assert "the command can't be found" in told.err
+    assert "SECRET" not in told.err
+
+
+def test_a_standard_error_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Talk that comes when stderr is closed is lost without costing anything else."""
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr("sys.stderr", closed)
+    print_error("too late", "hint")
+    notifier = Notifier([parse_target("false")])
+    notifier.judge(judged("j"))
+    notifier.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import signal
@@ -21,7 +22,7 @@ from taskcounts.waiting.values import Kind, Observation, Observer, Verdict
 from taskcounts_cli.exits import CommandError
 from taskcounts_cli.input.options import Account
 from taskcounts_cli.input.wait_options import WaitOptions
-from taskcounts_cli.session import run_session
+from taskcounts_cli.session import _StopSignal, run_session
 from taskcounts_cli.viewer import Broadcast, SessionResult, Viewer
 
 ACCOUNT = Account(
@@ -344,3 +345,27 @@ def test_an_account_that_cannot_be_used(waits: Waits) -> None:
     with pytest.raises(CommandError, match="no endpoint"):
         run_session(wrong, ["a"], OPTIONS, recorder)
     assert recorder.told == []
+
+
+def test_a_signal_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that comes once the loop is closed, or nobody waits for it any more, raises nothing."""
+
+    def closed() -> None:
+        raise RuntimeError("Event loop is closed")
+
+    signals = _StopSignal()
+    signals._wake = closed
+    signals._handle(signal.SIGINT, None)
+    assert signals.received == signal.SIGINT
+
+    async def stop() -> None:
+        task = asyncio.create_task(signals.wait())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    signals.received = None
+    asyncio.run(stop())
+    assert signals._wake is None
+    signals._handle(signal.SIGTERM, None)
+    assert signals.received == signal.SIGTERM

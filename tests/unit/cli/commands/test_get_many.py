@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import itertools
 import json
-import os
 import subprocess
 import sys
 import tracemalloc
@@ -14,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from support.command_line import FakeTerminal, RunCommand, start
 from taskcounts import TaskCountsClient
@@ -23,10 +19,8 @@ from taskcounts.many.values import JobResult
 from taskcounts_cli.commands import get
 from taskcounts_cli.commands.get import JobSequence, ProgressLine
 from taskcounts_cli.exits import Exit
-from taskcounts_cli.input import jobs
-from taskcounts_cli.input.jobs import read_ids
 from taskcounts_cli.output.records import Result
-from taskcounts_cli.output.writers import NdjsonWriter, ResultOrder, Writer
+from taskcounts_cli.output.writers import NdjsonWriter
 from taskcounts_emulator import Emulator
 
 JOBS = [f"job-{number:02}" for number in range(40)]
@@ -138,59 +132,6 @@ def test_who_types_slowly_gets_answers(many: Emulator, options: tuple[str, ...])
     out, err = process.communicate(timeout=20)
     assert json.loads(out)["jobId"] == JOBS[5]
     assert (process.returncode, err) == (0, "")
-
-
-def test_a_standard_input_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where nobody can tell whether something can be read, it is read."""
-
-    def unable(*_: object) -> None:
-        raise OSError("not a socket")
-
-    (tmp_path / "jobs").write_text("a\nb", encoding="utf-8")
-    monkeypatch.setattr("select.select", unable)
-    with (tmp_path / "jobs").open(encoding="utf-8") as stdin:
-        assert list(read_ids(stdin)) == ["a", "b"]
-
-
-def test_a_lull_is_told() -> None:
-    """Where nothing can be read for a moment, it is said; what comes after it is read as ever."""
-    ours, theirs = os.pipe()
-    with open(ours, encoding="utf-8") as stdin, open(theirs, "wb", buffering=0) as typed:
-        read = read_ids(stdin)
-        assert next(read) is None
-        typed.write(b"a\nb")
-        assert next(read) == "a"
-        assert next(read) is None
-        typed.close()
-        assert list(read) == ["b"]
-
-
-def test_a_line_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What never ends a line doesn't fill the memory, nor what is told of it."""
-    monkeypatch.setattr(jobs, "_read_chunks", lambda _: iter([b"x" * 65_536] * 100))
-    tracemalloc.start()
-    try:
-        assert max(len(text or "") for text in read_ids(io.StringIO())) == 4096
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 1_000_000
-
-
-@given(
-    st.lists(st.text("ab-#: \t\r", max_size=6), max_size=12),
-    st.lists(st.integers(0, 30), max_size=8),
-    st.booleans(),
-)
-def test_lines_are_lines_however_they_come(lines: list[str], cuts: list[int], closed: bool) -> None:
-    """Law: the ids are the same, whatever pieces the lines come in."""
-    data = "\n".join(lines).encode() + (b"\n" if closed else b"")
-    places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-    pieces: list[bytes | None] = [data[start:end] for start, end in itertools.pairwise(places)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs, "_read_chunks", lambda _: iter([*pieces, None]))
-        found = [text for text in read_ids(io.StringIO()) if text is not None]
-    assert found == [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
 
 
 def test_no_jobs_at_all(command: RunCommand) -> None:
@@ -382,29 +323,6 @@ def test_many_jobs_from_a_pipe_are_not_kept(
         finally:
             tracemalloc.stop()
     assert peak < 1_000_000
-
-
-def test_what_comes_early_waits_for_its_turn() -> None:
-    """Results are handed on in their order, and at the end even those that others are missing before."""
-    written: list[str] = []
-
-    class Notes(Writer):
-        """Notes what it gets."""
-
-        def add(self, job_id: str, _: Result) -> None:
-            """Note a job."""
-            written.append(job_id)
-
-        def end(self) -> None:
-            """Note the end."""
-            written.append("end")
-
-    sink = ResultOrder(Notes())
-    for number in (1, 0, 4, 3):
-        sink.add(number, str(number), ValueError())
-    assert written == ["0", "1"]
-    sink.end()
-    assert written == ["0", "1", "3", "4", "end"]
 
 
 def test_numbers_are_forgotten() -> None:

@@ -13,10 +13,7 @@ import pytest
 from support.command_line import RunCommand
 from support.observations import NOON, judged, seen
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli.output.events import event_json
-from taskcounts_cli.output.viewers import NdjsonViewer
 from taskcounts_cli.recording.parser import parse_line
-from taskcounts_cli.screen.stdout_viewer import can_animate
 from taskcounts_cli.viewer import SessionResult
 from taskcounts_emulator import Emulator
 
@@ -144,63 +141,6 @@ def test_objects_are_a_recording(jobs: Emulator, command: RunCommand, tmp_path: 
     assert played.splitlines()[-1].startswith("job 'done': done, all ")
 
 
-def test_a_broken_recording(emulator: Emulator, command: RunCommand, tmp_path: Path) -> None:
-    """A recording with a broken line is shown and drawn without it, and the exit code tells."""
-    lines = [event_json(seen("j", number=1)), "broken", event_json(judged("j", at=1))]
-    (tmp_path / "r").write_text("\n".join(lines) + "\n")
-    ended = command("replay", str(tmp_path / "r"), "--speed", "0")
-    assert ended.code == 74
-    assert ended.out.endswith("job 'j': met\n")
-    assert "line 2: it is not JSON; it is skipped" in ended.err
-    assert command("plot", str(tmp_path / "r"), "-o", str(tmp_path / "x.svg")).code == 74
-    assert (tmp_path / "x.svg").exists()
-
-
-def test_a_replay_at_once_on_a_terminal(
-    emulator: Emulator, command: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At once a terminal has the last state alone, without the other screen, and the verdict once."""
-    monkeypatch.setattr("taskcounts_cli.screen.stdout_viewer.can_animate", lambda _: True)
-    events = (seen("j", (1, 1, 2, 0), number=1), seen("j", (0, 0, 4, 0), at=2), judged("j", at=3))
-    (tmp_path / "r").write_text("".join(f"{event_json(event)}\n" for event in events))
-    ended = command("replay", str(tmp_path / "r"), "--speed", "0")
-    assert ended.code == 0
-    assert "\x1b[?1049h" not in ended.out
-    assert ended.out.count("slots:") == 1
-    assert ended.out.count("job 'j': met") == 1
-    assert "100.0 % completed" in ended.out
-
-
-def test_a_drawing_of_a_job_that_is_not_there(
-    emulator: Emulator, command: RunCommand, tmp_path: Path
-) -> None:
-    """Which jobs a recording has is said."""
-    told = [event_json(seen(f"job-{n}")) for n in range(14)]
-    (tmp_path / "r").write_text("\n".join(told) + "\n")
-    out = str(tmp_path / "x.svg")
-    ended = command("plot", str(tmp_path / "r"), "-o", out, "--job", "nobody")
-    assert ended.code == 2
-    assert ended.err.splitlines()[1] == "hint: it has job-0, job-1, job-2, job-3, job-4 and 9 more"
-    ended = command("plot", str(tmp_path / "r"), "-o", out)
-    assert ended.code == 2
-    assert "has 14 jobs, and a chart shows at most 12" in ended.err
-    (tmp_path / "r").write_text(told[0] + "\n")
-    ended = command("plot", str(tmp_path / "r"), "-o", out, "--job", "nobody")
-    assert ended.err.splitlines()[1] == "hint: it has job-0"
-    assert not Path(out).exists()
-
-
-def test_drawing_without_its_packages(
-    emulator: Emulator, command: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without matplotlib it is said what to install."""
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "taskcounts_cli.recording.chart", raising=False)
-    ended = command("plot", "/dev/null", "-o", "x.svg")
-    assert ended.code == 2
-    assert "extra 'plot'" in ended.err
-
-
 def test_notifications(jobs: Emulator, command: RunCommand, tmp_path: Path) -> None:
     """Each verdict is passed on; one that can't be is told, and changes no exit code."""
     script = tmp_path / "script.py"
@@ -219,33 +159,6 @@ def test_the_attempts_can_be_seen(jobs: Emulator, command: RunCommand) -> None:
     """With -v every attempt is on stderr."""
     ended = command("watch", "done", "-v", *QUICK)
     assert "attempt 1" in ended.err
-
-
-def test_objects_have_no_other_moments(capsys: pytest.CaptureFixture[str]) -> None:
-    """The objects come with the events, and nothing besides."""
-    objects = NdjsonViewer()
-    objects.begin(["j"])
-    objects.tick()
-    objects.observe(seen("j"))
-    objects.judge(judged("j"))
-    objects.end()
-    assert [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()] == [
-        "observation",
-        "verdict",
-    ]
-
-
-@pytest.mark.parametrize("name", ["watch", "replay", "plot"])
-def test_help(command: RunCommand, name: str) -> None:
-    """Each command explains itself."""
-    ended = command(name, "--help")
-    assert ended.code == 0
-    assert ended.out.startswith(f"Usage: taskcounts {name}")
-
-
-def test_no_stream_animates_nothing() -> None:
-    """Without a stdout there is nothing to draw on."""
-    assert not can_animate(None)
 
 
 @pytest.mark.parametrize("output", ["view", "ndjson"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shlex
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from support.command_line import RunCommand
 from taskcounts_cli.app import COMMANDS, cli
 from taskcounts_cli.input.jobs import JobSource, job_options
-from taskcounts_cli.input.options import Account, Duration, account_options
+from taskcounts_cli.input.options import Account, Duration, account_options, log_attempts
 from taskcounts_cli.input.wait_options import WaitOptions, wait_options
 from taskcounts_emulator import Emulator
 from taskcounts_emulator.state.pool import MAX_POOL_SLOTS
@@ -259,3 +260,13 @@ def test_a_key_file_is_named(emulator: Emulator, command: RunCommand, tmp_path: 
     assert ended.code == 2
     assert ended.err.startswith("error: Invalid value for '--key-file': the access key is not Base64")
     assert "no key!" not in ended.err
+
+
+def test_warnings_are_shown(command: RunCommand, capfd: pytest.CaptureFixture[str]) -> None:
+    """A warning of the client is shown also to those who don't want to see each attempt."""
+    assert command("completion", "zsh").code == 0
+    log_attempts(verbose=False)
+    logger = logging.getLogger("taskcounts")
+    logger.warning("look here")
+    logger.info("an attempt")
+    assert capfd.readouterr().err == "look here\n"

@@ -8,9 +8,20 @@ import sys
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from support.command_line import FakeTerminal
-from support.observations import NOON, bare_observation, bare_verdict, snapshot
+from support.observations import (
+    FORGED,
+    FORGED_LINE,
+    NOON,
+    bare_observation,
+    bare_verdict,
+    judged,
+    seen,
+    snapshot,
+    unserializable,
+)
 from taskcounts import (
     AuthenticationFailed,
     ContractViolation,
@@ -24,6 +35,8 @@ from taskcounts import (
 )
 from taskcounts.waiting.values import Observation, Outcome, Verdict
 from taskcounts_cli.exits import Exit
+from taskcounts_cli.messages import print_error
+from taskcounts_cli.output.formatting import last_known
 from taskcounts_cli.output.verdicts import (
     outcome_record,
     outcome_text,
@@ -33,6 +46,7 @@ from taskcounts_cli.output.verdicts import (
     verdict_code,
     verdict_line,
 )
+from taskcounts_cli.output.viewers import LineViewer, NdjsonViewer
 from taskcounts_cli.viewer import SessionResult
 
 COUNTS = (4, 8, 38, 2)
@@ -189,3 +203,53 @@ def test_hints_are_given_once(capsys: pytest.CaptureFixture[str]) -> None:
         result(bare_verdict("f", Outcome.GONE, error=JobNotFound("no"), snapshot=snapshot("x", COUNTS)))
     )
     assert capsys.readouterr().err == ""
+
+
+def ended(*verdicts: Verdict, interrupted: int | None = None) -> SessionResult:
+    """Return a session that came to these verdicts."""
+    return SessionResult(
+        jobs=tuple(each.job_id for each in verdicts),
+        verdicts={each.job_id: each for each in verdicts},
+        last={},
+        interrupted=interrupted,
+        ended_at=NOON,
+    )
+
+
+@pytest.mark.parametrize("output", ["json", "ndjson"])
+def test_no_verdict_is_lost_with_its_counts(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A verdict whose counts JSON can't hold comes all the same, and so do the others."""
+    verdicts = judged("one", snapshot=unserializable("one")), judged("two")
+    if output == "json":
+        report(ended(*verdicts), output)
+        values = json.loads(capsys.readouterr().out)
+    else:
+        viewer = NdjsonViewer(observations=False)
+        for verdict in verdicts:
+            viewer.judge(verdict)
+        values = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(each["jobId"], each["snapshot"] is None) for each in values] == [("one", True), ("two", False)]
+
+
+def test_no_line_is_forged(capsys: pytest.CaptureFixture[str]) -> None:
+    """Texts from outside are one line each, without control characters."""
+    print_error("no", FORGED)
+    lines = LineViewer()
+    lines.begin(["a", "b"])
+    lines.judge(judged("a", text=FORGED))
+    assert capsys.readouterr().err == f"error: no\nhint: {FORGED_LINE}\n12:00:00Z {FORGED_LINE}\n"
+    assert outcome_text(ended(judged("a", text=FORGED)), "a") == FORGED_LINE
+    assert verdict_line(ended(judged("a", text=FORGED))) == FORGED_LINE
+    lost = SessionResult(jobs=(FORGED, "b"), verdicts={}, last={}, interrupted=2, ended_at=NOON)
+    assert verdict_line(lost) == f"2 jobs: 0 met, 2 interrupted ({FORGED_LINE}, b)"
+    assert last_known(seen("a", job_state=FORGED), NOON).endswith(f"the job is {FORGED_LINE}")
+
+
+def test_a_session_without_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A watch that is interrupted where there is no stderr ends with its line all the same."""
+    result = evolve(ended(judged("a")), verdicts={}, interrupted=2)
+    monkeypatch.setattr("sys.stderr", None)
+    assert report(result, "view") is Exit.INTERRUPTED
+    assert capfd.readouterr().out == "job 'a': interrupted; nothing is known yet\n"

@@ -16,67 +16,7 @@ import pytest
 from support.client import FakeClock
 from support.command_line import FakeTerminal
 from support.observations import judged, seen
-from taskcounts_cli.output.viewers import LineViewer
 from taskcounts_cli.screen.screen import Screen
-from taskcounts_cli.screen.stderr_buffer import MAX_KEPT_LINES, VISIBLE_SECONDS, StderrBuffer
-from taskcounts_cli.screen.stdout_viewer import can_animate, stdout_viewer
-
-
-@pytest.mark.parametrize(
-    ("term", "draws"), [("xterm", True), ("DUMB", False), ("unknown", False), ("", False)]
-)
-def test_where_things_can_be_drawn(term: str, draws: bool) -> None:
-    """Things are drawn on a terminal that can do it."""
-    assert can_animate(FakeTerminal(), {"TERM": term}) is draws
-    assert not can_animate(FakeTerminal(), {})
-    assert not can_animate(io.StringIO(), {"TERM": term})
-
-
-def test_a_terminal_gets_the_live_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal the viewer is the live view, elsewhere it writes lines."""
-    assert isinstance(stdout_viewer(""), LineViewer)
-    monkeypatch.setattr("taskcounts_cli.screen.stdout_viewer.can_animate", lambda _: True)
-    assert isinstance(stdout_viewer(""), Screen)
-
-
-def test_messages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written is kept in order, seen while it is new, and written for good at the end."""
-    stream, clock = FakeTerminal(), FakeClock()
-    kept = StderrBuffer(stream, clock)
-    assert (kept.encoding, kept.isatty(), kept.writable()) == ("utf-8", True, True)
-    assert kept.write("one\ntw") == 6
-    clock.pass_by(VISIBLE_SECONDS)
-    kept.write("o\nthree")
-    assert kept.recent() == ["two"]
-    assert stream.getvalue() == ""
-    kept.flush_to_stream()
-    assert stream.getvalue() == "one\ntwo\nthree\n"
-    kept.flush_to_stream()
-    assert stream.getvalue() == "one\ntwo\nthree\n"
-
-
-def test_too_many_messages() -> None:
-    """Of more messages than are kept the oldest are left out, with a word."""
-    stream = FakeTerminal()
-    kept = StderrBuffer(stream, FakeClock())
-    for n in range(MAX_KEPT_LINES + 5):
-        kept.write(f"{n}\n")
-    kept.flush_to_stream()
-    lines = stream.getvalue().splitlines()
-    assert lines[:2] == ["(5 earlier messages are left out)", "5"]
-    assert len(lines) == MAX_KEPT_LINES + 1
-
-
-def test_messages_that_cannot_be_written() -> None:
-    """A standard error that is gone costs nothing but the messages."""
-
-    class Gone(FakeTerminal):
-        def write(self, _: str, /) -> int:
-            raise OSError
-
-    kept = StderrBuffer(Gone(), FakeClock())
-    kept.write("x\n")
-    kept.flush_to_stream()
 
 
 @pytest.mark.parametrize("tty", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -9,11 +10,22 @@ import pytest
 from attrs import evolve
 
 from support.client import FakeClock
-from support.observations import NOON, bare_observation, bare_verdict, snapshot
+from support.observations import (
+    FORGED,
+    FORGED_LINE,
+    NOON,
+    bare_observation,
+    bare_verdict,
+    judged,
+    seen,
+    snapshot,
+    unserializable,
+)
 from taskcounts import ServiceUnreachable, TaskCounts
 from taskcounts.waiting.values import Kind, Observation, Outcome
 from taskcounts_cli.output.formatting import counts, last_known
-from taskcounts_cli.output.viewers import HEARTBEAT, LineViewer
+from taskcounts_cli.output.viewers import HEARTBEAT, LineViewer, NdjsonViewer
+from taskcounts_cli.recording.parser import parse_line
 
 COUNTS = (4, 8, 38, 2)
 
@@ -197,3 +209,34 @@ def test_how_a_job_stood() -> None:
         NOON - timedelta(seconds=9),
     )
     assert early == "2 of 2 tasks completed (counts of 0 s ago)"
+
+
+def test_objects_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """For machines an observation that JSON can't hold comes without its counts."""
+    objects = NdjsonViewer()
+    objects.observe(seen("j", snapshot=unserializable()))
+    objects.judge(judged("j"))
+    first, last = map(parse_line, capsys.readouterr().out.splitlines())
+    assert (first.snapshot, last) == (None, judged("j"))
+
+
+def test_plain_lines_are_not_forged(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line of a recording is one line on stdout."""
+    lines = LineViewer(to_stdout=True)
+    lines.begin(["a", "b"])
+    lines.judge(judged("a", text=FORGED))
+    assert capsys.readouterr().out == f"12:00:00Z {FORGED_LINE}\n"
+
+
+def test_objects_have_no_other_moments(capsys: pytest.CaptureFixture[str]) -> None:
+    """The objects come with the events, and nothing besides."""
+    objects = NdjsonViewer()
+    objects.begin(["j"])
+    objects.tick()
+    objects.observe(seen("j"))
+    objects.judge(judged("j"))
+    objects.end()
+    assert [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()] == [
+        "observation",
+        "verdict",
+    ]
