@@ -1,4 +1,4 @@
-"""Observations and verdicts as a wait tells them, and strategies for all that it could tell."""
+"""Observations and verdicts, and strategies for all that a wait could report."""
 
 from __future__ import annotations
 

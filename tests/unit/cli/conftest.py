@@ -1,4 +1,4 @@
-"""An emulator to ask, and the command line to ask it with."""
+"""Fixtures of the command line's tests: an emulator, and the command line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JOBS = {
 
 @pytest.fixture(autouse=True)
 def _loops_are_traced_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trace what runs in an event loop as in a thread of its own, so that its callers stay measured.
+    """Trace event loops like threads of their own, so that the coverage of their callers is measured.
 
     When an awaited coroutine swallows a cancellation, as each connection of anyio does, Python 3.11 tells a
     trace function that its caller returns, but not that it went on. Coverage then takes frames that are still

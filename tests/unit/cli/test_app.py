@@ -1,4 +1,4 @@
-"""The command line as a whole: usage, versions, completion, interruption, and what never reaches a person."""
+"""The command line as a whole: usage, version, completion, interruption, defects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from taskcounts_emulator import Emulator
 
 @pytest.fixture(autouse=True)
 def _garbage_is_collected() -> Iterator[None]:
-    """What the console script does to the collection of garbage is for its own process."""
+    """Restore the garbage collection that the console script sets for its own process."""
     before = gc.get_threshold()
     yield
     gc.set_threshold(*before)
@@ -34,7 +34,7 @@ def _garbage_is_collected() -> Iterator[None]:
 
 
 def test_version(command: RunCommand) -> None:
-    """--version says name and version, and what requests are sent over."""
+    """--version prints name and version."""
     ended = command("--version")
     assert (ended.code, ended.out) == (0, f"taskcounts {__version__}\n")
 
@@ -44,7 +44,7 @@ COMMANDS = ("get", "wait", "watch", "replay", "plot", "completion", "demo", "emu
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help(command: RunCommand, name: str) -> None:
-    """Every command explains itself, each of its options too."""
+    """Every command and every option has a help text."""
     for option in ("-h", "--help"):
         ended = command(name, option)
         assert ended.code == 0
@@ -67,7 +67,7 @@ def test_help_has_all_commands_and_exit_codes(command: RunCommand) -> None:
 
 @pytest.mark.parametrize("name", ["get", "wait", "watch"])
 def test_examples_in_help_are_right(command: RunCommand, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """What the help shows is taken as it stands."""
+    """The examples in the help are valid."""
     # Not every machine has the commands that are notified.
     monkeypatch.setattr("shutil.which", lambda *_: "/bin/true")
     shown = command(name, "-h").out
@@ -106,7 +106,7 @@ def test_completion(command: RunCommand, shell: str) -> None:
 
 
 def test_completing_tells_no_version(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where a command line is only read, to complete it, nothing is told."""
+    """Completing a command line prints nothing."""
     app.cli.make_context("taskcounts", ["--version"], resilient_parsing=True)
     assert capsys.readouterr().out == ""
 
@@ -124,7 +124,7 @@ def test_names_are_completed_without_loading() -> None:
 
 
 def test_completion_completes() -> None:
-    """What bash asks for comes back: the commands that begin so."""
+    """bash gets the commands that begin with the typed letters."""
     environment = {
         **os.environ,
         "_TASKCOUNTS_COMPLETE": "bash_complete",
@@ -187,7 +187,7 @@ def test_nobody_reads_any_more(command: RunCommand, monkeypatch: pytest.MonkeyPa
 
 
 def test_output_is_let_go_of() -> None:
-    """What couldn't be written isn't tried again at the end."""
+    """Output that can't be written isn't written again at exit."""
     with Path("/dev/full").open("w") as full:
         full.write("never written")
         app.flush_or_discard(full)
@@ -210,7 +210,7 @@ def test_full_disk(emulator: Emulator, unbuffered: str) -> None:
     "arguments", ["get empty", "get empty -o json", "get empty -o tsv", "completion bash"]
 )
 def test_no_standard_output(emulator: Emulator, arguments: str) -> None:
-    """Where there is nothing to write to, a command doesn't pretend to have written."""
+    """Without a standard output, a command fails."""
     process = start_shell(f"{arguments} >&-")
     assert process.communicate(timeout=20)[1] == "error: there is no standard output to write to\n"
     assert process.returncode == 74
@@ -218,7 +218,7 @@ def test_no_standard_output(emulator: Emulator, arguments: str) -> None:
 
 @pytest.mark.parametrize("where", ["/dev/full", "&-"])
 def test_talk_costs_no_data(emulator: Emulator, where: str) -> None:
-    """Where errors can't be told, the other jobs' counts are still written, and the exit code is right."""
+    """If errors can't be written, the other counts still are, and the exit code is right."""
     process = start_shell(f"get no-such-job empty -o tsv 2>{where}")
     assert "\nempty\t0" in process.communicate(timeout=20)[0]
     assert process.returncode == 3

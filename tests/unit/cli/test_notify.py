@@ -1,4 +1,4 @@
-"""Notifications: verdicts passed on to commands and URLs, and what goes wrong there."""
+"""Notifications to commands and URLs, and their failures."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def python(code: str) -> str:
     ],
 )
 def test_what_cannot_be_told(text: str, says: str) -> None:
-    """What is neither a command that is there nor a URL is refused before anything is asked."""
+    """A text that is neither an existing command nor a URL is refused before anything is sent."""
     with pytest.raises(ValueError, match=says) as caught:
         parse_target(text)
     assert "secret" not in str(caught.value)
@@ -94,7 +94,7 @@ def test_a_command_gets_the_verdict(
     ],
 )
 def test_a_command_that_fails(code: str, says: str) -> None:
-    """How a command failed is said in one line."""
+    """The failure of a command is reported in one line."""
     problem = parse_target(python(code)).send(VERDICT)
     assert problem == f"{os.path.basename(sys.executable)} {says}"
 
@@ -109,7 +109,7 @@ def test_a_command_that_cannot_be_run(tmp_path: Path) -> None:
 
 
 def test_a_command_that_takes_too_long() -> None:
-    """A command is ended at its time limit, with whatever it started."""
+    """A command is ended at its timeout, with the processes it started."""
     code = 'import subprocess, sys; subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])'
     command = CommandTarget((sys.executable, "-c", code), timeout=0.5)
     began = time.monotonic()
@@ -213,7 +213,7 @@ def test_a_url_that_refuses(hook: Callable[[Answer], Hook], status: int) -> None
 
 
 def test_a_url_where_nobody_is() -> None:
-    """What can't be reached is told without the rest of its URL, which may be a secret."""
+    """The error about a URL shows only its host, since the rest may be a secret."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     problem = parse_target(f"http://user:pass@127.0.0.1:{port}/s3cret").send(VERDICT)
@@ -221,7 +221,7 @@ def test_a_url_where_nobody_is() -> None:
 
 
 def test_a_url_that_never_answers(hook: Callable[[Answer], Hook]) -> None:
-    """An answer is waited for so long and no longer."""
+    """A request has a timeout."""
     go = threading.Event()
     server = hook(lambda _: go.wait(30))
     told = UrlTarget(httpx.URL(server.url), timeout=0.3).send(VERDICT)
@@ -230,7 +230,7 @@ def test_a_url_that_never_answers(hook: Callable[[Answer], Hook]) -> None:
 
 
 def test_a_body_without_an_end(hook: Callable[[Answer], Hook]) -> None:
-    """Of an answer nothing but the status is read."""
+    """Only the status of an answer is read."""
     go = threading.Event()
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -246,7 +246,7 @@ def test_a_body_without_an_end(hook: Callable[[Answer], Hook]) -> None:
 
 
 class Slow:
-    """A target that says when it is told, and goes on when it may."""
+    """A target that blocks until the test lets it go on."""
 
     def __init__(self, problem: str | None = None, error: OSError | None = None) -> None:
         self.problem, self.error = problem, error
@@ -274,7 +274,7 @@ class Slow:
 
 
 def test_verdicts_are_passed_on_beside_the_watch(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody waits for a target until the end; a thousand verdicts are passed on a few at a time."""
+    """Sending delays nobody until the end, and a few verdicts are sent at a time."""
     fine, wrong, full = Slow(), Slow("it answered 404"), Slow(error=OSError(28, "No space left on device"))
     targets: list[Target] = [fine, wrong, full]
     notifier = Notifier(targets)
@@ -300,7 +300,7 @@ def test_verdicts_are_passed_on_beside_the_watch(capsys: pytest.CaptureFixture[s
 
 
 def test_who_takes_too_long_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
-    """At the end what is under way is stopped, and who can't be stopped is told of."""
+    """At the end, targets that are still sending are stopped, and those that can't be are reported."""
     slow = Slow()
     stubborn = Slow()
     stubborn.stop = lambda: None  # type: ignore[method-assign]
@@ -328,7 +328,7 @@ def test_a_command_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_without_groups_the_process_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where processes have no groups, the one that was started is ended."""
+    """On a system without process groups, the process itself is ended."""
     monkeypatch.delattr(os, "killpg")
     command = CommandTarget((sys.executable, "-c", "import time; time.sleep(600)"), timeout=0.2)
     assert str(command.send(VERDICT)).endswith("was ended")
@@ -373,7 +373,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 
 def test_ctrl_c_ends_only_the_finish(interrupted: list[float]) -> None:
-    """Ctrl-C while somebody is being told ends that, and not what came of the session."""
+    """Ctrl-C while notifications are sent ends only these."""
     with Notifier([Hanging()]) as notifier:
         pass
     with Notifier([]) as notifier:
@@ -396,7 +396,7 @@ def test_the_verdict_comes_before_the_finish(
 
 
 def test_all_have_one_time_limit() -> None:
-    """However many are under way, the limit is that of all of them together."""
+    """All notifications share one timeout."""
     target = Hanging()
     notifier = Notifier([target])
     for number in range(20):
@@ -407,7 +407,7 @@ def test_all_have_one_time_limit() -> None:
 
 
 def test_a_verdict_that_cannot_be_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
-    """A verdict that JSON can't hold is told, and the thread ends in order."""
+    """A verdict that JSON can't hold is reported, and the thread ends."""
     notifier = Notifier([parse_target("true")])
     notifier.judge(judged("j", snapshot=unserializable()))
     notifier.finish()
@@ -416,7 +416,7 @@ def test_a_verdict_that_cannot_be_passed_on(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_commands_get_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable that identities are proved with reaches a command."""
+    """A command gets no variable that holds a credential."""
     names = ["BATCH_ACCESS_KEY", "BATCH_TOKEN", "CLIENT_SECRET", "CLIENT_CERTIFICATE_PASSWORD", "PASSWORD"]
     for name in names:
         monkeypatch.setenv(f"AZURE_{name}", "SECRET")
@@ -426,7 +426,7 @@ def test_commands_get_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("text", ["https:/x/SECRET", "https:SECRET", "//x/SECRET now"])
 def test_a_misspelt_url_is_not_shown(command: RunCommand, text: str) -> None:
-    """What may be a URL with a secret isn't repeated when there is no such command."""
+    """A text that may be a URL with a secret isn't repeated in the error."""
     told = command("wait", "j", "--notify", text)
     assert told.code == Exit.USAGE
     assert "the command can't be found" in told.err
@@ -434,7 +434,7 @@ def test_a_misspelt_url_is_not_shown(command: RunCommand, text: str) -> None:
 
 
 def test_a_standard_error_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Talk that comes when stderr is closed is lost without costing anything else."""
+    """Messages to a closed stderr are lost without further harm."""
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr("sys.stderr", closed)

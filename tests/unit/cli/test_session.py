@@ -1,4 +1,4 @@
-"""Sessions: many waits in one loop, told to a viewer, ended by verdicts, by errors or by signals."""
+"""Sessions: many waits in one event loop, ended by verdicts, errors or signals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OPTIONS = WaitOptions(until="done", deadline=math.inf, attempt_timeout=35.0, oth
 
 
 class Recorder(Viewer):
-    """A viewer that notes what it is told."""
+    """A viewer that records its calls."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -154,7 +154,7 @@ def test_few_jobs_have_the_usual_interval(waits: Waits, handlers: None) -> None:
 
 
 def test_several_jobs_hold_back_together(waits: Waits, handlers: None) -> None:
-    """When the service throttles one of several jobs, the others wait as well."""
+    """Several jobs share a limiter, so that all pause when the service throttles one."""
     run_session(ACCOUNT, ["a"], OPTIONS, Recorder(), clock=FakeClock())
     run_session(ACCOUNT, ["b", "c"], OPTIONS, Recorder(), clock=FakeClock())
     assert waits.gated == [False, True, True]
@@ -216,7 +216,7 @@ def test_little_time_is_not_spent_on_turns(waits: Waits, handlers: None) -> None
 
 
 def test_a_turn_that_comes_too_late(waits: Waits, handlers: None) -> None:
-    """Where a machine slept for longer than the wait's time, each job has its verdict all the same."""
+    """After a sleep of the machine beyond the deadline, each job still has its verdict."""
 
     class Late(FakeClock):
         """Time of which more passes than anybody sleeps."""
@@ -261,7 +261,7 @@ def test_an_error_at_the_beginning(waits: Waits, handlers: None) -> None:
 
 
 def test_a_bug_ends_all(waits: Waits, handlers: None) -> None:
-    """What no wait should raise reaches the caller; the other waits are ended."""
+    """A bug in a wait reaches the caller; the other waits are cancelled."""
     recorder = Recorder()
     with pytest.raises(ZeroDivisionError):
         run_session(ACCOUNT, ["never", "broken", "late-broken"], OPTIONS, recorder)
@@ -289,7 +289,7 @@ def test_a_signal_ends_a_session(waits: Waits, handlers: None, number: signal.Si
 
 
 def test_a_signal_after_the_last_verdict_is_none(waits: Waits, handlers: None) -> None:
-    """What is over can't be interrupted any more."""
+    """A signal after the last verdict changes nothing."""
 
     def interrupt(text: str) -> None:
         if text == "judge a":
@@ -302,7 +302,7 @@ def test_a_signal_after_the_last_verdict_is_none(waits: Waits, handlers: None) -
 
 
 def test_a_second_signal_does_what_it_would_do(waits: Waits, handlers: None) -> None:
-    """Who presses Ctrl-C twice doesn't wait for anything any more."""
+    """A second Ctrl-C ends the session at once."""
 
     def interrupt(text: str) -> None:
         if text in ("observe never", "end"):
@@ -315,7 +315,7 @@ def test_a_second_signal_does_what_it_would_do(waits: Waits, handlers: None) -> 
 
 
 def test_ignored_signals_stay_ignored(waits: Waits) -> None:
-    """What a script runs in its background isn't ended by Ctrl-C."""
+    """A background process of a script isn't ended by Ctrl-C."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         recorder = Recorder()
@@ -337,7 +337,7 @@ def test_other_threads_have_no_signals(waits: Waits) -> None:
 
 
 def test_an_account_that_cannot_be_used(waits: Waits) -> None:
-    """What is wrong with the account is said before the viewer begins."""
+    """An invalid account is reported before the viewer begins."""
     recorder = Recorder()
     wrong = Account(
         endpoint=None, account="x", key="QUFB", key_file=None, auth="shared-key", allow_token_over_http=False

@@ -1,4 +1,4 @@
-"""The demonstration: it shows what watch is for, ends by itself, and would notice a wrong count."""
+"""The demonstration ends by itself, and notices a wrong count."""
 
 from __future__ import annotations
 

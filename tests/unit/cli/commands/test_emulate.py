@@ -1,4 +1,4 @@
-"""`taskcounts emulate`: an emulator from the command line, and what keeps it from starting."""
+"""`taskcounts emulate`: the emulator's start, service and end."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_busy_port(command: RunCommand) -> None:
     ],
 )
 def test_a_bad_scenario(command: RunCommand, tmp_path: Path, text: str, says: str) -> None:
-    """What is wrong with a scenario is said with its file and place."""
+    """An error in a scenario names the file and the place."""
     scenario = tmp_path / "scenario.json"
     scenario.write_text(text, encoding="utf-8")
     ended = command("emulate", "--scenario", str(scenario))

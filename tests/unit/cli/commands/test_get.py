@@ -1,4 +1,4 @@
-"""`taskcounts get`: data on stdout, talk on stderr, an exit code for each kind of end."""
+"""`taskcounts get`: data on stdout, messages on stderr, an exit code for each outcome."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_one_bad_job_costs_the_others_nothing(emulator: Emulator, command: RunCo
 
 
 def test_a_table_of_nothing_is_no_table(emulator: Emulator, command: RunCommand) -> None:
-    """Where no job could be counted, stdout stays empty."""
+    """Without any counts, stdout stays empty."""
     assert command("get", "no-such-job").out == ""
 
 
@@ -139,7 +139,7 @@ def test_unreachable(command: RunCommand) -> None:
 
 
 def test_a_record_of_no_answer(emulator: Emulator, command: RunCommand) -> None:
-    """Where nobody answered, a record has neither status nor code; one attempt may have a limit, too."""
+    """Without an answer, a record has neither status nor code; --attempt-timeout limits one attempt."""
     emulator.fault("slow", seconds=30)
     [record] = json.loads(command("get", "empty", "-o", "json", "--timeout", "0.2").out)
     assert record["error"].keys() == {"type", "text", "attempts", "clientRequestId"}
@@ -149,7 +149,7 @@ def test_a_record_of_no_answer(emulator: Emulator, command: RunCommand) -> None:
 
 
 def test_inconsistent_answers_are_told(emulator: Emulator, command: RunCommand) -> None:
-    """Contradictory numbers are shown with a warning, or refused with --strict."""
+    """Inconsistent counts are shown with a warning, or refused with --strict."""
     emulator.fault("wrong-shape", variant="contradiction")
     ended = command("get", "nightly-render")
     assert ended.code == 0
@@ -163,7 +163,7 @@ def test_inconsistent_answers_are_told(emulator: Emulator, command: RunCommand) 
 
 @pytest.mark.parametrize("job", ["../jobs", "a/b", "", "a\tb", "x" * 65])
 def test_hostile_job_ids(emulator: Emulator, command: RunCommand, job: str) -> None:
-    """What is no job id is refused before anything is sent, for all jobs of the call."""
+    """An invalid job id is refused before anything is sent, for all jobs of the call."""
     ended = command("get", "nightly-render", job)
     assert (ended.code, ended.out) == (2, "")
     assert "is not a job id" in ended.err
@@ -189,7 +189,7 @@ def test_service_timeout(emulator: Emulator, command: RunCommand) -> None:
 def test_missing_settings(
     emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch, missing: str, says: str
 ) -> None:
-    """What isn't set is named, with the variable and the option that set it."""
+    """An error names the missing setting, with the variable and the option that set it."""
     monkeypatch.delenv(missing)
     ended = command("get", "nightly-render")
     assert ended.code == 2
@@ -224,7 +224,7 @@ def test_entra(emulator: Emulator, command: RunCommand, monkeypatch: pytest.Monk
     """--auth entra uses what azure-identity finds, and over plain http only if told so."""
 
     class DefaultAzureCredential:
-        """What azure-identity would find."""
+        """A credential that azure-identity would find."""
 
         def get_token(self, *scopes: str) -> Any:
             """Return a token."""
@@ -244,7 +244,7 @@ def test_entra(emulator: Emulator, command: RunCommand, monkeypatch: pytest.Monk
 def test_entra_without_azure_identity(
     emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where azure-identity isn't installed, the error says how to install it."""
+    """Without azure-identity, the error says how to install it."""
     monkeypatch.setitem(sys.modules, "azure.identity", None)
     ended = command("get", "empty", "--auth", "entra")
     assert ended.code == 2

@@ -107,7 +107,7 @@ def test_standard_input_that_is_no_text(many: Emulator, command: RunCommand, tmp
 def test_a_closed_standard_input(
     emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where there is no standard input, that is said."""
+    """Without a standard input, an error says so."""
     monkeypatch.setattr(sys, "stdin", None)
     ended = command("get", "-")
     assert (ended.code, ended.out) == (2, "")
@@ -116,7 +116,7 @@ def test_a_closed_standard_input(
 
 @pytest.mark.parametrize("options", [(), ("--exact",)])
 def test_who_types_slowly_gets_answers(many: Emulator, options: tuple[str, ...]) -> None:
-    """A job that came through a pipe is answered before the next one comes, and none is lost."""
+    """A job from a pipe is answered before the next one arrives, and none is lost."""
     process = start("get", "-", "-o", "ndjson", *options, stdin=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -135,7 +135,7 @@ def test_who_types_slowly_gets_answers(many: Emulator, options: tuple[str, ...])
 
 
 def test_no_jobs_at_all(command: RunCommand) -> None:
-    """Where no job is named by the lines, or the account has none, that is said, and is no success."""
+    """Input or an account without jobs is reported, and is not a success."""
     with Emulator() as emulator:
         options = ("--endpoint", emulator.endpoint, "--account", emulator.account, "--key", emulator.key)
         for arguments, says in (
@@ -150,10 +150,10 @@ def test_no_jobs_at_all(command: RunCommand) -> None:
 def test_a_terminal_is_told_that_it_is_read(
     emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody sits in front of a terminal that waits without a word."""
+    """On a terminal, a message says that input is expected."""
 
     class Terminal(io.StringIO):
-        """What a person types."""
+        """The lines that a person types."""
 
         def isatty(self) -> bool:
             """Return that it is one."""
@@ -284,7 +284,7 @@ def test_an_interruption_keeps_what_was_counted(
     output: str,
     options: tuple[str, ...],
 ) -> None:
-    """What was counted before Ctrl-C is still written."""
+    """The counts before Ctrl-C are still written."""
     report = get.report
     answers = 0
 

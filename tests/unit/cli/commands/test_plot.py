@@ -28,7 +28,7 @@ def test_hints_are_not_forged(tmp_path: Path, command: RunCommand) -> None:
 
 
 def test_the_longest_times_are_drawn(tmp_path: Path, command: RunCommand) -> None:
-    """What is just within the range is drawn and played, and what is not is left out."""
+    """Values at the ends of their range are drawn and played; others are skipped."""
     first, last = datetime(1000, 1, 1, tzinfo=UTC), datetime(8999, 12, 31, tzinfo=UTC)
     values = [event_record(seen("j", number=1)), event_record(seen("j")), event_record(judged("j"))]
     values[0]["at"], values[1]["at"] = first.isoformat(), (last + timedelta(days=1)).isoformat()
@@ -68,7 +68,7 @@ def test_a_drawing_is_not_lost_to_a_full_disk(
 
 
 def test_a_device_is_not_replaced() -> None:
-    """What is no file is written to as it is."""
+    """A device is written to, not replaced."""
     plot._replace(Path("/dev/null"), b"drawing")
     assert not Path("/dev/null").is_file()
 
@@ -76,7 +76,7 @@ def test_a_device_is_not_replaced() -> None:
 def test_a_drawing_of_a_job_that_is_not_there(
     emulator: Emulator, command: RunCommand, tmp_path: Path
 ) -> None:
-    """Which jobs a recording has is said."""
+    """The error names jobs that the recording has."""
     told = [event_json(seen(f"job-{n}")) for n in range(14)]
     (tmp_path / "r").write_text("\n".join(told) + "\n")
     out = str(tmp_path / "x.svg")

@@ -1,4 +1,4 @@
-"""`taskcounts wait`: one verdict on stdout, talk on stderr, an exit code for each kind of end."""
+"""`taskcounts wait`: one verdict on stdout, messages on stderr, an exit code for each outcome."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_failed_polls_are_told_and_end_nothing(jobs: Emulator, command: RunComma
 
 
 def test_a_wrong_key(jobs: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who isn't accepted is told at once, with what to do, and the key isn't shown."""
+    """A wrong key is reported at once with a hint, and isn't shown."""
     monkeypatch.setenv("AZURE_BATCH_ACCESS_KEY", "c2VjcmV0LXNlY3JldA==")
     ended = command("wait", "done", "failed", *FAST)
     assert ended.code == 4
@@ -170,7 +170,7 @@ def test_a_key_from_standard_input_is_read_once(jobs: Emulator, command: RunComm
 
 
 def test_no_job_is_no_success(emulator: Emulator, command: RunCommand) -> None:
-    """Where no job is named by the lines, or a filter takes none, nothing is done."""
+    """Input without jobs, or a filter that matches none, is not a success."""
     for arguments, says in (
         (("-",), "standard input names no job"),
         (("--all", "--filter", "startswith(id,'none')"), "no job matches the filter"),
@@ -199,7 +199,7 @@ def test_no_job_is_no_success(emulator: Emulator, command: RunCommand) -> None:
     ],
 )
 def test_wrong_usage(emulator: Emulator, command: RunCommand, arguments: str, says: str) -> None:
-    """What can't be meant is exit code 2 and one line, before anything is sent."""
+    """Wrong usage is exit code 2 and one line, before anything is sent."""
     ended = command("wait", *arguments.split())
     assert (ended.code, ended.out) == (2, "")
     assert says in ended.err.splitlines()[0]

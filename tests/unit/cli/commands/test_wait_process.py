@@ -1,4 +1,4 @@
-"""`taskcounts wait` as a process: signals, closed streams, and what scripts see of them."""
+"""`taskcounts wait` as a process: signals and closed streams."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_an_interruption_is_a_verdict(standing: Emulator, number: signal.Signals
 
 @pytest.mark.parametrize("output", ["text", "json", "ndjson"])
 def test_an_interruption_loses_no_verdict(standing: Emulator, output: str) -> None:
-    """What was decided before is told, and what was known of the others."""
+    """Verdicts before the interruption are written, and the last state of the other jobs."""
     process = start("wait", "done", "still", "-o", output, "--interval", "0.1")
     assert process.stderr is not None
     told = ""
@@ -105,7 +105,7 @@ def test_on_a_terminal(standing: Emulator) -> None:
 
 
 def test_in_the_background_of_a_script(standing: Emulator) -> None:
-    """What a script runs in its background goes on after Ctrl-C."""
+    """A background process of a script goes on after Ctrl-C."""
     process = start_shell("wait still --timeout 3s --interval 0.1", before="trap '' INT;")
     assert process.stderr is not None
     process.stderr.readline()
@@ -135,7 +135,7 @@ def test_no_stdout(standing: Emulator) -> None:
 
 @pytest.mark.parametrize("where", ["/dev/full", "&-"])
 def test_talk_costs_no_verdict(standing: Emulator, where: str) -> None:
-    """Where progress can't be told, the verdict still is."""
+    """The verdict is written even if the progress can't be."""
     process = start_shell(f"wait done 2>{where}")
     assert process.communicate(timeout=20)[0].startswith("job 'done': done, all")
     assert process.returncode == 0

@@ -1,4 +1,4 @@
-"""The commands watch, replay and plot where stdout is no terminal: lines, objects, recordings, drawings."""
+"""The commands watch, replay and plot without a terminal."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_objects(jobs: Emulator, command: RunCommand) -> None:
 
 
 def test_an_account_without_jobs(emulator: Emulator, command: RunCommand) -> None:
-    """Where there is no job there is nothing to watch."""
+    """An account without jobs leaves nothing to watch."""
     emulator.reset()
     ended = command("watch", "--all")
     assert (ended.code, ended.out, ended.err) == (3, "", "error: the account has no jobs\n")
@@ -101,7 +101,7 @@ def test_wrong_usage(jobs: Emulator, command: RunCommand, arguments: tuple[str, 
 
 
 def test_record_replay_plot(jobs: Emulator, command: RunCommand, tmp_path: Path) -> None:
-    """What is recorded is replayed as it was seen, and can be drawn."""
+    """A recording is replayed as it was seen, and can be drawn."""
     file = tmp_path / "today.ndjson"
     live = command("watch", "done", "bad", "--record", str(file), *QUICK)
     assert live.code == 1
@@ -135,7 +135,7 @@ def test_a_recording_is_not_overwritten(jobs: Emulator, command: RunCommand, tmp
 
 
 def test_objects_are_a_recording(jobs: Emulator, command: RunCommand, tmp_path: Path) -> None:
-    """What -o ndjson writes can be replayed."""
+    """The output of -o ndjson can be replayed."""
     (tmp_path / "r").write_text(command("watch", "done", "-o", "ndjson", *QUICK).out)
     played = command("replay", str(tmp_path / "r"), "--speed", "0").out
     assert played.splitlines()[-1].startswith("job 'done': done, all ")

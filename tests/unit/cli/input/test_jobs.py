@@ -26,7 +26,7 @@ from taskcounts_cli.input.jobs import JobSource, read_ids
 def test_doubts_about_the_list_are_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What speaks against the list of all jobs is told once, however many jobs have it."""
+    """An inconsistency of the list of jobs is reported once, however many jobs have it."""
     doubt = Inconsistency("request-id", "headers", "it answers another request")
 
     def list_jobs(_: TaskCountsClient, filter: str | None) -> Iterator[ListedJob]:  # noqa: A002 - its name.
@@ -81,7 +81,7 @@ def test_filters_that_are_none(command: RunCommand, text: str) -> None:
 
 
 def test_a_standard_input_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where nobody can tell whether something can be read, it is read."""
+    """If the system can't tell whether input is ready, the input is read."""
 
     def unable(*_: object) -> None:
         raise OSError("not a socket")
@@ -93,7 +93,7 @@ def test_a_standard_input_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_lull_is_told() -> None:
-    """Where nothing can be read for a moment, it is said; what comes after it is read as ever."""
+    """A lull in the input is reported as None; later input is read as usual."""
     ours, theirs = os.pipe()
     with open(ours, encoding="utf-8") as stdin, open(theirs, "wb", buffering=0) as typed:
         read = read_ids(stdin)
@@ -106,7 +106,7 @@ def test_a_lull_is_told() -> None:
 
 
 def test_a_line_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What never ends a line doesn't fill the memory, nor what is told of it."""
+    """A line without an end fills neither the memory nor the error about it."""
     monkeypatch.setattr(jobs, "_read_chunks", lambda _: iter([b"x" * 65_536] * 100))
     tracemalloc.start()
     try:

@@ -157,7 +157,7 @@ def test_a_command_gets_values() -> None:
 
 
 def test_each_option_is_handed_over() -> None:
-    """What is given is what the values hold."""
+    """The values hold each option that is given."""
     given = values(*shlex.split(EACH))
     assert given["source"] == JobSource(named=("a", "b"), everything=False, filter="x")
     assert given["wait"] == WaitOptions(
@@ -248,7 +248,7 @@ def test_an_error_names_the_option(
 def test_an_error_names_the_variable_too(
     emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What comes from the environment is looked for there."""
+    """An error in a variable's value names the variable."""
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "ftp://h")
     assert "'--endpoint' (env var: 'AZURE_BATCH_ENDPOINT'): the endpoint is not" in command("get", "x").err
 
@@ -263,7 +263,7 @@ def test_a_key_file_is_named(emulator: Emulator, command: RunCommand, tmp_path: 
 
 
 def test_warnings_are_shown(command: RunCommand, capfd: pytest.CaptureFixture[str]) -> None:
-    """A warning of the client is shown also to those who don't want to see each attempt."""
+    """A warning of the client is shown without --verbose too."""
     assert command("completion", "zsh").code == 0
     log_attempts(verbose=False)
     logger = logging.getLogger("taskcounts")

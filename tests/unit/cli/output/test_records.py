@@ -9,6 +9,6 @@ from taskcounts_cli.output.records import dumps
 
 
 def test_numbers_that_json_does_not_know() -> None:
-    """What isn't finite is null at any depth, and the rest as it was."""
+    """A number that isn't finite is null at any depth, and the rest is unchanged."""
     value = {"a": [math.inf, 1.5, "x"], "b": {"c": math.nan}, "d": (1, -math.inf)}
     assert json.loads(dumps(value)) == {"a": [None, 1.5, "x"], "b": {"c": None}, "d": [1, None]}

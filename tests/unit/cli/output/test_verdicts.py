@@ -1,4 +1,4 @@
-"""What came of a session: exit codes, the one line on stdout, and JSON."""
+"""The outcome of a session: exit codes, the one line on stdout, and JSON."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_one_line() -> None:
 
 
 def test_an_interruption() -> None:
-    """What was last known is told of a job without a verdict, as text and as JSON."""
+    """A job without a verdict is shown as it was last known, as text and as JSON."""
     last = bare_observation("x", number=7, snapshot=snapshot("x", COUNTS), job_state="disabled", note="odd")
     interrupted = result(missing=("x", "y"), x=last)
     text = (
@@ -182,7 +182,7 @@ def test_below_the_terminals_own_signs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_hints_are_given_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """What to do is told once, and only where it helps."""
+    """Each hint is printed once, and only where it helps."""
 
     def lost(job: str, error: TaskCountsError, **facts: Any) -> Verdict:
         return bare_verdict(job, Outcome.LOST, error=error, **facts)
@@ -232,7 +232,7 @@ def test_no_verdict_is_lost_with_its_counts(output: str, capsys: pytest.CaptureF
 
 
 def test_no_line_is_forged(capsys: pytest.CaptureFixture[str]) -> None:
-    """Texts from outside are one line each, without control characters."""
+    """Texts from outside become one line each, without control characters."""
     print_error("no", FORGED)
     lines = LineViewer()
     lines.begin(["a", "b"])

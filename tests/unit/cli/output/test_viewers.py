@@ -1,4 +1,4 @@
-"""The lines that tell of waits: what is told, what isn't, and when."""
+"""Viewers that write lines: what they write, and when."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Told:
 
 @pytest.fixture
 def told(capsys: pytest.CaptureFixture[str], clock: FakeClock) -> Told:
-    """What is told on stderr."""
+    """The lines on stderr."""
     return Told(capsys, clock)
 
 
@@ -106,7 +106,7 @@ def test_failed_polls_are_told(told: Told) -> None:
 
 
 def test_the_failure_that_ends_a_wait_is_told_once(told: Told) -> None:
-    """What the verdict tells isn't told before it; other failures are."""
+    """The error that the verdict names isn't reported before it; other failures are."""
     viewer = lines(told)
     last = failure()
     viewer.observe(last)
@@ -132,7 +132,7 @@ def test_verdicts_of_several(told: Told) -> None:
 
 
 def test_quiet(told: Told) -> None:
-    """Who wants quiet is told only of verdicts that aren't met, among several."""
+    """With quiet, only verdicts that aren't met are written, and only among several jobs."""
     viewer = lines(told, "a", "b", quiet=True)
     viewer.observe(bare_observation("a", snapshot=snapshot("x", COUNTS), note="something"))
     viewer.observe(failure("a"))
@@ -185,7 +185,7 @@ def test_a_heartbeat_of_several(told: Told) -> None:
 
 
 def test_counts_in_words() -> None:
-    """What is none isn't told; no tasks are said to be none."""
+    """Counters of 0 are left out; a job without tasks is named so."""
     assert counts(snapshot("x", (0, 0, 5, 0))) == "5 of 5 tasks completed"
     assert counts(snapshot("x", (0, 0, 1234, 1))) == "1,235 of 1,235 tasks completed, 1 failed"
     assert counts(snapshot("x", (0, 0, 0, 0))) == "no tasks"
@@ -194,7 +194,7 @@ def test_counts_in_words() -> None:
 
 
 def test_how_a_job_stood() -> None:
-    """What was last known is told with its age, and with what makes it doubtful."""
+    """The last known counts are shown with their age and with what makes them doubtful."""
     now = NOON + timedelta(seconds=30)
     assert last_known(None, now) == "nothing is known yet"
     assert last_known(bare_observation(), now) == "nothing is known yet"

@@ -1,4 +1,4 @@
-"""Drawings: what is drawn of a recording, and the files that come of it."""
+"""Charts: their series, and the files."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_doubtful_counts() -> None:
 
 
 def test_two_watches_in_one_file() -> None:
-    """What was between two watches nobody knows."""
+    """The time between two watches is a gap."""
     drawn = one(seen("j", A), seen("j", A, at=2), seen("j", B, number=1, at=50), seen("j", B, at=52))
     assert points(drawn) == [(0, A), (2, A), (2, None), (50, B), (52, B)]
     assert spans(drawn.unknown) == [(2, 50)]

@@ -1,4 +1,4 @@
-"""Records: what is written is what was seen, and nothing else is taken for a record."""
+"""Records are read back as they were written, and nothing else is taken for one."""
 
 from __future__ import annotations
 

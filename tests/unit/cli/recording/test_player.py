@@ -18,7 +18,7 @@ from taskcounts_cli.viewer import Viewer
 
 
 class Audience(Viewer):
-    """A viewer that notes what it is told, and when."""
+    """A viewer that records its calls and their times."""
 
     def __init__(self, clock: PlaybackClock) -> None:
         self.clock = clock

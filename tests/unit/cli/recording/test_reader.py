@@ -28,7 +28,7 @@ def test_a_torn_end_is_survived(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_broken_line_is_told_by_its_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is broken in the middle is told and left out; blank lines and interruptions are nothing."""
+    """An invalid line in the middle is reported and skipped; blank lines and interruptions are ignored."""
     lines = [
         event_json(FIRST),
         "",
@@ -58,7 +58,7 @@ def test_a_broken_line_is_told_by_its_number(tmp_path: Path, capsys: pytest.Capt
     ],
 )
 def test_foreign_files(tmp_path: Path, content: bytes, says: str) -> None:
-    """What is not a recording is refused in one line."""
+    """A file that is not a recording is refused in one line."""
     (tmp_path / "r").write_bytes(content)
     with pytest.raises(CommandError, match=says):
         summarize(tmp_path / "r")

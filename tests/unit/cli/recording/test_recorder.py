@@ -113,7 +113,7 @@ def test_a_torn_line_is_ended_before_the_next(tmp_path: Path) -> None:
 
 
 def test_a_device_is_written_to(tmp_path: Path) -> None:
-    """What is no regular file gets the lines as they come."""
+    """A pipe gets the lines as they come."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""The live view's own parts: what it keeps for later, where it draws, and what happens when it can't."""
+"""The live view: how it takes the terminal, draws, and gives it back."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_signals_come_after_the_terminal_is_whole(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_still_view_shows_the_end_alone() -> None:
-    """What isn't to move takes no other screen, and draws nothing before its end."""
+    """A still view does not use the alternate screen, and draws nothing before its end."""
     stream = FakeTerminal()
     view = Screen(stream, still=True)
     view.begin(["j"])

@@ -1,4 +1,4 @@
-"""watch on a terminal: a real one to the command, whose screen is looked at as a person would."""
+"""watch on a pseudo-terminal, whose screen is read as a person would."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from taskcounts_cli.screen.stderr_buffer import MAX_KEPT_LINES, VISIBLE_SECONDS,
 
 
 def test_messages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written is kept in order, seen while it is new, and written for good at the end."""
+    """Messages are kept in order, shown while they are new, and written at the end."""
     stream, clock = FakeTerminal(), FakeClock()
     kept = StderrBuffer(stream, clock)
     assert (kept.encoding, kept.isatty(), kept.writable()) == ("utf-8", True, True)

@@ -1,4 +1,4 @@
-"""The view: what a person sees, at every width and height."""
+"""The view at every width and height."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_one_job() -> None:
 
 
 def test_one_job_in_ascii() -> None:
-    """Where a terminal has no more than ASCII, the view is all ASCII, and reads as well."""
+    """On a terminal with ASCII only, the view is ASCII, with the same content."""
     lines = shown(watched("j", seen("j"), judged("j", numbers=(6, 16, 36, 2))), glyphs=ASCII)
     assert all(line.isascii() for line in lines)
     assert lines[0].startswith("+ j")
@@ -140,7 +140,7 @@ def test_a_narrow_window_has_whole_numbers() -> None:
 
 
 def test_a_window_that_is_too_narrow_says_so() -> None:
-    """Where no number would fit there is none."""
+    """A window too narrow for numbers shows none."""
     assert shown(MANY[0], width=MIN_WIDTH - 1) == ["window too narrow"]
     assert shown(MANY[0], width=10) == ["window too", "narrow"]
     assert shown(MANY[0], width=10, height=1) == ["window too"]
@@ -248,7 +248,7 @@ def test_a_table_in_a_narrow_window() -> None:
 
 
 def test_a_table_in_the_narrowest_window() -> None:
-    """Where not even numbers are side by side with names, they are below them."""
+    """In a narrow window the numbers stand below the names."""
     lines = shown(*MANY, width=30, height=26)
     assert lines[2:5] == ["  nightly-render", "  █ 36  x 2  > 16  · 6  of 60", "  3 s"]
     assert lines[20:23] == ["? new", "  █ ?  x ?  > ?  · ?  of ?", "  asking"]
@@ -267,18 +267,18 @@ def test_more_jobs_than_lines() -> None:
 
 
 def test_no_room_for_what_the_others_are() -> None:
-    """Where even their sum is too long for the window, there is at least their number."""
+    """If even the summary is too long for the window, the number of jobs is shown."""
     assert shown(*MANY, width=32, height=1) == ["… and 7 more"]
 
 
 def test_as_many_lines_as_jobs() -> None:
-    """Where there is a line for each job and none for what stands above them, each has its own."""
+    """With a line for each job and none for the heading, each job has its line."""
     lines = shown(*MANY[:4], height=4)
     assert sorted(line[1:].split()[0] for line in lines) == sorted(job.job_id for job in MANY[:4])
 
 
 def test_no_room_to_tell_jobs_apart() -> None:
-    """Where not even the counts by state have room, there is one number of all."""
+    """Without room for the counts by group, one number is shown."""
     assert shown(*MANY, width=MIN_WIDTH, height=1) == ["… and 7 more"]
 
 
@@ -300,7 +300,7 @@ def test_blocks_stand_apart_if_there_is_room() -> None:
 
 
 def test_a_window_has_messages_and_a_footer() -> None:
-    """What was said is above the last line, the newest the lowest, and takes no more than a quarter."""
+    """Messages stand above the footer, the newest lowest, in a quarter of the window at most."""
     lines = [
         line.plain
         for line in window(
@@ -321,7 +321,7 @@ def test_a_window_has_messages_and_a_footer() -> None:
 
 
 def test_rich_shows_what_was_laid_out() -> None:
-    """What rich prints of the view is the view."""
+    """rich prints the view as it was laid out."""
     console = Console(width=80, height=24, color_system=None)
     with console.capture() as captured:
         console.print(Group(*frame(MANY[:2], NOW, 80, 24)))
