@@ -137,7 +137,7 @@ def test_completion_completes() -> None:
 
 
 def test_a_defect_is_one_line(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error that nobody foresaw is one line and exit code 70; its traceback is to be had on request."""
+    """An unforeseen error is one line and exit code 70; its traceback is printed on request."""
 
     def broken(*_: object, **__: object) -> None:
         raise KeyError("surprise")
@@ -163,7 +163,7 @@ def test_a_defect_is_one_line(command: RunCommand, monkeypatch: pytest.MonkeyPat
 def test_other_ends(
     command: RunCommand, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, says: str
 ) -> None:
-    """Whatever ends a command is told in one line."""
+    """Any error of a command is reported in one line."""
 
     def broken(*_: object, **__: object) -> None:
         raise error
@@ -243,7 +243,7 @@ def test_interrupted_while_loading(
 
 
 def test_no_standard_output_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python says None where a stream is closed."""
+    """A standard output that is None is reported."""
     monkeypatch.setattr(sys, "stdout", None)
     assert app.run(["get", "x"]) == 74
 

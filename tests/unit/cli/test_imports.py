@@ -36,7 +36,7 @@ def loaded(*arguments: str) -> list[str]:
 
 
 def test_what_is_not_needed_is_not_loaded(emulator: Emulator) -> None:
-    """Nobody who asks once waits for what waiting, watching, plotting or many jobs need."""
+    """A call for one job loads no module that only other commands need."""
     asking = ["taskcounts_cli.commands.get", "taskcounts.net.engine"]
     assert loaded("get", "empty") == asking
     assert loaded("get", "empty", "-o", "json") == asking

@@ -100,7 +100,7 @@ def test_a_command_that_fails(code: str, says: str) -> None:
 
 
 def test_a_command_that_cannot_be_run(tmp_path: Path) -> None:
-    """A command that is gone by the time of the verdict is told."""
+    """A command that no longer exists at the time of the verdict is reported."""
     script = tmp_path / "script"
     script.write_text("no program")
     script.chmod(0o755)
@@ -148,7 +148,7 @@ Answer = Callable[[BaseHTTPRequestHandler], object]
 
 @pytest.fixture
 def hook() -> Iterator[Callable[[Answer], Hook]]:
-    """Start servers on loopback that answer as they are told."""
+    """Start servers on loopback that answer by a function."""
     servers: list[ThreadingHTTPServer] = []
 
     def start(answer: Answer) -> Hook:
@@ -204,7 +204,7 @@ def test_a_url_gets_the_verdict(hook: Callable[[Answer], Hook]) -> None:
 
 @pytest.mark.parametrize("status", [302, 404, 500])
 def test_a_url_that_refuses(hook: Callable[[Answer], Hook], status: int) -> None:
-    """Another status is told; a redirect isn't followed."""
+    """A status other than success is reported; a redirect isn't followed."""
     elsewhere = hook(answering(200))
     server = hook(answering(status, location=elsewhere.url))
     problem = parse_target(f"{server.url}/s3cret").send(VERDICT)

@@ -69,7 +69,7 @@ class Recorder(Viewer):
 
 
 class Waits:
-    """Stands for the waiting flow: observes once, then does what its job is named for."""
+    """A fake of the waiting flow: it observes once, then acts by the name of its job."""
 
     def __init__(self) -> None:
         self.plans: dict[str, WaitPlan] = {}
@@ -103,7 +103,7 @@ class Waits:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
-    """Waits that ask nobody."""
+    """Waits that send no request."""
     flows = Waits()
     monkeypatch.setattr(flow, "wait", flows)
     return flows
@@ -111,7 +111,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """Signal handlers that are ours, whatever the tests themselves run in; afterwards as they were."""
+    """Set Python's default signal handlers, and restore the handlers afterwards."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     yield
@@ -121,7 +121,7 @@ def handlers() -> Iterator[None]:
 
 
 def test_all_is_told(waits: Waits, handlers: None) -> None:
-    """A viewer is told the jobs, each observation and verdict, that time passes, and the end."""
+    """A viewer gets the jobs, each observation and verdict, ticks, and the end."""
     recorder = Recorder()
     result = run_session(ACCOUNT, ["a", "late"], OPTIONS, recorder)
     assert recorder.told[0] == "begin a late"
@@ -146,7 +146,7 @@ def test_first_polls_are_spread_out(waits: Waits, handlers: None) -> None:
 
 
 def test_few_jobs_have_the_usual_interval(waits: Waits, handlers: None) -> None:
-    """With up to twenty jobs the adapted interval is what it is for one, and a fixed one always."""
+    """With up to twenty jobs the adaptive interval is that of one job, and a fixed one is unchanged."""
     run_session(ACCOUNT, ["a"], OPTIONS, Recorder(), clock=FakeClock())
     run_session(ACCOUNT, ["b", "c"], OPTIONS, Recorder(), clock=FakeClock())
     assert {plan.min_interval for plan in waits.plans.values()} == {2.0}
@@ -161,7 +161,7 @@ def test_several_jobs_hold_back_together(waits: Waits, handlers: None) -> None:
 
 
 def test_every_viewer_ends(waits: Waits, handlers: None) -> None:
-    """Of several viewers each is told all, and each is ended, also where another one can't be."""
+    """Each of several viewers gets all calls, and is ended even if another one's end fails."""
 
     def raising(text: str) -> None:
         if text == "end":
@@ -348,7 +348,7 @@ def test_an_account_that_cannot_be_used(waits: Waits) -> None:
 
 
 def test_a_signal_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal that comes once the loop is closed, or nobody waits for it any more, raises nothing."""
+    """A signal after the end of the loop or of the wait for it raises nothing."""
 
     def closed() -> None:
         raise RuntimeError("Event loop is closed")

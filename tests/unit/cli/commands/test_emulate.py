@@ -55,7 +55,7 @@ def test_it_serves_what_it_prints(tmp_path: Path, end: signal.Signals) -> None:
 
 
 def test_a_busy_port(command: RunCommand) -> None:
-    """A port that somebody else has is one line."""
+    """A port in use is reported in one line."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = command("emulate", "--port", str(taken.getsockname()[1]))
     assert ended.code == 2
@@ -112,7 +112,7 @@ def test_a_key_that_is_none_is_not_shown(command: RunCommand) -> None:
 def test_other_hosts_are_warned_of(
     command: RunCommand, monkeypatch: pytest.MonkeyPatch, host: str, warned: bool
 ) -> None:
-    """Listening for other machines is said to be open to them."""
+    """A host that other machines can reach gets a warning."""
 
     def serve(service: object, *, host: str, port: int, tls: None, ready: Callable[[str], None]) -> None:
         ready(f"http://{host}:1")

@@ -78,7 +78,7 @@ def test_tsv_leaves_empty_what_is_not_known(emulator: Emulator, command: RunComm
 
 
 def test_one_bad_job_costs_the_others_nothing(emulator: Emulator, command: RunCommand) -> None:
-    """The counts of the others are shown, the failure is told, and the code is the first failure's."""
+    """The other counts are shown, the failure is reported, and the exit code is that of the first failure."""
     ended = command("get", "no-such-job", "nightly-render")
     assert ended.code == 3
     assert "nightly-render" in ended.out
@@ -110,7 +110,7 @@ def test_exit_codes_of_failures(
     code: int,
     says: str,
 ) -> None:
-    """Each kind of failure has a code of its own and one line that says what happened."""
+    """Each kind of failure has an exit code of its own and one line."""
     emulator.fault(**fault)
     ended = command("get", "nightly-render", "--timeout", timeout)
     errors = [line for line in ended.err.splitlines() if line.startswith("error: ")]
@@ -130,7 +130,7 @@ def test_wrong_key(emulator: Emulator, command: RunCommand, monkeypatch: pytest.
 
 
 def test_unreachable(command: RunCommand) -> None:
-    """A server that is down is exit code 5; what is tried again is told as it happens."""
+    """A server that is down is exit code 5; each retry is logged as it happens."""
     ended = command("get", "x", "--endpoint", "http://127.0.0.1:9", "--account", "acct", "--key", "QUFB",
                     "--timeout", "0.7")  # fmt: skip
     assert ended.code in (5, 124)
@@ -171,7 +171,7 @@ def test_hostile_job_ids(emulator: Emulator, command: RunCommand, job: str) -> N
 
 
 def test_service_timeout(emulator: Emulator, command: RunCommand) -> None:
-    """A timeout that the service wouldn't use is refused with what it would do."""
+    """A timeout outside the service's range is refused with that range."""
     assert command("get", "nightly-render", "--service-timeout", "20").code == 0
     ended = command("get", "nightly-render", "--service-timeout", "31")
     assert ended.code == 2
@@ -279,7 +279,7 @@ def test_the_endpoint_may_be_wrong(command: RunCommand) -> None:
 def test_a_key_from_standard_input(
     emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key can come through a pipe; without one, that is said."""
+    """The key can come through standard input; a missing standard input is reported."""
     monkeypatch.setattr(sys, "stdin", io.StringIO(emulator.key + "\n"))
     assert command("get", "empty", "--key-file", "-").code == 0
     monkeypatch.setattr(sys, "stdin", None)

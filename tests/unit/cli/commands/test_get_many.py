@@ -77,7 +77,7 @@ def test_jobs_from_standard_input(many: Emulator, command: RunCommand) -> None:
 
 @pytest.mark.parametrize("options", [(), ("--exact",)])
 def test_a_line_that_is_no_job_id(many: Emulator, command: RunCommand, options: tuple[str, ...]) -> None:
-    """It is told, has an error in the output, and costs the others nothing; so does an endless line."""
+    """An invalid id is reported, has an error in the output, and costs the others nothing."""
     text = f"../jobs\n{JOBS[1]}\nno-such-job\n{'x' * 9000}\n"
     ended = command("get", "-", "-o", "tsv", *options, stdin=text)
     assert ended.code == 2
@@ -107,7 +107,7 @@ def test_standard_input_that_is_no_text(many: Emulator, command: RunCommand, tmp
 def test_a_closed_standard_input(
     emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a standard input, an error says so."""
+    """A missing standard input is reported."""
     monkeypatch.setattr(sys, "stdin", None)
     ended = command("get", "-")
     assert (ended.code, ended.out) == (2, "")
@@ -337,7 +337,7 @@ def test_numbers_are_forgotten() -> None:
 
 
 def test_progress_vanishes(many: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal a long work tells how far it is, in one line that is gone in the end."""
+    """On a terminal a long operation shows its progress in a line that is erased in the end."""
     terminal = FakeTerminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     ticker = ProgressLine(shown=True)

@@ -95,7 +95,7 @@ def test_a_drawing_of_a_job_that_is_not_there(
 def test_drawing_without_its_packages(
     emulator: Emulator, command: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without matplotlib it is said what to install."""
+    """Without matplotlib the error says what to install."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.delitem(sys.modules, "taskcounts_cli.recording.chart", raising=False)
     ended = command("plot", "/dev/null", "-o", "x.svg")

@@ -13,7 +13,7 @@ from taskcounts_emulator import Emulator
 
 
 def test_a_broken_recording(emulator: Emulator, command: RunCommand, tmp_path: Path) -> None:
-    """A recording with a broken line is shown and drawn without it, and the exit code tells."""
+    """A recording with an invalid line is shown and drawn without it, with exit code 74."""
     lines = [event_json(seen("j", number=1)), "broken", event_json(judged("j", at=1))]
     (tmp_path / "r").write_text("\n".join(lines) + "\n")
     ended = command("replay", str(tmp_path / "r"), "--speed", "0")

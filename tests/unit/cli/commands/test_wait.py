@@ -83,7 +83,7 @@ def test_progress_is_told(jobs: Emulator, command: RunCommand) -> None:
 def test_a_lost_status(
     jobs: Emulator, command: RunCommand, fault: dict[str, Any], code: int, says: str
 ) -> None:
-    """A status that is lost has the code of the error that lost it, and was told before."""
+    """A lost status has the exit code of its last error, which only the verdict names."""
     jobs.fault(**fault)
     ended = command("wait", "done", "--max-failures", "1", "--attempt-timeout", "0.2", *FAST)
     assert ended.code == code
@@ -93,7 +93,7 @@ def test_a_lost_status(
 
 
 def test_failed_polls_are_told_and_end_nothing(jobs: Emulator, command: RunCommand) -> None:
-    """A wait goes on after polls without a trustworthy answer, and tells them."""
+    """A wait reports failed polls, and goes on."""
     jobs.fault("wrong-shape", variant="negative", times=2)
     ended = command("wait", "done", *FAST)
     assert ended.code == 0
@@ -153,7 +153,7 @@ def test_ndjson(jobs: Emulator, command: RunCommand) -> None:
 
 
 def test_jobs_from_elsewhere(jobs: Emulator, command: RunCommand) -> None:
-    """Jobs come from standard input or the account's list too; one that is named again is told."""
+    """Jobs come from standard input or the account's list too; a repeated one is reported."""
     ended = command("wait", "-", *FAST, "-o", "json", stdin="done\n\n# no\nDONE\nmoving\n")
     assert [each["jobId"] for each in json.loads(ended.out)] == ["done", "moving"]
     assert "warning: job 'DONE' is named more than once" in ended.err

@@ -27,12 +27,12 @@ def standing(emulator: Emulator) -> Emulator:
 
 
 def asked(emulator: Emulator, times: int) -> Callable[[], bool]:
-    """Return whether somebody has asked so many times."""
+    """Return a check that the emulator has had so many requests."""
     return lambda: len(emulator.journal.entries()) >= times
 
 
 def interrupt(emulator: Emulator, process: subprocess.Popen[str], number: signal.Signals) -> tuple[str, str]:
-    """Send a signal once counts were told; return what was written on stdout, and on stderr after them."""
+    """Send a signal after the first counts; return stdout, and stderr from then on."""
     assert process.stderr is not None
     while "tasks completed" not in process.stderr.readline():
         pass
@@ -43,7 +43,7 @@ def interrupt(emulator: Emulator, process: subprocess.Popen[str], number: signal
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_is_a_verdict(standing: Emulator, number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM end a wait with one line that says what was last known, and with 130."""
+    """Ctrl-C and SIGTERM end a wait with the last known counts in one line, and with 130."""
     process = start("wait", "still")
     out, err = interrupt(standing, process, number)
     assert process.returncode == 130
@@ -75,7 +75,7 @@ def test_an_interruption_loses_no_verdict(standing: Emulator, output: str) -> No
 
 
 def test_interrupted_before_anything_is_known(standing: Emulator) -> None:
-    """In the middle of the first poll nothing is known, and that is said."""
+    """An interruption during the first poll says that nothing is known."""
     standing.fault("slow", seconds=30)
     process = start("wait", "still", "quiet", "-o", "json")
     wait_until(asked(standing, 1))

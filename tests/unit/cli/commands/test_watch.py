@@ -142,7 +142,7 @@ def test_objects_are_a_recording(jobs: Emulator, command: RunCommand, tmp_path: 
 
 
 def test_notifications(jobs: Emulator, command: RunCommand, tmp_path: Path) -> None:
-    """Each verdict is passed on; one that can't be is told, and changes no exit code."""
+    """Each verdict is sent; a failure is reported, and changes no exit code."""
     script = tmp_path / "script.py"
     script.write_text(
         f"import os, pathlib\n(pathlib.Path({str(tmp_path)!r}) / os.environ['TASKCOUNTS_JOB']).touch()\n"
@@ -166,7 +166,7 @@ def test_the_attempts_can_be_seen(jobs: Emulator, command: RunCommand) -> None:
 def test_an_interruption(
     jobs: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch, output: str, terminal: bool
 ) -> None:
-    """After an interruption it is said what is known of each job that has no verdict."""
+    """After an interruption, the last state of each job without a verdict is shown."""
     verdict, last = judged("done"), seen("still")
     result = SessionResult(
         jobs=("done", "still"),

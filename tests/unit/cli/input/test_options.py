@@ -96,7 +96,7 @@ def test_durations_add_up(hours: int, minutes: int, seconds: int) -> None:
 
 @given(st.text(max_size=12))
 def test_any_text_is_a_duration_or_refused(text: str) -> None:
-    """Law: whatever is typed gives a finite time above 0 or a refusal."""
+    """Law: any text gives a finite time above 0 or a refusal."""
     try:
         seconds = Duration().convert(text, None, None)
     except click.BadParameter:
@@ -127,7 +127,7 @@ def values(*arguments: str) -> dict[str, Any]:
 
 
 def test_a_command_gets_values() -> None:
-    """Each decorator hands over one value, whatever other options a command has."""
+    """Each decorator passes one value, whatever other options a command has."""
     assert values() == {
         "own": 3,
         "source": JobSource(named=(), everything=False, filter=None),
@@ -226,7 +226,7 @@ def _with_values() -> Iterator[tuple[str, str]]:
 def test_an_error_names_the_option(
     emulator: Emulator, command: RunCommand, name: str, option: str, tmp_path: Path
 ) -> None:
-    """Whatever a value is refused for, the first line has the option as it is written, and no other name."""
+    """An error names the option as the user writes it, and by no other name."""
     if option in TRIED:
         return
     needed = {

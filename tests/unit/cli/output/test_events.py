@@ -13,7 +13,7 @@ from taskcounts_cli.recording.parser import parse_line
 
 
 def test_an_event_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of an event that JSON can't hold the rest is written, and one line says what is missing."""
+    """An event that JSON can't hold is written without its snapshot, with a warning."""
     event = judged("j", snapshot=unserializable())
     assert json.loads(event_line(event_record(event))) == event_record(event) | {"snapshot": None}
     (line,) = capsys.readouterr().err.splitlines()

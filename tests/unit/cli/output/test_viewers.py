@@ -37,7 +37,7 @@ def failure(job: str = "x", failures: int = 1, **facts: Any) -> Observation:
 
 
 class Told:
-    """Lines, and what they wrote since somebody last looked."""
+    """The lines that were written since the last call."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], clock: FakeClock) -> None:
         self.clock = clock
@@ -64,7 +64,7 @@ def lines(told: Told, *jobs: str, quiet: bool = False) -> LineViewer:
 
 
 def test_a_line_at_each_change(told: Told) -> None:
-    """The first counts are told, then changes, and nothing in between."""
+    """The first counts are written, then changes, and nothing in between."""
     viewer = lines(told)
     viewer.observe(bare_observation())
     assert told() == []
@@ -78,7 +78,7 @@ def test_a_line_at_each_change(told: Told) -> None:
 
 
 def test_what_is_worth_telling(told: Told) -> None:
-    """Notes are told, with the counts if they are new; doubtful numbers are said to be so."""
+    """Notes are written, with the counts if they are new; doubtful counts are marked."""
     viewer = lines(told)
     viewer.observe(bare_observation(note="the job is disabled"))
     viewer.observe(
@@ -121,7 +121,7 @@ def test_the_failure_that_ends_a_wait_is_told_once(told: Told) -> None:
 
 
 def test_verdicts_of_several(told: Told) -> None:
-    """Several jobs have each their verdict told; a single one's is the command's to tell."""
+    """Verdicts are written for several jobs; for a single one the command writes it."""
     viewer = lines(told)
     viewer.judge(bare_verdict("x"))
     assert told() == []
@@ -145,7 +145,7 @@ def test_quiet(told: Told) -> None:
 
 
 def test_a_heartbeat(told: Told) -> None:
-    """After a minute without a line one says that the wait goes on, and then one each minute."""
+    """After a minute without a line there is a heartbeat, and then one each minute."""
     viewer = lines(told)
     told.clock.pass_by(HEARTBEAT - 1)
     viewer.tick()
@@ -165,7 +165,7 @@ def test_a_heartbeat(told: Told) -> None:
 
 
 def test_a_heartbeat_of_several(told: Told) -> None:
-    """Of several jobs the heartbeat gives the sum, and says of how many nothing is known."""
+    """The heartbeat of several jobs sums them up, and counts those without counts."""
     viewer = lines(told, "a", "b", "c")
     told.clock.pass_by(HEARTBEAT)
     viewer.tick()

@@ -11,7 +11,7 @@ def test_what_comes_early_waits_for_its_turn() -> None:
     written: list[str] = []
 
     class Notes(Writer):
-        """Notes what it gets."""
+        """A writer that records its calls."""
 
         def add(self, job_id: str, _: Result) -> None:
             """Note a job."""

@@ -42,7 +42,7 @@ A, B, C = (5, 0, 0, 0), (0, 5, 0, 0), (0, 0, 4, 1)
 
 
 def test_counts_over_time() -> None:
-    """Counts hold until others are told, the last ones until the verdict, whose own are drawn, too."""
+    """Counts last until the next ones, the last ones until the verdict, whose own are drawn too."""
     drawn = one(
         seen("j", A, number=1),
         seen("j", A, at=2),

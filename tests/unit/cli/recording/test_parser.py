@@ -40,7 +40,7 @@ def test_what_is_read_is_what_was_written(event: Observation | Verdict) -> None:
 
 @given(json_values | st.dictionaries(st.sampled_from(list(event_record(seen("j")))), json_values))
 def test_anything_else_is_refused(value: object) -> None:
-    """Law: whatever JSON is no record is refused with one line, and no other error."""
+    """Law: JSON that is not a record is refused with a one-line InvalidRecord."""
     with pytest.raises(InvalidRecord) as caught:
         parse_event(value)
     assert str(caught.value).isprintable()
@@ -133,7 +133,7 @@ def test_what_is_wrong_is_said(line: str | bytes, says: str) -> None:
     ],
 )
 def test_what_is_out_of_range_is_refused(change: dict[str, object], says: str) -> None:
-    """Numbers, times and words must be such as a wait could have told."""
+    """Numbers, times and names must be such as a wait could report."""
     with pytest.raises(InvalidRecord, match=says):
         parse_event(event_record(seen("j")) | change)
 
@@ -174,7 +174,7 @@ def test_a_record_in_the_services_words() -> None:
 
 @pytest.mark.parametrize("where", [(), ("taskCounts",), ("taskSlotCounts",)])
 def test_what_is_nested_too_deep_is_no_record(where: tuple[str, ...]) -> None:
-    """Members that nobody knows are kept as deep as an answer may have them, and not deeper."""
+    """Unknown members are kept up to the depth that an answer may have."""
     for depth, sound in ((90, True), (300, False)):
         deep: object = []
         for _ in range(depth):

@@ -69,7 +69,7 @@ def test_a_recording_is_played_at_a_pace(tmp_path: Path, speed: float) -> None:
 
 
 def test_a_recording_is_played_at_once(tmp_path: Path) -> None:
-    """Speed 0 waits for nothing; ages are still told against the last event."""
+    """Speed 0 sleeps never; ages are measured from the last event."""
     record(tmp_path / "r", FIRST, SECOND, LAST)
     audience, slept, result = played(tmp_path / "r", 0)
     assert slept == []
@@ -89,7 +89,7 @@ def test_between_two_watches_nothing_is_played(tmp_path: Path) -> None:
 
 
 def test_what_is_played_can_be_ended() -> None:
-    """SIGTERM ends it as Ctrl-C does, and afterwards it does what it did before."""
+    """SIGTERM ends a replay as Ctrl-C does, and its handler is restored."""
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), sigterm_as_interrupt():
         signal.raise_signal(signal.SIGTERM)

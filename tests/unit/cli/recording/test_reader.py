@@ -14,7 +14,7 @@ from taskcounts_cli.recording.reader import BadLine, read_events, read_lines, su
 
 
 def test_a_torn_end_is_survived(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Wherever a crash tears a recording off, all lines before are read, and the loss is told."""
+    """A recording that a crash cut off is read up to there, and the loss is reported."""
     whole = (event_json(FIRST) + "\n" + event_json(SECOND) + "\n").encode()
     first = len(event_json(FIRST)) + 1
     for end in (first + 1, first + 100, len(whole) - 2):

@@ -21,7 +21,7 @@ from taskcounts_emulator import Emulator
 
 
 def test_an_observation_that_cannot_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An observation that JSON can't hold is told once, and costs no other line."""
+    """An observation that JSON can't hold is reported once, and costs no other line."""
     recorder = Recorder(tmp_path / "r")
     for event in (
         seen("j", number=1),
@@ -139,7 +139,7 @@ class Full(io.FileIO):
 
 
 def test_a_full_disk_is_told_and_survived(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line without room is taken back and told; the file stays whole, and goes on when there is room."""
+    """A line that doesn't fit on the disk is removed and reported; later lines are recorded again."""
     recorder = Recorder(tmp_path / "r")
     recorder._file.close()
     recorder._file = file = Full(tmp_path / "r", "a+b")
@@ -158,7 +158,7 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_a_full_device_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """A device that takes nothing is told of, too."""
+    """A full device is reported."""
     recorder = Recorder(Path("/dev/full"), append=True)
     recorder.observe(FIRST)
     recorder.end()

@@ -21,7 +21,7 @@ from taskcounts_cli.screen.screen import Screen
 
 @pytest.mark.parametrize("tty", [True, False])
 def test_a_whole_view(monkeypatch: pytest.MonkeyPatch, tty: bool) -> None:
-    """It enters, draws what is new, and leaves; our log goes through it, and so does what is said."""
+    """The view enters, draws changes, and leaves; log and messages appear in it."""
     stream, errors = FakeTerminal(), FakeTerminal() if tty else io.StringIO()
     monkeypatch.setattr(sys, "stderr", errors)
     logger = logging.getLogger("taskcounts")

@@ -35,7 +35,7 @@ def watching(
 
 
 def left_whole(terminal: Terminal) -> bool:
-    """Return whether the terminal is as it was: its own screen, a cursor, no colour that goes on."""
+    """Return whether the terminal is restored: its main screen, a cursor, no bold text."""
     return not terminal.alternate and not terminal.cursor_hidden and not terminal.screen.cursor.attrs.bold
 
 

@@ -82,7 +82,7 @@ def test_no_number_is_cut(jobs: list[WatchedJob], width: int, height: int | None
 
 @given(st.lists(st.integers(0, 10**9) | st.integers(0, 3), min_size=4, max_size=4), st.integers(4, 100))
 def test_a_bar_is_true(numbers: list[int], width: int) -> None:
-    """Law: a bar is as long as it should be, and whatever isn't zero is seen in it, and nothing else."""
+    """Law: a bar has its width, and shows the numbers above 0 and no others."""
     cells = segment_widths(numbers, width)
     assert sum(cells) == (width if any(numbers) else 0)
     assert [bool(share) for share in cells] == [bool(number) for number in numbers]
@@ -92,7 +92,7 @@ def test_a_bar_is_true(numbers: list[int], width: int) -> None:
 
 
 def test_one_job() -> None:
-    """A job has a line with what it is, a bar, its tasks and its task slots."""
+    """A job has a line for its progress, a bar, a line for its tasks and one for its slots."""
     assert shown(watched("nightly-render", seen("nightly-render", rate=1.4, left=16.2))) == [
         "  nightly-render               63.3 % completed  1.4/s  about 16 s left  3 s ago",
         "  " + "█" * 47 + "x" * 2 + ">" * 21 + "·" * 8,
@@ -164,7 +164,7 @@ def test_a_job_without_tasks() -> None:
 
 
 def test_polls_without_answer() -> None:
-    """Failed polls are told with their reason and their number; the counts stay, and get old."""
+    """Failed polls are shown with their reason and their number; the counts stay, and age."""
     once = shown(watched("j", failed("j", at=-90)))
     assert once[0].startswith("? j")
     assert once[0].endswith("93 s ago")
@@ -174,7 +174,7 @@ def test_polls_without_answer() -> None:
 
 
 def test_doubtful_counts() -> None:
-    """Counts that a list refutes, or that contradict themselves, are marked, and the reason is told."""
+    """Counts that a list or they themselves contradict are marked, with the reason."""
     refuted = watched("j", seen("j", (0, 0, 5, 0), doubtful=True, note="but 'task-9' is running"))
     assert shown(refuted, after=3600)[0].startswith("! j")
     assert "100.0 %, doubtful" in shown(refuted)[0]
@@ -195,7 +195,7 @@ def test_notes_are_seen_for_a_while() -> None:
 
 
 def test_a_job_that_is_not_active() -> None:
-    """The job's own state is told unless it is the usual one."""
+    """The job's own state is shown unless it is the usual one."""
     assert shown(watched("j", seen("j", job_state="disabled")))[-1] == "  ! the job itself is disabled"
     assert len(shown(watched("j", seen("j", job_state="active")))) == 4
 
@@ -329,7 +329,7 @@ def test_rich_shows_what_was_laid_out() -> None:
 
 
 def test_parts_have_colours_of_their_own() -> None:
-    """Each part of a bar has its colour, and with colours off is still told apart."""
+    """The segments of a bar differ in colour, and also without colours."""
     bar = frame(MANY[:1], NOW, 80, None)[1]
     assert len({span.style for span in bar.spans}) == 4
     assert len(set(bar.plain.strip())) == 4
