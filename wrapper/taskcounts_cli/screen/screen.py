@@ -1,4 +1,4 @@
-"""The live view: it fills a terminal's window, and at its end leaves the last state in the scrolled text.
+"""The live view: it fills a terminal's window, and at its end leaves the last state in the scrollback.
 
 It draws on the terminal's alternate screen, as editors do, so that nothing of it stays behind however the
 window is resized. Messages that go to a terminal's stderr meanwhile are kept, shown in the lowest lines, and

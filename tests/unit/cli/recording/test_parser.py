@@ -156,6 +156,22 @@ def test_errors_of_a_later_version() -> None:
     assert type(parse_event(value).error) is JobNotFound
 
 
+@pytest.mark.parametrize(
+    ("details", "says"),
+    [
+        (None, "its member error.details is not a list"),
+        ([["Reason", "Load"], ["Reason"]], "its member error.details[1] is not a pair"),
+        (["Reason"], "its member error.details[0] is not a list"),
+    ],
+)
+def test_a_broken_member_is_named_by_its_path(details: object, says: str) -> None:
+    """A member inside of others, or of a list, is named by its whole path."""
+    value = event_record(failed("j"))
+    value["error"] |= {"details": details}
+    with pytest.raises(InvalidRecord, match=f"^{re.escape(says)}$"):
+        parse_event(value)
+
+
 def test_members_of_a_later_version() -> None:
     """Members that aren't known are passed over."""
     assert parse_event(event_record(seen("j")) | {"colour": "green"}) == seen("j")
