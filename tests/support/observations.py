@@ -1,4 +1,4 @@
-"""Observations and verdicts as a wait tells them, and strategies for all that it could tell."""
+"""Observations and verdicts, and strategies for all that a wait could report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taskcounts import errors
 from taskcounts.errors import ServiceBusy, TaskCountsError
 from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
-from taskcounts_cli.screen.state import Watched
+from taskcounts_cli.screen.watched_job import WatchedJob
 
 NOON = datetime(2024, 8, 1, 12, 0, 0, tzinfo=UTC)
 GUID = "9c4d50ee-2d56-4cd3-8152-34347dc9f2b0"
@@ -33,6 +33,10 @@ BUSY = ServiceBusy(
     request_id=None,
     retry_after=1.5,
 )
+
+# A text from outside that tries to write a line of its own, and the one line that it has to become.
+FORGED = "done\x1b[2J\nerror: all is lost"
+FORGED_LINE = "done error: all is lost"
 
 
 def snapshot(job: str, numbers: Numbers = MOVING, at: float = 0.0, **changes: Any) -> Snapshot:
@@ -98,9 +102,25 @@ def judged(
     return Verdict(**facts | changes)
 
 
-def watched(job: str, *events: Observation | Verdict) -> Watched:
+def unserializable(job: str = "j") -> Snapshot:
+    """Return counts that JSON can't hold."""
+    return snapshot(job, additional_properties={"more": 10**5000})
+
+
+def bare_observation(job: str = "x", kind: Kind = Kind.COUNTS, **changes: Any) -> Observation:
+    """Return the first observation of a job, at noon and without counts."""
+    facts: dict[str, Any] = {"number": 1, "kind": kind, "changed": False, "pause": 0.0}
+    return seen(job, None, **facts | changes)
+
+
+def bare_verdict(job: str, outcome: Outcome = Outcome.MET, **changes: Any) -> Verdict:
+    """Return a verdict at noon, without counts."""
+    return judged(job, outcome, None, **changes)
+
+
+def watched(job: str, *events: Observation | Verdict) -> WatchedJob:
     """Return a job as it is known after some events."""
-    known = Watched(job_id=job)
+    known = WatchedJob(job_id=job)
     for event in events:
         known = known.after(event)
     return known
@@ -214,11 +234,11 @@ verdicts = st.builds(
 
 
 @st.composite
-def known_jobs(draw: st.DrawFn) -> Watched:
+def known_jobs(draw: st.DrawFn) -> WatchedJob:
     """A job in any state that a wait could leave it in."""
     job = draw(names)
     if draw(st.integers(0, 9)) == 0:
-        return Watched(job_id=job)
+        return WatchedJob(job_id=job)
     counted = draw(st.tuples(numbers, numbers, numbers, numbers))
     at = draw(st.floats(-1e6, 0))
     latest = seen(

@@ -1,4 +1,4 @@
-"""A terminal to run a command in: a pseudo-terminal, and a screen that shows what a person would see."""
+"""A pseudo-terminal in which a command runs, with the screen that a person would see."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Terminal:
 
     @property
     def cursor_hidden(self) -> bool:
-        """Whether the cursor is hidden: on one terminal that is so for both screens."""
+        """True if the cursor is hidden; a terminal has one cursor for both screens."""
         return self.raw.rfind(b"\x1b[?25l") > self.raw.rfind(b"\x1b[?25h")
 
     def until(self, condition: Callable[[], object]) -> None:
@@ -125,7 +125,7 @@ class Terminal:
 
     @property
     def stopped(self) -> bool:
-        """Whether the command is stopped, as by Ctrl-Z."""
+        """True if the command is stopped, as by Ctrl-Z."""
         stat = Path(f"/proc/{os.tcgetpgrp(self._master)}/stat").read_text()
         return stat.rpartition(")")[2].split()[0] == "T"
 

@@ -1,1 +1,1 @@
-"""The command line; needs the extra ``cli``. Data goes to stdout, talk to stderr."""
+"""The command line ``taskcounts``, which needs the extra ``cli``: data goes to stdout, messages to stderr."""

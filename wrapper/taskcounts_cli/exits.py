@@ -1,8 +1,9 @@
-"""What a command ends with: exit codes, and errors as one line with a hint."""
+"""The exit codes of the command line, and the errors and hints that explain them."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from enum import IntEnum
 
 import click
@@ -16,7 +17,6 @@ from taskcounts.errors import (
     ServiceUnreachable,
     TaskCountsError,
 )
-from taskcounts.text import one_line
 
 
 class Exit(IntEnum):
@@ -37,7 +37,7 @@ class Exit(IntEnum):
     PIPE_CLOSED = 141
 
 
-# The first class that an error is of decides.
+# The exit code and hint of an error are those of the first class here that it is an instance of.
 _CODES: tuple[tuple[type[TaskCountsError], Exit, str | None], ...] = (
     (
         JobNotFound,
@@ -51,11 +51,7 @@ _CODES: tuple[tuple[type[TaskCountsError], Exit, str | None], ...] = (
     ),
     (CredentialFailed, Exit.AUTHENTICATION, "sign in with 'az login', or run where a managed identity is"),
     (DeadlineExceeded, Exit.TIMED_OUT, "--timeout gives it more time"),
-    (
-        ContractViolation,
-        Exit.CONTRACT,
-        "nothing in this answer can be relied on",
-    ),
+    (ContractViolation, Exit.CONTRACT, "don't rely on anything in this answer"),
     (
         ServiceUnreachable,
         Exit.SERVICE,
@@ -66,7 +62,12 @@ _CODES: tuple[tuple[type[TaskCountsError], Exit, str | None], ...] = (
 
 
 class CommandError(click.ClickException):
-    """A command can't go on; the text says why, the hint what to do."""
+    """An error that ends a command with Exit.USAGE.
+
+    Attributes:
+        message: The reason, in one line.
+        hint: What the user might do about it, in one line; None for nothing.
+    """
 
     def __init__(self, text: str, hint: str | None = None) -> None:
         super().__init__(text)
@@ -74,12 +75,12 @@ class CommandError(click.ClickException):
 
 
 def code_and_hint(error: TaskCountsError) -> tuple[Exit, str | None]:
-    """Return the exit code of an error, and what a person might do about it."""
+    """Return the exit code of an error, and a hint on what the user might do about it."""
     return next((code, hint) for kind, code, hint in _CODES if isinstance(error, kind))
 
 
-def explain(error: Exception) -> tuple[Exit, str, str | None]:
-    """Return exit code, text and hint for what ended a command."""
+def describe_error(error: Exception) -> tuple[Exit, str, str | None]:
+    """Return exit code, text and hint of an error that ended a command."""
     if isinstance(error, CommandError):
         return Exit.USAGE, error.message, error.hint
     if isinstance(error, click.UsageError):
@@ -97,21 +98,24 @@ def explain(error: Exception) -> tuple[Exit, str, str | None]:
     return Exit.DEFECT, text, "please report it; TASKCOUNTS_TRACEBACK=1 shows where it is"
 
 
-def complain(text: str, hint: str | None = None, word: str = "error") -> None:
-    """Write one line, and a second one with a hint, to stderr."""
-    say(f"{click.style(word + ':', bold=True)} {one_line(text, 2000)}")
-    if hint:
-        advise(hint)
+@contextlib.contextmanager
+def requires_extra(extra: str, feature: str) -> Iterator[None]:
+    """Turn the failed import of an optional package into an error that names the extra to install.
 
+    Args:
+        extra: The extra of taskcounts that brings the package.
+        feature: The beginning of the error's text.
 
-def advise(hint: str) -> None:
-    """Write one line with a hint to stderr."""
-    say(f"{click.style('hint:', bold=True)} {one_line(hint, 2000)}")
-
-
-def say(line: str, *, end: bool = True) -> None:
-    """Write a line to stderr, or one that isn't at its end."""
-    # Talk that can't be written must not cost data that can. A ValueError says that stderr is closed, as it
-    # may be for a thread that outlives what it talks about.
-    with contextlib.suppress(OSError, ValueError):
-        click.echo(line, err=True, nl=end)
+    Raises:
+        CommandError: A package is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        package = str(error.name).partition(".")[0]
+        # A missing module of our own means a broken installation, which no extra mends.
+        if package.startswith("taskcounts"):
+            raise
+        raise CommandError(
+            f"{feature} needs {package}", f"install taskcounts with its extra '{extra}'"
+        ) from None

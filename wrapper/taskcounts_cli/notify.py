@@ -1,9 +1,9 @@
-"""Passes verdicts on: to a command, or to a URL. What goes wrong there is told, and changes nothing else.
+"""Notifications: passes verdicts on to commands and URLs. A failure is reported, and changes nothing else.
 
-A command gets the verdict as JSON on standard input, and TASKCOUNTS_JOB, TASKCOUNTS_OUTCOME and
-TASKCOUNTS_TEXT in its environment, which holds no access key. It isn't run by a shell, so that nothing in a
-verdict can be taken for a command; what it writes goes to stderr. A URL gets the JSON by POST; it may hold a
-secret, such as a webhook's, and so only its scheme and host are ever told.
+A command gets the verdict as JSON on standard input, and as TASKCOUNTS_JOB, TASKCOUNTS_OUTCOME and
+TASKCOUNTS_TEXT in its environment, which holds no access key. No shell runs it, so that nothing in a verdict
+can be taken for a command; its output goes to stderr. A URL gets the JSON by POST. It may hold a secret, as
+the URLs of webhooks do, so that messages show only its scheme and host.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
 from taskcounts.text import one_line
-from taskcounts.waiting.values import Observation, Verdict
-from taskcounts_cli.exits import complain, say
-from taskcounts_cli.output.records import write
+from taskcounts.waiting.values import Verdict
+from taskcounts_cli.messages import print_stderr, print_warning
+from taskcounts_cli.output.events import event_json
+from taskcounts_cli.viewer import Viewer
 
 if TYPE_CHECKING:
     import httpx
 
-# Seconds that a command may take, and an answer to a request.
-COMMAND_LIMIT = 60.0
-REQUEST_LIMIT = 10.0
+# Seconds for one command, and for each step of one request.
+COMMAND_TIMEOUT = 60.0
+REQUEST_TIMEOUT = 10.0
 
-# Seconds that all together have when nothing else is to be done, and after an interruption.
-FINISH_LIMIT = COMMAND_LIMIT + 5
-HURRIED_LIMIT = 1.0
+# Seconds for all notifications together once the session has ended, and after an interruption.
+FINISH_TIMEOUT = COMMAND_TIMEOUT + 5
+INTERRUPTED_TIMEOUT = 1.0
 
-# Commands and requests that are under way at the same time.
-AT_ONCE = 8
+# Commands and requests that run at the same time.
+MAX_CONCURRENT = 8
 
-# Bytes of a command's output that are told.
-OUTPUT_LIMIT = 65_536
+# Bytes of a command's output that are shown.
+MAX_OUTPUT_BYTES = 65_536
 
-# Not for commands that we start: what signs requests, or would be taken for it.
-SECRETS = (
+# Variables that hold credentials, which commands don't get.
+SECRET_VARIABLES = (
     "AZURE_BATCH_ACCESS_KEY",
     "AZURE_BATCH_TOKEN",
     "AZURE_CLIENT_CERTIFICATE_PASSWORD",
@@ -59,111 +59,108 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 class Target(Protocol):
-    """Where verdicts are passed on to."""
+    """A recipient of verdicts."""
 
-    def tell(self, verdict: Verdict) -> str | None:
-        """Pass a verdict on; return in one line what went wrong, None if nothing did."""
+    def send(self, verdict: Verdict) -> str | None:
+        """Send a verdict; return an error message in one line, or None."""
         ...
 
     def stop(self) -> None:
-        """End what is under way, as far as it can be ended."""
+        """End whatever is still running, as far as possible."""
         ...
 
 
 def parse_target(text: str) -> Target:
-    """Return where a text says that verdicts are passed on to. Nothing is started or sent.
+    """Return the recipient that a text names. Nothing is started or sent.
 
     Raises:
-        ValueError: It is neither a URL of http or https nor a command that can be found.
+        ValueError: The text is neither an http or https URL nor a command that exists.
     """
     scheme = _SCHEME.match(text.strip())
     if scheme is not None:
         if scheme[1].lower() not in ("http", "https"):
             raise ValueError("a URL must begin with http:// or https://")
-        import httpx  # noqa: PLC0415 - takes longer to load than all the rest.
+        import httpx  # noqa: PLC0415 - takes longer to load than everything else.
 
         try:
             url = httpx.URL(text.strip())
         except (httpx.InvalidURL, ValueError):
             url = httpx.URL("")
         if not url.host:
-            # What was given isn't shown: it may hold a secret.
-            raise ValueError("the URL can't be used: it names no host, or is misspelt")
-        return Url(url)
+            # The text isn't shown: it may hold a secret.
+            raise ValueError("the URL is invalid or names no host")
+        return UrlTarget(url)
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise ValueError(f"the command can't be taken apart: {str(error).lower()}") from None
+        raise ValueError(f"the command can't be split into words: {str(error).lower()}") from None
     if not words:
         raise ValueError("the command is empty")
     if shutil.which(words[0]) is None:
         if "/" in words[0] or ":" in words[0]:
-            # It may be a misspelt URL, with a secret.
+            # The text isn't shown: it may be a misspelt URL with a secret.
             raise ValueError("the command can't be found; a URL begins with http:// or https://")
         raise ValueError(f"there is no command {one_line(ascii(words[0]), 100)}")
-    return Command(tuple(words))
+    return CommandTarget(tuple(words))
 
 
-class Command:
-    """Runs a command for each verdict."""
+class CommandTarget:
+    """A command that is run for each verdict."""
 
-    def __init__(self, words: tuple[str, ...], limit: float = COMMAND_LIMIT) -> None:
-        """Take the command and how many seconds it may take."""
+    def __init__(self, words: tuple[str, ...], timeout: float = COMMAND_TIMEOUT) -> None:
+        """Take the command and its timeout in seconds."""
         self._words = words
-        self._limit = limit
+        self._name = one_line(os.path.basename(words[0]), 100)
+        self._timeout = timeout
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
 
-    def tell(self, verdict: Verdict) -> str | None:
-        """Run the command, and show what it writes."""
-        # Files, not pipes: whatever the command leaves running behind can't keep us waiting.
-        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as written:
-            given.write(write(verdict).encode() + b"\n")
-            given.seek(0)
-            problem = self._run(given, written, verdict)
-            written.seek(0)
-            output = written.read(OUTPUT_LIMIT + 1)
-        for line in output[:OUTPUT_LIMIT].decode("utf-8", "replace").splitlines():
-            say(one_line(line, 2000))
-        if len(output) > OUTPUT_LIMIT:
-            say(f"(the rest of what {self._name} wrote is left out)")
+    def send(self, verdict: Verdict) -> str | None:
+        """Run the command, and show its output."""
+        # Files instead of pipes: a process that the command leaves behind can't keep us waiting.
+        with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout:
+            stdin.write(event_json(verdict).encode() + b"\n")
+            stdin.seek(0)
+            problem = self._run(stdin, stdout, verdict)
+            stdout.seek(0)
+            output = stdout.read(MAX_OUTPUT_BYTES + 1)
+        for line in output[:MAX_OUTPUT_BYTES].decode("utf-8", "replace").splitlines():
+            print_stderr(one_line(line, 2000))
+        if len(output) > MAX_OUTPUT_BYTES:
+            print_stderr(f"(the rest of the output of {self._name} is not shown)")
         return problem
 
     def stop(self) -> None:
-        """End all that runs, with whatever it started."""
+        """End all running commands and the processes that they started."""
         with self._lock:
             self._stopped = True
             for process in self._running:
                 _kill(process)
 
-    @property
-    def _name(self) -> str:
-        return one_line(os.path.basename(self._words[0]), 100)
-
-    def _run(self, given: IO[bytes], written: IO[bytes], verdict: Verdict) -> str | None:
+    def _run(self, stdin: IO[bytes], stdout: IO[bytes], verdict: Verdict) -> str | None:
         with self._lock:
             if self._stopped:
                 return f"{self._name} was not run"
             try:
-                process = subprocess.Popen(  # noqa: S603 - the command of whoever called us.
+                process = subprocess.Popen(  # noqa: S603 - the user's own command.
                     self._words,
-                    stdin=given,
-                    stdout=written,
+                    stdin=stdin,
+                    stdout=stdout,
                     stderr=subprocess.STDOUT,
                     env=environment(verdict),
-                    # Its own group: Ctrl-C is meant for us, and its time limit for all that it starts.
+                    # A process group of its own: Ctrl-C doesn't reach it, and the timeout ends all of it.
                     start_new_session=True,
                 )
             except OSError as error:
                 return f"{self._name} can't be run: {error.strerror or error}"
             self._running.add(process)
         try:
-            code = process.wait(self._limit)
+            code = process.wait(self._timeout)
         except subprocess.TimeoutExpired:
             _kill(process)
             process.wait()
-            return f"{self._name} took longer than {self._limit:g} s and was ended"
+            return f"{self._name} took longer than {self._timeout:g} s and was ended"
         finally:
             with self._lock:
                 self._running.discard(process)
@@ -175,47 +172,43 @@ class Command:
         return None
 
 
-class Url:
-    """Posts each verdict to a URL."""
+class UrlTarget:
+    """A URL to which each verdict is posted."""
 
-    def __init__(self, url: httpx.URL, limit: float = REQUEST_LIMIT) -> None:
-        """Take the URL and how many seconds each step of a request may take."""
+    def __init__(self, url: httpx.URL, timeout: float = REQUEST_TIMEOUT) -> None:
+        """Take the URL, and the timeout of each step of a request in seconds."""
         self._url = url
-        self._limit = limit
+        self._name = f"{url.scheme}://{url.host}"
+        self._timeout = timeout
 
-    def tell(self, verdict: Verdict) -> str | None:
+    def send(self, verdict: Verdict) -> str | None:
         """Post the verdict."""
         import httpx  # noqa: PLC0415 - see `parse_target`.
 
         try:
-            # Of the answer only its status counts: a body without an end keeps nobody waiting.
+            # Only the status of the answer is read: an endless body must not keep us waiting.
             with httpx.stream(
                 "POST",
                 self._url,
-                content=write(verdict),
+                content=event_json(verdict),
                 headers={"content-type": "application/json"},
-                timeout=self._limit,
+                timeout=self._timeout,
                 follow_redirects=False,
             ) as answer:
-                if answer.is_success:
-                    return None
-                return f"{self._name} answered {answer.status_code}"
-        # Proxies and certificates of the environment can be wrong, too. Texts of errors can hold the URL.
+                return None if answer.is_success else f"{self._name} answered {answer.status_code}"
+        # ValueError and OSError: proxies or certificates of the environment are wrong. The texts of errors
+        # are not shown, since they can hold the URL.
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            return f"{self._name} could not be told: {type(error).__name__}"
+            return f"{self._name} could not be reached: {type(error).__name__}"
 
     def stop(self) -> None:
-        """Do nothing: a request ends by itself."""
-
-    @property
-    def _name(self) -> str:
-        return f"{self._url.scheme}://{self._url.host}"
+        """Do nothing: the timeout ends the request."""
 
 
 def environment(verdict: Verdict) -> dict[str, str]:
-    """Return the environment of a command: ours without secrets, and the verdict."""
-    mine = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    return mine | {
+    """Return the environment of a command: ours without credentials, and the verdict."""
+    inherited = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+    return inherited | {
         "TASKCOUNTS_JOB": one_line(verdict.job_id, 200),
         "TASKCOUNTS_OUTCOME": str(verdict.outcome),
         "TASKCOUNTS_TEXT": one_line(verdict.text, 2000),
@@ -223,7 +216,7 @@ def environment(verdict: Verdict) -> dict[str, str]:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    # It may have ended by itself; and systems without groups end the one process.
+    # OSError: it has ended by itself.
     with contextlib.suppress(OSError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
@@ -231,94 +224,82 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             process.kill()
 
 
-class Notifier:
-    """A viewer that passes verdicts on, each in a thread: neither waits nor the view stand still meanwhile.
+class Notifier(Viewer):
+    """A viewer that sends each verdict in a thread of its own, so that neither waits nor views are delayed.
 
-    Whoever runs the session does so inside of ``with``, or calls `finish` after it.
+    It is used in a ``with`` statement around the session, or `finish` is called after the session.
 
     Attributes:
-        interrupted: Whether the session was interrupted: then nobody is waited for.
+        interrupted: Whether the session was interrupted; set it to shorten the timeout at the end.
     """
 
     def __init__(self, targets: Sequence[Target]) -> None:
-        """Take where verdicts are passed on to."""
+        """Take the recipients."""
         self.interrupted = False
         self._targets = tuple(targets)
-        # One for each thread: a join that is interrupted takes its thread for ended.
+        # Events, not threads: an interrupted Thread.join takes its thread for ended.
         self._ended: list[threading.Event] = []
         # A thousand jobs can end at once.
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._permits = threading.BoundedSemaphore(MAX_CONCURRENT)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        hurried = self.interrupted or isinstance(error, KeyboardInterrupt)
-        self.finish(HURRIED_LIMIT if hurried else FINISH_LIMIT)
-
-    def begin(self, jobs: Sequence[str]) -> None:
-        """Do nothing: there is no verdict yet."""
-
-    def observe(self, observation: Observation) -> None:
-        """Do nothing: only verdicts are passed on."""
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        hurry = self.interrupted or isinstance(error, KeyboardInterrupt)
+        self.finish(INTERRUPTED_TIMEOUT if hurry else FINISH_TIMEOUT)
 
     def judge(self, verdict: Verdict) -> None:
-        """Pass a verdict on."""
+        """Send a verdict to all recipients."""
         for target in self._targets:
-            # A daemon: what never answers must not keep the process.
             ended = threading.Event()
             self._ended.append(ended)
-            threading.Thread(target=self._tell, args=(target, verdict, ended), daemon=True).start()
+            # A daemon: a recipient that never answers must not keep the process alive.
+            threading.Thread(target=self._send, args=(target, verdict, ended), daemon=True).start()
 
-    def tick(self) -> None:
-        """Do nothing."""
-
-    def end(self) -> None:
-        """Do nothing: `finish` waits for what is under way, when a view no longer hides what is told."""
-
-    def finish(self, limit: float = FINISH_LIMIT) -> None:
-        """Wait until everybody was told, or the time is over; after Ctrl-C only for what ends at once.
-
-        Ctrl-C ends no more than this: what came of the session stays.
+    def finish(self, timeout: float = FINISH_TIMEOUT) -> None:
+        """Wait until all verdicts are sent, then stop the rest; Ctrl-C shortens only this.
 
         Args:
-            limit: The seconds that all of them have together.
+            timeout: The seconds that all recipients have together.
         """
         with contextlib.suppress(KeyboardInterrupt):
-            self._join(limit)
+            self._join(timeout)
         for target in self._targets:
             target.stop()
         with contextlib.suppress(KeyboardInterrupt):
             self._join(1)
         if not all(ended.is_set() for ended in self._ended):
-            complain("not everybody could be told in time", word="warning")
+            print_warning("some notifications did not end in time")
 
-    def _join(self, limit: float) -> None:
-        end = time.monotonic() + limit
+    def _join(self, timeout: float) -> None:
+        end = time.monotonic() + timeout
         for ended in self._ended:
             ended.wait(max(0.0, end - time.monotonic()))
 
-    def _tell(self, target: Target, verdict: Verdict, ended: threading.Event) -> None:
+    def _send(self, target: Target, verdict: Verdict, ended: threading.Event) -> None:
         try:
-            self._pass_on(target, verdict)
+            with self._permits:
+                problem = _send(target, verdict)
+            if problem is not None:
+                print_warning(f"--notify: {problem} (job {verdict.job_id!r})")
         finally:
             ended.set()
 
-    def _pass_on(self, target: Target, verdict: Verdict) -> None:
-        with self._places:
-            try:
-                problem = target.tell(verdict)
-            except OSError as error:
-                problem = f"there is no room to pass it on: {error.strerror or error}"
-            except (ValueError, RecursionError):
-                problem = "what the service added to the counts can't be written as JSON"
-        if problem is not None:
-            complain(f"--notify: {problem} (job {verdict.job_id!r})", word="warning")
+
+def _send(target: Target, verdict: Verdict) -> str | None:
+    """Send a verdict, and return an error message or None."""
+    try:
+        return target.send(verdict)
+    except OSError as error:
+        return f"the verdict can't be stored for the command: {error.strerror or error}"
+    except (ValueError, RecursionError):
+        return "what the service added to the counts can't be written as JSON"
 
 
-def _targets(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Target, ...]:
+def _parse_targets(
+    _: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[Target, ...]:
     try:
         return tuple(parse_target(value) for value in values)
     except ValueError as error:
@@ -329,7 +310,7 @@ notify_option: Callable[[Any], Any] = click.option(
     "--notify",
     metavar="COMMAND|URL",
     multiple=True,
-    callback=_targets,
+    callback=_parse_targets,
     help="At each verdict, run a command (no shell; the verdict is JSON on its standard input), or POST "
-    "the JSON to an http or https URL. May be given several times; what fails is told, no more.",
+    "the JSON to an http or https URL. Can be repeated; a failure is only reported.",
 )

@@ -1,72 +1,65 @@
-"""What a session tells, and to whom: waits as they go, and recordings that are played, have viewers alike."""
+"""The interface between the events of a wait and whatever displays or stores them.
+
+A session (`run_session`) and a played recording (`play`) tell a viewer the same events in the same way.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
 
 from attrs import frozen
 
 from taskcounts.waiting.values import Observation, Verdict
 
-# Seconds from one tick of the viewer to the next.
-TICK = 0.25
+# Seconds between two ticks.
+TICK_INTERVAL = 0.25
 
 
-class Viewer(Protocol):
-    """Shows what a session tells."""
+class Viewer:
+    """Base class of viewers: each method does nothing unless a subclass overrides it."""
 
     def begin(self, jobs: Sequence[str]) -> None:
-        """Take the jobs, in the order in which they were named, before anything is asked."""
-        ...
+        """Take the jobs in the order in which the user named them; called once, before the first poll."""
 
     def observe(self, observation: Observation) -> None:
-        """Take what came of a poll."""
-        ...
+        """Take the result of a poll."""
 
     def judge(self, verdict: Verdict) -> None:
-        """Take the verdict on a job, after which nothing more comes of that job."""
-        ...
+        """Take the verdict on a job, which is the last event of that job."""
 
     def tick(self) -> None:
-        """Note that time has passed: called every TICK seconds, for the age of the data and for redrawing."""
-        ...
+        """Redraw whatever depends on the time; called every TICK_INTERVAL seconds."""
 
     def end(self) -> None:
-        """Leave things whole: always called last, also after an interruption or an error."""
-        ...
+        """Finish the output; always called last, also after an interruption or an error."""
 
 
-class Together:
-    """Several viewers as one: each is told everything, in this order."""
+class Broadcast(Viewer):
+    """A viewer that passes each call on to several viewers, in their order."""
 
     def __init__(self, *viewers: Viewer) -> None:
         self._viewers = viewers
 
     def begin(self, jobs: Sequence[str]) -> None:
-        """Begin them all."""
         for viewer in self._viewers:
             viewer.begin(jobs)
 
     def observe(self, observation: Observation) -> None:
-        """Hand on what came of a poll."""
         for viewer in self._viewers:
             viewer.observe(observation)
 
     def judge(self, verdict: Verdict) -> None:
-        """Hand a verdict on."""
         for viewer in self._viewers:
             viewer.judge(verdict)
 
     def tick(self) -> None:
-        """Hand on that time has passed."""
         for viewer in self._viewers:
             viewer.tick()
 
     def end(self) -> None:
-        """End them all, also where one of them can't."""
+        """End all viewers, even if one of them raises an error."""
         with contextlib.ExitStack() as stack:
             for viewer in reversed(self._viewers):
                 stack.callback(viewer.end)
@@ -74,14 +67,14 @@ class Together:
 
 @frozen(kw_only=True)
 class SessionResult:
-    """What came of a session.
+    """The outcome of a session.
 
     Attributes:
-        jobs: All jobs, in the order in which they were named.
-        verdicts: The verdicts by job; those that an interruption came before are missing.
-        last: The last observation by job, for what was last known; missing where there was none.
-        interrupted: The signal that ended the session before all verdicts were there, None if none did.
-        ended_at: When it ended, in UTC, by this machine's clock.
+        jobs: All jobs, in the order in which the user named them.
+        verdicts: The verdicts by job id, without the jobs that an interruption left undecided.
+        last: The last observation by job id, without the jobs that were never polled.
+        interrupted: The number of the signal that ended the session early, None if none did.
+        ended_at: The end of the session, in UTC, by this machine's clock.
     """
 
     jobs: tuple[str, ...]

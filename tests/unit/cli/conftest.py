@@ -1,4 +1,4 @@
-"""An emulator to ask, and the command line to ask it with."""
+"""Fixtures of the command line's tests: an emulator, and the command line."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import io
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from support.command_line import CommandResult, RunCommand
 from taskcounts_cli.app import run
 from taskcounts_emulator import Emulator
 
@@ -27,21 +27,9 @@ JOBS = {
 }
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Ended]
-
-
 @pytest.fixture(autouse=True)
 def _loops_are_traced_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trace what runs in an event loop as in a thread of its own, so that its callers stay measured.
+    """Trace event loops like threads of their own, so that the coverage of their callers is measured.
 
     When an awaited coroutine swallows a cancellation, as each connection of anyio does, Python 3.11 tells a
     trace function that its caller returns, but not that it went on. Coverage then takes frames that are still
@@ -74,33 +62,19 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def command(capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
+def command(capfd: pytest.CaptureFixture[str]) -> Iterator[RunCommand]:
     """Run the command line in this process."""
     logger = logging.getLogger("taskcounts")
     before = logger.handlers, logger.propagate, logger.level
 
-    def call(*arguments: str, stdin: str | None = None) -> Ended:
+    def call(*arguments: str, stdin: str | None = None) -> CommandResult:
         capfd.readouterr()
         with pytest.MonkeyPatch.context() as patch:
             if stdin is not None:
                 patch.setattr(sys, "stdin", io.StringIO(stdin, newline=""))
             code = run(list(arguments))
         captured = capfd.readouterr()
-        return Ended(code, captured.out, captured.err)
+        return CommandResult(code, captured.out, captured.err)
 
     yield call
     logger.handlers, logger.propagate, logger.level = before[0], before[1], before[2]
-
-
-@dataclass(frozen=True)
-class Ask:
-    """The two together."""
-
-    emulator: Emulator
-    command: Command
-
-
-@pytest.fixture
-def ask(emulator: Emulator, command: Command) -> Ask:
-    """An emulator, and the command line to ask it with."""
-    return Ask(emulator, command)

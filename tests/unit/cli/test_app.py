@@ -1,4 +1,4 @@
-"""The command line as a whole: usage, versions, completion, interruption, and what never reaches a person."""
+"""The command line as a whole: usage, version, completion, interruption, defects."""
 
 from __future__ import annotations
 
@@ -9,56 +9,32 @@ import pty
 import re
 import shlex
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
+from support.command_line import CommandResult, RunCommand, start, start_shell, wait_until
 from taskcounts import TaskCountsError, __version__
 from taskcounts_cli import __main__, app
 from taskcounts_cli.exits import Exit
 from taskcounts_cli.input.options import Account
 from taskcounts_emulator import Emulator
 
-from .conftest import Command, Ended
-
 
 @pytest.fixture(autouse=True)
 def _garbage_is_collected() -> Iterator[None]:
-    """What the console script does to the collection of garbage is for its own process."""
+    """Restore the garbage collection that the console script sets for its own process."""
     before = gc.get_threshold()
     yield
     gc.set_threshold(*before)
     gc.unfreeze()
 
 
-def start(*arguments: str, **options: object) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own, which Ctrl-C reaches."""
-    # What runs in the background of a shell ignores it, and hands that on to whatever it starts.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # noqa: S603
-            [sys.executable, "-m", "taskcounts", *arguments],
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens in another process."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_version(command: Command) -> None:
-    """--version says name and version, and what requests are sent over."""
+def test_version(command: RunCommand) -> None:
+    """--version prints name and version."""
     ended = command("--version")
     assert (ended.code, ended.out) == (0, f"taskcounts {__version__}\n")
 
@@ -67,8 +43,8 @@ COMMANDS = ("get", "wait", "watch", "replay", "plot", "completion", "demo", "emu
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help(command: Command, name: str) -> None:
-    """Every command explains itself, each of its options too."""
+def test_help(command: RunCommand, name: str) -> None:
+    """Every command and every option has a help text."""
     for option in ("-h", "--help"):
         ended = command(name, option)
         assert ended.code == 0
@@ -78,7 +54,7 @@ def test_help(command: Command, name: str) -> None:
     assert all(each.help for each in found.params if isinstance(each, click.Option))
 
 
-def test_help_has_all_commands_and_exit_codes(command: Command) -> None:
+def test_help_has_all_commands_and_exit_codes(command: RunCommand) -> None:
     """The help of all has every command, those that people need most first, and every exit code."""
     shown = command("-h").out
     names = re.findall(r"^  (\w+)", shown.partition("Commands:")[2], re.MULTILINE)
@@ -90,8 +66,8 @@ def test_help_has_all_commands_and_exit_codes(command: Command) -> None:
 
 
 @pytest.mark.parametrize("name", ["get", "wait", "watch"])
-def test_examples_in_help_are_right(command: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """What the help shows is taken as it stands."""
+def test_examples_in_help_are_right(command: RunCommand, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The examples in the help are valid."""
     # Not every machine has the commands that are notified.
     monkeypatch.setattr("shutil.which", lambda *_: "/bin/true")
     shown = command(name, "-h").out
@@ -107,15 +83,15 @@ def test_examples_in_help_are_right(command: Command, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("get",), "error: no job is named; give their ids, - for standard input, or --all"),
+        (("get",), "error: no job is named; give job ids, - for standard input, or --all"),
         (("get", "x", "--output", "xml"), "error: Invalid value for '-o'"),
         (("gett",), "error: No such command 'gett'"),
         (("get", "x", "--timeou", "5"), "error: No such option"),
-        (("get", "x", "--timeout", "-1"), "'-1' is no duration above 0"),
+        (("get", "x", "--timeout", "-1"), "'-1' is not a duration above 0"),
         (("get", "x", "--concurrency", "257"), "257 is not in the range 1<=x<=256"),
     ],
 )
-def test_wrong_usage(command: Command, arguments: tuple[str, ...], says: str) -> None:
+def test_wrong_usage(command: RunCommand, arguments: tuple[str, ...], says: str) -> None:
     """Wrong usage is exit code 2, one line, and mostly a hint."""
     ended = command(*arguments)
     assert (ended.code, ended.out) == (2, "")
@@ -124,13 +100,13 @@ def test_wrong_usage(command: Command, arguments: tuple[str, ...], says: str) ->
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion(command: Command, shell: str) -> None:
+def test_completion(command: RunCommand, shell: str) -> None:
     """Each shell's script completes the commands."""
     assert "_TASKCOUNTS_COMPLETE" in command("completion", shell).out
 
 
 def test_completing_tells_no_version(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where a command line is only read, to complete it, nothing is told."""
+    """Completing a command line prints nothing."""
     app.cli.make_context("taskcounts", ["--version"], resilient_parsing=True)
     assert capsys.readouterr().out == ""
 
@@ -140,15 +116,15 @@ def test_names_are_completed_without_loading() -> None:
     context = click.Context(app.cli)
     found = app.cli.shell_complete(context, "w")
     assert [(each.value, each.help) for each in found] == [
-        ("wait", "Wait until jobs are done, and say how they ended."),
-        ("watch", "Show jobs as they move, until each has its verdict."),
+        ("wait", "Wait until jobs are done, and print how they ended."),
+        ("watch", "Show the progress of jobs until each is done."),
     ]
     assert [each.value for each in app.cli.shell_complete(context, "--v")] == ["--version"]
     assert app.cli.shell_complete(context, "t") == []
 
 
 def test_completion_completes() -> None:
-    """What bash asks for comes back: the commands that begin so."""
+    """bash gets the commands that begin with the typed letters."""
     environment = {
         **os.environ,
         "_TASKCOUNTS_COMPLETE": "bash_complete",
@@ -160,8 +136,8 @@ def test_completion_completes() -> None:
     assert process.returncode == 0
 
 
-def test_a_defect_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error that nobody foresaw is one line and exit code 70; its traceback is to be had on request."""
+def test_a_defect_is_one_line(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unforeseen error is one line and exit code 70; its traceback is printed on request."""
 
     def broken(*_: object, **__: object) -> None:
         raise KeyError("surprise")
@@ -185,9 +161,9 @@ def test_a_defect_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_other_ends(
-    command: Command, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, says: str
+    command: RunCommand, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, says: str
 ) -> None:
-    """Whatever ends a command is told in one line."""
+    """Any error of a command is reported in one line."""
 
     def broken(*_: object, **__: object) -> None:
         raise error
@@ -197,7 +173,7 @@ def test_other_ends(
     assert (ended.code, ended.err.strip()) == (code, f"error: {says}")
 
 
-def test_nobody_reads_any_more(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_reads_any_more(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """A closed pipe ends a command as SIGPIPE would, without a word."""
 
     def broken(*_: object, **__: object) -> None:
@@ -207,16 +183,16 @@ def test_nobody_reads_any_more(command: Command, monkeypatch: pytest.MonkeyPatch
     # Click wraps both when a pipe breaks.
     monkeypatch.setattr(sys, "stdout", sys.stdout)
     monkeypatch.setattr(sys, "stderr", sys.stderr)
-    assert command("get", "x") == Ended(141, "", "")
+    assert command("get", "x") == CommandResult(141, "", "")
 
 
 def test_output_is_let_go_of() -> None:
-    """What couldn't be written isn't tried again at the end."""
+    """Output that can't be written isn't written again at exit."""
     with Path("/dev/full").open("w") as full:
         full.write("never written")
-        app.settle(full)
+        app.flush_or_discard(full)
         full.flush()
-    app.settle(full)
+    app.flush_or_discard(full)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -234,7 +210,7 @@ def test_full_disk(emulator: Emulator, unbuffered: str) -> None:
     "arguments", ["get empty", "get empty -o json", "get empty -o tsv", "completion bash"]
 )
 def test_no_standard_output(emulator: Emulator, arguments: str) -> None:
-    """Where there is nothing to write to, a command doesn't pretend to have written."""
+    """Without a standard output, a command fails."""
     process = start_shell(f"{arguments} >&-")
     assert process.communicate(timeout=20)[1] == "error: there is no standard output to write to\n"
     assert process.returncode == 74
@@ -242,19 +218,10 @@ def test_no_standard_output(emulator: Emulator, arguments: str) -> None:
 
 @pytest.mark.parametrize("where", ["/dev/full", "&-"])
 def test_talk_costs_no_data(emulator: Emulator, where: str) -> None:
-    """Where errors can't be told, the other jobs' counts are still written, and the exit code is right."""
+    """If errors can't be written, the other counts still are, and the exit code is right."""
     process = start_shell(f"get no-such-job empty -o tsv 2>{where}")
     assert "\nempty\t0" in process.communicate(timeout=20)[0]
     assert process.returncode == 3
-
-
-def start_shell(arguments: str, before: str = "") -> subprocess.Popen[str]:
-    """Start the command line through a shell, with its redirections and what comes before and after it."""
-    exec_ = "" if "&&" in arguments else "exec "
-    command = f"{before} {exec_}{sys.executable} -m taskcounts {arguments}"
-    return subprocess.Popen(  # noqa: S602
-        command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 def test_interrupted_while_loading(
@@ -276,7 +243,7 @@ def test_interrupted_while_loading(
 
 
 def test_no_standard_output_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python says None where a stream is closed."""
+    """A standard output that is None is reported."""
     monkeypatch.setattr(sys, "stdout", None)
     assert app.run(["get", "x"]) == 74
 
@@ -344,9 +311,9 @@ def test_main_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gc.get_freeze_count() > 0
 
 
-def test_demo_as_a_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_as_a_command(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """`taskcounts demo` shows it; what goes wrong in it is one line, Ctrl-C too."""
-    monkeypatch.setattr("taskcounts_cli.commands.demo.show", lambda say: say("shown"))
+    monkeypatch.setattr("taskcounts_cli.commands.demo.run_demo", lambda say: say("shown"))
     assert command("demo").out == "shown\n"
     for error, code in (
         (TaskCountsError("it\nbroke"), 5),
@@ -357,20 +324,30 @@ def test_demo_as_a_command(command: Command, monkeypatch: pytest.MonkeyPatch) ->
         def broken(say: object, error: BaseException = error) -> None:
             raise error
 
-        monkeypatch.setattr("taskcounts_cli.commands.demo.show", broken)
+        monkeypatch.setattr("taskcounts_cli.commands.demo.run_demo", broken)
         ended = command("demo")
         assert ended.code == code
         assert ended.err.strip().splitlines()[0].startswith("error: ")
 
 
-def test_demo_without_its_packages(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_without_its_packages(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the emulator's packages the demonstration says what to install."""
-    monkeypatch.setitem(sys.modules, "taskcounts_cli.commands.demo", None)
+    monkeypatch.delitem(sys.modules, "taskcounts_emulator.server", raising=False)
+    monkeypatch.delattr("taskcounts_emulator.Emulator")
+    monkeypatch.setitem(sys.modules, "uvicorn.config", None)
     ended = command("demo")
     assert ended.code == 2
-    assert "extra 'emulator'" in ended.err
+    assert ended.err == (
+        "error: the emulator needs uvicorn\nhint: install taskcounts with its extra 'emulator'\n"
+    )
 
 
-def test_no_command_is_a_cry_for_help(command: Command) -> None:
+def test_an_incomplete_installation_is_a_defect(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of our own that is missing isn't mended by an extra."""
+    monkeypatch.setitem(sys.modules, "taskcounts_emulator", None)
+    assert command("demo").code == 70
+
+
+def test_no_command_is_a_cry_for_help(command: RunCommand) -> None:
     """Without a command the help is shown, as it is."""
     assert command().out == command("--help").out

@@ -1,4 +1,4 @@
-"""What is loaded for whom, and which module knows which: a call pays for what it uses."""
+"""The modules that a call loads: it pays only for what it uses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def loaded(*arguments: str) -> list[str]:
 
 
 def test_what_is_not_needed_is_not_loaded(emulator: Emulator) -> None:
-    """Nobody who asks once waits for what waiting, watching, plotting or many jobs need."""
+    """A call for one job loads no module that only other commands need."""
     asking = ["taskcounts_cli.commands.get", "taskcounts.net.engine"]
     assert loaded("get", "empty") == asking
     assert loaded("get", "empty", "-o", "json") == asking
@@ -44,7 +44,7 @@ def test_what_is_not_needed_is_not_loaded(emulator: Emulator) -> None:
 
 
 def test_waiting_loads_no_other_client(emulator: Emulator) -> None:
-    """Who waits, and notifies nobody, waits neither for httpx nor for what only a view is drawn with."""
+    """A wait without notifications loads neither httpx nor the libraries of the live view."""
     emulator.add_job("done", [{"state": "completed", "result": "success"}])
     names = set(loaded("wait", "done"))
     assert not names & {"httpx", "rich", "matplotlib", "taskcounts_cli.screen", "taskcounts_emulator"}

@@ -1,7 +1,8 @@
-"""Notifications: verdicts passed on to commands and URLs, and what goes wrong there."""
+"""Notifications to commands and URLs, and their failures."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -16,11 +17,24 @@ import httpx
 import pytest
 from attrs import frozen
 
-from support.observations import judged, seen
-from taskcounts.waiting.values import Outcome
+from support.command_line import RunCommand
+from support.observations import judged, seen, unserializable
+from taskcounts.waiting.values import Outcome, Verdict
 from taskcounts_cli import notify
-from taskcounts_cli.notify import Command, Notifier, Target, Url, parse_target
-from taskcounts_cli.output.records import record
+from taskcounts_cli.exits import Exit
+from taskcounts_cli.messages import print_error
+from taskcounts_cli.notify import (
+    INTERRUPTED_TIMEOUT,
+    SECRET_VARIABLES,
+    CommandTarget,
+    Notifier,
+    Target,
+    UrlTarget,
+    environment,
+    parse_target,
+)
+from taskcounts_cli.output.events import event_record
+from taskcounts_emulator import Emulator
 
 VERDICT = judged("job-1", Outcome.FAILED, text="job 'job-1': $(reboot); `x` \x1b[2J'\"")
 
@@ -35,15 +49,15 @@ def python(code: str) -> str:
     [
         ("", "the command is empty"),
         ("  ", "the command is empty"),
-        ("'unclosed", "the command can't be taken apart: no closing quotation"),
+        ("'unclosed", "the command can't be split into words: no closing quotation"),
         ("no-such-command-anywhere --now", "there is no command 'no-such-command-anywhere'"),
         ("ftp://example.com/x", "a URL must begin with http:// or https://"),
-        ("https://", "the URL can't be used"),
-        ("https://example.com:secret/", "the URL can't be used"),
+        ("https://", "the URL is invalid or names no host"),
+        ("https://example.com:secret/", "the URL is invalid or names no host"),
     ],
 )
 def test_what_cannot_be_told(text: str, says: str) -> None:
-    """What is neither a command that is there nor a URL is refused before anything is asked."""
+    """A text that is neither an existing command nor a URL is refused before anything is sent."""
     with pytest.raises(ValueError, match=says) as caught:
         parse_target(text)
     assert "secret" not in str(caught.value)
@@ -60,9 +74,9 @@ def test_a_command_gets_the_verdict(
         '"w")); print("told\\x1b[2J", v["outcome"])'
     )
     target = parse_target(f"{python(code)} {tmp_path / 'told'}")
-    assert target.tell(VERDICT) is None
+    assert target.send(VERDICT) is None
     value, environ = json.loads((tmp_path / "told").read_text())
-    assert value == record(VERDICT)
+    assert value == event_record(VERDICT)
     assert environ["TASKCOUNTS_JOB"] == "job-1"
     assert environ["TASKCOUNTS_OUTCOME"] == "failed"
     assert environ["TASKCOUNTS_TEXT"] == "job 'job-1': $(reboot); `x` '\""
@@ -80,26 +94,26 @@ def test_a_command_gets_the_verdict(
     ],
 )
 def test_a_command_that_fails(code: str, says: str) -> None:
-    """How a command failed is said in one line."""
-    problem = parse_target(python(code)).tell(VERDICT)
+    """The failure of a command is reported in one line."""
+    problem = parse_target(python(code)).send(VERDICT)
     assert problem == f"{os.path.basename(sys.executable)} {says}"
 
 
 def test_a_command_that_cannot_be_run(tmp_path: Path) -> None:
-    """A command that is gone by the time of the verdict is told."""
+    """A command that no longer exists at the time of the verdict is reported."""
     script = tmp_path / "script"
     script.write_text("no program")
     script.chmod(0o755)
     target = parse_target(str(script))
-    assert str(target.tell(VERDICT)).startswith("script can't be run: ")
+    assert str(target.send(VERDICT)).startswith("script can't be run: ")
 
 
 def test_a_command_that_takes_too_long() -> None:
-    """A command is ended at its time limit, with whatever it started."""
+    """A command is ended at its timeout, with the processes it started."""
     code = 'import subprocess, sys; subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"])'
-    command = Command((sys.executable, "-c", code), limit=0.5)
+    command = CommandTarget((sys.executable, "-c", code), timeout=0.5)
     began = time.monotonic()
-    assert str(command.tell(VERDICT)).endswith("took longer than 0.5 s and was ended")
+    assert str(command.send(VERDICT)).endswith("took longer than 0.5 s and was ended")
     assert time.monotonic() - began < 60
 
 
@@ -110,15 +124,15 @@ def test_what_a_command_leaves_behind_keeps_nobody() -> None:
         "start_new_session=True)"
     )
     began = time.monotonic()
-    assert parse_target(python(code)).tell(VERDICT) is None
+    assert parse_target(python(code)).send(VERDICT) is None
     assert time.monotonic() - began < 15
 
 
 def test_a_talkative_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of much output the beginning is shown, and that there was more."""
-    monkeypatch.setattr(notify, "OUTPUT_LIMIT", 10)
-    assert parse_target(python('print("0123456789" * 9)')).tell(VERDICT) is None
-    assert capsys.readouterr().err.startswith("0123456789\n(the rest of what python")
+    monkeypatch.setattr(notify, "MAX_OUTPUT_BYTES", 10)
+    assert parse_target(python('print("0123456789" * 9)')).send(VERDICT) is None
+    assert capsys.readouterr().err.startswith("0123456789\n(the rest of the output of python")
 
 
 @frozen
@@ -134,7 +148,7 @@ Answer = Callable[[BaseHTTPRequestHandler], object]
 
 @pytest.fixture
 def hook() -> Iterator[Callable[[Answer], Hook]]:
-    """Start servers on loopback that answer as they are told."""
+    """Start servers on loopback that answer by a function."""
     servers: list[ThreadingHTTPServer] = []
 
     def start(answer: Answer) -> Hook:
@@ -180,43 +194,43 @@ def answering(status: int, **headers: str) -> Answer:
 def test_a_url_gets_the_verdict(hook: Callable[[Answer], Hook]) -> None:
     """A URL gets a POST of the verdict, without anything that authenticates."""
     server = hook(answering(204))
-    assert parse_target(f" {server.url}/hook?token=s3cret ").tell(VERDICT) is None
+    assert parse_target(f" {server.url}/hook?token=s3cret ").send(VERDICT) is None
     [(path, headers, body)] = server.posts
     assert path == "/hook?token=s3cret"
     assert headers["content-type"] == "application/json"
     assert "authorization" not in headers
-    assert json.loads(body) == record(VERDICT)
+    assert json.loads(body) == event_record(VERDICT)
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
 def test_a_url_that_refuses(hook: Callable[[Answer], Hook], status: int) -> None:
-    """Another status is told; a redirect isn't followed."""
+    """A status other than success is reported; a redirect isn't followed."""
     elsewhere = hook(answering(200))
     server = hook(answering(status, location=elsewhere.url))
-    problem = parse_target(f"{server.url}/s3cret").tell(VERDICT)
+    problem = parse_target(f"{server.url}/s3cret").send(VERDICT)
     assert problem == f"http://127.0.0.1 answered {status}"
     assert elsewhere.posts == []
 
 
 def test_a_url_where_nobody_is() -> None:
-    """What can't be reached is told without the rest of its URL, which may be a secret."""
+    """The error about a URL shows only its host, since the rest may be a secret."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    problem = parse_target(f"http://user:pass@127.0.0.1:{port}/s3cret").tell(VERDICT)
-    assert problem == "http://127.0.0.1 could not be told: ConnectError"
+    problem = parse_target(f"http://user:pass@127.0.0.1:{port}/s3cret").send(VERDICT)
+    assert problem == "http://127.0.0.1 could not be reached: ConnectError"
 
 
 def test_a_url_that_never_answers(hook: Callable[[Answer], Hook]) -> None:
-    """An answer is waited for so long and no longer."""
+    """A request has a timeout."""
     go = threading.Event()
     server = hook(lambda _: go.wait(30))
-    told = Url(httpx.URL(server.url), limit=0.3).tell(VERDICT)
+    told = UrlTarget(httpx.URL(server.url), timeout=0.3).send(VERDICT)
     go.set()
-    assert told == "http://127.0.0.1 could not be told: ReadTimeout"
+    assert told == "http://127.0.0.1 could not be reached: ReadTimeout"
 
 
 def test_a_body_without_an_end(hook: Callable[[Answer], Hook]) -> None:
-    """Of an answer nothing but the status is read."""
+    """Only the status of an answer is read."""
     go = threading.Event()
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -226,13 +240,13 @@ def test_a_body_without_an_end(hook: Callable[[Answer], Hook]) -> None:
         go.wait(30)
 
     server = hook(answer)
-    told = parse_target(server.url).tell(VERDICT)
+    told = parse_target(server.url).send(VERDICT)
     go.set()
     assert told is None
 
 
 class Slow:
-    """A target that says when it is told, and goes on when it may."""
+    """A target that blocks until the test lets it go on."""
 
     def __init__(self, problem: str | None = None, error: OSError | None = None) -> None:
         self.problem, self.error = problem, error
@@ -242,7 +256,7 @@ class Slow:
         self.stopped = False
         self.lock = threading.Lock()
 
-    def tell(self, verdict: object) -> str | None:
+    def send(self, verdict: object) -> str | None:
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
@@ -260,7 +274,7 @@ class Slow:
 
 
 def test_verdicts_are_passed_on_beside_the_watch(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody waits for a target until the end; a thousand verdicts are passed on a few at a time."""
+    """Sending delays nobody until the end, and a few verdicts are sent at a time."""
     fine, wrong, full = Slow(), Slow("it answered 404"), Slow(error=OSError(28, "No space left on device"))
     targets: list[Target] = [fine, wrong, full]
     notifier = Notifier(targets)
@@ -275,23 +289,26 @@ def test_verdicts_are_passed_on_beside_the_watch(capsys: pytest.CaptureFixture[s
         each.go.set()
     notifier.finish()
     assert sorted(fine.told) == sorted(f"j{n}" for n in range(20))
-    assert fine.most <= notify.AT_ONCE
+    assert fine.most <= notify.MAX_CONCURRENT
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 40
     assert "warning: --notify: it answered 404 (job 'j3')" in lines
-    assert "warning: --notify: there is no room to pass it on: No space left on device (job 'j3')" in lines
+    assert (
+        "warning: --notify: the verdict can't be stored for the command: No space left on device (job 'j3')"
+        in lines
+    )
 
 
 def test_who_takes_too_long_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
-    """At the end what is under way is stopped, and who can't be stopped is told of."""
+    """At the end, targets that are still sending are stopped, and those that can't be are reported."""
     slow = Slow()
     stubborn = Slow()
     stubborn.stop = lambda: None  # type: ignore[method-assign]
     notifier = Notifier([slow, stubborn])
     notifier.judge(VERDICT)
-    notifier.finish(limit=0.05)
+    notifier.finish(timeout=0.05)
     assert slow.stopped
-    assert capsys.readouterr().err == "warning: not everybody could be told in time\n"
+    assert capsys.readouterr().err == "warning: some notifications did not end in time\n"
     stubborn.go.set()
     notifier.finish()
     assert stubborn.told == ["job-1"]
@@ -299,24 +316,129 @@ def test_who_takes_too_long_is_stopped(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_command_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     """A command that runs is ended when we end, and none is begun any more."""
-    command = Command((sys.executable, "-c", "import time; time.sleep(600)"))
+    command = CommandTarget((sys.executable, "-c", "import time; time.sleep(600)"))
     notifier = Notifier([command])
     notifier.judge(VERDICT)
     while not command._running:
         time.sleep(0.01)
-    notifier.finish(limit=0.05)
+    notifier.finish(timeout=0.05)
     notifier.finish()
-    assert str(command.tell(VERDICT)).endswith("was not run")
+    assert str(command.send(VERDICT)).endswith("was not run")
     assert "was ended (job 'job-1')" in capsys.readouterr().err
 
 
 def test_without_groups_the_process_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where processes have no groups, the one that was started is ended."""
+    """On a system without process groups, the process itself is ended."""
     monkeypatch.delattr(os, "killpg")
-    command = Command((sys.executable, "-c", "import time; time.sleep(600)"), limit=0.2)
-    assert str(command.tell(VERDICT)).endswith("was ended")
+    command = CommandTarget((sys.executable, "-c", "import time; time.sleep(600)"), timeout=0.2)
+    assert str(command.send(VERDICT)).endswith("was ended")
 
 
 def test_nothing_to_stop_for_a_url() -> None:
     """A request ends by itself."""
     parse_target("http://127.0.0.1:9/").stop()
+
+
+class Hanging:
+    """A target that answers when it is stopped."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def send(self, verdict: Verdict) -> str | None:  # noqa: ARG002 - a target's.
+        """Wait."""
+        self.go.wait(60)
+        return None
+
+    def stop(self) -> None:
+        """Go on."""
+        self.go.set()
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Let each wait for threads be interrupted; yields the limits that it had."""
+    limits: list[float] = []
+    notifiers: list[Notifier] = []
+
+    def join(notifier: Notifier, limit: float) -> None:
+        limits.append(limit)
+        notifiers.append(notifier)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Notifier, "_join", join)
+    yield limits
+    # Nothing is told when the test is over, and its stderr closed.
+    assert all(ended.wait(20) for notifier in notifiers for ended in notifier._ended)
+
+
+def test_ctrl_c_ends_only_the_finish(interrupted: list[float]) -> None:
+    """Ctrl-C while notifications are sent ends only these."""
+    with Notifier([Hanging()]) as notifier:
+        pass
+    with Notifier([]) as notifier:
+        notifier.interrupted = True
+    with pytest.raises(KeyboardInterrupt), Notifier([]):
+        raise KeyboardInterrupt
+    assert interrupted[1:] == [1, INTERRUPTED_TIMEOUT, 1, INTERRUPTED_TIMEOUT, 1]
+
+
+@pytest.mark.parametrize("name", ["wait", "watch"])
+def test_the_verdict_comes_before_the_finish(
+    emulator: Emulator, command: RunCommand, interrupted: list[float], name: str
+) -> None:
+    """Ctrl-C while a notification hangs costs neither the verdict nor its exit code."""
+    emulator.add_job("done", [{"state": "completed", "result": "success"}])
+    told = command(name, "done", "--notify", "true", "--interval", "0.05")
+    assert told.code == 0
+    assert told.out.splitlines()[-1].startswith("job 'done': done, all")
+    assert len(interrupted) == 2
+
+
+def test_all_have_one_time_limit() -> None:
+    """All notifications share one timeout."""
+    target = Hanging()
+    notifier = Notifier([target])
+    for number in range(20):
+        notifier.judge(judged(f"j{number}"))
+    before = time.monotonic()
+    notifier.finish(timeout=0.3)
+    assert time.monotonic() - before < 3
+
+
+def test_a_verdict_that_cannot_be_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """A verdict that JSON can't hold is reported, and the thread ends."""
+    notifier = Notifier([parse_target("true")])
+    notifier.judge(judged("j", snapshot=unserializable()))
+    notifier.finish()
+    text = "what the service added to the counts can't be written as JSON"
+    assert capsys.readouterr().err == f"warning: --notify: {text} (job 'j')\n"
+
+
+def test_commands_get_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command gets no variable that holds a credential."""
+    names = ["BATCH_ACCESS_KEY", "BATCH_TOKEN", "CLIENT_SECRET", "CLIENT_CERTIFICATE_PASSWORD", "PASSWORD"]
+    for name in names:
+        monkeypatch.setenv(f"AZURE_{name}", "SECRET")
+    assert {f"AZURE_{name}" for name in names} == set(SECRET_VARIABLES)
+    assert "SECRET" not in environment(judged("j")).values()
+
+
+@pytest.mark.parametrize("text", ["https:/x/SECRET", "https:SECRET", "//x/SECRET now"])
+def test_a_misspelt_url_is_not_shown(command: RunCommand, text: str) -> None:
+    """A text that may be a URL with a secret isn't repeated in the error."""
+    told = command("wait", "j", "--notify", text)
+    assert told.code == Exit.USAGE
+    assert "the command can't be found" in told.err
+    assert "SECRET" not in told.err
+
+
+def test_a_standard_error_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages to a closed stderr are lost without further harm."""
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr("sys.stderr", closed)
+    print_error("too late", "hint")
+    notifier = Notifier([parse_target("false")])
+    notifier.judge(judged("j"))
+    notifier.finish()

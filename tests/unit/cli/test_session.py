@@ -1,31 +1,30 @@
-"""Sessions: many waits in one loop, told to a viewer, ended by verdicts, by errors or by signals."""
+"""Sessions: many waits in one event loop, ended by verdicts, errors or signals."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from attrs import evolve
 
 from support.client import ACCESS_KEY, FakeClock
+from support.observations import NOON, bare_verdict
 from taskcounts.flow.steps import Flow, Pause, Settings
 from taskcounts.protocol.messages import Call
 from taskcounts.waiting import flow
 from taskcounts.waiting.plan import WaitPlan
-from taskcounts.waiting.values import Kind, Observation, Observer, Outcome, Verdict
+from taskcounts.waiting.values import Kind, Observation, Observer, Verdict
 from taskcounts_cli.exits import CommandError
 from taskcounts_cli.input.options import Account
 from taskcounts_cli.input.wait_options import WaitOptions
-from taskcounts_cli.session import run_session
-from taskcounts_cli.viewer import SessionResult, Together
+from taskcounts_cli.session import _StopSignal, run_session
+from taskcounts_cli.viewer import Broadcast, SessionResult, Viewer
 
-NOW = datetime(2024, 8, 1, 12, 0, tzinfo=UTC)
 ACCOUNT = Account(
     endpoint="http://127.0.0.1:9",
     account="myaccount",
@@ -34,38 +33,11 @@ ACCOUNT = Account(
     auth="shared-key",
     allow_token_over_http=False,
 )
-OPTIONS = WaitOptions(
-    until="done",
-    timeout=math.inf,
-    stall=math.inf,
-    interval=None,
-    max_failures=10,
-    fail_fast=False,
-    exact_at_end=False,
-    empty_is_done=False,
-    service_timeout=None,
-    attempt_timeout=35.0,
-)
+OPTIONS = WaitOptions(until="done", deadline=math.inf, attempt_timeout=35.0, others={})
 
 
-def verdict(job: str, outcome: Outcome = Outcome.MET, **facts: Any) -> Verdict:
-    """Return a verdict."""
-    known: dict[str, Any] = {
-        "goal": "done",
-        "text": f"job {job!r}: {outcome}",
-        "confirmed": True,
-        "snapshot": None,
-        "polls": 1,
-        "failed_polls": 0,
-        "began_at": NOW,
-        "ended_at": NOW,
-        "elapsed": 1.0,
-    }
-    return Verdict(job_id=job, outcome=outcome, **{**known, **facts})
-
-
-class Recorder:
-    """A viewer that notes what it is told."""
+class Recorder(Viewer):
+    """A viewer that records its calls."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -97,7 +69,7 @@ class Recorder:
 
 
 class Waits:
-    """Stands for the waiting flow: observes once, then does what its job is named for."""
+    """A fake of the waiting flow: it observes once, then acts by the name of its job."""
 
     def __init__(self) -> None:
         self.plans: dict[str, WaitPlan] = {}
@@ -117,21 +89,21 @@ class Waits:
         self.checks.append(check)
         self.limited.append(settings.limiter is not None)
         try:
-            observer(Observation(job_id=job, number=1, at=NOW, elapsed=0.0, kind=Kind.COUNTS))
+            observer(Observation(job_id=job, number=1, at=NOON, elapsed=0.0, kind=Kind.COUNTS))
             if job.startswith("never"):
                 yield Pause(3600)
             if job.startswith("late"):
                 yield Pause(0.3)
             if job.startswith("broken"):
                 raise ZeroDivisionError
-            return verdict(job)
+            return bare_verdict(job)
         finally:
             self.closed.append(job)
 
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
-    """Waits that ask nobody."""
+    """Waits that send no request."""
     flows = Waits()
     monkeypatch.setattr(flow, "wait", flows)
     return flows
@@ -139,7 +111,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """Signal handlers that are ours, whatever the tests themselves run in; afterwards as they were."""
+    """Set Python's default signal handlers, and restore the handlers afterwards."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     yield
@@ -149,7 +121,7 @@ def handlers() -> Iterator[None]:
 
 
 def test_all_is_told(waits: Waits, handlers: None) -> None:
-    """A viewer is told the jobs, each observation and verdict, that time passes, and the end."""
+    """A viewer gets the jobs, each observation and verdict, ticks, and the end."""
     recorder = Recorder()
     result = run_session(ACCOUNT, ["a", "late"], OPTIONS, recorder)
     assert recorder.told[0] == "begin a late"
@@ -174,7 +146,7 @@ def test_first_polls_are_spread_out(waits: Waits, handlers: None) -> None:
 
 
 def test_few_jobs_have_the_usual_interval(waits: Waits, handlers: None) -> None:
-    """With up to twenty jobs the adapted interval is what it is for one, and a fixed one always."""
+    """With up to twenty jobs the adaptive interval is that of one job, and a fixed one is unchanged."""
     run_session(ACCOUNT, ["a"], OPTIONS, Recorder(), clock=FakeClock())
     run_session(ACCOUNT, ["b", "c"], OPTIONS, Recorder(), clock=FakeClock())
     assert {plan.min_interval for plan in waits.plans.values()} == {2.0}
@@ -182,14 +154,14 @@ def test_few_jobs_have_the_usual_interval(waits: Waits, handlers: None) -> None:
 
 
 def test_several_jobs_hold_back_together(waits: Waits, handlers: None) -> None:
-    """When the service throttles one of several jobs, the others wait as well."""
+    """Several jobs share a limiter, so that all pause when the service throttles one."""
     run_session(ACCOUNT, ["a"], OPTIONS, Recorder(), clock=FakeClock())
     run_session(ACCOUNT, ["b", "c"], OPTIONS, Recorder(), clock=FakeClock())
     assert waits.limited == [False, True, True]
 
 
 def test_every_viewer_ends(waits: Waits, handlers: None) -> None:
-    """Of several viewers each is told all, and each is ended, also where another one can't be."""
+    """Each of several viewers gets all calls, and is ended even if another one's end fails."""
 
     def raising(text: str) -> None:
         if text == "end":
@@ -198,7 +170,7 @@ def test_every_viewer_ends(waits: Waits, handlers: None) -> None:
     first, second = Recorder(), Recorder()
     first.at = raising
     with pytest.raises(OSError, match="torn"):
-        run_session(ACCOUNT, ["late"], OPTIONS, Together(first, second))
+        run_session(ACCOUNT, ["late"], OPTIONS, Broadcast(first, second))
     assert first.told == second.told
     assert second.told[-1] == "end"
 
@@ -207,15 +179,17 @@ def test_limits_are_those_of_the_options(waits: Waits, handlers: None) -> None:
     """Each wait gets the limits of all, and of the time what is left when it begins."""
     options = WaitOptions(
         until="percent=50",
-        timeout=10.0,
-        stall=7.0,
-        interval=3.0,
-        max_failures=4,
-        fail_fast=True,
-        exact_at_end=True,
-        empty_is_done=True,
-        service_timeout=5,
+        deadline=10.0,
         attempt_timeout=2.0,
+        others={
+            "stall": 7.0,
+            "interval": 3.0,
+            "max_failures": 4,
+            "fail_fast": True,
+            "exact_at_end": True,
+            "empty_is_done": True,
+            "service_timeout": 5,
+        },
     )
     run_session(ACCOUNT, ["a", "b"], options, Recorder(), clock=FakeClock())
     plan = waits.plans["b"]
@@ -227,7 +201,7 @@ def test_limits_are_those_of_the_options(waits: Waits, handlers: None) -> None:
 
 def test_little_time_is_not_spent_on_turns(waits: Waits, handlers: None) -> None:
     """However many jobs there are, each has at least half of the time to be asked for."""
-    options = evolve(OPTIONS, timeout=1.0)
+    options = evolve(OPTIONS, deadline=1.0)
     jobs = [f"job-{number}" for number in range(100)]
 
     class Standing(FakeClock):
@@ -242,7 +216,7 @@ def test_little_time_is_not_spent_on_turns(waits: Waits, handlers: None) -> None
 
 
 def test_a_turn_that_comes_too_late(waits: Waits, handlers: None) -> None:
-    """Where a machine slept for longer than the wait's time, each job has its verdict all the same."""
+    """After a sleep of the machine beyond the deadline, each job still has its verdict."""
 
     class Late(FakeClock):
         """Time of which more passes than anybody sleeps."""
@@ -250,7 +224,7 @@ def test_a_turn_that_comes_too_late(waits: Waits, handlers: None) -> None:
         def sleep(self, seconds: float) -> None:
             self.seconds += seconds + 60
 
-    result = run_session(ACCOUNT, ["a", "b"], evolve(OPTIONS, timeout=1.0), Recorder(), clock=Late())
+    result = run_session(ACCOUNT, ["a", "b"], evolve(OPTIONS, deadline=1.0), Recorder(), clock=Late())
     assert list(result.verdicts) == ["a", "b"]
     assert {plan.deadline for plan in waits.plans.values()} == {0.001}
 
@@ -287,7 +261,7 @@ def test_an_error_at_the_beginning(waits: Waits, handlers: None) -> None:
 
 
 def test_a_bug_ends_all(waits: Waits, handlers: None) -> None:
-    """What no wait should raise reaches the caller; the other waits are ended."""
+    """A bug in a wait reaches the caller; the other waits are cancelled."""
     recorder = Recorder()
     with pytest.raises(ZeroDivisionError):
         run_session(ACCOUNT, ["never", "broken", "late-broken"], OPTIONS, recorder)
@@ -315,7 +289,7 @@ def test_a_signal_ends_a_session(waits: Waits, handlers: None, number: signal.Si
 
 
 def test_a_signal_after_the_last_verdict_is_none(waits: Waits, handlers: None) -> None:
-    """What is over can't be interrupted any more."""
+    """A signal after the last verdict changes nothing."""
 
     def interrupt(text: str) -> None:
         if text == "judge a":
@@ -328,7 +302,7 @@ def test_a_signal_after_the_last_verdict_is_none(waits: Waits, handlers: None) -
 
 
 def test_a_second_signal_does_what_it_would_do(waits: Waits, handlers: None) -> None:
-    """Who presses Ctrl-C twice doesn't wait for anything any more."""
+    """A second Ctrl-C ends the session at once."""
 
     def interrupt(text: str) -> None:
         if text in ("observe never", "end"):
@@ -341,7 +315,7 @@ def test_a_second_signal_does_what_it_would_do(waits: Waits, handlers: None) -> 
 
 
 def test_ignored_signals_stay_ignored(waits: Waits) -> None:
-    """What a script runs in its background isn't ended by Ctrl-C."""
+    """A background process of a script isn't ended by Ctrl-C."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         recorder = Recorder()
@@ -363,7 +337,7 @@ def test_other_threads_have_no_signals(waits: Waits) -> None:
 
 
 def test_an_account_that_cannot_be_used(waits: Waits) -> None:
-    """What is wrong with the account is said before the viewer begins."""
+    """An invalid account is reported before the viewer begins."""
     recorder = Recorder()
     wrong = Account(
         endpoint=None, account="x", key="QUFB", key_file=None, auth="shared-key", allow_token_over_http=False
@@ -371,3 +345,27 @@ def test_an_account_that_cannot_be_used(waits: Waits) -> None:
     with pytest.raises(CommandError, match="no endpoint"):
         run_session(wrong, ["a"], OPTIONS, recorder)
     assert recorder.told == []
+
+
+def test_a_signal_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal after the end of the loop or of the wait for it raises nothing."""
+
+    def closed() -> None:
+        raise RuntimeError("Event loop is closed")
+
+    signals = _StopSignal()
+    signals._wake = closed
+    signals._handle(signal.SIGINT, None)
+    assert signals.received == signal.SIGINT
+
+    async def stop() -> None:
+        task = asyncio.create_task(signals.wait())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    signals.received = None
+    asyncio.run(stop())
+    assert signals._wake is None
+    signals._handle(signal.SIGTERM, None)
+    assert signals.received == signal.SIGTERM

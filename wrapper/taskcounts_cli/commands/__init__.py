@@ -1,1 +1,1 @@
-"""The commands, one module each: options in, exit code out."""
+"""The commands, one in each module: options in, exit code out."""

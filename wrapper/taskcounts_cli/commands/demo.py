@@ -1,54 +1,66 @@
-"""Shows the whole chain without an account: ``taskcounts demo``, or ``make demo``.
+"""The command ``taskcounts demo`` (``make demo``), which needs the extra ``emulator`` but no account.
 
-It starts the emulator on a free loopback port with jobs whose tasks move by themselves, and watches them as
-``taskcounts watch`` does: with a shared key, over a socket. What hurts people on the real service happens
-here, too: counts trail the truth, the service throttles, an answer is broken, and tasks are added to a job
-that looks done. It ends by itself, in some fifteen seconds, when each job has its verdict.
+It starts the emulator on a free loopback port with jobs whose tasks run by themselves, and watches them as
+``taskcounts watch`` does: with a shared key, over a socket. Faults that the real service has happen here too:
+counts lag, requests are throttled, an answer is broken, and tasks are added to a job that looks done. It ends
+after about fifteen seconds, once each job has its verdict.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import click
 
 from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli.input.options import Account, tell_attempts
+from taskcounts_cli.exits import requires_extra
+from taskcounts_cli.input.options import Account, log_attempts
 from taskcounts_cli.input.wait_options import WaitOptions
 from taskcounts_cli.output.verdicts import verdict_line
-from taskcounts_cli.output.viewers import PlainLines
-from taskcounts_cli.screen.screen import Screen, animates
+from taskcounts_cli.screen.stdout_viewer import stdout_viewer
 from taskcounts_cli.session import run_session
-from taskcounts_cli.viewer import SessionResult, Together, Viewer
-from taskcounts_emulator import Emulator
-from taskcounts_emulator.model import NewTask
+from taskcounts_cli.viewer import Broadcast, SessionResult, Viewer
 
-# How many tasks each job has, of two slots each, and the slots of its pool.
+if TYPE_CHECKING:
+    from taskcounts_emulator import Emulator
+
+# By job: the number of its tasks, which need two slots each, and the slots of its pool.
 JOBS = {"nightly-render": (90, 32), "reindex": (36, 14), "weekly-report:job-7": (12, 24)}
 
-# The job that gets more tasks when it looks done, and how many.
+# The job that gets more tasks once it looks done, and how many.
 LATE_JOB, LATE_TASKS = "weekly-report:job-7", 4
 
-# Seconds: how far the counts trail behind, from one question to the next, and when the late tasks come.
-# The counts say done for as long as the late tasks are late, which is long enough for a question.
+# Seconds: the lag of the counts, the interval between polls, and the delay of the late tasks. The counts show
+# the late job as done for DELAY - LATE_AFTER, which is long enough for a poll to fall into.
 DELAY, INTERVAL, LATE_AFTER = 1.5, 0.7, 0.9
 
 
-def show(say: Callable[[str], object], *, pace: float = 1.0, seed: int = 7) -> None:
+@click.command
+def demo() -> None:
+    """Start the emulator with jobs whose tasks run, and watch them until all are done."""
+    run_demo(click.echo)
+
+
+def run_demo(print_line: Callable[[str], object], *, pace: float = 1.0, seed: int = 7) -> None:
     """Run the demonstration.
 
     Args:
-        say: Takes lines for stdout.
-        pace: How many seconds one of its seconds takes.
-        seed: What all chance comes from.
+        print_line: Writes a line to stdout.
+        pace: The factor by which all its durations are multiplied.
+        seed: The seed of all random choices.
 
     Raises:
-        RuntimeError: A verdict is wrong, or a count is.
-        KeyboardInterrupt: A signal ended it.
+        RuntimeError: A verdict or a count is wrong.
+        KeyboardInterrupt: A signal ended the demonstration.
     """
+    with requires_extra("emulator", "the emulator"):
+        from taskcounts_emulator import Emulator  # noqa: PLC0415 - an extra.
+
     with Emulator(seed=seed) as emulator:
         emulator.load(_scenario(pace))
-        say(f"emulator: {emulator.endpoint}, account {emulator.account!r}")
+        print_line(f"emulator: {emulator.endpoint}, account {emulator.account!r}")
         account = Account(
             endpoint=emulator.endpoint,
             account=emulator.account,
@@ -57,118 +69,96 @@ def show(say: Callable[[str], object], *, pace: float = 1.0, seed: int = 7) -> N
             auth="shared-key",
             allow_token_over_http=False,
         )
-        trouble = Trouble(emulator, pace)
-        tell_attempts(verbose=False)
-        result = run_session(account, list(JOBS), _options(pace), Together(trouble, _view()))
+        log_attempts(verbose=False)
+        viewers = Broadcast(FaultInjector(emulator, pace), stdout_viewer("a demonstration; Ctrl-C ends it"))
+        # Polls come more often than anybody should ask a real service.
+        options = WaitOptions(
+            until="done",
+            deadline=120.0,
+            attempt_timeout=10.0,
+            others={"stall": 60.0, "interval": INTERVAL * pace, "exact_at_end": True},
+        )
+        result = run_session(account, list(JOBS), options, viewers)
         if result.interrupted is not None:
             raise KeyboardInterrupt
-        say(verdict_line(result))
-        _compare(emulator, result)
-    say("Each verdict was checked against the emulator's own books: all are right.")
-
-
-def _view() -> Viewer:
-    """Return what `taskcounts watch` would show it with."""
-    if animates(sys.stdout):
-        return Screen(sys.stdout, "a demonstration; Ctrl-C ends it")
-    return PlainLines()
+        print_line(verdict_line(result))
+        _check(emulator, result)
+    print_line("Each verdict was checked against the emulator's own books: all are right.")
 
 
 def _scenario(pace: float) -> dict[str, object]:
     return {
         "pools": [
             {
-                "id": _pool(job),
+                "id": f"pool-{number}",
                 "slots": slots,
                 "preparing": 0.1 * pace,
                 "duration": {"uniform": [0.5 * pace, 3 * pace]},
                 "failureRate": 0.04,
             }
-            for job, (_, slots) in JOBS.items()
+            for number, (_, slots) in enumerate(JOBS.values())
         ],
         "lag": {"delay": DELAY * pace},
         "jobs": [
-            {"id": job, "pool": _pool(job), "tasks": _tasks(job, tasks, pace)}
-            for job, (tasks, _) in JOBS.items()
+            {"id": job, "pool": f"pool-{number}", "tasks": _tasks(job, tasks, pace)}
+            for number, (job, (tasks, _)) in enumerate(JOBS.items())
         ],
     }
 
 
 def _tasks(job: str, number: int, pace: float) -> list[dict[str, object]]:
-    """Return the tasks of a job; those of LATE_JOB end one by one, so that its counts never stand still."""
+    """Return the tasks of a job; those of LATE_JOB end one by one, so that its counts keep changing."""
     if job != LATE_JOB:
         return [{"count": number, "requiredSlots": 2}]
     return [{"requiredSlots": 2, "seconds": (3 + n / 2) * pace, "exitCodes": [0]} for n in range(number)]
 
 
-def _pool(job: str) -> str:
-    return f"pool-{list(JOBS).index(job) + 1}"
-
-
-def _options(pace: float) -> WaitOptions:
-    return WaitOptions(
-        until="done",
-        timeout=120.0,
-        stall=60.0,
-        # Quicker than anybody should ask a service.
-        interval=INTERVAL * pace,
-        max_failures=10,
-        fail_fast=False,
-        exact_at_end=True,
-        empty_is_done=False,
-        service_timeout=None,
-        attempt_timeout=10.0,
-    )
-
-
-class Trouble:
-    """A viewer that shows nothing: it lets things go wrong while the others look."""
+class FaultInjector(Viewer):
+    """A viewer that displays nothing but makes the emulator go wrong while the jobs are watched."""
 
     def __init__(self, emulator: Emulator, pace: float) -> None:
-        """Take the emulator, and how many seconds one of the demonstration's takes."""
+        """Take the emulator, and the factor of all durations."""
         self._emulator = emulator
         self._pace = pace
         self._done_at: float | None = None
-        self._seen = dict.fromkeys(JOBS, 0)
-        self._late = False
+        self._polls = dict.fromkeys(JOBS, 0)
+        self._tasks_added = False
 
     def begin(self, jobs: Sequence[str]) -> None:
-        """Let the service throttle one job at first."""
+        """Throttle the first request for one job."""
         self._emulator.fault("throttled", job=jobs[0], operation="Job_GetTaskCounts", times=1, retry_after=1)
 
     def observe(self, observation: Observation) -> None:
-        """Let an answer for each job break after some, and look whether the late tasks are due."""
-        self._seen[observation.job_id] += 1
-        if observation.job_id == "reindex" and self._seen["reindex"] == 5:
+        """Break two answers after the fifth poll of a job, and add the late tasks if they are due."""
+        self._polls[observation.job_id] += 1
+        if observation.job_id == "reindex" and self._polls["reindex"] == 5:
             self._emulator.fault("wrong-shape", job="reindex", operation="Job_GetTaskCounts", times=2)
         self.tick()
 
     def judge(self, verdict: Verdict) -> None:
-        """Leave a job alone that has its verdict."""
-        self._late = self._late or verdict.job_id == LATE_JOB
+        """Add no tasks to a job that has its verdict."""
+        self._tasks_added = self._tasks_added or verdict.job_id == LATE_JOB
 
     def tick(self) -> None:
-        """Add tasks to a job when it is done, before the counts say so, which trail behind."""
+        """Add tasks to LATE_JOB after its last task ended, before the lagging counts show that end."""
+        from taskcounts_emulator.model import NewTask  # noqa: PLC0415 - an extra.
+
         tasks, now = self._emulator.counts(LATE_JOB).tasks, SYSTEM_CLOCK.monotonic()
-        if self._late or tasks.active or tasks.running:
+        if self._tasks_added or tasks.active or tasks.running:
             return
         self._done_at = self._done_at or now
         if now - self._done_at >= LATE_AFTER * self._pace:
-            self._late = True
+            self._tasks_added = True
             self._emulator.world.add_tasks(LATE_JOB, [NewTask(f"late-{n}") for n in range(1, LATE_TASKS + 1)])
 
-    def end(self) -> None:
-        """Do nothing."""
 
-
-def _compare(emulator: Emulator, result: SessionResult) -> None:
-    """Raise RuntimeError if a verdict isn't what the emulator knows."""
+def _check(emulator: Emulator, result: SessionResult) -> None:
+    """Raise RuntimeError if a verdict or its counts differ from the emulator's own."""
     for job in JOBS:
         verdict, true = result.verdicts[job], emulator.counts(job).tasks
         expected = Outcome.FAILED if true.failed else Outcome.MET
-        told = None if verdict.snapshot is None else verdict.snapshot.task_counts
-        counted = told is not None and (told.active, told.running, told.succeeded, told.failed) == (
-            true.active, true.running, true.succeeded, true.failed
-        )  # fmt: skip
-        if verdict.outcome is not expected or not counted:
-            raise RuntimeError(f"wrong: {verdict.text}, but it is {true}")
+        counts = None if verdict.snapshot is None else verdict.snapshot.task_counts
+        names = ("active", "running", "succeeded", "failed")
+        right = counts is not None and all(getattr(counts, name) == getattr(true, name) for name in names)
+        if verdict.outcome is not expected or not right:
+            raise RuntimeError(f"wrong: {verdict.text}, but the job's counts are {true}")

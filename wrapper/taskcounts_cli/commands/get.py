@@ -18,18 +18,20 @@ from taskcounts.client import TaskCountsClient
 from taskcounts.errors import TaskCountsError
 from taskcounts.net.base import MAX_CONNECTIONS
 from taskcounts.snapshot import Snapshot
-from taskcounts_cli.exits import Exit, code_and_hint, complain, say
+from taskcounts_cli.exits import Exit, code_and_hint
 from taskcounts_cli.input.jobs import JobSource, job_options
 from taskcounts_cli.input.options import (
     Account,
     Duration,
     account_options,
     attempt_timeout_option,
+    log_attempts,
     service_timeout_option,
-    tell_attempts,
     verbose_option,
 )
-from taskcounts_cli.output.snapshots import WRITERS, AsTheyCome, InOrder, Result
+from taskcounts_cli.messages import print_error, print_stderr, print_warning
+from taskcounts_cli.output.records import Result
+from taskcounts_cli.output.writers import WRITERS, ResultOrder
 
 
 @click.command
@@ -41,20 +43,18 @@ from taskcounts_cli.output.snapshots import WRITERS, AsTheyCome, InOrder, Result
     type=click.Choice(list(WRITERS)),
     default="table",
     show_default=True,
-    help="Table for people; a JSON array; one JSON object a line; tab-separated values.",
+    help="A table; a JSON array; a JSON object in each line; or tab-separated values.",
 )
-@click.option("--exact", is_flag=True, help="List all tasks and count them, a request for each 1,000.")
-@click.option("--verify", is_flag=True, help="List all tasks as well, and say where the counts differ.")
-@click.option(
-    "--strict", is_flag=True, help="Treat whatever speaks against the numbers as an error, not a warning."
-)
+@click.option("--exact", is_flag=True, help="List all tasks and count them, with a request for each 1,000.")
+@click.option("--verify", is_flag=True, help="List all tasks too, and report where the counts differ.")
+@click.option("--strict", is_flag=True, help="Treat counts that are inconsistent as an error, not a warning.")
 @click.option(
     "--concurrency",
     type=click.IntRange(1, MAX_CONNECTIONS),
     metavar="N",
     default=DEFAULT_CONCURRENCY,
     show_default=True,
-    help="How many jobs are asked for at once. Those whose tasks are listed come one after another.",
+    help="The number of jobs that are asked for at once. Jobs whose tasks are listed come one by one.",
 )
 @click.option(
     "--timeout",
@@ -62,7 +62,7 @@ from taskcounts_cli.output.snapshots import WRITERS, AsTheyCome, InOrder, Result
     metavar="DURATION",
     default=f"{DEFAULT_DEADLINE:g}s",
     show_default=True,
-    help="Give up on a job after so long, over all attempts and pages: 90 (seconds), 90s, 10m, 2h, 1h30m.",
+    help="Give up on a job after this time, over all attempts and pages: 90 (seconds), 90s, 10m, 1h30m.",
 )
 @attempt_timeout_option
 @service_timeout_option
@@ -83,14 +83,13 @@ def get(
 ) -> Exit:
     """Show how many tasks of each JOB are active, running, completed, succeeded, failed.
 
-    The service counts in the background: the numbers may trail the truth, which --exact lists and
-    --verify compares.
+    The service counts in the background, so its counts may lag. --exact counts the tasks in a list instead,
+    and --verify compares the two.
 
-    Jobs are arguments, or lines of standard input for -, or --all of the account. One that can't be
-    counted is reported on stderr and doesn't keep the others from being counted; the exit code is
-    that of the first failure in the order asked for, or 3 if there is no job at all. A table, a JSON
-    array and the TSV lines of arguments come in that order; ndjson, and TSV lines of other jobs, as
-    the answers do.
+    Jobs are arguments, or lines of standard input for -, or --all of the account. A job that can't be counted
+    is reported on stderr, and the others are counted all the same; the exit code is that of the first failure
+    in the order named, or 3 if there is no job at all. A table, a JSON array, and the TSV lines of arguments
+    keep the order named; ndjson, and TSV lines of other jobs, have the order of the answers.
 
     \b
     taskcounts get nightly-render reindex
@@ -101,41 +100,49 @@ def get(
         raise click.UsageError("give either --exact or --verify, which shows both counts")
     source.check(account)
     lines = output in ("ndjson", "tsv")
-    streams = output == "ndjson" or (output == "tsv" and source.open_ended)
-    ticker = Ticker(shown=exact or verify or not lines)
-    tell_attempts(verbose, before=ticker.clear)
+    at_once = output == "ndjson" or (output == "tsv" and source.open_ended)
+    progress = ProgressLine(shown=exact or verify or not lines)
+    log_attempts(verbose, before=progress.clear)
     with account.client(TaskCountsClient, strict=strict, timeout=attempt_timeout, deadline=timeout) as client:
-        sink = (AsTheyCome if streams else InOrder)(WRITERS[output]())
-        jobs = Numbered(source.ids(client))
-        results: Generator[tuple[str, Result], None, None]
+        results = ResultOrder(WRITERS[output](), at_once=at_once)
+        jobs = JobSequence(source.ids(client))
+        answers: Generator[tuple[str, Result], None, None]
         if exact or verify or not (source.open_ended or len(source.named) > 1):
-            results = one_by_one(
-                client, jobs, ticker, exact=exact, verify=verify, service_timeout=service_timeout
+            answers = count_one_by_one(
+                client, jobs, progress, exact=exact, verify=verify, service_timeout=service_timeout
             )
         else:
-            results = many(client, jobs, ticker, concurrency=concurrency, service_timeout=service_timeout)
+            answers = count_concurrently(
+                client, jobs, progress, concurrency=concurrency, service_timeout=service_timeout
+            )
         first, code = None, Exit.OK
         try:
-            with closing(results):
-                for job, result in results:
+            with closing(answers):
+                for job, result in answers:
                     if lines or not isinstance(result, Snapshot) or result.inconsistencies:
-                        ticker.clear()
-                    number = jobs.number(job)
-                    sink.add(number, job, result)
-                    failed = tell(job, result)
+                        progress.clear()
+                    number = jobs.pop_number(job)
+                    results.add(number, job, result)
+                    failed = report(job, result)
                     if failed is not Exit.OK and (first is None or number < first):
                         first, code = number, failed
         finally:
-            ticker.clear()
-            # What was counted before an interruption isn't lost.
-            sink.end()
-    return code if jobs.count else source.tell_none()
+            progress.clear()
+            # After an interruption, the results so far are written.
+            results.end()
+    return code if jobs.count else source.report_no_jobs()
 
 
-def one_by_one(
-    client: TaskCountsClient, jobs: Numbered, ticker: Ticker, *, exact: bool, verify: bool, **options: Any
+def count_one_by_one(
+    client: TaskCountsClient,
+    jobs: JobSequence,
+    progress: ProgressLine,
+    *,
+    exact: bool,
+    verify: bool,
+    **options: Any,
 ) -> Generator[tuple[str, Result], None, None]:
-    """Yield jobs with their counts, or why there are none, one after another."""
+    """Yield each job with its result, one after another."""
     for job in jobs:
         try:
             check_job_id(job)
@@ -145,8 +152,8 @@ def one_by_one(
         result: Result
         try:
             if exact:
-                tell_seen = partial(ticker.say, f"job {job!r}: {{:,}} tasks listed")
-                result = client.get_exact_job_task_counts(job, progress=tell_seen, **options)
+                show = partial(progress.show, f"job {job!r}: {{:,}} tasks listed")
+                result = client.get_exact_job_task_counts(job, progress=show, **options)
             else:
                 result = client.get_job_task_counts(job, verify=verify, **options)
         except TaskCountsError as error:
@@ -154,90 +161,95 @@ def one_by_one(
         yield job, result
 
 
-def many(
-    client: TaskCountsClient, jobs: Numbered, ticker: Ticker, **options: Any
+def count_concurrently(
+    client: TaskCountsClient, jobs: JobSequence, progress: ProgressLine, **options: Any
 ) -> Generator[tuple[str, Result], None, None]:
-    """Yield jobs with their counts, or why there are none, as the answers come."""
+    """Yield each job with its result, in the order of the answers."""
     answers = failures = 0
     while not jobs.ended:
-        # Nobody who has an answer waits for somebody who types the next job.
-        for found in client.get_many(jobs.until_lull(), **options):
+        # Jobs that are typed or piped slowly are answered batch by batch.
+        for found in client.get_many(jobs.next_batch(), **options):
             result = found.error if found.snapshot is None else found.snapshot
             assert isinstance(result, Snapshot | TaskCountsError | ValueError)  # noqa: S101 - ids are texts.
             answers, failures = answers + 1, failures + (result is found.error)
-            ticker.say("{:,} jobs asked for, {:,} without counts", answers, failures)
+            progress.show("{:,} jobs asked for, {:,} without counts", answers, failures)
             yield found.job_id, result
 
 
-def tell(job: str, result: Result) -> Exit:
-    """Tell on stderr what speaks against a result, and return its exit code."""
+def report(job: str, result: Result) -> Exit:
+    """Print the warnings or the error of a result, and return its exit code."""
     if isinstance(result, Snapshot):
         listed = () if result.listed is None else result.listed.inconsistencies
         for doubt in (*result.inconsistencies, *listed):
-            complain(f"job {job!r}: {doubt.text}; don't rely on these numbers", word="warning")
+            print_warning(f"job {job!r}: {doubt.text}; don't rely on these numbers")
         return Exit.OK
     if isinstance(result, TaskCountsError):
         code, hint = code_and_hint(result)
-        complain(str(result), hint)
+        print_error(str(result), hint)
         return code
-    complain(str(result))
+    print_error(str(result))
     return Exit.USAGE
 
 
-class Numbered:
-    """The jobs as somebody iterates over them, and which number each has in the order asked for, from 0.
+class JobSequence:
+    """The jobs as they are read, with their positions in the user's order.
 
-    Only of those that are being asked for is anything kept.
+    Attributes:
+        count: The number of jobs read so far.
+        ended: Whether all jobs are read.
     """
 
     def __init__(self, jobs: Iterable[str | None]) -> None:
+        """Take the job ids; None means that the next one may take a while."""
         self.count = 0
         self.ended = False
         self._jobs = iter(jobs)
-        self._open: dict[str, deque[int]] = {}
+        # The positions of jobs without a result; nothing is kept of the others.
+        self._pending: dict[str, deque[int]] = {}
 
     def __iter__(self) -> Iterator[str]:
         while not self.ended:
-            yield from self.until_lull()
+            yield from self.next_batch()
 
-    def until_lull(self) -> Iterator[str]:
-        """Yield jobs, at least one, until it would take a while to know the next, or there is none."""
+    def next_batch(self) -> Iterator[str]:
+        """Yield jobs, at least one, until the next one may take a while or there is none."""
         before = self.count
         for job in self._jobs:
             if job is not None:
-                self._open.setdefault(job, deque()).append(self.count)
+                self._pending.setdefault(job, deque()).append(self.count)
                 self.count += 1
                 yield job
             elif self.count > before:
                 return
         self.ended = True
 
-    def number(self, job: str) -> int:
-        """Return the number of a job whose result has come, and forget it; the same job may come again."""
-        numbers = self._open[job]
+    def pop_number(self, job: str) -> int:
+        """Return and forget the position of a job, from 0; a job that is named twice has two."""
+        numbers = self._pending[job]
         number = numbers.popleft()
         if not numbers:
-            del self._open[job]
+            del self._pending[job]
         return number
 
 
-class Ticker:
-    """A line on a terminal's stderr that tells how far a long work is, and vanishes."""
+class ProgressLine:
+    """A line on a terminal's stderr that shows the progress of a long operation, and is erased at its end."""
 
     def __init__(self, *, shown: bool) -> None:
+        """Take whether to show anything if stderr is a terminal."""
         self._shown = shown and sys.stderr is not None and sys.stderr.isatty()
         self._width = 0
         self._next = 0.0
 
-    def say(self, text: str, *numbers: int) -> None:
-        """Show a text with numbers, some ten times a second at the most."""
+    def show(self, text: str, *numbers: int) -> None:
+        """Show a text into which numbers are formatted, at most ten times a second."""
         if self._shown and time.monotonic() >= self._next:
             line = text.format(*numbers)
-            say(f"\r{line.ljust(self._width)}", end=False)
+            print_stderr(f"\r{line.ljust(self._width)}", end=False)
             self._width, self._next = len(line), time.monotonic() + 0.1
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Erase the line."""
         if self._width:
-            say(f"\r{' ' * self._width}\r", end=False)
+            print_stderr(f"\r{' ' * self._width}\r", end=False)
             self._width = 0

@@ -1,33 +1,29 @@
-"""The commands ``taskcounts replay`` and ``plot``: what a watch has recorded, shown again or drawn."""
+"""The command ``taskcounts replay``."""
 
 from __future__ import annotations
 
 import math
-import os
-import shutil
-import sys
 import time
 from pathlib import Path
 
 import click
 
-from taskcounts_cli.exits import CommandError, Exit
-from taskcounts_cli.input.options import FilePath
+from taskcounts_cli.exits import Exit
+from taskcounts_cli.input.options import recording_argument
 from taskcounts_cli.output.verdicts import verdict_line
-from taskcounts_cli.output.viewers import PlainLines
-from taskcounts_cli.output.words import some
-from taskcounts_cli.recording.recording import events, survey
-from taskcounts_cli.viewer import Viewer
+from taskcounts_cli.recording.player import PlaybackClock, play, sigterm_as_interrupt
+from taskcounts_cli.recording.reader import summarize
+from taskcounts_cli.screen.stdout_viewer import stdout_viewer
 
 
 def _finite(_: click.Context, parameter: click.Parameter, value: float) -> float:
     if not math.isfinite(value):
-        raise click.BadParameter(f"{value} is no finite number", param=parameter)
+        raise click.BadParameter(f"{value} is not a finite number", param=parameter)
     return value
 
 
 @click.command
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@recording_argument
 @click.option(
     "--speed",
     type=click.FloatRange(0),
@@ -35,95 +31,18 @@ def _finite(_: click.Context, parameter: click.Parameter, value: float) -> float
     default=1.0,
     show_default=True,
     callback=_finite,
-    help="How many recorded seconds pass in one; 0 shows all at once.",
+    help="Play N recorded seconds in one second; 0 plays everything at once.",
 )
 def replay(file: Path, speed: float) -> Exit:
-    """Show what watch --record kept in FILE, as watch showed it.
+    """Show again what watch --record wrote to FILE.
 
-    A last line that was torn off is left out with a warning; so is a broken one in the middle, and then the
-    exit code is 74. Otherwise it is 0, whatever came of the jobs.
+    A last line that is cut off is skipped with a warning. So is an invalid line elsewhere, and then the
+    exit code is 74. Otherwise it is 0, whatever the verdicts were.
     """
-    from taskcounts_cli.recording.player import PlayedClock, play, terminable  # noqa: PLC0415
-    from taskcounts_cli.screen.screen import Screen, animates  # noqa: PLC0415
-
-    found = survey(file)
-    clock = PlayedClock()
-    viewer: Viewer = PlainLines(clock=clock)
-    if animates(sys.stdout):
-        viewer = Screen(
-            sys.stdout,
-            f"recorded, at {speed:g} times its speed; Ctrl-C ends it",
-            clock=clock,
-            still=not speed,
-        )
-    with terminable():
-        result = play(file, found, viewer, clock, speed=speed, sleep=time.sleep)
+    summary, clock = summarize(file), PlaybackClock()
+    footer = f"recorded, at {speed:g} times its speed; Ctrl-C ends it"
+    viewer = stdout_viewer(footer, clock=clock, still=not speed)
+    with sigterm_as_interrupt():
+        result = play(file, summary, viewer, clock, speed=speed, sleep=time.sleep)
     click.echo(verdict_line(result))
-    return Exit.INPUT_OUTPUT if found.broken else Exit.OK
-
-
-@click.command
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=FilePath(),
-    metavar="FILE",
-    required=True,
-    help="The drawing, whose name ends in .svg or .png.",
-)
-@click.option("--job", metavar="ID", help="Draw this job alone.")
-def plot(file: Path, output: Path, job: str | None) -> Exit:
-    """Draw what watch --record kept in FILE: the counts of each job over time.
-
-    The drawing has gaps where the counts weren't known, a strip above where they were doubtful, and a line
-    at the verdict. A drawing that is there is written anew.
-    """
-    kind = output.suffix.lower().removeprefix(".")
-    if kind not in ("svg", "png"):
-        raise click.BadParameter(
-            f"{output.name} ends in neither .svg nor .png", param_hint="'-o' / '--output'"
-        )
-    try:
-        from taskcounts_cli.recording.plot import MOST_JOBS, draw, series  # noqa: PLC0415 - an extra.
-    except ModuleNotFoundError as error:
-        raise CommandError(
-            f"drawing needs {error.name}", "install taskcounts with its extra 'plot'"
-        ) from None
-    found = survey(file)
-    if job is not None and job not in found.jobs:
-        raise CommandError(f"{file} has nothing of a job {job!r}", f"it has {some(found.jobs, 5)}")
-    if job is None and len(found.jobs) > MOST_JOBS:
-        raise CommandError(
-            f"{file} has {len(found.jobs):,} jobs; {MOST_JOBS} at most are drawn together",
-            f"--job draws one, such as {found.jobs[0]}",
-        )
-    # Drawn before anything is written: a drawing that is there isn't lost to an error.
-    drawing = draw(series(events(file, found.events), job), kind)
-    _replace(output, drawing)
-    return Exit.INPUT_OUTPUT if found.broken else Exit.OK
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file anew, or leave it as it is: a drawing that is there isn't lost to a full disk.
-
-    Raises:
-        OSError: It can't be written; the error names the file.
-    """
-    # Where a link leads, not the link.
-    target = path.resolve()
-    try:
-        if target.exists() and not target.is_file():
-            # A pipe or a device can't be replaced.
-            target.write_bytes(content)
-            return
-        beside = target.with_name(f".taskcounts-{os.getpid()}.tmp")
-        try:
-            beside.write_bytes(content)
-            if target.exists():
-                shutil.copymode(target, beside)
-            os.replace(beside, target)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+    return Exit.INPUT_OUTPUT if summary.bad_lines else Exit.OK

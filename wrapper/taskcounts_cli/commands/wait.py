@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import click
 
-from taskcounts.waiting.values import Verdict
-from taskcounts_cli.exits import Exit, say
+from taskcounts_cli.commands.common import wait_and_report
+from taskcounts_cli.exits import Exit
 from taskcounts_cli.input.jobs import JobSource, all_jobs, job_options
-from taskcounts_cli.input.options import Account, account_options, tell_attempts, verbose_option
+from taskcounts_cli.input.options import Account, account_options, verbose_option
 from taskcounts_cli.input.wait_options import WaitOptions, wait_options
-from taskcounts_cli.notify import Notifier, Target, notify_option
-from taskcounts_cli.output.progress import Lines
-from taskcounts_cli.output.records import record
-from taskcounts_cli.output.snapshots import dumps
-from taskcounts_cli.output.verdicts import (
-    outcome_record,
-    session_code,
-    tell_hints,
-    verdict_line,
-    writable,
-    written,
-)
-from taskcounts_cli.session import run_session
-from taskcounts_cli.viewer import SessionResult, Together
+from taskcounts_cli.notify import Target, notify_option
+from taskcounts_cli.output.viewers import LineViewer, NdjsonViewer
+from taskcounts_cli.viewer import Viewer
 
 
 @click.command
@@ -37,9 +25,9 @@ from taskcounts_cli.viewer import SessionResult, Together
     type=click.Choice(["text", "json", "ndjson"]),
     default="text",
     show_default=True,
-    help="One line; a JSON array of verdicts; one JSON object a line, as the verdicts come.",
+    help="One line; a JSON array of verdicts; or each verdict as a line of JSON as soon as it is known.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Tell no progress, only what came of it.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the verdict.")
 @notify_option
 @account_options
 @verbose_option
@@ -53,17 +41,17 @@ def wait(
     notify: Sequence[Target],
     verbose: bool,
 ) -> Exit:
-    """Wait until each JOB is done, or otherwise as --for says, and print the verdict.
+    """Wait until each JOB is done, or has reached the goal of --for, and print the verdict.
 
-    What the counts say is confirmed by a small list query before it is believed. Jobs are arguments, or
-    lines of standard input for -, or --all of the account.
+    A goal that the counts show is confirmed by a small list query before the wait ends. Jobs are arguments,
+    or lines of standard input for -, or --all of the account.
 
-    The verdict is one line on stdout; for several jobs it sums them up, and each job's own is told on
-    stderr as it comes. Progress goes to stderr: a line at each change, and one a minute without any.
+    The verdict is one line on stdout. For several jobs it is a summary, and the verdict on each job is shown
+    on stderr. Progress is shown on stderr: a line at each change, and one each minute without a change.
 
-    Exit codes: 0 it is so, 1 tasks failed or it can't become so any more, 3 the job is gone or there
-    is none, 4, 5, 6 its status was lost by an error of that kind, 124 out of time, 125 stalled,
-    130 interrupted. Of several jobs the first that isn't 0 decides, in the order named.
+    Exit codes: 0 the goal is reached; 1 tasks failed, or the goal can't be reached any more; 3 there is no
+    such job, or none at all; 4, 5, 6 an error of that kind hid the job's status; 124 out of time;
+    125 stalled; 130 interrupted. With several jobs it is the first code other than 0, in the order named.
 
     \b
     taskcounts wait nightly-render --timeout 2h --stall 20m && ./publish
@@ -72,43 +60,7 @@ def wait(
     """
     jobs = all_jobs(source, account)
     if not jobs:
-        return source.tell_none()
-    if verbose:
-        tell_attempts(verbose)
-    lines = _NdjsonLines(quiet=quiet) if output == "ndjson" else Lines(quiet=quiet)
-    # The verdict doesn't wait for those who are notified.
-    with Notifier(notify) as notifier:
-        result = run_session(account, jobs, wait, Together(lines, notifier))
-        notifier.interrupted = result.interrupted is not None
-        return conclude(result, output)
-
-
-def conclude(result: SessionResult, output: str) -> Exit:
-    """Tell what came of a session, and return its exit code."""
-    if result.interrupted and sys.stderr is not None and sys.stderr.isatty():
-        # Below the terminal's own ^C.
-        say("")
-    write(result, output)
-    tell_hints(result)
-    return session_code(result)
-
-
-def write(result: SessionResult, output: str) -> None:
-    """Write to stdout what came of a session, as far as that isn't written yet."""
-    if output == "text":
-        click.echo(verdict_line(result))
-    elif output == "json":
-        click.echo(dumps([writable(outcome_record(result, job)) for job in result.jobs], indent=2))
-    else:
-        for job in result.jobs:
-            if job not in result.verdicts:
-                click.echo(written(outcome_record(result, job)))
-
-
-class _NdjsonLines(Lines):
-    """Lines on stderr, and each verdict as a JSON object on stdout."""
-
-    def judge(self, verdict: Verdict) -> None:
-        """Write a verdict."""
-        click.echo(written(record(verdict)))
-        super().judge(verdict)
+        return source.report_no_jobs()
+    viewers: list[Viewer] = [NdjsonViewer(observations=False)] if output == "ndjson" else []
+    viewers.append(LineViewer(quiet=quiet))
+    return wait_and_report(account, jobs, wait, viewers, notify, output=output, verbose=verbose)

@@ -1,1 +1,1 @@
-"""Options and arguments that several commands share, and the values that they amount to."""
+"""Options and arguments that several commands share, and the values that they give."""

@@ -1,4 +1,4 @@
-"""Where the jobs of a command come from: arguments, standard input, or the account's own list."""
+"""The jobs of a command: from arguments, from standard input, or from the account's list of jobs."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from attrs import frozen
 
 from taskcounts.arguments import check_job_id
 from taskcounts.client import TaskCountsClient
-from taskcounts_cli.exits import CommandError, Exit, complain
-from taskcounts_cli.input.options import Account, Command, bundled
+from taskcounts_cli.exits import CommandError, Exit
+from taskcounts_cli.input.options import Account, Command, option_group
+from taskcounts_cli.messages import print_error, print_labelled, print_warning
 
 STDIN = "-"
 
-# Bytes.
-_LONGEST_LINE = 4096
+# Bytes; no job id is as long.
+_MAX_LINE = 4096
 _CHUNK = 65536
 
-# Seconds.
-_MOMENT = 0.05
+# Seconds without input after which the jobs read so far are asked for.
+_LULL = 0.05
 
 
 @frozen(kw_only=True)
 class JobSource:
-    """Which jobs a command is for.
+    """The jobs that a user named, or the whole account.
 
     Attributes:
-        named: Job ids in the order in which they were named; ``-`` stands for those on standard input.
-        everything: Whether all jobs of the account are meant.
-        filter: Which of these, in the service's words; None for all of them.
+        named: Job ids in the order in which the user named them; ``-`` stands for those on standard input.
+        everything: Whether the user asked for all jobs of the account.
+        filter: The service's filter for these jobs; None for all of them.
     """
 
     named: tuple[str, ...]
@@ -43,55 +44,54 @@ class JobSource:
 
     @property
     def open_ended(self) -> bool:
-        """Whether nobody knows beforehand how many jobs there are."""
+        """True if the number of jobs is unknown before all of them are read."""
         return self.everything or STDIN in self.named
 
     def check(self, account: Account) -> None:
-        """Raise CommandError or UsageError for what can't be meant. All arguments are looked at."""
+        """Raise CommandError or UsageError for arguments that are invalid or contradict each other."""
         if self.everything and self.named:
             raise click.UsageError("give either --all or jobs, not both")
         if self.filter is not None and not self.everything:
-            raise click.UsageError("--filter goes with --all")
+            raise click.UsageError("--filter needs --all")
         if not self.everything and not self.named:
-            raise click.UsageError("no job is named; give their ids, - for standard input, or --all")
+            raise click.UsageError("no job is named; give job ids, - for standard input, or --all")
         if self.named.count(STDIN) > 1:
-            raise click.UsageError("standard input can be read once: give - once")
+            raise click.UsageError("standard input can be read only once: give - once")
         if STDIN in self.named and str(account.key_file) == STDIN:
-            raise click.UsageError("standard input holds either the access key or jobs, not both")
+            raise click.UsageError("standard input can hold the access key or jobs, not both")
         for job in self.named:
             if job != STDIN:
-                checked(job)
+                check_id(job)
 
-    def tell_none(self) -> Exit:
-        """Tell that there are no jobs, and return the exit code of that.
+    def report_no_jobs(self) -> Exit:
+        """Print that there are no jobs, and return an exit code.
 
-        Nothing was asked, so nothing is answered, and still less is done: a script that goes on after a
-        success mustn't take it for one.
+        It is not success, since a script that goes on after a success would take nothing for done.
         """
         if not self.everything:
-            complain("standard input names no job")
+            print_error("standard input names no job")
         elif self.filter is None:
-            complain("the account has no jobs")
+            print_error("the account has no jobs")
         else:
-            complain("no job matches the filter")
+            print_error("no job matches the filter")
         return Exit.NOT_FOUND
 
     def ids(self, client: TaskCountsClient | None) -> Iterator[str | None]:
-        """Yield the job ids as they become known; those from standard input may be anything.
+        """Yield the job ids as they are read; those from standard input are not checked.
 
-        None says that it may take a while until the next one is known.
+        None means that the next id may take a while.
 
         Args:
-            client: Lists the jobs of the account, if all of them are meant.
+            client: The client that lists the jobs of the account, None if all jobs are named.
         """
         if client is not None and self.everything:
-            told: set[str] = set()
+            # All jobs of a page have the same inconsistencies.
+            warned: set[str] = set()
             for listed in client.list_jobs(filter=self.filter):
                 for doubt in listed.inconsistencies:
-                    # All jobs of a page have the same.
-                    if doubt.text not in told:
-                        told.add(doubt.text)
-                        complain(f"the list of jobs: {doubt.text}; it may not be whole", word="warning")
+                    if doubt.text not in warned:
+                        warned.add(doubt.text)
+                        print_warning(f"the list of jobs: {doubt.text}; it may be incomplete")
                 yield listed.job_id
         for job in self.named:
             if job == STDIN:
@@ -101,39 +101,34 @@ class JobSource:
 
 
 def job_options(command: Command) -> Command:
-    """Add the argument and options that name jobs; the command gets ``source``."""
+    """Add the argument and the options that name jobs; the command gets them as ``source``."""
     options = [
-        click.argument("jobs", metavar="[JOB|-]...", nargs=-1),
+        click.argument("named", metavar="[JOB|-]...", nargs=-1),
         click.option("--all", "everything", is_flag=True, help="Take all jobs of the account."),
         click.option(
             "--filter",
-            "filter_",
             metavar="TEXT",
             callback=_filter,
-            help="With --all: only those that the service's filter takes, "
+            help="With --all: only jobs that match this filter of the service, "
             "such as \"state eq 'active'\" or \"startswith(id,'nightly')\".",
         ),
     ]
-
-    def make(jobs: tuple[str, ...], everything: bool, filter_: str | None) -> JobSource:
-        return JobSource(named=jobs, everything=everything, filter=filter_)
-
-    return bundled(command, options, "source", make)
+    return option_group(command, options, "source", JobSource)
 
 
 def _filter(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Return a filter that can be asked for; an empty one would take all jobs."""
+    """Return a filter that is valid; the service takes an empty one for no filter."""
     if value is not None and not value.strip():
         raise click.BadParameter("the filter is empty", param=parameter)
     try:
         (value or "").encode()
     except UnicodeEncodeError:
-        raise click.BadParameter("the filter is no text in UTF-8", param=parameter) from None
+        raise click.BadParameter("the filter is not valid UTF-8", param=parameter) from None
     return value
 
 
-def checked(job: str) -> str:
-    """Return a job id, or raise CommandError if it is none."""
+def check_id(job: str) -> str:
+    """Return a job id, or raise CommandError if it is invalid."""
     try:
         return check_job_id(job)
     except ValueError as error:
@@ -141,92 +136,92 @@ def checked(job: str) -> str:
 
 
 def all_jobs(source: JobSource, account: Account) -> list[str]:
-    """Return all jobs, each once, in the order in which they were named.
+    """Return all jobs, each once, in the order in which the user named them.
 
-    Job ids differ in more than case. One that is named again is told, and left out.
+    An id that is repeated, in whatever case, is dropped with a warning.
 
     Raises:
-        CommandError: One of them is no job id.
-        TaskCountsError: There is no trustworthy list of all jobs.
+        CommandError: An id is invalid.
+        TaskCountsError: The jobs of the account can't be listed.
     """
     source.check(account)
     with ExitStack() as stack:
-        # Those who are named need nobody to list them.
+        # Named jobs need no client.
         client = stack.enter_context(account.client(TaskCountsClient)) if source.everything else None
-        ids = [checked(job) for job in source.ids(client) if job is not None]
+        ids = [check_id(job) for job in source.ids(client) if job is not None]
     found: dict[str, str] = {}
     for job in ids:
         if job.lower() in found:
-            complain(f"job {job!r} is named more than once", word="warning")
+            print_warning(f"job {job!r} is named more than once")
         found.setdefault(job.lower(), job)
     return list(found.values())
 
 
 def read_ids(stream: TextIO | None) -> Iterator[str | None]:
-    """Yield one id for each line but blank ones and those that begin with ``#``, and None at each lull.
+    """Yield the id in each line, without blank lines and those that begin with ``#``.
 
-    At a lull nothing can be read at the moment: whoever wants another id after it waits for it.
+    None means that no input is available at the moment; the next step waits for more.
     """
     if stream is None:
         raise CommandError("there is no standard input to read jobs from")
     if stream.isatty():
-        complain("one job id a line; Ctrl-D ends them", word="reading")
+        print_labelled("reading", "one job id a line; Ctrl-D ends them")
     rest, cut = b"", False
-    for chunk in _chunks(stream):
+    for chunk in _read_chunks(stream):
         if chunk is None:
             yield None
             continue
         if cut:
-            # The rest of a line whose beginning was refused is no id.
-            _, end, chunk = chunk.partition(b"\n")  # noqa: PLW2901 - what is left of it.
+            # The rest of a line that was too long is not an id.
+            _, end, chunk = chunk.partition(b"\n")  # noqa: PLW2901 - the remainder of the chunk.
             if not end:
                 continue
         *lines, rest = (rest + chunk).split(b"\n")
-        # No id is that long, and a line without an end must not fill the memory.
-        cut = len(rest) > _LONGEST_LINE
+        # A line without an end must not fill the memory.
+        cut = len(rest) > _MAX_LINE
         if cut:
             lines, rest = [*lines, rest], b""
-        yield from filter(None, map(_id_of, lines))
-    yield from filter(None, [_id_of(rest)])
+        yield from filter(None, map(_parse_id, lines))
+    yield from filter(None, [_parse_id(rest)])
 
 
-def _id_of(line: bytes) -> str | None:
+def _parse_id(line: bytes) -> str | None:
     """Return the id in a line, None if there is none."""
-    # Some programs begin a text with a byte order mark.
-    whole = line[:_LONGEST_LINE].decode("utf-8", "replace").removeprefix("\ufeff")
+    # Some programs write a byte order mark first.
+    whole = line[:_MAX_LINE].decode("utf-8", "replace").removeprefix("\ufeff")
     text = whole.strip()
     if text.startswith("#"):
         return None
-    # A cut line stays as long as it is: it is refused, whatever it begins with.
-    return whole if len(line) > _LONGEST_LINE else text or None
+    # A line that is too long is not stripped: it must be refused, and not taken for a shorter id.
+    return whole if len(line) > _MAX_LINE else text or None
 
 
-def _chunks(stream: TextIO) -> Iterator[bytes | None]:
-    """Yield what can be read, to the end; None where that takes longer than a moment."""
+def _read_chunks(stream: TextIO) -> Iterator[bytes | None]:
+    """Yield the bytes of a stream up to its end, and None where they take longer than _LULL."""
     try:
-        number = stream.fileno()
+        descriptor = stream.fileno()
     except OSError:
-        # Not the system's.
+        # The stream is a Python object without a file.
         while text := stream.read(_CHUNK):
             yield text.encode("utf-8", "replace")
         return
     while True:
-        if not _readable(number):
+        if not _is_readable(descriptor):
             yield None
         try:
-            chunk = os.read(number, _CHUNK)
+            chunk = os.read(descriptor, _CHUNK)
         except BlockingIOError:
-            # Others may have made it not wait; so we do.
+            # Another process may have made the file non-blocking.
             continue
         if not chunk:
             return
         yield chunk
 
 
-def _readable(number: int) -> bool:
-    """Whether something, or the end, can be read within a moment; also where nobody can tell."""
+def _is_readable(descriptor: int) -> bool:
+    """Return whether a read returns within _LULL; true also where the system can't tell."""
     try:
-        return bool(select.select([number], [], [], _MOMENT)[0])
+        return bool(select.select([descriptor], [], [], _LULL)[0])
     except (OSError, ValueError):
-        # Windows knows this of sockets alone.
+        # Windows can select only sockets.
         return True

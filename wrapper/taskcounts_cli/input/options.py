@@ -1,7 +1,7 @@
-"""Options that several commands share, and the values that they amount to.
+"""Options that several commands share.
 
-`account_options` hands its command one value, ``account``: whom to ask, and over what. Nothing here does any
-I/O before the command asks for it.
+`account_options` gives its command one value, ``account``. Nothing here does any I/O before the command uses
+that value.
 """
 
 from __future__ import annotations
@@ -21,72 +21,78 @@ from attrs import field, frozen
 from taskcounts.arguments import check_endpoint
 from taskcounts.base_client import DEFAULT_TIMEOUT
 from taskcounts.credentials import SharedKey
-from taskcounts_cli.exits import CommandError
+from taskcounts_cli.exits import CommandError, requires_extra
 
 if TYPE_CHECKING:
     from taskcounts.credentials import TokenCredential
+
+    _DurationType = click.ParamType[float | None]
+else:
+    # Older releases of click have no generic parameter types.
+    _DurationType = click.ParamType
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 AnyClient = TypeVar("AnyClient")
 Checked = TypeVar("Checked")
 
+# Seconds in each unit, in the order in which a duration has them.
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(
-    r"(?=[\d.])((?P<d>\d+(\.\d+)?)d)?((?P<h>\d+(\.\d+)?)h)?((?P<m>\d+(\.\d+)?)m)?((?P<s>\d+(\.\d+)?)s?)?",
+    r"(?=[\d.])" + "".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in "dhm") + r"(?:(\d+(?:\.\d+)?)s?)?",
     re.ASCII,
 )
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
-if TYPE_CHECKING:
-    _Type = click.ParamType[float | None]
-else:
-    # Older releases of click know no parameters of types.
-    _Type = click.ParamType
-
-
-class Duration(_Type):
-    """Seconds, or a text such as ``90s``, ``10m``, ``2h`` or ``1h30m``."""
+class Duration(_DurationType):
+    """A duration in seconds, or a text such as ``90s``, ``10m``, ``2h`` or ``1h30m``."""
 
     name = "duration"
 
     def __init__(self, *words: str) -> None:
-        """Take these words as they are, too: they stand for None."""
+        """Take the words that stand for None."""
         self._words = words
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
-        """Return the seconds, None for one of the words."""
+        """Return the seconds, or None for one of the words."""
         if not isinstance(value, str):
             return float(value)
         text = value.strip().lower()
         if text in self._words:
             return None
         found = _DURATION.fullmatch(text)
-        seconds = sum(float(found[unit] or 0) * size for unit, size in _UNITS.items()) if found else 0.0
+        numbers = found.groups() if found else ()
+        seconds = sum(
+            float(number or 0) * unit for number, unit in zip(numbers, _UNITS.values(), strict=False)
+        )
         if not 0 < seconds < math.inf:
             words = "".join(f"{word}, " for word in self._words)
             self.fail(
-                f"{value!r} is no duration above 0; give {words}seconds, or 90s, 10m, 2h, 1h30m", param, ctx
+                f"{value!r} is not a duration above 0; give {words}seconds, or 90s, 10m, 2h, 1h30m",
+                param,
+                ctx,
             )
         return seconds
 
 
 class FilePath(click.Path):
-    """The path of a file to be written or read, which has a name."""
+    """The path of a file, whether or not the file exists."""
 
     def __init__(self) -> None:
-        """Take a path whether or not there is a file."""
         super().__init__(dir_okay=False, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path."""
+        """Return the path; an empty one, which click would take for the current folder, is refused."""
         if value == "":
             self.fail("the file's name is empty", param, ctx)
         return super().convert(value, param, ctx)
 
 
+recording_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+
 @frozen(kw_only=True)
 class Account:
-    """Whom to ask, as the options and the environment say it."""
+    """The account and the credential, as the options and the environment name them."""
 
     endpoint: str | None
     account: str | None
@@ -94,25 +100,28 @@ class Account:
     key_file: Path | None
     auth: str
     allow_token_over_http: bool
-    # Standard input can be read once, and an identity keeps its tokens.
-    _found: list[SharedKey | TokenCredential] = field(factory=list, init=False, eq=False, repr=False)
+    # Kept, since standard input can be read only once, and a token credential caches its tokens.
+    _credentials: list[SharedKey | TokenCredential] = field(factory=list, init=False, eq=False, repr=False)
 
     def client(self, kind: Callable[..., AnyClient], **options: Any) -> AnyClient:
-        """Return a client, or raise CommandError that says what is missing.
+        """Return a client for the account.
 
         Args:
-            kind: Which client.
-            options: Its keyword arguments but for those that concern the account.
+            kind: The class of the client.
+            options: Its keyword arguments, apart from those that concern the account.
+
+        Raises:
+            CommandError: An option is missing or invalid; the error names it.
         """
         if not self.endpoint:
             raise CommandError("no endpoint is given", "set AZURE_BATCH_ENDPOINT, or pass --endpoint")
-        endpoint = meant("--endpoint", check_endpoint, self.endpoint)
+        endpoint = check_option("--endpoint", check_endpoint, self.endpoint)
         try:
-            if not self._found:
-                self._found.append(entra_credential() if self.auth == "entra" else self._shared_key())
+            if not self._credentials:
+                self._credentials.append(entra_credential() if self.auth == "entra" else self._shared_key())
             return kind(
                 endpoint,
-                self._found[0],
+                self._credentials[0],
                 allow_token_over_http=self.allow_token_over_http,
                 **options,
             )
@@ -131,8 +140,12 @@ class Account:
         return shared_key(self.account, key, "--key-file" if self.key_file else "--key")
 
 
-def meant(option: str, check: Callable[[Any], Checked], value: object) -> Checked:
-    """Return what a check makes of an option's value; what it refuses is an error that names the option."""
+def check_option(option: str, check: Callable[[Any], Checked], value: object) -> Checked:
+    """Return the result of a check of an option's value.
+
+    Raises:
+        BadParameter: The check raised ValueError; the error names the option.
+    """
     try:
         return check(value)
     except ValueError as error:
@@ -142,62 +155,58 @@ def meant(option: str, check: Callable[[Any], Checked], value: object) -> Checke
 
 
 def shared_key(account: str, key: str, option: str = "--key") -> SharedKey:
-    """Return an access key that signs for an account; an error names the option at fault."""
-    # With what is a key, only the account can be refused.
-    meant("--account", lambda name: SharedKey(name, "AAAA"), account)
-    return meant(option, lambda text: SharedKey(account, text), key)
+    """Return the credential of an account and its key.
+
+    Args:
+        account: The account's name.
+        key: The access key.
+        option: The option that gave the key, for errors.
+    """
+    # With a valid key, only the account's name can be refused.
+    check_option("--account", lambda name: SharedKey(name, "AAAA"), account)
+    return check_option(option, lambda text: SharedKey(account, text), key)
 
 
 def account_options(command: Command) -> Command:
-    """Add the options that name the account and say who is asking; the command gets ``account``."""
+    """Add the options of the account and its credential; the command gets them as ``account``."""
     options = [
         click.option(
             "--endpoint", envvar="AZURE_BATCH_ENDPOINT", show_envvar=True, help="The account's URL."
         ),
-        click.option(
-            "--account",
-            "account_name",
-            envvar="AZURE_BATCH_ACCOUNT",
-            show_envvar=True,
-            help="The account's name.",
-        ),
+        click.option("--account", envvar="AZURE_BATCH_ACCOUNT", show_envvar=True, help="The account's name."),
         click.option(
             "--key",
             envvar="AZURE_BATCH_ACCESS_KEY",
             show_envvar=True,
-            help="An access key. Others on this machine may see an option: use the variable or a file.",
+            help="An access key. Other users of this machine can see it: use the variable or a file.",
         ),
         click.option(
             "--key-file",
             type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
             metavar="FILE",
-            help="Read the access key from a file, or - for stdin.",
+            help="Read the access key from a file, or - for standard input.",
         ),
         click.option(
             "--auth",
             type=click.Choice(["shared-key", "entra"]),
             default="shared-key",
             show_default=True,
-            help="Sign with an access key, or use whatever Microsoft Entra identity is at hand.",
+            help="Sign with an access key, or use the Microsoft Entra identity that azure-identity finds.",
         ),
         click.option(
             "--allow-token-over-http",
             is_flag=True,
-            help="With --auth entra, take an emulator on this machine without TLS.",
+            help="With --auth entra: allow http to an emulator on this machine.",
         ),
     ]
-
-    def make(account_name: str | None, **given: Any) -> Account:
-        return Account(account=account_name, **given)
-
-    return bundled(command, options, "account", make)
+    return option_group(command, options, "account", Account)
 
 
 service_timeout_option = click.option(
     "--service-timeout",
     type=click.IntRange(1, 30),
     metavar="SECONDS",
-    help="How long the service may work on a request, 1 to 30.",
+    help="The time that the service may take for a request, 1 to 30.",
 )
 
 attempt_timeout_option = click.option(
@@ -206,16 +215,23 @@ attempt_timeout_option = click.option(
     metavar="DURATION",
     default=f"{DEFAULT_TIMEOUT:g}s",
     show_default=True,
-    help="How long one attempt at a request may take.",
+    help="The time that one attempt at a request may take.",
 )
 
-verbose_option = click.option("-v", "--verbose", is_flag=True, help="Report every attempt on stderr.")
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Log every attempt on stderr.")
 
 
-def bundled(
+def option_group(
     command: Command, options: Sequence[Callable[[Any], Any]], name: str, make: Callable[..., Any]
 ) -> Command:
-    """Add options to a command, which gets them as one value."""
+    """Add options to a command, which gets their values as one argument.
+
+    Args:
+        command: The command's function.
+        options: The decorators of the options, in the order of the help.
+        name: The name of the argument.
+        make: Builds the argument from the options' values, by name.
+    """
 
     @functools.wraps(command)
     def whole(**given: Any) -> Any:
@@ -230,7 +246,7 @@ def bundled(
 
 
 def read_key(path: Path) -> str:
-    """Return what a file holds; ``-`` is standard input."""
+    """Return the content of a file, or of standard input for ``-``."""
     if str(path) != "-":
         return path.read_text(encoding="utf-8", errors="replace")
     if sys.stdin is None:
@@ -239,36 +255,33 @@ def read_key(path: Path) -> str:
 
 
 def entra_credential() -> TokenCredential:
-    """Return azure-identity's choice of what identity is at hand."""
-    try:
+    """Return the credential of azure-identity that tries all identities of this machine."""
+    with requires_extra("entra", "--auth entra"):
         from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - an extra.
-    except ModuleNotFoundError:
-        raise CommandError(
-            "--auth entra needs azure-identity", "install taskcounts with its extra 'entra'"
-        ) from None
-    # It logs every identity that it tries and doesn't find.
+
+    # It logs every identity that it tries in vain.
     logging.getLogger("azure").setLevel(logging.CRITICAL)
     return DefaultAzureCredential()
 
 
-def tell_attempts(verbose: bool, *, before: Callable[[], object] = lambda: None) -> None:
-    """Show the client's records on stderr: all of them, or only warnings and attempts that are repeated.
+def log_attempts(verbose: bool, *, before: Callable[[], object] = lambda: None) -> None:
+    """Write the client's log records to stderr.
 
     Args:
-        verbose: Whether all of them are shown.
-        before: Called before each that is shown.
+        verbose: Whether all attempts are logged, or only warnings and attempts that are retried.
+        before: Called before each record that is written.
     """
 
-    def shown(record: logging.LogRecord) -> bool:
-        repeated = getattr(record, "pause", None) is not None
-        wanted = verbose or repeated or record.levelno >= logging.WARNING
-        if wanted:
-            before()
-        return wanted
+    def wanted(record: logging.LogRecord) -> bool:
+        retried = getattr(record, "pause", None) is not None
+        if not (verbose or retried or record.levelno >= logging.WARNING):
+            return False
+        before()
+        return True
 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    handler.addFilter(shown)
+    handler.addFilter(wanted)
     logger = logging.getLogger("taskcounts")
     logger.handlers = [handler]
     logger.propagate = False

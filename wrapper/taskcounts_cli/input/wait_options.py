@@ -1,8 +1,9 @@
-"""What a wait is for, and its limits, as options of ``taskcounts wait`` and ``watch``."""
+"""The options of ``taskcounts wait`` and ``watch`` that set the goal and the limits of a wait."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -14,41 +15,33 @@ from taskcounts_cli.input.options import (
     Command,
     Duration,
     attempt_timeout_option,
-    bundled,
+    option_group,
     service_timeout_option,
 )
 
 
 @frozen(kw_only=True)
 class WaitOptions:
-    """What to wait for, and within which limits; times in seconds."""
+    """The goal and the limits of a wait.
+
+    Attributes:
+        until: The goal, as the user wrote it.
+        deadline: Seconds that the wait may take as a whole.
+        attempt_timeout: Seconds that one attempt at a request may take.
+        others: Further keyword arguments of ``wait_for_job``, by name.
+    """
 
     until: str
-    timeout: float
-    stall: float
-    interval: float | None
-    max_failures: int
-    fail_fast: bool
-    exact_at_end: bool
-    empty_is_done: bool
-    service_timeout: int | None
+    deadline: float
     attempt_timeout: float
-
-    def limits(self) -> dict[str, Any]:
-        """Return them as the keyword arguments of ``wait_for_job`` that limit the wait as a whole."""
-        return {
-            "deadline": self.timeout,
-            "stall": self.stall,
-            "interval": self.interval,
-            "max_failures": self.max_failures,
-            "fail_fast": self.fail_fast,
-            "exact_at_end": self.exact_at_end,
-            "empty_is_done": self.empty_is_done,
-        }
+    others: Mapping[str, Any]
 
 
 def wait_options(command: Command) -> Command:
-    """Add the options that say what to wait for; the command gets ``wait``."""
+    """Add the options of a wait; the command gets them as ``wait``, a `WaitOptions`.
+
+    Each option is named like the keyword argument of ``wait_for_job`` that takes its value.
+    """
     options = [
         click.option(
             "--for",
@@ -57,17 +50,23 @@ def wait_options(command: Command) -> Command:
             default="done",
             show_default=True,
             callback=_goal,
-            help="What to wait for: done, all-succeeded, any-failed, no-active, percent=N, count>=N "
+            help="The goal: done, all-succeeded, any-failed, no-active, percent=N, count>=N "
             "(completed tasks), or another counter: active, running, completed, succeeded, failed, total.",
         ),
         click.option(
             "--timeout",
+            "deadline",
             type=Duration(),
             metavar="DURATION",
-            help="Give up after so long: 90 (seconds), 90s, 10m, 2h, 1h30m. Without it, never.",
+            default=math.inf,
+            help="Give up after this time: 90 (seconds), 90s, 10m, 2h, 1h30m. Never by default.",
         ),
         click.option(
-            "--stall", type=Duration(), metavar="DURATION", help="Give up when nothing changes for so long."
+            "--stall",
+            type=Duration(),
+            metavar="DURATION",
+            default=math.inf,
+            help="Give up when nothing changes for this time.",
         ),
         click.option(
             "--interval",
@@ -75,7 +74,7 @@ def wait_options(command: Command) -> Command:
             metavar="auto|DURATION",
             default="auto",
             show_default=True,
-            help="From one poll to the next; auto asks more seldom while nothing changes.",
+            help="The time between two polls; auto lengthens it while nothing changes.",
         ),
         click.option(
             "--max-failures",
@@ -83,33 +82,29 @@ def wait_options(command: Command) -> Command:
             metavar="N",
             default=DEFAULT_MAX_FAILURES,
             show_default=True,
-            help="Give up after so many polls in a row without a trustworthy answer.",
+            help="Give up after N polls in a row without a trustworthy answer.",
         ),
         click.option("--fail-fast", is_flag=True, help="End as soon as a task has failed."),
         click.option(
-            "--exact-at-end", is_flag=True, help="List all tasks before a verdict, and let that decide."
+            "--exact-at-end", is_flag=True, help="List all tasks before the verdict, which then follows them."
         ),
-        click.option("--empty-is-done", is_flag=True, help="Take a job without tasks for done."),
+        click.option("--empty-is-done", is_flag=True, help="Take a job without tasks as done."),
         attempt_timeout_option,
         service_timeout_option,
     ]
 
-    def make(*, timeout: float | None, stall: float | None, **given: Any) -> WaitOptions:
-        return WaitOptions(
-            timeout=math.inf if timeout is None else timeout,
-            stall=math.inf if stall is None else stall,
-            **given,
-        )
+    def make(*, until: str, deadline: float, attempt_timeout: float, **others: Any) -> WaitOptions:
+        return WaitOptions(until=until, deadline=deadline, attempt_timeout=attempt_timeout, others=others)
 
-    return bundled(command, options, "wait", make)
+    return option_group(command, options, "wait", make)
 
 
 def _goal(_: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Return what to wait for, once it is known that it can be waited for."""
+    """Return a goal that is valid."""
     try:
         parse_goal(value)
     except ValueError as error:
-        # What a shell leaves of count>=9, having written to a file called =9.
+        # A shell that reads count>=9 unquoted passes "count" and writes to a file called "=9".
         bare = value.strip().lower() in ("count", *COUNTERS)
         quoting = f"; quote it for the shell: '{value.strip()}>=N'" if bare else ""
         raise click.BadParameter(f"{error}{quoting}", param=parameter) from None

@@ -1,1 +1,1 @@
-"""Snapshots, observations and verdicts as text for people and as records for programs."""
+"""Snapshots, observations and verdicts as text for people and as JSON for programs."""

@@ -1,305 +1,99 @@
-"""Observations and verdicts as JSON objects, and back again: what is recorded is what was seen.
-
-``parse(record(event))`` is the event again, with two exceptions that nobody needs: an error's cause isn't
-kept, and a number that is not finite comes back as None. Names are the service's or like them (camelCase).
-Members that aren't known are passed over, so that an older taskcounts reads what a newer one wrote.
-"""
+"""Snapshots and errors as JSON objects, with the service's names or names like them (camelCase)."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from taskcounts import errors
 from taskcounts.errors import TaskCountsError
-from taskcounts.snapshot import FrozenMapping, Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
-from taskcounts.text import one_line
-from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
-from taskcounts_cli.output.snapshots import COUNTERS, FACTS, dumps, error_record
-from taskcounts_cli.output.snapshots import record as record_result
+from taskcounts.snapshot import Snapshot
 
-_ERRORS: dict[str, type[TaskCountsError]] = {name: getattr(errors, name) for name in errors.__all__}
+COUNTERS = ("active", "running", "completed", "succeeded", "failed")
 
-# Beyond any count of tasks, and still a number that every window shows whole.
-_MOST = 2**63 - 1
+# The attributes that errors may carry, in the order in which they are written.
+ERROR_ATTRIBUTES = (
+    "job_id",
+    "attempts",
+    "client_request_id",
+    "status",
+    "code",
+    "message",
+    "details",
+    "request_id",
+    "retry_after",
+    "path",
+    "answer",
+)
 
-# Far from the ends of the calendar, so that there is room around each moment.
-_FIRST_YEAR, _LAST_YEAR = 1000, 8999
+# The answer for a job; a ValueError refuses an invalid job id.
+Result = Snapshot | TaskCountsError | ValueError
 
 
-class NoRecord(ValueError):
-    """A line is none of our records; the text says why."""
+def camel_case(name: str) -> str:
+    """Return the JSON name of an attribute, such as ``jobId`` for ``job_id``."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
-def record(event: Observation | Verdict) -> dict[str, Any]:
-    """Return the JSON object of an observation or a verdict; its ``type`` says which it is."""
-    if isinstance(event, Verdict):
-        return {
-            "type": "verdict",
-            "jobId": event.job_id,
-            "goal": event.goal,
-            "outcome": str(event.outcome),
-            "text": event.text,
-            "confirmed": event.confirmed,
-            "snapshot": _snapshot_record(event.snapshot),
-            "taskId": event.task_id,
-            "jobState": event.job_state,
-            "error": None if event.error is None else error_record(event.error),
-            "polls": event.polls,
-            "failedPolls": event.failed_polls,
-            "beganAt": event.began_at.isoformat(),
-            "endedAt": event.ended_at.isoformat(),
-            "elapsed": event.elapsed,
-        }
+def result_record(result: Result, job_id: str = "") -> dict[str, Any]:
+    """Return the JSON object of a result; without counts it has a member ``error``.
+
+    Args:
+        result: The result.
+        job_id: The job as the user named it, for an error that doesn't know its job.
+    """
+    if not isinstance(result, Snapshot):
+        error = error_record(result)
+        return {"jobId": error.pop("jobId", "") or job_id, "error": error}
     return {
-        "type": "observation",
-        "jobId": event.job_id,
-        "number": event.number,
-        "at": event.at.isoformat(),
-        "elapsed": event.elapsed,
-        "kind": str(event.kind),
-        "changed": event.changed,
-        "snapshot": _snapshot_record(event.snapshot),
-        "lookedFor": event.looked_for,
-        "found": event.found,
-        "jobState": event.job_state,
-        "error": None if event.error is None else error_record(event.error),
-        "failures": event.failures,
-        "doubtful": event.doubtful,
-        "note": event.note,
-        "rate": _finite(event.rate),
-        "left": _finite(event.left),
-        "pause": event.pause,
+        "jobId": result.job_id,
+        "taskCounts": {counter: getattr(result.task_counts, counter) for counter in COUNTERS},
+        "taskSlotCounts": {counter: getattr(result.task_slot_counts, counter) for counter in COUNTERS},
+        "total": result.total,
+        "completed": result.completed,
+        "percent": result.percent,
+        "observedAt": result.observed_at.isoformat(),
+        "requestId": result.request_id,
+        "clientRequestId": result.client_request_id,
+        "attempts": result.attempts,
+        "inconsistencies": [
+            {"invariant": broken.invariant, "path": broken.path, "text": broken.text}
+            for broken in result.inconsistencies
+        ],
+        "exact": result.exact,
+        "beganAt": None if result.began_at is None else result.began_at.isoformat(),
+        "listed": None if result.listed is None else result_record(result.listed),
     }
 
 
-def write(event: Observation | Verdict) -> str:
-    """Return the record of an event as one line of JSON, in ASCII, without an end of line.
+def error_record(error: TaskCountsError | ValueError) -> dict[str, Any]:
+    """Return the JSON object of an error: its type, its text, and the attributes that it carries."""
+    attributes = vars(error)
+    return {"type": type(error).__name__, "text": str(error)} | {
+        camel_case(name): list(map(list, attributes[name])) if name == "details" else attributes[name]
+        for name in ERROR_ATTRIBUTES
+        if name in attributes
+    }
+
+
+def dumps(value: Any, indent: int | None = None) -> str:
+    """Return a value as JSON in ASCII; a number that isn't finite becomes null, since JSON has none.
 
     Raises:
-        ValueError, RecursionError: What the service added to the counts can't be written.
-    """
-    return dumps(record(event))
-
-
-def read(line: str | bytes) -> Observation | Verdict:
-    """Return the event that a line of JSON records.
-
-    Raises:
-        NoRecord: It is none, or is cut off.
+        ValueError: A number has too many digits for Python to write.
+        RecursionError: The value is nested too deeply.
     """
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        raise NoRecord("it is no JSON") from None
-    return parse(value)
+        return json.dumps(value, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
-def parse(value: object) -> Observation | Verdict:
-    """Return the event of a JSON object.
-
-    Raises:
-        NoRecord: It isn't the record of an observation or a verdict.
-    """
-    source = _Members(value, "the line")
-    kind = source.text("type")
-    if kind == "observation":
-        return _observation(source)
-    if kind == "verdict":
-        return _verdict(source)
-    raise NoRecord(f"its type is {one_line(ascii(kind), 40)}: neither observation nor verdict")
-
-
-def _observation(source: _Members) -> Observation:
-    return Observation(
-        job_id=source.text("jobId"),
-        number=source.whole("number", least=1),
-        at=source.time("at"),
-        elapsed=source.seconds("elapsed"),
-        kind=Kind(source.choice("kind", tuple(Kind))),
-        snapshot=_snapshot(source.members("snapshot")),
-        changed=source.flag("changed"),
-        looked_for=source.text_or_none("lookedFor"),
-        found=source.text_or_none("found"),
-        job_state=source.text_or_none("jobState"),
-        error=_error(source.members("error")),
-        failures=source.whole("failures"),
-        doubtful=source.flag("doubtful"),
-        note=source.text_or_none("note"),
-        rate=source.seconds_or_none("rate"),
-        left=source.seconds_or_none("left"),
-        pause=source.seconds("pause"),
-    )
-
-
-def _verdict(source: _Members) -> Verdict:
-    return Verdict(
-        job_id=source.text("jobId"),
-        goal=source.text("goal"),
-        outcome=Outcome(source.choice("outcome", tuple(Outcome))),
-        text=source.text("text"),
-        confirmed=source.flag("confirmed"),
-        snapshot=_snapshot(source.members("snapshot")),
-        task_id=source.text_or_none("taskId"),
-        job_state=source.text_or_none("jobState"),
-        error=_error(source.members("error")),
-        polls=source.whole("polls"),
-        failed_polls=source.whole("failedPolls"),
-        began_at=source.time("beganAt"),
-        ended_at=source.time("endedAt"),
-        elapsed=source.seconds("elapsed"),
-    )
-
-
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None
-
-
-def _snapshot_record(snapshot: Snapshot | None) -> dict[str, Any] | None:
-    """Return what every command shows of a snapshot, and the rest of it."""
-    if snapshot is None:
-        return None
-    whole = record_result(snapshot) | {
-        # With the members that only the service knows.
-        "taskCounts": snapshot.task_counts.to_dict(),
-        "taskSlotCounts": snapshot.task_slot_counts.to_dict(),
-        "listed": _snapshot_record(snapshot.listed),
-    }
-    if snapshot.additional_properties:
-        whole["additionalProperties"] = snapshot.additional_properties.to_dict()
-    return whole
-
-
-def _snapshot(source: _Members | None) -> Snapshot | None:
-    if source is None:
-        return None
-    tasks, slots = source.needed("taskCounts"), source.needed("taskSlotCounts")
-    return Snapshot(
-        job_id=source.text("jobId"),
-        task_counts=TaskCounts.from_dict(tasks.counts()),
-        task_slot_counts=TaskSlotCounts.from_dict(slots.counts()),
-        observed_at=source.time("observedAt"),
-        request_id=source.text_or_none("requestId"),
-        client_request_id=source.text("clientRequestId"),
-        attempts=source.whole("attempts"),
-        inconsistencies=tuple(
-            Inconsistency(each.text("invariant"), each.text("path"), each.text("text"))
-            for each in source.list_of("inconsistencies")
-        ),
-        additional_properties=source.mapping("additionalProperties"),
-        exact=source.flag("exact"),
-        began_at=None if source.get("beganAt") is None else source.time("beganAt"),
-        listed=_snapshot(source.members("listed")),
-    )
-
-
-def _error(source: _Members | None) -> TaskCountsError | None:
-    """Return an error of the recorded type; of one that isn't known, the root."""
-    if source is None:
-        return None
-    facts: dict[str, Any] = {
-        attribute: source.get(name) for attribute, name in FACTS.items() if name in source
-    }
-    if "details" in facts:
-        facts["details"] = tuple(source.pairs("details"))
-    return _ERRORS.get(source.text("type"), TaskCountsError)(source.text("text"), **facts)
-
-
-class _Members:
-    """The members of a JSON object, each of its type or refused."""
-
-    def __init__(self, value: object, where: str) -> None:
-        if not isinstance(value, Mapping):
-            raise NoRecord(f"{where} is no JSON object")
-        self._members: Mapping[str, Any] = value
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._members
-
-    def get(self, name: str) -> Any:
-        return self._members.get(name)
-
-    def _typed(self, name: str, kinds: type | tuple[type, ...], what: str) -> Any:
-        if name not in self._members:
-            raise NoRecord(f"its member {name} is missing")
-        value = self._members[name]
-        # To Python, true is a number.
-        if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
-            raise NoRecord(f"its member {name} is no {what}")
-        return value
-
-    def text(self, name: str) -> str:
-        return str(self._typed(name, str, "text"))
-
-    def text_or_none(self, name: str) -> str | None:
-        return None if self.get(name) is None else self.text(name)
-
-    def flag(self, name: str) -> bool:
-        return bool(self._typed(name, bool, "true or false"))
-
-    def whole(self, name: str, least: int = 0) -> int:
-        value = int(self._typed(name, int, "whole number"))
-        if not least <= value <= _MOST:
-            raise NoRecord(f"its member {name} is out of range")
-        return value
-
-    def seconds(self, name: str) -> float:
-        value = self._typed(name, (int, float), "number")
-        if not 0 <= value <= _MOST:
-            raise NoRecord(f"its member {name} is out of range")
-        return float(value)
-
-    def seconds_or_none(self, name: str) -> float | None:
-        return None if self.get(name) is None else self.seconds(name)
-
-    def time(self, name: str) -> datetime:
-        try:
-            moment = datetime.fromisoformat(self.text(name))
-        except NoRecord:
-            raise
-        except ValueError:
-            raise NoRecord(f"its member {name} is no time") from None
-        if moment.tzinfo is None:
-            raise NoRecord(f"its member {name} is a time without a zone")
-        # Where calendars end, so does what can be reckoned and drawn.
-        if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-            raise NoRecord(f"its member {name} is out of range")
-        return moment
-
-    def choice(self, name: str, known: tuple[str, ...]) -> str:
-        value = self.text(name)
-        if value not in known:
-            raise NoRecord(f"its member {name} is {one_line(ascii(value), 40)}, which isn't known")
-        return value
-
-    def members(self, name: str) -> _Members | None:
-        return None if self.get(name) is None else self.needed(name)
-
-    def needed(self, name: str) -> _Members:
-        return _Members(self._typed(name, Mapping, "JSON object"), f"its member {name}")
-
-    def frozen(self) -> FrozenMapping:
-        try:
-            return FrozenMapping(self._members)
-        except ValueError as error:
-            raise NoRecord(str(error)) from None
-
-    def mapping(self, name: str) -> Mapping[str, Any]:
-        return {} if self.get(name) is None else self.needed(name).frozen()
-
-    def counts(self) -> Mapping[str, Any]:
-        for counter in COUNTERS:
-            self.whole(counter)
-        return self.frozen()
-
-    def list_of(self, name: str) -> list[_Members]:
-        return [_Members(each, f"an item of {name}") for each in self._typed(name, list, "list")]
-
-    def pairs(self, name: str) -> list[tuple[str, str]]:
-        pairs = self._typed(name, list, "list")
-        if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-            raise NoRecord(f"its member {name} is no list of pairs")
-        return [(str(key), str(value)) for key, value in pairs]
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(member) for name, member in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

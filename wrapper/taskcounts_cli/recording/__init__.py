@@ -1,1 +1,1 @@
-"""Files of what a watch has seen: written, played again, drawn as a chart."""
+"""Recordings of a watch: written, read, played again, and drawn as a chart."""

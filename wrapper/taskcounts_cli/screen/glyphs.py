@@ -1,36 +1,34 @@
-"""The characters of bars and marks: told apart without colour, and in ASCII where a terminal has no more."""
+"""The characters of bars and marks: distinct without colour, and in ASCII for terminals without Unicode."""
 
 from __future__ import annotations
 
 from attrs import frozen
 
-# In the order of a bar, from what is over to what is to come.
-PARTS = ("succeeded", "failed", "running", "active")
+# The counters that a bar shows, from left to right.
+SEGMENTS = ("succeeded", "failed", "running", "active")
 STYLES = {"succeeded": "green", "failed": "bold red", "running": "cyan", "active": "dim"}
 
 
 @frozen(kw_only=True)
 class Glyphs:
-    """One set of characters, each one cell wide."""
+    """A set of characters, each one cell wide."""
 
-    parts: dict[str, str]
+    segments: dict[str, str]
     met: str
     not_met: str
     unknown: str = "?"
     doubtful: str = "!"
     more: str
 
-    @property
-    def plain(self) -> bool:
-        """Whether all of it is ASCII."""
-        return self.met.isascii()
-
 
 UNICODE = Glyphs(
-    parts={"succeeded": "█", "failed": "x", "running": ">", "active": "·"}, met="✓", not_met="✗", more="…"
+    segments={"succeeded": "█", "failed": "x", "running": ">", "active": "·"}, met="✓", not_met="✗", more="…"
 )
 ASCII = Glyphs(
-    parts={"succeeded": "#", "failed": "x", "running": ">", "active": "."}, met="+", not_met="x", more="..."
+    segments={"succeeded": "#", "failed": "x", "running": ">", "active": "."},
+    met="+",
+    not_met="x",
+    more="...",
 )
 
 
@@ -39,11 +37,15 @@ def glyphs_for(encoding: str | None) -> Glyphs:
     return UNICODE if (encoding or "").lower().replace("-", "").startswith("utf") else ASCII
 
 
-def shares(numbers: list[int], width: int) -> list[int]:
-    """Return how many cells of a bar belong to each number: at least one for whatever isn't zero.
+def segment_widths(numbers: list[int], width: int) -> list[int]:
+    """Return the number of cells of a bar for each number: at least one for a number above 0.
 
-    What remains goes by the largest remainder. A bar looks done only if it is: a single task that is
-    still running, or that failed, is seen among a million. The width must be enough for that.
+    So a bar looks done only if the job is: a single task that is running or failed shows among a million. The
+    cells that rounding leaves go to the largest remainders.
+
+    Args:
+        numbers: The numbers.
+        width: The cells of the bar, at least one for each number.
     """
     total = sum(numbers)
     if not total:

@@ -1,4 +1,4 @@
-"""Pieces of text put into lines of a width: a piece is a number with its name, and is never cut."""
+"""Lays out pieces of text in lines of a width; a piece, such as a number with its name, is never cut."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from rich.cells import chop_cells
 from rich.text import Text
 
 
-def flow(pieces: Iterable[Text], width: int, *, indent: int = 0, gap: int = 2) -> list[Text]:
-    """Return lines of pieces, each line as long as it can be.
+def wrap(pieces: Iterable[Text], width: int, *, indent: int = 0, gap: int = 2) -> list[Text]:
+    """Return lines that hold as many pieces as fit.
 
-    A piece that is wider than a line is broken at its spaces, and a word that is wider still
-    goes on in the next line: nothing is left out.
+    A piece that is wider than a line is broken at its spaces, and a word that is wider still continues in the
+    next line: nothing is left out.
 
     Args:
-        pieces: What to show, in order.
+        pieces: The pieces, in order.
         width: The cells of a line.
-        indent: How many of them stay free on the left.
-        gap: How many are between two pieces.
+        indent: The blank cells at the left.
+        gap: The blank cells between two pieces.
     """
     room = max(1, width - indent)
     lines: list[Text] = []
@@ -28,24 +28,24 @@ def flow(pieces: Iterable[Text], width: int, *, indent: int = 0, gap: int = 2) -
         elif piece.cell_len <= room:
             lines.append(piece.copy())
         elif " " in piece.plain:
-            lines += flow(piece.split(" "), room, gap=1)
+            lines += wrap(piece.split(" "), room, gap=1)
         else:
-            lines += chop(piece, room)
+            lines += split_word(piece, room)
     for line in lines:
         line.pad_left(indent)
     return lines
 
 
-def chop(piece: Text, width: int) -> list[Text]:
-    """Return a word in parts that fit, one below the other."""
+def split_word(word: Text, width: int) -> list[Text]:
+    """Return the parts of a word, each as wide as a line at most."""
     parts, start = [], 0
-    for part in chop_cells(piece.plain, width):
-        parts.append(piece[start : start + len(part)])
+    for part in chop_cells(word.plain, width):
+        parts.append(word[start : start + len(part)])
         start += len(part)
     return parts
 
 
-def apart(left: Text, right: Text, width: int) -> Text | None:
+def justify(left: Text, right: Text, width: int) -> Text | None:
     """Return one line with a text at each end, None if they don't fit."""
     free = width - left.cell_len - right.cell_len
     if free < 2:
@@ -53,6 +53,6 @@ def apart(left: Text, right: Text, width: int) -> Text | None:
     return left.copy().append(" " * free).append_text(right)
 
 
-def joined(pieces: Sequence[Text], gap: int = 2) -> Text:
-    """Return pieces in one line."""
+def join(pieces: Sequence[Text], gap: int = 2) -> Text:
+    """Return pieces in one line, with blank cells between them."""
     return Text(" " * gap).join(pieces)

@@ -1,8 +1,8 @@
-"""The live view on a terminal: it has the window for itself, and leaves it as it was, with the last state.
+"""The live view: it fills a terminal's window, and at its end leaves the last state in the scrollback.
 
-It draws on the terminal's other screen, as editors do: however a window is resized meanwhile, nothing of it
-stays behind. What is written to a standard error that is the same terminal is kept, shown in the lowest
-lines, and written for good at the end.
+It draws on the terminal's alternate screen, as editors do, so that nothing of it stays behind however the
+window is resized. Messages that go to a terminal's stderr meanwhile are kept, shown in the lowest lines, and
+written at the end.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -26,136 +25,123 @@ from rich.live import Live
 from taskcounts.clock import SYSTEM_CLOCK, Clock
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.screen.glyphs import glyphs_for
-from taskcounts_cli.screen.state import Watched
+from taskcounts_cli.screen.stderr_buffer import StderrBuffer
 from taskcounts_cli.screen.view import frame, window
+from taskcounts_cli.screen.watched_job import WatchedJob
+from taskcounts_cli.viewer import Viewer
 
 if TYPE_CHECKING:
     from types import FrameType
 
-# Seconds that a message is seen in the view.
-SHOWN_FOR = 10.0
 
-# Messages that are kept for the end; of more the oldest are left out, with a word.
-KEPT = 1000
-
-
-def animates(stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether a stream is a terminal on which things can be drawn again."""
-    if stream is None or not stream.isatty():
-        return False
-    return environ.get("TERM", "").lower() not in ("", "dumb", "unknown")
-
-
-class Screen:
+class Screen(Viewer):
     """A viewer that draws on a terminal."""
 
     def __init__(
         self, stream: TextIO, footer: str = "", *, clock: Clock = SYSTEM_CLOCK, still: bool = False
     ) -> None:
-        """Take where to draw.
+        """Take the terminal.
 
         Args:
             stream: The terminal.
-            footer: What the last line says, for as long as the view lives.
-            clock: Time, for tests and for what is replayed.
-            still: Whether only the last state is to be shown.
+            footer: The last line of the window.
+            clock: The source of time.
+            still: Whether to show only the final state.
         """
         self._stream = stream
         self._footer = footer
         self._clock = clock
         self._glyphs = glyphs_for(stream.encoding)
         if isinstance(stream, io.TextIOWrapper):
-            # An error's text may hold what this terminal has no character for.
+            # The text of an error may hold characters that the terminal's encoding lacks.
             stream.reconfigure(errors="replace")
         self._console = Console(
             file=stream, force_terminal=True, force_interactive=True, highlight=False, markup=False
         )
         self._still = still
         self._live: Live | None = None
-        self._jobs: dict[str, Watched] = {}
-        self._kept: Kept | None = None
+        self._jobs: dict[str, WatchedJob] = {}
+        self._stderr: StderrBuffer | None = None
         self._drawn: tuple[object, ...] | None = None
-        self._news = 0
+        self._events = 0
         self._suspend = False
-        self._before: Any = None
+        self._previous_handler: Any = None
         self._size = (80, 24)
 
     def begin(self, jobs: Sequence[str]) -> None:
-        """Take the terminal."""
-        self._jobs = {job: Watched(job_id=job) for job in jobs}
+        """Take over the terminal, stderr, and Ctrl-Z."""
+        self._jobs = {job: WatchedJob(job_id=job) for job in jobs}
         if self._still:
             return
-        with _undisturbed():
+        with _signals_blocked():
             if sys.stderr is not None and sys.stderr.isatty():
-                self._kept = Kept(sys.stderr, self._clock)
-                _redirect(sys.stderr, self._kept)
-                sys.stderr = self._kept
+                self._stderr = StderrBuffer(sys.stderr, self._clock)
+                _redirect_log(sys.stderr, self._stderr)
+                sys.stderr = self._stderr
             if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGTSTP"):
-                self._before = signal.signal(signal.SIGTSTP, self._take)
+                self._previous_handler = signal.signal(signal.SIGTSTP, self._on_suspend)
             self._enter()
         self.tick()
 
     def observe(self, observation: Observation) -> None:
-        """Take what is new of a job."""
-        self._know(observation)
+        self._update(observation)
 
     def judge(self, verdict: Verdict) -> None:
-        """Take the verdict on a job."""
-        self._know(verdict)
+        self._update(verdict)
 
     def tick(self) -> None:
-        """Draw, if there is something new to see; and stop for a while, if Ctrl-Z asks for it."""
+        """Draw if anything has changed, and suspend the process if Ctrl-Z was pressed."""
         if self._still:
             return
         if self._suspend:
-            self._sleep()
+            self._suspend_process()
         now = self._clock.now()
         self._measure()
-        said = self._kept.number if self._kept is not None else 0
-        # Ages are told in seconds: nothing else moves by itself.
-        state = (self._news, self._size, said, int(now.timestamp()))
+        messages = self._stderr.lines_written if self._stderr is not None else 0
+        # Whole seconds: ages are shown in seconds, and nothing else changes by itself.
+        state = (self._events, self._size, messages, int(now.timestamp()))
         if state != self._drawn:
             self._drawn = state
             self._draw(now)
 
     def end(self) -> None:
-        """Give the terminal back; the last state stays to be seen."""
-        with _undisturbed():
+        """Give the terminal back, and print the last state."""
+        with _signals_blocked():
             try:
                 self._leave()
             finally:
-                if self._before is not None:
-                    signal.signal(signal.SIGTSTP, self._before)
-                if self._kept is not None:
-                    sys.stderr = self._kept.stream
-                    _redirect(self._kept, sys.stderr)
+                if self._previous_handler is not None:
+                    signal.signal(signal.SIGTSTP, self._previous_handler)
+                if self._stderr is not None:
+                    sys.stderr = self._stderr.stream
+                    _redirect_log(self._stderr, sys.stderr)
         self._measure()
         jobs = list(self._jobs.values())
         if len(jobs) == 1 and jobs[0].verdict is not None:
-            # The verdict itself is the command's last line.
+            # The command itself prints the verdict below.
             jobs = [evolve(jobs[0], verdict=evolve(jobs[0].verdict, text=""))]
-        # The prompt, and the verdict, have room below.
+        # Room for the verdict and the shell's prompt below.
         room = max(3, self._size[1] - 3)
         for line in frame(jobs, self._clock.now(), self._size[0], room, self._glyphs):
             self._console.print(line, no_wrap=True, overflow="ignore")
-        if self._kept is not None:
-            self._kept.give_back()
+        if self._stderr is not None:
+            self._stderr.flush_to_stream()
 
-    def _know(self, event: Observation | Verdict) -> None:
-        before = self._jobs.get(event.job_id) or Watched(job_id=event.job_id)
+    def _update(self, event: Observation | Verdict) -> None:
+        before = self._jobs.get(event.job_id) or WatchedJob(job_id=event.job_id)
         self._jobs[event.job_id] = before.after(event)
-        self._news += 1
+        self._events += 1
 
     def _measure(self) -> None:
-        """Take the terminal's own size, which no variable knows better."""
-        # A terminal that is gone, or of no size, keeps the size that it had.
+        """Take the size from the terminal itself: the variables COLUMNS and LINES may be outdated."""
+        # OSError: the terminal is gone. Like one that reports no size, it keeps its last size.
         with contextlib.suppress(OSError):
             size = os.get_terminal_size(self._stream.fileno())
             self._size = (size.columns or self._size[0], size.lines or self._size[1])
         self._console.size = self._size
 
     def _draw(self, now: datetime) -> None:
-        assert self._live is not None  # noqa: S101 - between begin and end.
+        assert self._live is not None  # noqa: S101 - set between begin and end.
         width, height = self._size
         lines = window(
             list(self._jobs.values()),
@@ -164,7 +150,7 @@ class Screen:
             height,
             self._glyphs,
             footer=self._footer,
-            messages=self._kept.newest() if self._kept is not None else (),
+            messages=self._stderr.recent() if self._stderr is not None else (),
         )
         self._live.update(Group(*lines), refresh=True)
 
@@ -180,95 +166,36 @@ class Screen:
 
     def _leave(self) -> None:
         if self._live is not None:
-            # Terminals without another screen keep what was drawn: they are given back empty.
+            # A terminal without an alternate screen keeps what was drawn, so that it is cleared first.
             self._console.clear()
             self._live.stop()
             self._live = None
 
-    def _take(self, _: int, __: FrameType | None) -> None:
-        # Not here: it may be in the midst of drawing.
+    def _on_suspend(self, _: int, __: FrameType | None) -> None:
+        # The next tick suspends: the signal may have interrupted a drawing.
         self._suspend = True
 
-    def _sleep(self) -> None:
-        """Give the terminal to the shell until we are woken, then take it again."""
+    def _suspend_process(self) -> None:
+        """Give the terminal back, stop until the shell continues the process, and take it over again."""
         self._suspend = False
         self._leave()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)
-        signal.signal(signal.SIGTSTP, self._take)
+        signal.signal(signal.SIGTSTP, self._on_suspend)
         self._enter()
         self._drawn = None
 
 
-class Kept(io.TextIOBase):
-    """Stands in for standard error: keeps lines until they can be written."""
-
-    def __init__(self, stream: TextIO, clock: Clock) -> None:
-        """Take what it stands in for, and the time that lines are shown by."""
-        self.stream = stream
-        self.number = 0
-        self._given = 0
-        self._clock = clock
-        self._lines: deque[tuple[float, str]] = deque(maxlen=KEPT)
-        self._open = ""
-        self._lock = threading.Lock()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """That of the stream."""
-        return self.stream.encoding
-
-    def isatty(self) -> bool:
-        """Whether the stream is a terminal."""
-        return self.stream.isatty()
-
-    def writable(self) -> bool:
-        """Say that it can be written to."""
-        return True
-
-    def write(self, text: str) -> int:
-        """Keep a text."""
-        # Threads that pass verdicts on write, too.
-        with self._lock:
-            *lines, self._open = (self._open + text).split("\n")
-            self._lines.extend((self._clock.monotonic(), line) for line in lines)
-            self.number += len(lines)
-        return len(text)
-
-    def newest(self, number: int = 5) -> list[str]:
-        """Return the last lines, for as long as they are new."""
-        since = self._clock.monotonic() - SHOWN_FOR
-        with self._lock:
-            return [line for moment, line in list(self._lines)[-number:] if moment > since]
-
-    def give_back(self) -> None:
-        """Write what was kept."""
-        with self._lock:
-            lines = [line for _, line in self._lines]
-            missing = self.number - self._given - len(lines)
-            self._given = self.number
-            if self._open:
-                lines.append(self._open)
-            self._lines.clear()
-            self._open = ""
-        # Talk that can't be written must not cost data that can.
-        with contextlib.suppress(OSError):
-            if missing:
-                self.stream.write(f"({missing:,} earlier messages are left out)\n")
-            self.stream.writelines(f"{line}\n" for line in lines)
-            self.stream.flush()
-
-
-def _redirect(stream: object, other: Any) -> None:
-    """Let our log write to another stream, where it writes to this one."""
+def _redirect_log(stream: object, other: Any) -> None:
+    """Let the handlers of our log that write to a stream write to another one."""
     for handler in logging.getLogger("taskcounts").handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream is stream:
             handler.setStream(other)
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let no Ctrl-C or SIGTERM come between taking or giving back a terminal; they come after it."""
+def _signals_blocked() -> Iterator[None]:
+    """Delay Ctrl-C and SIGTERM to the end of the block, so that they can't leave the terminal half set up."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
         yield
         return

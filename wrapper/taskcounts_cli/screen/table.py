@@ -1,4 +1,4 @@
-"""Many jobs in a table: a line each, or more where it is narrow; no number and no id is ever cut."""
+"""A table with a line for each job, or several in a narrow window; no number and no id is ever cut."""
 
 from __future__ import annotations
 
@@ -8,118 +8,115 @@ from datetime import datetime
 from attrs import frozen
 from rich.text import Text
 
-from taskcounts_cli.output import words
-from taskcounts_cli.screen.glyphs import PARTS, STYLES, Glyphs
-from taskcounts_cli.screen.layout import chop, flow, joined
-from taskcounts_cli.screen.parts import bar, legend, mark
-from taskcounts_cli.screen.state import Watched
+from taskcounts_cli.output import formatting
+from taskcounts_cli.screen.glyphs import SEGMENTS, STYLES, Glyphs
+from taskcounts_cli.screen.layout import join, split_word, wrap
+from taskcounts_cli.screen.watched_job import WatchedJob
+from taskcounts_cli.screen.widgets import bar, legend, status_mark
 
 GAP = 2
-SHORTEST_BAR = 10
-LONGEST_BAR = 40
+MIN_BAR = 10
+MAX_BAR = 40
 
-# What is shown beside the job and its tasks, as far as there is room: the first the first.
-_WISHES = ("how", "total", "age", "bar", "percent", "left", "rate")
-_ORDER = ("job", "bar", *PARTS, "total", "percent", "rate", "left", "age", "how")
-_ON_THE_LEFT = ("job", "bar", "how")
+# The columns that are shown only if there is room, the most important first.
+_OPTIONAL = ("status", "total", "age", "bar", "percent", "left", "rate")
+_COLUMNS = ("job", "bar", *SEGMENTS, "total", "percent", "rate", "left", "age", "status")
+_ALIGNED_LEFT = ("job", "bar", "status")
 
 
 @frozen
 class Table:
-    """What the characters mean where nothing else says it, a head, and the lines of each job."""
+    """A table.
+
+    Attributes:
+        legend: The meaning of the characters, empty if the heading names the counters.
+        heading: The names of the columns.
+        rows: The lines of each job.
+    """
 
     legend: list[Text]
-    head: list[Text]
-    of: Sequence[list[Text]]
+    heading: list[Text]
+    rows: Sequence[list[Text]]
 
 
-def table(jobs: Sequence[Watched], now: datetime, width: int, glyphs: Glyphs) -> Table:
+def table(jobs: Sequence[WatchedJob], now: datetime, width: int, glyphs: Glyphs) -> Table:
     """Return the jobs as a table with as many columns as there is room for."""
-    columns = [_cells(job, now) for job in jobs]
-    signs = flow(legend(glyphs), width, indent=2)
-    for headings in ({}, glyphs.parts):
+    cells_of = [_cells(job, now) for job in jobs]
+    signs = wrap(legend(glyphs), width, indent=2)
+    # Counters are named in full if there is room for the names, and else by their characters in a bar.
+    for headings in ({}, glyphs.segments):
         widths = {
-            name: max(len(headings.get(name, name)), *(cells[name].cell_len for cells in columns))
-            for name in _ORDER
+            name: max(len(headings.get(name, name)), *(cells[name].cell_len for cells in cells_of))
+            for name in _COLUMNS
             if name != "bar"
-        } | {"bar": SHORTEST_BAR}
-        chosen = ["job", *PARTS]
+        } | {"bar": MIN_BAR}
+        chosen = ["job", *SEGMENTS]
         free = width - 1 - sum(widths[name] + GAP for name in chosen) + GAP - 1
         if free < 0:
             continue
-        for name in _WISHES:
+        for name in _OPTIONAL:
             if widths[name] + GAP <= free:
                 chosen.append(name)
                 free -= widths[name] + GAP
-        # Names above the columns are worth more than how much is completed, but not more than how old it is.
-        if headings is glyphs.parts or {"how", "total", "age"} <= set(chosen):
+        # Full names are worth more than the columns from the bar on, but less than those before.
+        if headings is glyphs.segments or {"status", "total", "age"} <= set(chosen):
             break
     else:
         return Table(signs, [], [_stacked(job, now, width, glyphs) for job in jobs])
     if "bar" in chosen:
-        widths["bar"] += max(0, min(free, LONGEST_BAR - SHORTEST_BAR))
-    shown = [name for name in _ORDER if name in chosen]
+        widths["bar"] += max(0, min(free, MAX_BAR - MIN_BAR))
+    shown = [name for name in _COLUMNS if name in chosen]
     titles = {name: Text(headings.get(name, name), style="dim") for name in shown}
-    head = _row(Text(" "), titles | {"bar": Text(), "how": Text()}, shown, widths)
+    heading = _row(Text(" "), titles | {"bar": Text(), "status": Text()}, shown, widths)
     return Table(
-        signs if headings is glyphs.parts else [],
-        [head],
+        signs if headings is glyphs.segments else [],
+        [heading],
         [
-            [_row(mark(job, glyphs), cells | {"bar": bar(job, widths["bar"], glyphs)}, shown, widths)]
-            for job, cells in zip(jobs, columns, strict=True)
+            [_row(status_mark(job, glyphs), cells | {"bar": bar(job, widths["bar"], glyphs)}, shown, widths)]
+            for job, cells in zip(jobs, cells_of, strict=True)
         ],
     )
 
 
 def _row(first: Text, cells: dict[str, Text], shown: list[str], widths: dict[str, int]) -> Text:
-    """Return a line of cells; numbers stand on the right of their columns."""
-    parts = []
+    """Return a line of cells, in which numbers are aligned right."""
+    padded = []
     for name in shown:
         cell = cells[name].copy()
-        free = widths[name] - cell.cell_len
-        if name in _ON_THE_LEFT:
-            cell.pad_right(free)
-        else:
-            cell.pad_left(free)
-        parts.append(cell)
-    line = joined([first, joined(parts, GAP)], 1)
+        cell.align("left" if name in _ALIGNED_LEFT else "right", widths[name])
+        padded.append(cell)
+    line = join([first, join(padded, GAP)], 1)
     line.rstrip()
     return line
 
 
-def _cells(job: Watched, now: datetime) -> dict[str, Text]:
-    """Return what each column shows of a job; of what isn't known a question mark."""
+def _cells(job: WatchedJob, now: datetime) -> dict[str, Text]:
+    """Return the text in each column; a question mark for what is unknown."""
     snapshot, latest = job.snapshot, job.latest
-    cells = dict.fromkeys(_ORDER, Text("?", style="dim"))
+    cells = dict.fromkeys(_COLUMNS, Text("?", style="dim"))
     cells["job"] = Text(job.name, style="bold")
-    cells["how"] = _how(job)
+    cells["status"] = Text(job.status, style=("yellow", "dim", "bold red", "bold green")[job.rank])
     cells["rate"] = cells["left"] = Text()
     if snapshot is None:
         return cells
-    for part in PARTS:
-        cells[part] = Text(words.count(getattr(snapshot.task_counts, part)), style=STYLES[part])
-    cells["total"] = Text(words.count(snapshot.total))
-    cells["percent"] = Text(words.percent(snapshot))
-    cells["age"] = Text(
-        words.age(snapshot.observed_at, now).removesuffix(" ago"), style="yellow" if job.failures else "dim"
-    )
+    for segment in SEGMENTS:
+        cells[segment] = Text(f"{getattr(snapshot.task_counts, segment):,}", style=STYLES[segment])
+    cells["total"] = Text(f"{snapshot.total:,}")
+    cells["percent"] = Text(formatting.percent(snapshot))
+    age = formatting.age(snapshot.observed_at, now).removesuffix(" ago")
+    cells["age"] = Text(age, style="yellow" if job.failures else "dim")
     if job.verdict is None and latest is not None:
-        cells["rate"] = Text("" if latest.rate is None else words.rate(latest.rate))
-        cells["left"] = Text("?" if latest.left is None else words.span(latest.left))
+        cells["rate"] = Text("" if latest.rate is None else formatting.rate(latest.rate))
+        cells["left"] = Text("?" if latest.left is None else formatting.duration(latest.left))
     return cells
 
 
-def _how(job: Watched) -> Text:
-    styles = ("yellow", "dim", "bold red", "bold green")
-    return Text(job.remark() or "", style=styles[job.rank])
-
-
-def _stacked(job: Watched, now: datetime, width: int, glyphs: Glyphs) -> list[Text]:
+def _stacked(job: WatchedJob, now: datetime, width: int, glyphs: Glyphs) -> list[Text]:
     """Return a job's id in a line of its own, and its numbers below."""
     cells = _cells(job, now)
-    lines = [Text("  ").append_text(part) for part in chop(cells["job"], width - 2)]
-    lines[0] = joined([mark(job, glyphs), lines[0][2:]], 1)
-    pieces = [Text(f"{glyphs.parts[part]} ").append_text(cells[part]) for part in PARTS]
+    lines = [Text("  ").append_text(part) for part in split_word(cells["job"], width - 2)]
+    lines[0] = join([status_mark(job, glyphs), lines[0][2:]], 1)
+    pieces = [Text(f"{glyphs.segments[segment]} ").append_text(cells[segment]) for segment in SEGMENTS]
     pieces += [Text("of ").append_text(cells["total"])]
-    pieces += [cell for name in ("age", "how") if (cell := cells[name]).plain.strip("?")]
-    return lines + flow(pieces, width, indent=2)
+    pieces += [cell for name in ("age", "status") if (cell := cells[name]).plain.strip("?")]
+    return lines + wrap(pieces, width, indent=2)

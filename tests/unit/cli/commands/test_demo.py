@@ -1,4 +1,4 @@
-"""The demonstration: it shows what watch is for, ends by itself, and would notice a wrong count."""
+"""The demonstration ends by itself, and notices a wrong count."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from support.observations import judged
 from support.terminal import Terminal
 from taskcounts.waiting.values import Outcome
 from taskcounts_cli.commands import demo
-from taskcounts_cli.commands.demo import LATE_JOB, LATE_TASKS, Trouble, show
-from taskcounts_cli.screen.screen import Screen
+from taskcounts_cli.commands.demo import LATE_JOB, LATE_TASKS, FaultInjector, run_demo
 from taskcounts_cli.session import run_session
 from taskcounts_cli.viewer import SessionResult
 from taskcounts_emulator import Emulator
@@ -36,7 +35,7 @@ def log() -> Iterator[None]:
 def test_the_demonstration(capsys: pytest.CaptureFixture[str]) -> None:
     """Off a terminal it shows lines, with what goes wrong, and ends with verdicts that are right."""
     said: list[str] = []
-    show(said.append, pace=PACE)
+    run_demo(said.append, pace=PACE)
     captured = capsys.readouterr()
     assert said[0].startswith("emulator: http://127.0.0.1:")
     assert said[1].startswith("3 jobs: ")
@@ -50,17 +49,17 @@ def test_tasks_that_come_late() -> None:
     """A job gets more tasks once, some time after it is done, and none after its verdict."""
     with Emulator(scripted=True) as emulator:
         emulator.add_job(LATE_JOB, [{"state": "completed", "result": "success"}])
-        trouble = Trouble(emulator, 0)
+        trouble = FaultInjector(emulator, 0)
         trouble.tick()
         trouble.tick()
         assert emulator.counts(LATE_JOB).tasks.active == LATE_TASKS
-        judged_one = Trouble(emulator, 0)
+        judged_one = FaultInjector(emulator, 0)
         judged_one.judge(judged(LATE_JOB))
         emulator.step(LATE_JOB, start=LATE_TASKS)
         emulator.step(LATE_JOB, succeed=LATE_TASKS)
         judged_one.tick()
         assert emulator.counts(LATE_JOB).tasks.active == 0
-        patient = Trouble(emulator, 1000)
+        patient = FaultInjector(emulator, 1000)
         patient.tick()
         assert emulator.counts(LATE_JOB).tasks.active == 0
 
@@ -85,7 +84,7 @@ def test_it_notices_what_is_wrong(monkeypatch: pytest.MonkeyPatch, wrong: str) -
 
     monkeypatch.setattr("taskcounts_cli.commands.demo.run_session", lie)
     with pytest.raises(RuntimeError, match="wrong: job 'reindex'"):
-        show(print, pace=PACE)
+        run_demo(print, pace=PACE)
 
 
 def test_it_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,13 +95,7 @@ def test_it_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("taskcounts_cli.commands.demo.run_session", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        show(print, pace=PACE)
-
-
-def test_a_terminal_gets_the_live_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal it is the live view."""
-    monkeypatch.setattr(demo, "animates", lambda _: True)
-    assert isinstance(demo._view(), Screen)
+        run_demo(print, pace=PACE)
 
 
 def test_the_demonstration_on_a_terminal() -> None:

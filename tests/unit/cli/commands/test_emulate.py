@@ -1,4 +1,4 @@
-"""`taskcounts emulate`: an emulator from the command line, and what keeps it from starting."""
+"""`taskcounts emulate`: the emulator's start, service and end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from support.command_line import RunCommand
 from taskcounts import SharedKey, TaskCountsClient
 from taskcounts_emulator import EmulatedAccount
 from taskcounts_emulator.tls import Authority
-
-from ..conftest import Command
 
 SCENARIO = {"jobs": [{"id": "nightly", "tasks": [{"count": 3}, {"state": "running", "requiredSlots": 2}]}]}
 
@@ -55,8 +54,8 @@ def test_it_serves_what_it_prints(tmp_path: Path, end: signal.Signals) -> None:
     assert err.splitlines() == [f"emulating at {exports['AZURE_BATCH_ENDPOINT']}; Ctrl-C stops it", "stopped"]
 
 
-def test_a_busy_port(command: Command) -> None:
-    """A port that somebody else has is one line."""
+def test_a_busy_port(command: RunCommand) -> None:
+    """A port in use is reported in one line."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = command("emulate", "--port", str(taken.getsockname()[1]))
     assert ended.code == 2
@@ -72,8 +71,8 @@ def test_a_busy_port(command: Command) -> None:
         (json.dumps({"jobs": [{"id": "x", "tasks": [{"state": "asleep"}]}]}), "jobs[0].tasks[0].state"),
     ],
 )
-def test_a_bad_scenario(command: Command, tmp_path: Path, text: str, says: str) -> None:
-    """What is wrong with a scenario is said with its file and place."""
+def test_a_bad_scenario(command: RunCommand, tmp_path: Path, text: str, says: str) -> None:
+    """An error in a scenario names the file and the place."""
     scenario = tmp_path / "scenario.json"
     scenario.write_text(text, encoding="utf-8")
     ended = command("emulate", "--scenario", str(scenario))
@@ -82,14 +81,14 @@ def test_a_bad_scenario(command: Command, tmp_path: Path, text: str, says: str) 
     assert len(ended.err.splitlines()) == 1
 
 
-def test_a_missing_scenario(command: Command, tmp_path: Path) -> None:
+def test_a_missing_scenario(command: RunCommand, tmp_path: Path) -> None:
     """A file that isn't there is named."""
     ended = command("emulate", "--scenario", str(tmp_path / "none.json"))
     assert ended.code == 74
     assert "none.json: No such file or directory" in ended.err
 
 
-def test_a_data_file_that_is_none(command: Command, tmp_path: Path) -> None:
+def test_a_data_file_that_is_none(command: RunCommand, tmp_path: Path) -> None:
     """A file of something else is refused and left as it is."""
     data = tmp_path / "data"
     data.write_text("something else entirely" * 100, encoding="utf-8")
@@ -99,7 +98,7 @@ def test_a_data_file_that_is_none(command: Command, tmp_path: Path) -> None:
     assert data.read_text(encoding="utf-8") == "something else entirely" * 100
 
 
-def test_a_key_that_is_none_is_not_shown(command: Command) -> None:
+def test_a_key_that_is_none_is_not_shown(command: RunCommand) -> None:
     """A key that isn't Base64 is refused without being shown."""
     ended = command("emulate", "--key", "hunter2!")
     assert ended.code == 2
@@ -111,20 +110,20 @@ def test_a_key_that_is_none_is_not_shown(command: Command) -> None:
     [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)],  # noqa: S104
 )
 def test_other_hosts_are_warned_of(
-    command: Command, monkeypatch: pytest.MonkeyPatch, host: str, warned: bool
+    command: RunCommand, monkeypatch: pytest.MonkeyPatch, host: str, warned: bool
 ) -> None:
-    """Listening for other machines is said to be open to them."""
+    """A host that other machines can reach gets a warning."""
 
     def serve(service: object, *, host: str, port: int, tls: None, ready: Callable[[str], None]) -> None:
         ready(f"http://{host}:1")
 
-    monkeypatch.setattr("taskcounts_cli.commands.emulate.serve", serve)
+    monkeypatch.setattr("taskcounts_emulator.serve", serve)
     ended = command("emulate", "--host", host)
     assert ended.code == 0
-    assert (f"warning: whoever reaches http://{host}:1" in ended.err) is warned
+    assert (f"warning: anybody who reaches http://{host}:1" in ended.err) is warned
 
 
-def test_it_is_what_its_options_say(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_what_its_options_say(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock, the seed and the slots of the pools are those that are asked for."""
     told: list[object] = []
 
@@ -132,14 +131,14 @@ def test_it_is_what_its_options_say(command: Command, monkeypatch: pytest.Monkey
         ((pool, _used),) = service.world.pools()
         told.extend([service.clock()["kind"], service.world.seed, pool.id, pool.slots])
 
-    monkeypatch.setattr("taskcounts_cli.commands.emulate.serve", serve)
+    monkeypatch.setattr("taskcounts_emulator.serve", serve)
     assert command("emulate").code == 0
     assert command("emulate", "--clock", "scripted", "--seed", "-3", "--slots", "2").code == 0
     assert told == ["machine", 0, "*", 16, "scripted", -3, "*", 2]
 
 
 def test_a_file_goes_on_from_where_it_was(
-    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    command: RunCommand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A second start keeps slots and jobs, leaves the scenario out with a word, and takes no other clock."""
     told: list[object] = []
@@ -147,7 +146,7 @@ def test_a_file_goes_on_from_where_it_was(
     def serve(service: EmulatedAccount, **_: object) -> None:
         told.append(([pool.slots for pool, _used in service.world.pools()], list(service.all_counts())))
 
-    monkeypatch.setattr("taskcounts_cli.commands.emulate.serve", serve)
+    monkeypatch.setattr("taskcounts_emulator.serve", serve)
     scenario, data = tmp_path / "scenario.json", tmp_path / "data"
     scenario.write_text(json.dumps(SCENARIO), encoding="utf-8")
     options = ("emulate", "--data", str(data), "--clock", "scripted", "--scenario", str(scenario))
@@ -155,7 +154,7 @@ def test_a_file_goes_on_from_where_it_was(
     again = command(*options)
     assert (again.code, told) == (0, [([3], ["nightly"])] * 2)
     assert again.err.splitlines() == [
-        f"warning: {data} goes on from where it was; {scenario} is left out",
+        f"warning: {data} already holds jobs, so {scenario} is ignored",
         "stopped",
     ]
     other = command("emulate", "--data", str(data))
@@ -165,7 +164,7 @@ def test_a_file_goes_on_from_where_it_was(
     )
 
 
-def test_it_serves_tls(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_serves_tls(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --tls it prints where its authority's certificate stands, which is gone in the end."""
     seen: list[bytes] = []
 
@@ -173,7 +172,7 @@ def test_it_serves_tls(command: Command, monkeypatch: pytest.MonkeyPatch) -> Non
         ready("https://127.0.0.1:1")
         seen.append(tls.ca_path.read_bytes())
 
-    monkeypatch.setattr("taskcounts_cli.commands.emulate.serve", serve)
+    monkeypatch.setattr("taskcounts_emulator.serve", serve)
     ended = command("emulate", "--tls")
     assert ended.code == 0
     assert seen[0].startswith(b"-----BEGIN CERTIFICATE-----")
@@ -182,7 +181,7 @@ def test_it_serves_tls(command: Command, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not Path(told["SSL_CERT_FILE"]).exists()
 
 
-def test_tls_without_its_package(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_without_its_package(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without trustme the error says how to install it."""
     monkeypatch.setitem(sys.modules, "trustme", None)
     ended = command("emulate", "--tls")
@@ -192,7 +191,7 @@ def test_tls_without_its_package(command: Command, monkeypatch: pytest.MonkeyPat
     )
 
 
-def test_without_its_packages(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_packages(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, the error says how to install it."""
     for name in [
         name

@@ -1,4 +1,4 @@
-"""`taskcounts get`: data on stdout, talk on stderr, an exit code for each kind of end."""
+"""`taskcounts get`: data on stdout, messages on stderr, an exit code for each outcome."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
+from support.command_line import RunCommand
 from taskcounts_cli.input import options
 from taskcounts_emulator import Emulator
 
-from ..conftest import Ask, Command
 
-
-def test_table(emulator: Emulator, command: Command) -> None:
+def test_table(emulator: Emulator, command: RunCommand) -> None:
     """By default each job has a line of tasks and one of slots, uncut where there is no terminal."""
     ended = command("get", "nightly-render", "empty")
     assert (ended.code, ended.err) == (0, "")
@@ -36,7 +35,7 @@ empty           tasks       0        0          0          0       0      0     
     assert ended.out == whole[1:]
 
 
-def test_json_is_an_array_for_one_job_too(emulator: Emulator, command: Command) -> None:
+def test_json_is_an_array_for_one_job_too(emulator: Emulator, command: RunCommand) -> None:
     """A program gets the same shape however many jobs it asks for, in the service's words."""
     ended = command("get", "nightly-render", "-o", "json")
     [record] = json.loads(ended.out)
@@ -47,7 +46,7 @@ def test_json_is_an_array_for_one_job_too(emulator: Emulator, command: Command) 
     assert record["inconsistencies"] == []
 
 
-def test_ndjson_is_a_line_for_each_job(emulator: Emulator, command: Command) -> None:
+def test_ndjson_is_a_line_for_each_job(emulator: Emulator, command: RunCommand) -> None:
     """One JSON object a line; a job that can't be counted has an error and no counts."""
     ended = command("get", "empty", "no-such-job", "nightly-render", "-o", "ndjson", "--concurrency", "1")
     records = sorted((json.loads(line) for line in ended.out.splitlines()), key=lambda each: each["jobId"])
@@ -62,7 +61,7 @@ def test_ndjson_is_a_line_for_each_job(emulator: Emulator, command: Command) -> 
     assert ended.code == 3
 
 
-def test_tsv_leaves_empty_what_is_not_known(emulator: Emulator, command: Command) -> None:
+def test_tsv_leaves_empty_what_is_not_known(emulator: Emulator, command: RunCommand) -> None:
     """A header and a line for each job; an unknown count is empty, never 0."""
     ended = command("get", "nightly-render", "no-such-job", "empty", "-o", "tsv")
     header, *lines = [line.split("\t") for line in ended.out.splitlines()]
@@ -78,8 +77,8 @@ def test_tsv_leaves_empty_what_is_not_known(emulator: Emulator, command: Command
     assert (empty["active"], empty["percent"]) == ("0", "")
 
 
-def test_one_bad_job_costs_the_others_nothing(emulator: Emulator, command: Command) -> None:
-    """The counts of the others are shown, the failure is told, and the code is the first failure's."""
+def test_one_bad_job_costs_the_others_nothing(emulator: Emulator, command: RunCommand) -> None:
+    """The other counts are shown, the failure is reported, and the exit code is that of the first failure."""
     ended = command("get", "no-such-job", "nightly-render")
     assert ended.code == 3
     assert "nightly-render" in ended.out
@@ -87,8 +86,8 @@ def test_one_bad_job_costs_the_others_nothing(emulator: Emulator, command: Comma
     assert "hint: " in ended.err
 
 
-def test_a_table_of_nothing_is_no_table(emulator: Emulator, command: Command) -> None:
-    """Where no job could be counted, stdout stays empty."""
+def test_a_table_of_nothing_is_no_table(emulator: Emulator, command: RunCommand) -> None:
+    """Without any counts, stdout stays empty."""
     assert command("get", "no-such-job").out == ""
 
 
@@ -102,10 +101,18 @@ def test_a_table_of_nothing_is_no_table(emulator: Emulator, command: Command) ->
     ],
 )
 @pytest.mark.usefixtures("no_pauses")
-def test_exit_codes_of_failures(fault: dict[str, Any], timeout: str, code: int, says: str, ask: Ask) -> None:
-    """Each kind of failure has a code of its own and one line that says what happened."""
-    ask.emulator.fault(**fault)
-    ended = ask.command("get", "nightly-render", "--timeout", timeout)
+def test_exit_codes_of_failures(
+    emulator: Emulator,
+    command: RunCommand,
+    *,
+    fault: dict[str, Any],
+    timeout: str,
+    code: int,
+    says: str,
+) -> None:
+    """Each kind of failure has an exit code of its own and one line."""
+    emulator.fault(**fault)
+    ended = command("get", "nightly-render", "--timeout", timeout)
     errors = [line for line in ended.err.splitlines() if line.startswith("error: ")]
     assert ended.code == code
     assert len(errors) == 1
@@ -113,7 +120,7 @@ def test_exit_codes_of_failures(fault: dict[str, Any], timeout: str, code: int, 
     assert ended.out == ""
 
 
-def test_wrong_key(emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_key(emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong key is exit code 4, and isn't shown."""
     monkeypatch.setenv("AZURE_BATCH_ACCESS_KEY", "c2VjcmV0LXNlY3JldA==")
     ended = command("get", "nightly-render")
@@ -122,8 +129,8 @@ def test_wrong_key(emulator: Emulator, command: Command, monkeypatch: pytest.Mon
     assert "c2VjcmV0" not in ended.err
 
 
-def test_unreachable(command: Command) -> None:
-    """A server that is down is exit code 5; what is tried again is told as it happens."""
+def test_unreachable(command: RunCommand) -> None:
+    """A server that is down is exit code 5; each retry is logged as it happens."""
     ended = command("get", "x", "--endpoint", "http://127.0.0.1:9", "--account", "acct", "--key", "QUFB",
                     "--timeout", "0.7")  # fmt: skip
     assert ended.code in (5, 124)
@@ -131,8 +138,8 @@ def test_unreachable(command: Command) -> None:
     assert ended.err.count("error: ") == 1
 
 
-def test_a_record_of_no_answer(emulator: Emulator, command: Command) -> None:
-    """Where nobody answered, a record has neither status nor code; one attempt may have a limit, too."""
+def test_a_record_of_no_answer(emulator: Emulator, command: RunCommand) -> None:
+    """Without an answer, a record has neither status nor code; --attempt-timeout limits one attempt."""
     emulator.fault("slow", seconds=30)
     [record] = json.loads(command("get", "empty", "-o", "json", "--timeout", "0.2").out)
     assert record["error"].keys() == {"type", "text", "attempts", "clientRequestId"}
@@ -141,8 +148,8 @@ def test_a_record_of_no_answer(emulator: Emulator, command: Command) -> None:
     assert json.loads(ended.out)[0]["error"]["attempts"] > 1
 
 
-def test_inconsistent_answers_are_told(emulator: Emulator, command: Command) -> None:
-    """Contradictory numbers are shown with a warning, or refused with --strict."""
+def test_inconsistent_answers_are_told(emulator: Emulator, command: RunCommand) -> None:
+    """Inconsistent counts are shown with a warning, or refused with --strict."""
     emulator.fault("wrong-shape", variant="contradiction")
     ended = command("get", "nightly-render")
     assert ended.code == 0
@@ -155,16 +162,16 @@ def test_inconsistent_answers_are_told(emulator: Emulator, command: Command) -> 
 
 
 @pytest.mark.parametrize("job", ["../jobs", "a/b", "", "a\tb", "x" * 65])
-def test_hostile_job_ids(emulator: Emulator, command: Command, job: str) -> None:
-    """What is no job id is refused before anything is sent, for all jobs of the call."""
+def test_hostile_job_ids(emulator: Emulator, command: RunCommand, job: str) -> None:
+    """An invalid job id is refused before anything is sent, for all jobs of the call."""
     ended = command("get", "nightly-render", job)
     assert (ended.code, ended.out) == (2, "")
     assert "is not a job id" in ended.err
     assert len(ended.err.splitlines()) == 1
 
 
-def test_service_timeout(emulator: Emulator, command: Command) -> None:
-    """A timeout that the service wouldn't use is refused with what it would do."""
+def test_service_timeout(emulator: Emulator, command: RunCommand) -> None:
+    """A timeout outside the service's range is refused with that range."""
     assert command("get", "nightly-render", "--service-timeout", "20").code == 0
     ended = command("get", "nightly-render", "--service-timeout", "31")
     assert ended.code == 2
@@ -180,9 +187,9 @@ def test_service_timeout(emulator: Emulator, command: Command) -> None:
     ],
 )
 def test_missing_settings(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, missing: str, says: str
+    emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch, missing: str, says: str
 ) -> None:
-    """What isn't set is named, with the variable and the option that set it."""
+    """An error names the missing setting, with the variable and the option that set it."""
     monkeypatch.delenv(missing)
     ended = command("get", "nightly-render")
     assert ended.code == 2
@@ -191,7 +198,7 @@ def test_missing_settings(
 
 
 def test_options_go_before_the_environment(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Endpoint, account and key can be options; the key can come from a file."""
     key_file = tmp_path / "key"
@@ -206,18 +213,18 @@ def test_options_go_before_the_environment(
     assert "none" in missing.err
 
 
-def test_verbose_tells_every_attempt(emulator: Emulator, command: Command) -> None:
+def test_verbose_tells_every_attempt(emulator: Emulator, command: RunCommand) -> None:
     """With -v each attempt has a line; without, only those after which there is another."""
     emulator.fault("busy", times=1, retry_after=0)
     assert "attempt 1: 503 ServerBusy; next attempt in" in command("get", "empty").err
     assert command("get", "empty", "-v").err == "job 'empty', attempt 1: 200\n"
 
 
-def test_entra(emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entra(emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """--auth entra uses what azure-identity finds, and over plain http only if told so."""
 
     class DefaultAzureCredential:
-        """What azure-identity would find."""
+        """A credential that azure-identity would find."""
 
         def get_token(self, *scopes: str) -> Any:
             """Return a token."""
@@ -235,9 +242,9 @@ def test_entra(emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyP
 
 
 def test_entra_without_azure_identity(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where azure-identity isn't installed, the error says how to install it."""
+    """Without azure-identity, the error says how to install it."""
     monkeypatch.setitem(sys.modules, "azure.identity", None)
     ended = command("get", "empty", "--auth", "entra")
     assert ended.code == 2
@@ -245,7 +252,7 @@ def test_entra_without_azure_identity(
 
 
 def test_credentials_that_find_nothing(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A credential that gives no token is exit code 4."""
 
@@ -262,7 +269,7 @@ def test_credentials_that_find_nothing(
     assert "the credential gave no token: ValueError: nobody is signed in" in ended.err
 
 
-def test_the_endpoint_may_be_wrong(command: Command) -> None:
+def test_the_endpoint_may_be_wrong(command: RunCommand) -> None:
     """An endpoint that is none is refused in one line."""
     ended = command("get", "x", "--endpoint", "ftp://x", "--account", "acct", "--key", "QUFB")
     assert ended.code == 2
@@ -270,9 +277,9 @@ def test_the_endpoint_may_be_wrong(command: Command) -> None:
 
 
 def test_a_key_from_standard_input(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key can come through a pipe; without one, that is said."""
+    """The key can come through standard input; a missing standard input is reported."""
     monkeypatch.setattr(sys, "stdin", io.StringIO(emulator.key + "\n"))
     assert command("get", "empty", "--key-file", "-").code == 0
     monkeypatch.setattr(sys, "stdin", None)
@@ -280,7 +287,7 @@ def test_a_key_from_standard_input(
     assert (ended.code, ended.err) == (2, "error: there is no standard input to read the access key from\n")
 
 
-def test_percentages_are_cut(emulator: Emulator, command: Command) -> None:
+def test_percentages_are_cut(emulator: Emulator, command: RunCommand) -> None:
     """A job is shown at 100.0 % only if every task of it is completed."""
     emulator.add_job("nearly", [{"count": 1}, {"count": 1999, "state": "completed", "result": "success"}])
     assert "99.9 %" in command("get", "nearly").out

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import itertools
 import json
-import os
 import subprocess
 import sys
 import tracemalloc
@@ -14,21 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from support.command_line import FakeTerminal, RunCommand, start
 from taskcounts import TaskCountsClient
 from taskcounts.many.values import JobResult
 from taskcounts_cli.commands import get
-from taskcounts_cli.commands.get import Numbered, Ticker
+from taskcounts_cli.commands.get import JobSequence, ProgressLine
 from taskcounts_cli.exits import Exit
-from taskcounts_cli.input import jobs
-from taskcounts_cli.input.jobs import read_ids
-from taskcounts_cli.output.snapshots import InOrder, NdjsonWriter, Result
+from taskcounts_cli.output.records import Result
+from taskcounts_cli.output.writers import NdjsonWriter
 from taskcounts_emulator import Emulator
-
-from ..conftest import Ask, Command
-from ..test_app import start
 
 JOBS = [f"job-{number:02}" for number in range(40)]
 
@@ -48,7 +41,7 @@ def rows(tsv: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("output", ["json", "tsv", "table"])
-def test_arguments_come_in_their_order(many: Emulator, command: Command, output: str) -> None:
+def test_arguments_come_in_their_order(many: Emulator, command: RunCommand, output: str) -> None:
     """A table, an array and TSV lines are in the order of the arguments, whichever answer came first."""
     many.fault("slow", seconds=0.5, job=JOBS[7], times=1)
     ended = command("get", *reversed(JOBS), "-o", output)
@@ -63,7 +56,7 @@ def test_arguments_come_in_their_order(many: Emulator, command: Command, output:
     assert found == [(job, int(job[-2:])) for job in reversed(JOBS)]
 
 
-def test_ndjson_comes_as_the_answers_do(many: Emulator, command: Command) -> None:
+def test_ndjson_comes_as_the_answers_do(many: Emulator, command: RunCommand) -> None:
     """A slow job holds up no other one's line, and none is missing."""
     many.fault("slow", seconds=1, job=JOBS[0], times=1)
     ended = command("get", *JOBS, "-o", "ndjson")
@@ -72,7 +65,7 @@ def test_ndjson_comes_as_the_answers_do(many: Emulator, command: Command) -> Non
     assert found[-1]["jobId"] == JOBS[0]
 
 
-def test_jobs_from_standard_input(many: Emulator, command: Command) -> None:
+def test_jobs_from_standard_input(many: Emulator, command: RunCommand) -> None:
     """Lines are ids, whatever their ends; blank ones, comments and a byte order mark are passed over."""
     text = f"\ufeff{JOBS[1]}\r\n\r\n# a comment\n  {JOBS[2]}  \n\t\n{JOBS[3]}"
     ended = command("get", "empty", "-", JOBS[4], "-o", "json", stdin=text)
@@ -83,8 +76,8 @@ def test_jobs_from_standard_input(many: Emulator, command: Command) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--exact",)])
-def test_a_line_that_is_no_job_id(many: Emulator, command: Command, options: tuple[str, ...]) -> None:
-    """It is told, has an error in the output, and costs the others nothing; so does an endless line."""
+def test_a_line_that_is_no_job_id(many: Emulator, command: RunCommand, options: tuple[str, ...]) -> None:
+    """An invalid id is reported, has an error in the output, and costs the others nothing."""
     text = f"../jobs\n{JOBS[1]}\nno-such-job\n{'x' * 9000}\n"
     ended = command("get", "-", "-o", "tsv", *options, stdin=text)
     assert ended.code == 2
@@ -99,7 +92,7 @@ def test_a_line_that_is_no_job_id(many: Emulator, command: Command, options: tup
     assert record == {"jobId": "a\tb", "error": {"type": "ValueError", "text": record["error"]["text"]}}
 
 
-def test_standard_input_that_is_no_text(many: Emulator, command: Command, tmp_path: Path) -> None:
+def test_standard_input_that_is_no_text(many: Emulator, command: RunCommand, tmp_path: Path) -> None:
     """Bytes that are no text are no job ids, and cost the lines that are nothing."""
     (tmp_path / "jobs").write_bytes(b"\xff\xfe\0\n" + JOBS[1].encode() + b"\n\x1b[2J\n")
     with (tmp_path / "jobs").open(encoding="utf-8") as stdin, pytest.MonkeyPatch.context() as patch:
@@ -112,9 +105,9 @@ def test_standard_input_that_is_no_text(many: Emulator, command: Command, tmp_pa
 
 
 def test_a_closed_standard_input(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where there is no standard input, that is said."""
+    """A missing standard input is reported."""
     monkeypatch.setattr(sys, "stdin", None)
     ended = command("get", "-")
     assert (ended.code, ended.out) == (2, "")
@@ -123,7 +116,7 @@ def test_a_closed_standard_input(
 
 @pytest.mark.parametrize("options", [(), ("--exact",)])
 def test_who_types_slowly_gets_answers(many: Emulator, options: tuple[str, ...]) -> None:
-    """A job that came through a pipe is answered before the next one comes, and none is lost."""
+    """A job from a pipe is answered before the next one arrives, and none is lost."""
     process = start("get", "-", "-o", "ndjson", *options, stdin=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -141,61 +134,8 @@ def test_who_types_slowly_gets_answers(many: Emulator, options: tuple[str, ...])
     assert (process.returncode, err) == (0, "")
 
 
-def test_a_standard_input_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where nobody can tell whether something can be read, it is read."""
-
-    def unable(*_: object) -> None:
-        raise OSError("not a socket")
-
-    (tmp_path / "jobs").write_text("a\nb", encoding="utf-8")
-    monkeypatch.setattr("select.select", unable)
-    with (tmp_path / "jobs").open(encoding="utf-8") as stdin:
-        assert list(read_ids(stdin)) == ["a", "b"]
-
-
-def test_a_lull_is_told() -> None:
-    """Where nothing can be read for a moment, it is said; what comes after it is read as ever."""
-    ours, theirs = os.pipe()
-    with open(ours, encoding="utf-8") as stdin, open(theirs, "wb", buffering=0) as typed:
-        read = read_ids(stdin)
-        assert next(read) is None
-        typed.write(b"a\nb")
-        assert next(read) == "a"
-        assert next(read) is None
-        typed.close()
-        assert list(read) == ["b"]
-
-
-def test_a_line_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What never ends a line doesn't fill the memory, nor what is told of it."""
-    monkeypatch.setattr(jobs, "_chunks", lambda _: iter([b"x" * 65_536] * 100))
-    tracemalloc.start()
-    try:
-        assert max(len(text or "") for text in read_ids(io.StringIO())) == 4096
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 1_000_000
-
-
-@given(
-    st.lists(st.text("ab-#: \t\r", max_size=6), max_size=12),
-    st.lists(st.integers(0, 30), max_size=8),
-    st.booleans(),
-)
-def test_lines_are_lines_however_they_come(lines: list[str], cuts: list[int], closed: bool) -> None:
-    """Law: the ids are the same, whatever pieces the lines come in."""
-    data = "\n".join(lines).encode() + (b"\n" if closed else b"")
-    places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-    pieces: list[bytes | None] = [data[start:end] for start, end in itertools.pairwise(places)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs, "_chunks", lambda _: iter([*pieces, None]))
-        found = [text for text in read_ids(io.StringIO()) if text is not None]
-    assert found == [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
-
-
-def test_no_jobs_at_all(command: Command) -> None:
-    """Where no job is named by the lines, or the account has none, that is said, and is no success."""
+def test_no_jobs_at_all(command: RunCommand) -> None:
+    """Input or an account without jobs is reported, and is not a success."""
     with Emulator() as emulator:
         options = ("--endpoint", emulator.endpoint, "--account", emulator.account, "--key", emulator.key)
         for arguments, says in (
@@ -208,12 +148,12 @@ def test_no_jobs_at_all(command: Command) -> None:
 
 
 def test_a_terminal_is_told_that_it_is_read(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody sits in front of a terminal that waits without a word."""
+    """On a terminal, a message says that input is expected."""
 
     class Terminal(io.StringIO):
-        """What a person types."""
+        """The lines that a person types."""
 
         def isatty(self) -> bool:
             """Return that it is one."""
@@ -224,7 +164,7 @@ def test_a_terminal_is_told_that_it_is_read(
     assert (ended.code, ended.err) == (0, "reading: one job id a line; Ctrl-D ends them\n")
 
 
-def test_all_jobs_of_the_account(many: Emulator, command: Command) -> None:
+def test_all_jobs_of_the_account(many: Emulator, command: RunCommand) -> None:
     """--all asks for every job of the account, --filter for those that the service's filter takes."""
     every = rows(command("get", "--all", "-o", "tsv").out)
     assert sorted(row["jobId"] for row in every) == sorted([*JOBS, "empty", "nightly-render"])
@@ -232,7 +172,7 @@ def test_all_jobs_of_the_account(many: Emulator, command: Command) -> None:
     assert [each["jobId"] for each in json.loads(some.out)] == [job for job in JOBS if job[4] == "1"]
 
 
-def test_a_filter_that_the_service_refuses(many: Emulator, command: Command) -> None:
+def test_a_filter_that_the_service_refuses(many: Emulator, command: RunCommand) -> None:
     """Without a list of jobs there is an error, not an empty success."""
     ended = command("get", "--all", "--filter", "colour eq 'red'", "-o", "json")
     assert (ended.code, ended.out) == (5, "[]\n")
@@ -243,25 +183,27 @@ def test_a_filter_that_the_service_refuses(many: Emulator, command: Command) -> 
     ("arguments", "says"),
     [
         (("--all", "x"), "give either --all or jobs, not both"),
-        (("x", "--filter", "y"), "--filter goes with --all"),
+        (("x", "--filter", "y"), "--filter needs --all"),
         ((), "no job is named"),
-        (("-", "-"), "standard input can be read once"),
-        (("-", "--key-file", "-"), "standard input holds either the access key or jobs"),
+        (("-", "-"), "standard input can be read only once"),
+        (("-", "--key-file", "-"), "standard input can hold the access key or jobs"),
         (("x", "--exact", "--verify"), "give either --exact or --verify"),
         (("x", "--concurrency", "0"), "Invalid value for '--concurrency'"),
     ],
 )
-def test_what_cannot_be_meant(ask: Ask, arguments: tuple[str, ...], says: str) -> None:
+def test_what_cannot_be_meant(
+    emulator: Emulator, command: RunCommand, arguments: tuple[str, ...], says: str
+) -> None:
     """Options that contradict each other are wrong usage, and nothing is sent."""
-    ended = ask.command("get", *arguments)
+    ended = command("get", *arguments)
     assert (ended.code, ended.out) == (2, "")
     assert says in ended.err.splitlines()[0]
-    assert not ask.emulator.journal.entries()
+    assert not emulator.journal.entries()
 
 
 @pytest.mark.parametrize("output", ["ndjson", "tsv", "table"])
 def test_the_first_failure_in_the_order_asked_for(
-    many: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, output: str
+    many: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
     """The exit code is that of the first job that failed, however late its answer came."""
     get_many = TaskCountsClient.get_many
@@ -278,13 +220,13 @@ def test_the_first_failure_in_the_order_asked_for(
     assert command("get", "-", "-o", output, stdin=text).code == 6
 
 
-def test_the_same_job_twice(many: Emulator, command: Command) -> None:
+def test_the_same_job_twice(many: Emulator, command: RunCommand) -> None:
     """A job that is named twice is asked for twice."""
     found = json.loads(command("get", JOBS[2], JOBS[1], JOBS[2], "-o", "json").out)
     assert [each["jobId"] for each in found] == [JOBS[2], JOBS[1], JOBS[2]]
 
 
-def test_exact_counts(many: Emulator, command: Command) -> None:
+def test_exact_counts(many: Emulator, command: RunCommand) -> None:
     """--exact lists the tasks: the numbers are right where the service's own trail."""
     many.set_lag({"swapActiveRunning": True})
     [reported] = json.loads(command("get", JOBS[9], "-o", "json").out)
@@ -302,7 +244,7 @@ def test_exact_counts(many: Emulator, command: Command) -> None:
     ]
 
 
-def test_verified_counts(many: Emulator, command: Command) -> None:
+def test_verified_counts(many: Emulator, command: RunCommand) -> None:
     """--verify shows both counts, and warns where they differ."""
     agreed = command("get", JOBS[9], "--verify")
     assert (agreed.code, agreed.err) == (0, "")
@@ -324,7 +266,7 @@ def test_verified_counts(many: Emulator, command: Command) -> None:
     assert "error: job 'job-09': the counts can't be trusted, a list of all tasks contradicts" in strict.err
 
 
-def test_doubts_about_the_list_that_verifies_are_told(many: Emulator, command: Command) -> None:
+def test_doubts_about_the_list_that_verifies_are_told(many: Emulator, command: RunCommand) -> None:
     """A list that names a task twice proves nothing against the counts, and is warned of like them."""
     many.fault("wrong-shape", variant="repeated-item")
     ended = command("get", JOBS[9], "--verify")
@@ -337,13 +279,13 @@ def test_doubts_about_the_list_that_verifies_are_told(many: Emulator, command: C
 @pytest.mark.parametrize("options", [(), ("--exact",)])
 def test_an_interruption_keeps_what_was_counted(
     emulator: Emulator,
-    command: Command,
+    command: RunCommand,
     monkeypatch: pytest.MonkeyPatch,
     output: str,
     options: tuple[str, ...],
 ) -> None:
-    """What was counted before Ctrl-C is still written."""
-    tell = get.tell
+    """The counts before Ctrl-C are still written."""
+    report = get.report
     answers = 0
 
     def interrupted(job: str, result: Result) -> Exit:
@@ -351,16 +293,16 @@ def test_an_interruption_keeps_what_was_counted(
         answers += 1
         if answers == 2:
             raise KeyboardInterrupt
-        return tell(job, result)
+        return report(job, result)
 
-    monkeypatch.setattr(get, "tell", interrupted)
+    monkeypatch.setattr(get, "report", interrupted)
     ended = command("get", "empty", "empty", "empty", "-o", output, *options)
     assert ended.code == 130
     assert ended.out.count("empty") == 2
 
 
 def test_many_jobs_from_a_pipe_are_not_kept(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The memory for ndjson doesn't grow with the number of jobs."""
 
@@ -369,7 +311,7 @@ def test_many_jobs_from_a_pipe_are_not_kept(
             yield JobResult(job_id=job, error=ValueError("x"))
 
     monkeypatch.setattr(TaskCountsClient, "get_many", get_many)
-    monkeypatch.setattr(get, "complain", lambda *_: None)
+    monkeypatch.setattr(get, "print_error", lambda *_: None)
     monkeypatch.setattr(NdjsonWriter, "add", lambda *_: None)
     (tmp_path / "jobs").write_text("\n".join(f"job-{number}" for number in range(20_000)), encoding="utf-8")
     with (tmp_path / "jobs").open(encoding="utf-8") as stdin:
@@ -383,67 +325,36 @@ def test_many_jobs_from_a_pipe_are_not_kept(
     assert peak < 1_000_000
 
 
-def test_what_comes_early_waits_for_its_turn() -> None:
-    """Results are handed on in their order, and at the end even those that others are missing before."""
-    written: list[str] = []
-
-    class Writer:
-        """Notes what it gets."""
-
-        def add(self, job_id: str, _: Result) -> None:
-            """Note a job."""
-            written.append(job_id)
-
-        def end(self) -> None:
-            """Note the end."""
-            written.append("end")
-
-    sink = InOrder(Writer())
-    for number in (1, 0, 4, 3):
-        sink.add(number, str(number), ValueError())
-    assert written == ["0", "1"]
-    sink.end()
-    assert written == ["0", "1", "3", "4", "end"]
-
-
 def test_numbers_are_forgotten() -> None:
     """Each result gets its number once, and nothing is kept of it."""
-    numbered = Numbered([None, "a", "b", None, None, "a", None])
-    assert list(numbered.until_lull()) == ["a", "b"]
-    assert list(numbered.until_lull()) == ["a"]
+    numbered = JobSequence([None, "a", "b", None, None, "a", None])
+    assert list(numbered.next_batch()) == ["a", "b"]
+    assert list(numbered.next_batch()) == ["a"]
     assert not numbered.ended
     assert list(numbered) == []
-    assert [numbered.number(job) for job in ("b", "a", "a")] == [1, 0, 2]
-    assert (numbered.count, numbered.ended, numbered._open) == (3, True, {})
-
-
-class Tty(io.StringIO):
-    """A terminal that keeps what is written."""
-
-    def isatty(self) -> bool:
-        """Return that it is one."""
-        return True
+    assert [numbered.pop_number(job) for job in ("b", "a", "a")] == [1, 0, 2]
+    assert (numbered.count, numbered.ended, numbered._pending) == (3, True, {})
 
 
 def test_progress_vanishes(many: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal a long work tells how far it is, in one line that is gone in the end."""
-    terminal = Tty()
+    """On a terminal a long operation shows its progress in a line that is erased in the end."""
+    terminal = FakeTerminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    ticker = Ticker(shown=True)
-    ticker.say("{:,} seen", 12345)
-    ticker.say("{:,} seen", 12346)
+    ticker = ProgressLine(shown=True)
+    ticker.show("{:,} seen", 12345)
+    ticker.show("{:,} seen", 12346)
     ticker.clear()
     ticker.clear()
     assert terminal.getvalue() == "\r12,345 seen\r           \r"
-    for stream, shown in ((Tty(), False), (io.StringIO(), True), (None, True)):
+    for stream, shown in ((FakeTerminal(), False), (io.StringIO(), True), (None, True)):
         monkeypatch.setattr(sys, "stderr", stream)
-        silent = Ticker(shown=shown)
-        silent.say("{}", 1)
+        silent = ProgressLine(shown=shown)
+        silent.show("{}", 1)
         silent.clear()
         assert stream is None or stream.getvalue() == ""
     # A terminal that goes away costs no counts.
-    monkeypatch.setattr(sys, "stderr", Tty())
-    ticker = Ticker(shown=True)
+    monkeypatch.setattr(sys, "stderr", FakeTerminal())
+    ticker = ProgressLine(shown=True)
     sys.stderr.close()
-    ticker.say("{}", 1)
+    ticker.show("{}", 1)
     ticker.clear()

@@ -1,4 +1,4 @@
-"""`taskcounts wait`: one verdict on stdout, talk on stderr, an exit code for each kind of end."""
+"""`taskcounts wait`: one verdict on stdout, messages on stderr, an exit code for each outcome."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
+from support.command_line import RunCommand
 from taskcounts.waiting.values import Outcome
 from taskcounts_emulator import Emulator
-
-from ..conftest import Ask, Command
 
 # The tests don't wait longer than they must.
 FAST = ("--interval", "0.02")
@@ -53,7 +52,7 @@ def jobs(emulator: Emulator) -> Emulator:
     ],
 )
 def test_a_verdict_for_each_end(
-    jobs: Emulator, command: Command, arguments: str, code: int, verdict: str
+    jobs: Emulator, command: RunCommand, arguments: str, code: int, verdict: str
 ) -> None:
     """Stdout is one line, and each kind of end has a code of its own."""
     ended = command("wait", *arguments.split(), *FAST)
@@ -61,7 +60,7 @@ def test_a_verdict_for_each_end(
     assert ended.out.startswith(verdict)
 
 
-def test_progress_is_told(jobs: Emulator, command: Command) -> None:
+def test_progress_is_told(jobs: Emulator, command: RunCommand) -> None:
     """Each change is a line on stderr with its time; with -q there is none."""
     ended = command("wait", "moving", *FAST)
     lines = ended.err.splitlines()
@@ -81,8 +80,10 @@ def test_progress_is_told(jobs: Emulator, command: Command) -> None:
     ],
 )
 @pytest.mark.usefixtures("no_pauses")
-def test_a_lost_status(jobs: Emulator, command: Command, fault: dict[str, Any], code: int, says: str) -> None:
-    """A status that is lost has the code of the error that lost it, and was told before."""
+def test_a_lost_status(
+    jobs: Emulator, command: RunCommand, fault: dict[str, Any], code: int, says: str
+) -> None:
+    """A lost status has the exit code of its last error, which only the verdict names."""
     jobs.fault(**fault)
     ended = command("wait", "done", "--max-failures", "1", "--attempt-timeout", "0.2", *FAST)
     assert ended.code == code
@@ -91,8 +92,8 @@ def test_a_lost_status(jobs: Emulator, command: Command, fault: dict[str, Any], 
     assert ended.err == ""
 
 
-def test_failed_polls_are_told_and_end_nothing(jobs: Emulator, command: Command) -> None:
-    """A wait goes on after polls without a trustworthy answer, and tells them."""
+def test_failed_polls_are_told_and_end_nothing(jobs: Emulator, command: RunCommand) -> None:
+    """A wait reports failed polls, and goes on."""
     jobs.fault("wrong-shape", variant="negative", times=2)
     ended = command("wait", "done", *FAST)
     assert ended.code == 0
@@ -100,8 +101,8 @@ def test_failed_polls_are_told_and_end_nothing(jobs: Emulator, command: Command)
     assert "2 polls in a row" in ended.err
 
 
-def test_a_wrong_key(jobs: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who isn't accepted is told at once, with what to do, and the key isn't shown."""
+def test_a_wrong_key(jobs: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong key is reported at once with a hint, and isn't shown."""
     monkeypatch.setenv("AZURE_BATCH_ACCESS_KEY", "c2VjcmV0LXNlY3JldA==")
     ended = command("wait", "done", "failed", *FAST)
     assert ended.code == 4
@@ -111,7 +112,7 @@ def test_a_wrong_key(jobs: Emulator, command: Command, monkeypatch: pytest.Monke
     assert "c2VjcmV0" not in ended.out + ended.err
 
 
-def test_several_jobs(jobs: Emulator, command: Command) -> None:
+def test_several_jobs(jobs: Emulator, command: RunCommand) -> None:
     """Of several jobs stdout has the sum, stderr each verdict; the first that isn't met decides the code."""
     ended = command("wait", "done", "running", "failed", "no-such-job", "--timeout", "0.5", *FAST)
     assert ended.out == "4 jobs: 1 done, 1 timed out (running), 1 failed (failed), 1 gone (no-such-job)\n"
@@ -125,13 +126,13 @@ def test_several_jobs(jobs: Emulator, command: Command) -> None:
     assert (both.code, both.out) == (0, "2 jobs: 2 done\n")
 
 
-def test_many_that_did_not_end_well(jobs: Emulator, command: Command) -> None:
+def test_many_that_did_not_end_well(jobs: Emulator, command: RunCommand) -> None:
     """The sum names the first few of each kind."""
     ended = command("wait", *(f"none-{number}" for number in range(5)), "-q", *FAST)
     assert ended.out == "5 jobs: 0 done, 5 gone (none-0, none-1, none-2 and 2 more)\n"
 
 
-def test_json(jobs: Emulator, command: Command) -> None:
+def test_json(jobs: Emulator, command: RunCommand) -> None:
     """A JSON array has the verdicts in the order named, however many there are."""
     ended = command("wait", "moving", "failed", "-o", "json", *FAST)
     first, second = json.loads(ended.out)
@@ -143,7 +144,7 @@ def test_json(jobs: Emulator, command: Command) -> None:
     assert record["text"].startswith("job 'done': done, all")
 
 
-def test_ndjson(jobs: Emulator, command: Command) -> None:
+def test_ndjson(jobs: Emulator, command: RunCommand) -> None:
     """Each verdict is a line of JSON as it comes."""
     ended = command("wait", "moving", "done", "-o", "ndjson", "-q", *FAST)
     records = [json.loads(line) for line in ended.out.splitlines()]
@@ -151,8 +152,8 @@ def test_ndjson(jobs: Emulator, command: Command) -> None:
     assert ended.err == ""
 
 
-def test_jobs_from_elsewhere(jobs: Emulator, command: Command) -> None:
-    """Jobs come from standard input or the account's list too; one that is named again is told."""
+def test_jobs_from_elsewhere(jobs: Emulator, command: RunCommand) -> None:
+    """Jobs come from standard input or the account's list too; a repeated one is reported."""
     ended = command("wait", "-", *FAST, "-o", "json", stdin="done\n\n# no\nDONE\nmoving\n")
     assert [each["jobId"] for each in json.loads(ended.out)] == ["done", "moving"]
     assert "warning: job 'DONE' is named more than once" in ended.err
@@ -161,20 +162,20 @@ def test_jobs_from_elsewhere(jobs: Emulator, command: Command) -> None:
     assert ended.out.startswith("job 'moving': done, all")
 
 
-def test_a_key_from_standard_input_is_read_once(jobs: Emulator, command: Command) -> None:
+def test_a_key_from_standard_input_is_read_once(jobs: Emulator, command: RunCommand) -> None:
     """The key that came through a pipe lists the jobs, and asks for them as well."""
     options = ("--all", "--filter", "startswith(id,'don')", "--key-file", "-", *FAST)
     ended = command("wait", *options, stdin=jobs.key)
     assert (ended.code, ended.out[:17]) == (0, "job 'done': done,")
 
 
-def test_no_job_is_no_success(ask: Ask) -> None:
-    """Where no job is named by the lines, or a filter takes none, nothing is done."""
+def test_no_job_is_no_success(emulator: Emulator, command: RunCommand) -> None:
+    """Input without jobs, or a filter that matches none, is not a success."""
     for arguments, says in (
         (("-",), "standard input names no job"),
         (("--all", "--filter", "startswith(id,'none')"), "no job matches the filter"),
     ):
-        ended = ask.command("wait", *arguments, stdin="")
+        ended = command("wait", *arguments, stdin="")
         assert (ended.code, ended.out, ended.err) == (3, "", f"error: {says}\n")
 
 
@@ -186,9 +187,9 @@ def test_no_job_is_no_success(ask: Ask) -> None:
         ("x --for donne", "'donne' can't be waited for: give done, "),
         ("x --for percent=101", "can't be waited for"),
         ("x --for count", "quote it for the shell: 'count>=N'"),
-        ("x --timeout soon", "'soon' is no duration above 0"),
-        ("x --timeout 0", "'0' is no duration above 0"),
-        ("x --timeout auto", "'auto' is no duration above 0"),
+        ("x --timeout soon", "'soon' is not a duration above 0"),
+        ("x --timeout 0", "'0' is not a duration above 0"),
+        ("x --timeout auto", "'auto' is not a duration above 0"),
         ("x --interval never", "give auto, seconds, or 90s"),
         ("x --max-failures 0", "Invalid value for '--max-failures'"),
         ("x --service-timeout 31", "'--service-timeout': 31 is not in the range 1<=x<=30"),
@@ -197,24 +198,24 @@ def test_no_job_is_no_success(ask: Ask) -> None:
         ("x --notify ftp://x", "Invalid value for '--notify'"),
     ],
 )
-def test_wrong_usage(ask: Ask, arguments: str, says: str) -> None:
-    """What can't be meant is exit code 2 and one line, before anything is sent."""
-    ended = ask.command("wait", *arguments.split())
+def test_wrong_usage(emulator: Emulator, command: RunCommand, arguments: str, says: str) -> None:
+    """Wrong usage is exit code 2 and one line, before anything is sent."""
+    ended = command("wait", *arguments.split())
     assert (ended.code, ended.out) == (2, "")
     assert says in ended.err.splitlines()[0]
     assert len(ended.err.splitlines()) <= 2
-    assert not ask.emulator.journal.entries()
+    assert not emulator.journal.entries()
 
 
-def test_a_line_that_is_no_job_id(ask: Ask) -> None:
+def test_a_line_that_is_no_job_id(emulator: Emulator, command: RunCommand) -> None:
     """One wrong line and nothing is waited for: what is left out would never be missed."""
-    ended = ask.command("wait", "-", stdin="nightly-render\na/b\n")
+    ended = command("wait", "-", stdin="nightly-render\na/b\n")
     assert (ended.code, ended.out) == (2, "")
     assert "'a/b' is not a job id" in ended.err
-    assert not ask.emulator.journal.entries()
+    assert not emulator.journal.entries()
 
 
-def test_verdicts_are_passed_on(jobs: Emulator, command: Command) -> None:
+def test_verdicts_are_passed_on(jobs: Emulator, command: RunCommand) -> None:
     """--notify hands each verdict to a command; what goes wrong there is told, and changes no code."""
     ended = command("wait", "done", *FAST, "--notify", "cat", "--notify", "false", "-q")
     assert ended.code == 0
@@ -223,12 +224,12 @@ def test_verdicts_are_passed_on(jobs: Emulator, command: Command) -> None:
     assert "warning: --notify: false ended with exit code 1" in ended.err
 
 
-def test_attempts_are_told_if_asked_for(jobs: Emulator, command: Command) -> None:
+def test_attempts_are_told_if_asked_for(jobs: Emulator, command: RunCommand) -> None:
     """With -v each attempt has a line."""
     assert "job 'done', attempt 1: 200" in command("wait", "done", "-v", *FAST).err
 
 
-def test_the_account_is_asked_little(jobs: Emulator, command: Command) -> None:
+def test_the_account_is_asked_little(jobs: Emulator, command: RunCommand) -> None:
     """A job that is done costs a few polls, whatever its size."""
     before = len(jobs.journal.entries())
     command("wait", "done")

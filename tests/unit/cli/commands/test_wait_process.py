@@ -1,4 +1,4 @@
-"""`taskcounts wait` as a process: signals, closed streams, and what scripts see of them."""
+"""`taskcounts wait` as a process: signals and closed streams."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
+from support.command_line import start, start_shell, wait_until
 from taskcounts_emulator import Emulator
-
-from ..test_app import start, start_shell, wait_until
 
 STANDING = [{"count": 3, "state": "completed", "result": "success"}, {"count": 2, "state": "running"}]
 
@@ -28,12 +27,12 @@ def standing(emulator: Emulator) -> Emulator:
 
 
 def asked(emulator: Emulator, times: int) -> Callable[[], bool]:
-    """Return whether somebody has asked so many times."""
+    """Return a check that the emulator has had so many requests."""
     return lambda: len(emulator.journal.entries()) >= times
 
 
 def interrupt(emulator: Emulator, process: subprocess.Popen[str], number: signal.Signals) -> tuple[str, str]:
-    """Send a signal once counts were told; return what was written on stdout, and on stderr after them."""
+    """Send a signal after the first counts; return stdout, and stderr from then on."""
     assert process.stderr is not None
     while "tasks completed" not in process.stderr.readline():
         pass
@@ -44,7 +43,7 @@ def interrupt(emulator: Emulator, process: subprocess.Popen[str], number: signal
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_is_a_verdict(standing: Emulator, number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM end a wait with one line that says what was last known, and with 130."""
+    """Ctrl-C and SIGTERM end a wait with the last known counts in one line, and with 130."""
     process = start("wait", "still")
     out, err = interrupt(standing, process, number)
     assert process.returncode == 130
@@ -54,7 +53,7 @@ def test_an_interruption_is_a_verdict(standing: Emulator, number: signal.Signals
 
 @pytest.mark.parametrize("output", ["text", "json", "ndjson"])
 def test_an_interruption_loses_no_verdict(standing: Emulator, output: str) -> None:
-    """What was decided before is told, and what was known of the others."""
+    """Verdicts before the interruption are written, and the last state of the other jobs."""
     process = start("wait", "done", "still", "-o", output, "--interval", "0.1")
     assert process.stderr is not None
     told = ""
@@ -76,7 +75,7 @@ def test_an_interruption_loses_no_verdict(standing: Emulator, output: str) -> No
 
 
 def test_interrupted_before_anything_is_known(standing: Emulator) -> None:
-    """In the middle of the first poll nothing is known, and that is said."""
+    """An interruption during the first poll says that nothing is known."""
     standing.fault("slow", seconds=30)
     process = start("wait", "still", "quiet", "-o", "json")
     wait_until(asked(standing, 1))
@@ -106,7 +105,7 @@ def test_on_a_terminal(standing: Emulator) -> None:
 
 
 def test_in_the_background_of_a_script(standing: Emulator) -> None:
-    """What a script runs in its background goes on after Ctrl-C."""
+    """A background process of a script goes on after Ctrl-C."""
     process = start_shell("wait still --timeout 3s --interval 0.1", before="trap '' INT;")
     assert process.stderr is not None
     process.stderr.readline()
@@ -136,7 +135,7 @@ def test_no_stdout(standing: Emulator) -> None:
 
 @pytest.mark.parametrize("where", ["/dev/full", "&-"])
 def test_talk_costs_no_verdict(standing: Emulator, where: str) -> None:
-    """Where progress can't be told, the verdict still is."""
+    """The verdict is written even if the progress can't be."""
     process = start_shell(f"wait done 2>{where}")
     assert process.communicate(timeout=20)[0].startswith("job 'done': done, all")
     assert process.returncode == 0

@@ -1,4 +1,4 @@
-"""The commands watch, replay and plot where stdout is no terminal: lines, objects, recordings, drawings."""
+"""The commands watch, replay and plot without a terminal."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from support.command_line import RunCommand
 from support.observations import NOON, judged, seen
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli.output.records import read, write
-from taskcounts_cli.output.viewers import Objects
-from taskcounts_cli.screen.screen import animates
+from taskcounts_cli.recording.parser import parse_line
 from taskcounts_cli.viewer import SessionResult
 from taskcounts_emulator import Emulator
-
-from ..conftest import Ask, Command
 
 DONE = [{"count": 3, "state": "completed", "result": "success"}]
 QUICK = ("--interval", "0.05", "--timeout", "60")
@@ -34,9 +31,9 @@ def jobs(emulator: Emulator) -> Emulator:
     return emulator
 
 
-def test_lines_for_one_job(jobs: Emulator, ask: Ask) -> None:
+def test_lines_for_one_job(jobs: Emulator, command: RunCommand) -> None:
     """Off a terminal there is a line at each change, and the verdict is the last."""
-    ended = ask.command("watch", "done", *QUICK)
+    ended = command("watch", "done", *QUICK)
     assert ended.code == 0
     first, last = ended.out.splitlines()
     assert re.fullmatch(r"\d\d:\d\d:\d\dZ job 'done': 3 of 3 tasks completed", first)
@@ -44,25 +41,27 @@ def test_lines_for_one_job(jobs: Emulator, ask: Ask) -> None:
     assert ended.err == ""
 
 
-def test_lines_for_several_jobs(jobs: Emulator, ask: Ask) -> None:
+def test_lines_for_several_jobs(jobs: Emulator, command: RunCommand) -> None:
     """Of several jobs each verdict comes as a line, and one line sums them up; the first failure decides."""
-    ended = ask.command("watch", "done", "bad", *QUICK)
+    ended = command("watch", "done", "bad", *QUICK)
     assert ended.code == 1
     lines = ended.out.splitlines()
     assert any(re.fullmatch(r"\d\d:\d\d:\d\dZ job 'bad': done, .*failed.*", line) for line in lines)
     assert lines[-1] == "2 jobs: 1 done, 1 failed (bad)"
 
 
-def test_force_color_does_not_animate(jobs: Emulator, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_force_color_does_not_animate(
+    jobs: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """FORCE_COLOR makes no terminal of a file."""
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert "\x1b[?1049h" not in ask.command("watch", "done", *QUICK).out
+    assert "\x1b[?1049h" not in command("watch", "done", *QUICK).out
 
 
-def test_objects(jobs: Emulator, ask: Ask) -> None:
+def test_objects(jobs: Emulator, command: RunCommand) -> None:
     """For machines each observation and each verdict is an object, and nothing else is on stdout."""
-    ended = ask.command("watch", "done", "bad", "-o", "ndjson", *QUICK)
-    events = [read(line) for line in ended.out.splitlines()]
+    ended = command("watch", "done", "bad", "-o", "ndjson", *QUICK)
+    events = [parse_line(line) for line in ended.out.splitlines()]
     assert {event.job_id: event.outcome for event in events if isinstance(event, Verdict)} == {
         "done": Outcome.MET,
         "bad": Outcome.FAILED,
@@ -71,17 +70,17 @@ def test_objects(jobs: Emulator, ask: Ask) -> None:
     assert ended.code == 1
 
 
-def test_an_account_without_jobs(emulator: Emulator, ask: Ask) -> None:
-    """Where there is no job there is nothing to watch."""
+def test_an_account_without_jobs(emulator: Emulator, command: RunCommand) -> None:
+    """An account without jobs leaves nothing to watch."""
     emulator.reset()
-    ended = ask.command("watch", "--all")
+    ended = command("watch", "--all")
     assert (ended.code, ended.out, ended.err) == (3, "", "error: the account has no jobs\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("watch", "j", "--append"), "--append goes with --record"),
+        (("watch", "j", "--append"), "--append needs --record"),
         (("watch", "j", "--notify", "no-such-command"), "there is no command 'no-such-command'"),
         (("watch", "j", "--notify", "ftp://x/"), "http:// or https://"),
         (("watch", "j", "-o", "xml"), "'xml' is not one of"),
@@ -93,159 +92,81 @@ def test_an_account_without_jobs(emulator: Emulator, ask: Ask) -> None:
         (("plot", "/dev/null", "-o", "x.svg"), "holds no observations"),
     ],
 )
-def test_wrong_usage(jobs: Emulator, ask: Ask, arguments: tuple[str, ...], says: str) -> None:
+def test_wrong_usage(jobs: Emulator, command: RunCommand, arguments: tuple[str, ...], says: str) -> None:
     """Wrong usage is one line and exit code 2, before anything is asked."""
-    ended = ask.command(*arguments)
+    ended = command(*arguments)
     assert (ended.code, ended.out) == (2, "")
     assert says in ended.err.splitlines()[0]
     assert not jobs.journal.entries()
 
 
-def test_record_replay_plot(jobs: Emulator, ask: Ask, tmp_path: Path) -> None:
-    """What is recorded is replayed as it was seen, and can be drawn."""
+def test_record_replay_plot(jobs: Emulator, command: RunCommand, tmp_path: Path) -> None:
+    """A recording is replayed as it was seen, and can be drawn."""
     file = tmp_path / "today.ndjson"
-    live = ask.command("watch", "done", "bad", "--record", str(file), *QUICK)
+    live = command("watch", "done", "bad", "--record", str(file), *QUICK)
     assert live.code == 1
-    played = ask.command("replay", str(file), "--speed", "0")
+    played = command("replay", str(file), "--speed", "0")
     assert played.code == 0
     assert sorted(played.out.splitlines()) == sorted(live.out.splitlines())
     assert played.out.splitlines()[-1] == live.out.splitlines()[-1]
-    assert ask.command("replay", str(file), "--speed", "1000").out == played.out
-    assert ask.command("plot", str(file), "-o", str(tmp_path / "chart.svg")).code == 0
+    assert command("replay", str(file), "--speed", "1000").out == played.out
+    assert command("plot", str(file), "-o", str(tmp_path / "chart.svg")).code == 0
     text = (tmp_path / "chart.svg").read_text()
     assert ">done<" in text
     assert ">bad<" in text
-    assert ask.command("plot", str(file), "-o", str(tmp_path / "one.PNG"), "--job", "bad").code == 0
+    assert command("plot", str(file), "-o", str(tmp_path / "one.PNG"), "--job", "bad").code == 0
     assert (tmp_path / "one.PNG").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_recording_is_not_overwritten(jobs: Emulator, ask: Ask, tmp_path: Path) -> None:
+def test_a_recording_is_not_overwritten(jobs: Emulator, command: RunCommand, tmp_path: Path) -> None:
     """A second watch needs another file, or --append."""
     file = tmp_path / "r"
-    assert ask.command("watch", "done", "--record", str(file), *QUICK).code == 0
+    assert command("watch", "done", "--record", str(file), *QUICK).code == 0
     before = file.read_bytes()
-    ended = ask.command("watch", "done", "--record", str(file), *QUICK)
+    ended = command("watch", "done", "--record", str(file), *QUICK)
     assert ended.code == 2
     assert "--append" in ended.err
     assert file.read_bytes() == before
-    assert ask.command("watch", "done", "--record", str(file), "--append", *QUICK).code == 0
+    assert command("watch", "done", "--record", str(file), "--append", *QUICK).code == 0
     assert file.read_bytes().startswith(before)
     assert file.stat().st_size > len(before)
-    ended = ask.command("watch", "done", "--record", str(tmp_path / "no" / "such" / "folder"))
+    ended = command("watch", "done", "--record", str(tmp_path / "no" / "such" / "folder"))
     assert ended.code == 74
 
 
-def test_objects_are_a_recording(jobs: Emulator, ask: Ask, tmp_path: Path) -> None:
-    """What -o ndjson writes can be replayed."""
-    (tmp_path / "r").write_text(ask.command("watch", "done", "-o", "ndjson", *QUICK).out)
-    played = ask.command("replay", str(tmp_path / "r"), "--speed", "0").out
+def test_objects_are_a_recording(jobs: Emulator, command: RunCommand, tmp_path: Path) -> None:
+    """The output of -o ndjson can be replayed."""
+    (tmp_path / "r").write_text(command("watch", "done", "-o", "ndjson", *QUICK).out)
+    played = command("replay", str(tmp_path / "r"), "--speed", "0").out
     assert played.splitlines()[-1].startswith("job 'done': done, all ")
 
 
-def test_a_broken_recording(ask: Ask, tmp_path: Path) -> None:
-    """A recording with a broken line is shown and drawn without it, and the exit code tells."""
-    lines = [write(seen("j", number=1)), "broken", write(judged("j", at=1))]
-    (tmp_path / "r").write_text("\n".join(lines) + "\n")
-    ended = ask.command("replay", str(tmp_path / "r"), "--speed", "0")
-    assert ended.code == 74
-    assert ended.out.endswith("job 'j': met\n")
-    assert "line 2: it is no JSON; it is left out" in ended.err
-    assert ask.command("plot", str(tmp_path / "r"), "-o", str(tmp_path / "x.svg")).code == 74
-    assert (tmp_path / "x.svg").exists()
-
-
-def test_a_replay_at_once_on_a_terminal(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At once a terminal has the last state alone, without the other screen, and the verdict once."""
-    monkeypatch.setattr("taskcounts_cli.screen.screen.animates", lambda _: True)
-    events = (seen("j", (1, 1, 2, 0), number=1), seen("j", (0, 0, 4, 0), at=2), judged("j", at=3))
-    (tmp_path / "r").write_text("".join(f"{write(event)}\n" for event in events))
-    ended = ask.command("replay", str(tmp_path / "r"), "--speed", "0")
-    assert ended.code == 0
-    assert "\x1b[?1049h" not in ended.out
-    assert ended.out.count("slots:") == 1
-    assert ended.out.count("job 'j': met") == 1
-    assert "100.0 % completed" in ended.out
-
-
-def test_a_drawing_of_a_job_that_is_not_there(ask: Ask, tmp_path: Path) -> None:
-    """Which jobs a recording has is said."""
-    told = [write(seen(f"job-{n}")) for n in range(14)]
-    (tmp_path / "r").write_text("\n".join(told) + "\n")
-    out = str(tmp_path / "x.svg")
-    ended = ask.command("plot", str(tmp_path / "r"), "-o", out, "--job", "nobody")
-    assert ended.code == 2
-    assert ended.err.splitlines()[1] == "hint: it has job-0, job-1, job-2, job-3, job-4 and 9 more"
-    ended = ask.command("plot", str(tmp_path / "r"), "-o", out)
-    assert ended.code == 2
-    assert "has 14 jobs; 12 at most are drawn together" in ended.err
-    (tmp_path / "r").write_text(told[0] + "\n")
-    ended = ask.command("plot", str(tmp_path / "r"), "-o", out, "--job", "nobody")
-    assert ended.err.splitlines()[1] == "hint: it has job-0"
-    assert not Path(out).exists()
-
-
-def test_drawing_without_its_packages(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without matplotlib it is said what to install."""
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "taskcounts_cli.recording.plot", raising=False)
-    ended = ask.command("plot", "/dev/null", "-o", "x.svg")
-    assert ended.code == 2
-    assert "extra 'plot'" in ended.err
-
-
-def test_notifications(jobs: Emulator, ask: Ask, tmp_path: Path) -> None:
-    """Each verdict is passed on; one that can't be is told, and changes no exit code."""
+def test_notifications(jobs: Emulator, command: RunCommand, tmp_path: Path) -> None:
+    """Each verdict is sent; a failure is reported, and changes no exit code."""
     script = tmp_path / "script.py"
     script.write_text(
         f"import os, pathlib\n(pathlib.Path({str(tmp_path)!r}) / os.environ['TASKCOUNTS_JOB']).touch()\n"
     )
     notify = ("--notify", f"{sys.executable} {script}", "--notify", "false")
-    ended = ask.command("watch", "done", "bad", *notify, *QUICK)
+    ended = command("watch", "done", "bad", *notify, *QUICK)
     assert ended.code == 1
     assert (tmp_path / "done").exists()
     assert (tmp_path / "bad").exists()
     assert ended.err.count("warning: --notify: false ended with exit code 1") == 2
 
 
-def test_the_attempts_can_be_seen(jobs: Emulator, ask: Ask) -> None:
+def test_the_attempts_can_be_seen(jobs: Emulator, command: RunCommand) -> None:
     """With -v every attempt is on stderr."""
-    ended = ask.command("watch", "done", "-v", *QUICK)
+    ended = command("watch", "done", "-v", *QUICK)
     assert "attempt 1" in ended.err
-
-
-def test_objects_have_no_other_moments(capsys: pytest.CaptureFixture[str]) -> None:
-    """The objects come with the events, and nothing besides."""
-    objects = Objects()
-    objects.begin(["j"])
-    objects.tick()
-    objects.observe(seen("j"))
-    objects.judge(judged("j"))
-    objects.end()
-    assert [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()] == [
-        "observation",
-        "verdict",
-    ]
-
-
-@pytest.mark.parametrize("name", ["watch", "replay", "plot"])
-def test_help(command: Command, name: str) -> None:
-    """Each command explains itself."""
-    ended = command(name, "--help")
-    assert ended.code == 0
-    assert ended.out.startswith(f"Usage: taskcounts {name}")
-
-
-def test_no_stream_animates_nothing() -> None:
-    """Without a stdout there is nothing to draw on."""
-    assert not animates(None)
 
 
 @pytest.mark.parametrize("output", ["view", "ndjson"])
 @pytest.mark.parametrize("terminal", [False, True])
 def test_an_interruption(
-    jobs: Emulator, ask: Ask, monkeypatch: pytest.MonkeyPatch, output: str, terminal: bool
+    jobs: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch, output: str, terminal: bool
 ) -> None:
-    """After an interruption it is said what is known of each job that has no verdict."""
+    """After an interruption, the last state of each job without a verdict is shown."""
     verdict, last = judged("done"), seen("still")
     result = SessionResult(
         jobs=("done", "still"),
@@ -254,16 +175,15 @@ def test_an_interruption(
         interrupted=signal.SIGINT,
         ended_at=NOON,
     )
-    monkeypatch.setattr("taskcounts_cli.commands.watch.run_session", lambda *_: result)
+    monkeypatch.setattr("taskcounts_cli.commands.common.run_session", lambda *_: result)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
-    ended = ask.command("watch", "done", "still", "-o", output)
+    ended = command("watch", "done", "still", "-o", output)
     assert ended.code == 130
     if output == "ndjson":
         (line,) = ended.out.splitlines()
         assert json.loads(line)["jobId"] == "still"
         assert json.loads(line)["type"] == "interruption"
-        assert ended.err == ""
     else:
         assert ended.out == "2 jobs: 1 done, 1 interrupted (still)\n"
-        # The terminal's own ^C stands in a line of its own.
-        assert ended.err == ("\n" if terminal else "")
+    # The terminal's own ^C stands in a line of its own.
+    assert ended.err == ("\n" if terminal else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shlex
 from collections.abc import Iterator
@@ -14,14 +15,13 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.command_line import RunCommand
 from taskcounts_cli.app import COMMANDS, cli
 from taskcounts_cli.input.jobs import JobSource, job_options
-from taskcounts_cli.input.options import Account, Duration, account_options
+from taskcounts_cli.input.options import Account, Duration, account_options, log_attempts
 from taskcounts_cli.input.wait_options import WaitOptions, wait_options
 from taskcounts_emulator import Emulator
 from taskcounts_emulator.state.pool import MAX_POOL_SLOTS
-
-from ..conftest import Command
 
 EACH = """
 a b --filter x --own 4 --for percent=50 --timeout 1h --stall 5m --interval 7 --max-failures 2
@@ -75,7 +75,7 @@ def test_durations(text: str, seconds: float) -> None:
 )
 def test_what_is_no_duration(text: str) -> None:
     """Anything else is refused, with what would be right."""
-    with pytest.raises(click.BadParameter, match="is no duration above 0; give seconds, or 90s"):
+    with pytest.raises(click.BadParameter, match="is not a duration above 0; give seconds, or 90s"):
         Duration().convert(text, None, None)
 
 
@@ -96,7 +96,7 @@ def test_durations_add_up(hours: int, minutes: int, seconds: int) -> None:
 
 @given(st.text(max_size=12))
 def test_any_text_is_a_duration_or_refused(text: str) -> None:
-    """Law: whatever is typed gives a finite time above 0 or a refusal."""
+    """Law: any text gives a finite time above 0 or a refusal."""
     try:
         seconds = Duration().convert(text, None, None)
     except click.BadParameter:
@@ -127,21 +127,23 @@ def values(*arguments: str) -> dict[str, Any]:
 
 
 def test_a_command_gets_values() -> None:
-    """Each decorator hands over one value, whatever other options a command has."""
+    """Each decorator passes one value, whatever other options a command has."""
     assert values() == {
         "own": 3,
         "source": JobSource(named=(), everything=False, filter=None),
         "wait": WaitOptions(
             until="done",
-            timeout=math.inf,
-            stall=math.inf,
-            interval=None,
-            max_failures=10,
-            fail_fast=False,
-            exact_at_end=False,
-            empty_is_done=False,
-            service_timeout=None,
+            deadline=math.inf,
             attempt_timeout=35.0,
+            others={
+                "stall": math.inf,
+                "interval": None,
+                "max_failures": 10,
+                "fail_fast": False,
+                "exact_at_end": False,
+                "empty_is_done": False,
+                "service_timeout": None,
+            },
         ),
         "account": Account(
             endpoint=None,
@@ -155,20 +157,22 @@ def test_a_command_gets_values() -> None:
 
 
 def test_each_option_is_handed_over() -> None:
-    """What is given is what the values hold."""
+    """The values hold each option that is given."""
     given = values(*shlex.split(EACH))
     assert given["source"] == JobSource(named=("a", "b"), everything=False, filter="x")
     assert given["wait"] == WaitOptions(
         until="percent=50",
-        timeout=3600,
-        stall=300,
-        interval=7,
-        max_failures=2,
-        fail_fast=True,
-        exact_at_end=True,
-        empty_is_done=True,
-        service_timeout=3,
+        deadline=3600,
         attempt_timeout=9,
+        others={
+            "stall": 300,
+            "interval": 7,
+            "max_failures": 2,
+            "fail_fast": True,
+            "exact_at_end": True,
+            "empty_is_done": True,
+            "service_timeout": 3,
+        },
     )
     account = given["account"]
     assert (account.endpoint, account.account, account.key) == ("e", "a", "QUFB")
@@ -220,9 +224,9 @@ def _with_values() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "option"), list(_with_values()))
 def test_an_error_names_the_option(
-    emulator: Emulator, command: Command, name: str, option: str, tmp_path: Path
+    emulator: Emulator, command: RunCommand, name: str, option: str, tmp_path: Path
 ) -> None:
-    """Whatever a value is refused for, the first line has the option as it is written, and no other name."""
+    """An error names the option as the user writes it, and by no other name."""
     if option in TRIED:
         return
     needed = {
@@ -242,17 +246,27 @@ def test_an_error_names_the_option(
 
 
 def test_an_error_names_the_variable_too(
-    emulator: Emulator, command: Command, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What comes from the environment is looked for there."""
+    """An error in a variable's value names the variable."""
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "ftp://h")
     assert "'--endpoint' (env var: 'AZURE_BATCH_ENDPOINT'): the endpoint is not" in command("get", "x").err
 
 
-def test_a_key_file_is_named(emulator: Emulator, command: Command, tmp_path: Path) -> None:
+def test_a_key_file_is_named(emulator: Emulator, command: RunCommand, tmp_path: Path) -> None:
     """A file that holds no key is another option's value."""
     (tmp_path / "key").write_text("no key!")
     ended = command("get", "x", "--key-file", str(tmp_path / "key"))
     assert ended.code == 2
     assert ended.err.startswith("error: Invalid value for '--key-file': the access key is not Base64")
     assert "no key!" not in ended.err
+
+
+def test_warnings_are_shown(command: RunCommand, capfd: pytest.CaptureFixture[str]) -> None:
+    """A warning of the client is shown without --verbose too."""
+    assert command("completion", "zsh").code == 0
+    log_attempts(verbose=False)
+    logger = logging.getLogger("taskcounts")
+    logger.warning("look here")
+    logger.info("an attempt")
+    assert capfd.readouterr().err == "look here\n"

@@ -1,4 +1,4 @@
-"""What came of a session: exit codes, the one line on stdout, and JSON."""
+"""The outcome of a session: exit codes, the one line on stdout, and JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,20 @@ import sys
 from typing import Any
 
 import pytest
+from attrs import evolve
 
+from support.command_line import FakeTerminal
+from support.observations import (
+    FORGED,
+    FORGED_LINE,
+    NOON,
+    bare_observation,
+    bare_verdict,
+    judged,
+    seen,
+    snapshot,
+    unserializable,
+)
 from taskcounts import (
     AuthenticationFailed,
     ContractViolation,
@@ -21,21 +34,22 @@ from taskcounts import (
     TaskCountsError,
 )
 from taskcounts.waiting.values import Observation, Outcome, Verdict
-from taskcounts_cli.commands.wait import conclude, write
 from taskcounts_cli.exits import Exit
+from taskcounts_cli.messages import print_error
+from taskcounts_cli.output.formatting import last_known
 from taskcounts_cli.output.verdicts import (
     outcome_record,
     outcome_text,
+    print_hints,
+    report,
     session_code,
-    tell_hints,
     verdict_code,
     verdict_line,
 )
+from taskcounts_cli.output.viewers import LineViewer, NdjsonViewer
 from taskcounts_cli.viewer import SessionResult
 
-from ..commands.test_get_many import Tty
-from ..test_session import NOW, verdict
-from .test_progress import seen, snapshot
+COUNTS = (4, 8, 38, 2)
 
 
 def result(*verdicts: Verdict, missing: tuple[str, ...] = (), **last: Observation) -> SessionResult:
@@ -45,7 +59,7 @@ def result(*verdicts: Verdict, missing: tuple[str, ...] = (), **last: Observatio
         verdicts={each.job_id: each for each in verdicts},
         last=last,
         interrupted=2 if missing else None,
-        ended_at=NOW,
+        ended_at=NOON,
     )
 
 
@@ -62,7 +76,7 @@ def result(*verdicts: Verdict, missing: tuple[str, ...] = (), **last: Observatio
 )
 def test_a_code_for_each_outcome(outcome: Outcome, code: int) -> None:
     """Each way in which a wait can end has its exit code, whatever else is known."""
-    assert verdict_code(verdict("x", outcome, error=AuthenticationFailed("x"))) == code
+    assert verdict_code(bare_verdict("x", outcome, error=AuthenticationFailed("x"))) == code
 
 
 @pytest.mark.parametrize(
@@ -81,18 +95,18 @@ def test_a_code_for_each_outcome(outcome: Outcome, code: int) -> None:
 )
 def test_a_lost_status_has_its_errors_code(error: type[TaskCountsError] | None, code: int) -> None:
     """A status that is lost has the code of its error; a slow poll isn't a wait that is out of time."""
-    assert verdict_code(verdict("x", Outcome.LOST, error=error and error("x"))) == code
+    assert verdict_code(bare_verdict("x", Outcome.LOST, error=error and error("x"))) == code
 
 
 def test_every_outcome_has_a_code() -> None:
     """No outcome is forgotten, and only what is met is success."""
-    codes = {outcome: verdict_code(verdict("x", outcome)) for outcome in Outcome}
+    codes = {outcome: verdict_code(bare_verdict("x", outcome)) for outcome in Outcome}
     assert [outcome for outcome, code in codes.items() if code is Exit.OK] == [Outcome.MET]
 
 
 def test_the_first_that_is_not_met_decides() -> None:
     """Of several verdicts the first in the order named decides; an interruption before all."""
-    met, failed, gone = verdict("a"), verdict("b", Outcome.FAILED), verdict("c", Outcome.GONE)
+    met, failed, gone = bare_verdict("a"), bare_verdict("b", Outcome.FAILED), bare_verdict("c", Outcome.GONE)
     assert session_code(result(met)) is Exit.OK
     assert session_code(result(met, failed, gone)) is Exit.UNMET
     assert session_code(result(met, gone, failed)) is Exit.NOT_FOUND
@@ -101,17 +115,19 @@ def test_the_first_that_is_not_met_decides() -> None:
 
 def test_one_line() -> None:
     """One job's line is its verdict; several jobs' is their sum, with the names of those to look at."""
-    met, failed = verdict("a"), verdict("b", Outcome.FAILED)
+    met, failed = bare_verdict("a"), bare_verdict("b", Outcome.FAILED)
     assert verdict_line(result(failed)) == "job 'b': failed"
-    assert verdict_line(result(met, verdict("c"))) == "2 jobs: 2 done"
+    assert verdict_line(result(met, bare_verdict("c"))) == "2 jobs: 2 done"
     assert (
         verdict_line(result(met, failed, missing=("c",))) == "3 jobs: 1 done, 1 failed (b), 1 interrupted (c)"
     )
     assert verdict_line(result(missing=("c", "d"))) == "2 jobs: 0 met, 2 interrupted (c, d)"
     assert verdict_line(
-        result(verdict("a", goal="all-succeeded"), verdict("b", Outcome.FAILED, goal="all-succeeded"))
+        result(
+            bare_verdict("a", goal="all-succeeded"), bare_verdict("b", Outcome.FAILED, goal="all-succeeded")
+        )
     ) == ("2 jobs: 1 met all-succeeded, 1 failed (b)")
-    many = [verdict(f"job-{number}", Outcome.UNMET) for number in range(1203)]
+    many = [bare_verdict(f"job-{number}", Outcome.UNMET) for number in range(1203)]
     assert (
         verdict_line(result(*many))
         == "1,203 jobs: 0 done, 1,203 not met (job-0, job-1, job-2 and 1,200 more)"
@@ -119,8 +135,8 @@ def test_one_line() -> None:
 
 
 def test_an_interruption() -> None:
-    """What was last known is told of a job without a verdict, as text and as JSON."""
-    last = seen("x", number=7, snapshot=snapshot(), job_state="disabled", note="odd")
+    """A job without a verdict is shown as it was last known, as text and as JSON."""
+    last = bare_observation("x", number=7, snapshot=snapshot("x", COUNTS), job_state="disabled", note="odd")
     interrupted = result(missing=("x", "y"), x=last)
     text = (
         "job 'x': interrupted; 40 of 52 tasks completed, 2 failed, 8 running, 4 active "
@@ -137,7 +153,7 @@ def test_an_interruption() -> None:
         "text": text,
         "jobState": "disabled",
         "polls": 7,
-        "endedAt": NOW.isoformat(),
+        "endedAt": NOON.isoformat(),
     }
     assert outcome_record(interrupted, "y")["snapshot"] is None
 
@@ -145,7 +161,7 @@ def test_an_interruption() -> None:
 @pytest.mark.parametrize("output", ["text", "json", "ndjson"])
 def test_what_is_written(capsys: pytest.CaptureFixture[str], output: str) -> None:
     """Text is one line, JSON has all jobs in their order, ndjson what hasn't been written yet."""
-    write(result(verdict("a"), missing=("x",)), output)
+    report(result(bare_verdict("a"), missing=("x",)), output)
     out = capsys.readouterr().out
     if output == "text":
         assert out == "2 jobs: 1 done, 1 interrupted (x)\n"
@@ -157,31 +173,83 @@ def test_what_is_written(capsys: pytest.CaptureFixture[str], output: str) -> Non
 
 def test_below_the_terminals_own_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal the line of an interruption begins below the ^C; elsewhere nothing is added."""
-    for stream, shown in ((Tty(), "\n"), (io.StringIO(), "")):
+    for stream, shown in ((FakeTerminal(), "\n"), (io.StringIO(), "")):
         monkeypatch.setattr(sys, "stderr", stream)
-        conclude(result(missing=("x",)), "text")
+        report(result(missing=("x",)), "text")
         assert stream.getvalue() == shown
     monkeypatch.setattr(sys, "stderr", None)
-    conclude(result(missing=("x",)), "text")
+    report(result(missing=("x",)), "text")
 
 
 def test_hints_are_given_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """What to do is told once, and only where it helps."""
+    """Each hint is printed once, and only where it helps."""
 
     def lost(job: str, error: TaskCountsError, **facts: Any) -> Verdict:
-        return verdict(job, Outcome.LOST, error=error, **facts)
+        return bare_verdict(job, Outcome.LOST, error=error, **facts)
 
-    tell_hints(
+    print_hints(
         result(
-            verdict("a"),
+            bare_verdict("a"),
             lost("b", ServiceBusy("busy")),
             lost("c", AuthenticationFailed("no")),
             lost("d", AuthenticationFailed("no")),
             lost("e", CredentialFailed("no")),
-            verdict("f", Outcome.GONE, error=JobNotFound("no")),
+            bare_verdict("f", Outcome.GONE, error=JobNotFound("no")),
         )
     )
     told = capsys.readouterr().err.splitlines()
     assert [line.split()[1] for line in told] == ["account,", "sign", "the"]
-    tell_hints(result(verdict("f", Outcome.GONE, error=JobNotFound("no"), snapshot=snapshot())))
+    print_hints(
+        result(bare_verdict("f", Outcome.GONE, error=JobNotFound("no"), snapshot=snapshot("x", COUNTS)))
+    )
     assert capsys.readouterr().err == ""
+
+
+def ended(*verdicts: Verdict, interrupted: int | None = None) -> SessionResult:
+    """Return a session that came to these verdicts."""
+    return SessionResult(
+        jobs=tuple(each.job_id for each in verdicts),
+        verdicts={each.job_id: each for each in verdicts},
+        last={},
+        interrupted=interrupted,
+        ended_at=NOON,
+    )
+
+
+@pytest.mark.parametrize("output", ["json", "ndjson"])
+def test_no_verdict_is_lost_with_its_counts(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A verdict whose counts JSON can't hold comes all the same, and so do the others."""
+    verdicts = judged("one", snapshot=unserializable("one")), judged("two")
+    if output == "json":
+        report(ended(*verdicts), output)
+        values = json.loads(capsys.readouterr().out)
+    else:
+        viewer = NdjsonViewer(observations=False)
+        for verdict in verdicts:
+            viewer.judge(verdict)
+        values = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(each["jobId"], each["snapshot"] is None) for each in values] == [("one", True), ("two", False)]
+
+
+def test_no_line_is_forged(capsys: pytest.CaptureFixture[str]) -> None:
+    """Texts from outside become one line each, without control characters."""
+    print_error("no", FORGED)
+    lines = LineViewer()
+    lines.begin(["a", "b"])
+    lines.judge(judged("a", text=FORGED))
+    assert capsys.readouterr().err == f"error: no\nhint: {FORGED_LINE}\n12:00:00Z {FORGED_LINE}\n"
+    assert outcome_text(ended(judged("a", text=FORGED)), "a") == FORGED_LINE
+    assert verdict_line(ended(judged("a", text=FORGED))) == FORGED_LINE
+    lost = SessionResult(jobs=(FORGED, "b"), verdicts={}, last={}, interrupted=2, ended_at=NOON)
+    assert verdict_line(lost) == f"2 jobs: 0 met, 2 interrupted ({FORGED_LINE}, b)"
+    assert last_known(seen("a", job_state=FORGED), NOON).endswith(f"the job is {FORGED_LINE}")
+
+
+def test_a_session_without_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A watch that is interrupted where there is no stderr ends with its line all the same."""
+    result = evolve(ended(judged("a")), verdicts={}, interrupted=2)
+    monkeypatch.setattr("sys.stderr", None)
+    assert report(result, "view") is Exit.INTERRUPTED
+    assert capfd.readouterr().out == "job 'a': interrupted; nothing is known yet\n"

@@ -1,4 +1,4 @@
-"""The live view's own parts: what it keeps for later, where it draws, and what happens when it can't."""
+"""The live view: how it takes the terminal, draws, and gives it back."""
 
 from __future__ import annotations
 
@@ -14,73 +14,15 @@ import threading
 import pytest
 
 from support.client import FakeClock
+from support.command_line import FakeTerminal
 from support.observations import judged, seen
-from taskcounts_cli.screen.screen import KEPT, SHOWN_FOR, Kept, Screen, animates
-
-
-class Tty(io.StringIO):
-    """A stream that says that it is a terminal."""
-
-    encoding = "utf-8"
-
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    ("term", "draws"), [("xterm", True), ("DUMB", False), ("unknown", False), ("", False)]
-)
-def test_where_things_can_be_drawn(term: str, draws: bool) -> None:
-    """Things are drawn on a terminal that can do it."""
-    assert animates(Tty(), {"TERM": term}) is draws
-    assert not animates(Tty(), {})
-    assert not animates(io.StringIO(), {"TERM": term})
-
-
-def test_messages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written is kept in order, seen while it is new, and written for good at the end."""
-    stream, clock = Tty(), FakeClock()
-    kept = Kept(stream, clock)
-    assert (kept.encoding, kept.isatty(), kept.writable()) == ("utf-8", True, True)
-    assert kept.write("one\ntw") == 6
-    clock.pass_by(SHOWN_FOR)
-    kept.write("o\nthree")
-    assert kept.newest() == ["two"]
-    assert stream.getvalue() == ""
-    kept.give_back()
-    assert stream.getvalue() == "one\ntwo\nthree\n"
-    kept.give_back()
-    assert stream.getvalue() == "one\ntwo\nthree\n"
-
-
-def test_too_many_messages() -> None:
-    """Of more messages than are kept the oldest are left out, with a word."""
-    stream = Tty()
-    kept = Kept(stream, FakeClock())
-    for n in range(KEPT + 5):
-        kept.write(f"{n}\n")
-    kept.give_back()
-    lines = stream.getvalue().splitlines()
-    assert lines[:2] == ["(5 earlier messages are left out)", "5"]
-    assert len(lines) == KEPT + 1
-
-
-def test_messages_that_cannot_be_written() -> None:
-    """A standard error that is gone costs nothing but the messages."""
-
-    class Gone(Tty):
-        def write(self, _: str, /) -> int:
-            raise OSError
-
-    kept = Kept(Gone(), FakeClock())
-    kept.write("x\n")
-    kept.give_back()
+from taskcounts_cli.screen.screen import Screen
 
 
 @pytest.mark.parametrize("tty", [True, False])
 def test_a_whole_view(monkeypatch: pytest.MonkeyPatch, tty: bool) -> None:
-    """It enters, draws what is new, and leaves; our log goes through it, and so does what is said."""
-    stream, errors = Tty(), Tty() if tty else io.StringIO()
+    """The view enters, draws changes, and leaves; log and messages appear in it."""
+    stream, errors = FakeTerminal(), FakeTerminal() if tty else io.StringIO()
     monkeypatch.setattr(sys, "stderr", errors)
     logger = logging.getLogger("taskcounts")
     handlers = [logging.StreamHandler(errors), logging.StreamHandler(io.StringIO()), logging.NullHandler()]
@@ -130,7 +72,7 @@ def test_the_terminal_knows_its_size_best(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_still_view() -> None:
     """However much time passes, it draws nothing but the last state."""
-    stream, clock = Tty(), FakeClock()
+    stream, clock = FakeTerminal(), FakeClock()
     view = Screen(stream, clock=clock, still=True)
     view.begin(["j"])
     view.observe(seen("j"))
@@ -144,7 +86,7 @@ def test_a_still_view() -> None:
 
 def test_an_end_without_a_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     """A view whose beginning failed can be ended; so can one without a standard error."""
-    stream = Tty()
+    stream = FakeTerminal()
     Screen(stream).end()
     assert stream.getvalue() == ""
     monkeypatch.setattr(sys, "stderr", None)
@@ -156,7 +98,7 @@ def test_an_end_without_a_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_view_in_another_thread() -> None:
     """Elsewhere than in the main thread, signals are left alone."""
-    stream = Tty()
+    stream = FakeTerminal()
     before = signal.getsignal(signal.SIGTSTP)
 
     def show() -> None:
@@ -173,7 +115,7 @@ def test_a_view_in_another_thread() -> None:
 
 def test_signals_come_after_the_terminal_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Ctrl-C in the moment of leaving comes when all is given back."""
-    stream = Tty()
+    stream = FakeTerminal()
     view = Screen(stream)
     view.begin(["j"])
     leave = Screen._leave
@@ -194,8 +136,8 @@ def test_signals_come_after_the_terminal_is_whole(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_still_view_shows_the_end_alone() -> None:
-    """What isn't to move takes no other screen, and draws nothing before its end."""
-    stream = Tty()
+    """A still view does not use the alternate screen, and draws nothing before its end."""
+    stream = FakeTerminal()
     view = Screen(stream, still=True)
     view.begin(["j"])
     view.tick()
@@ -209,7 +151,7 @@ def test_a_tick_stops_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) 
     """However it came to be asked for, one tick stops, and only one."""
     stopped: list[int] = []
     monkeypatch.setattr("taskcounts_cli.screen.screen.os.kill", lambda _, number: stopped.append(number))
-    view = Screen(Tty())
+    view = Screen(FakeTerminal())
     view.begin(["j"])
     view._suspend = True
     view.tick()
@@ -220,7 +162,7 @@ def test_a_tick_stops_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) 
 
 def test_ctrl_z_is_answered_by_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-Z is noted; the next tick gives the terminal back, stops, and takes it again."""
-    stream = Tty()
+    stream = FakeTerminal()
     stopped: list[tuple[int, int]] = []
     monkeypatch.setattr(
         "taskcounts_cli.screen.screen.os.kill", lambda pid, number: stopped.append((pid, number))

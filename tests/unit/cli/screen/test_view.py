@@ -1,4 +1,4 @@
-"""The view: what a person sees, at every width and height."""
+"""The view at every width and height."""
 
 from __future__ import annotations
 
@@ -9,21 +9,28 @@ import pytest
 from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
-from rich.console import Console
+from rich.console import Console, Group
 
 from support.observations import MANY, NOON, failed, judged, known_jobs, seen, snapshot, watched
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Outcome
-from taskcounts_cli.output import words
-from taskcounts_cli.screen.glyphs import ASCII, PARTS, UNICODE, Glyphs, glyphs_for, shares
-from taskcounts_cli.screen.state import NOTE_STAYS, Watched
-from taskcounts_cli.screen.view import NARROWEST, frame, render, window
+from taskcounts_cli.output import formatting
+from taskcounts_cli.screen.glyphs import (
+    ASCII,
+    SEGMENTS,
+    UNICODE,
+    Glyphs,
+    glyphs_for,
+    segment_widths,
+)
+from taskcounts_cli.screen.view import MIN_WIDTH, frame, window
+from taskcounts_cli.screen.watched_job import NOTE_STAYS, WatchedJob
 
 NOW = NOON + timedelta(seconds=3)
 
 
 def shown(
-    *jobs: Watched, width: int = 80, height: int | None = None, glyphs: Glyphs = UNICODE, after: float = 3
+    *jobs: WatchedJob, width: int = 80, height: int | None = None, glyphs: Glyphs = UNICODE, after: float = 3
 ) -> list[str]:
     """Return the lines of the view, without the blanks at their ends."""
     lines = frame(jobs, NOON + timedelta(seconds=after), width, height, glyphs)
@@ -38,7 +45,7 @@ def shown(
 )
 @example(MANY, 30, 5, UNICODE)
 def test_nothing_is_beyond_the_window(
-    jobs: list[Watched], width: int, height: int | None, glyphs: Glyphs
+    jobs: list[WatchedJob], width: int, height: int | None, glyphs: Glyphs
 ) -> None:
     """Law: no line is wider than the window, there are no more than it has, and none breaks another."""
     lines = frame(jobs, NOW, width, height, glyphs)
@@ -49,10 +56,10 @@ def test_nothing_is_beyond_the_window(
 
 @given(
     st.lists(known_jobs(), min_size=1, max_size=9),
-    st.integers(NARROWEST, 140),
+    st.integers(MIN_WIDTH, 140),
     st.none() | st.integers(1, 60),
 )
-def test_no_number_is_cut(jobs: list[Watched], width: int, height: int | None) -> None:
+def test_no_number_is_cut(jobs: list[WatchedJob], width: int, height: int | None) -> None:
     """Law: a job that is shown has its numbers whole, each in one line; all others are counted."""
     # Such as no text holds.
     jobs = [evolve(job, job_id=f"{n}-{job.job_id}-{n}") for n, job in enumerate(jobs)]
@@ -68,15 +75,15 @@ def test_no_number_is_cut(jobs: list[Watched], width: int, height: int | None) -
     for job in here:
         if job.snapshot is not None and (job.snapshot.total or more):
             tasks = job.snapshot.task_counts
-            for part in PARTS:
-                number = re.escape(words.count(getattr(tasks, part)))
+            for part in SEGMENTS:
+                number = re.escape(f"{getattr(tasks, part):,}")
                 assert re.search(rf"(?<![\d,]){number}(?![\d,])", text), (part, number, text)
 
 
 @given(st.lists(st.integers(0, 10**9) | st.integers(0, 3), min_size=4, max_size=4), st.integers(4, 100))
 def test_a_bar_is_true(numbers: list[int], width: int) -> None:
-    """Law: a bar is as long as it should be, and whatever isn't zero is seen in it, and nothing else."""
-    cells = shares(numbers, width)
+    """Law: a bar has its width, and shows the numbers above 0 and no others."""
+    cells = segment_widths(numbers, width)
     assert sum(cells) == (width if any(numbers) else 0)
     assert [bool(share) for share in cells] == [bool(number) for number in numbers]
     # Each is right to a cell, but for what small ones need to be seen.
@@ -85,7 +92,7 @@ def test_a_bar_is_true(numbers: list[int], width: int) -> None:
 
 
 def test_one_job() -> None:
-    """A job has a line with what it is, a bar, its tasks and its task slots."""
+    """A job has a line for its progress, a bar, a line for its tasks and one for its slots."""
     assert shown(watched("nightly-render", seen("nightly-render", rate=1.4, left=16.2))) == [
         "  nightly-render               63.3 % completed  1.4/s  about 16 s left  3 s ago",
         "  " + "█" * 47 + "x" * 2 + ">" * 21 + "·" * 8,
@@ -95,7 +102,7 @@ def test_one_job() -> None:
 
 
 def test_one_job_in_ascii() -> None:
-    """Where a terminal has no more than ASCII, the view is all ASCII, and reads as well."""
+    """On a terminal with ASCII only, the view is ASCII, with the same content."""
     lines = shown(watched("j", seen("j"), judged("j", numbers=(6, 16, 36, 2))), glyphs=ASCII)
     assert all(line.isascii() for line in lines)
     assert lines[0].startswith("+ j")
@@ -108,7 +115,7 @@ def test_one_job_in_ascii() -> None:
 def test_characters_by_encoding(encoding: str | None, glyphs: Glyphs) -> None:
     """Only where the encoding is Unicode's there are characters beyond ASCII."""
     assert glyphs_for(encoding) is glyphs
-    assert glyphs.plain is (glyphs is ASCII)
+    assert glyphs.met.isascii() is (glyphs is ASCII)
 
 
 def test_a_narrow_window_has_whole_numbers() -> None:
@@ -133,8 +140,8 @@ def test_a_narrow_window_has_whole_numbers() -> None:
 
 
 def test_a_window_that_is_too_narrow_says_so() -> None:
-    """Where no number would fit there is none."""
-    assert shown(MANY[0], width=NARROWEST - 1) == ["window too narrow"]
+    """A window too narrow for numbers shows none."""
+    assert shown(MANY[0], width=MIN_WIDTH - 1) == ["window too narrow"]
     assert shown(MANY[0], width=10) == ["window too", "narrow"]
     assert shown(MANY[0], width=10, height=1) == ["window too"]
     assert shown(MANY[0], height=0) == []
@@ -157,7 +164,7 @@ def test_a_job_without_tasks() -> None:
 
 
 def test_polls_without_answer() -> None:
-    """Failed polls are told with their reason and their number; the counts stay, and get old."""
+    """Failed polls are shown with their reason and their number; the counts stay, and age."""
     once = shown(watched("j", failed("j", at=-90)))
     assert once[0].startswith("? j")
     assert once[0].endswith("93 s ago")
@@ -167,7 +174,7 @@ def test_polls_without_answer() -> None:
 
 
 def test_doubtful_counts() -> None:
-    """Counts that a list refutes, or that contradict themselves, are marked, and the reason is told."""
+    """Counts that a list or they themselves contradict are marked, with the reason."""
     refuted = watched("j", seen("j", (0, 0, 5, 0), doubtful=True, note="but 'task-9' is running"))
     assert shown(refuted, after=3600)[0].startswith("! j")
     assert "100.0 %, doubtful" in shown(refuted)[0]
@@ -188,7 +195,7 @@ def test_notes_are_seen_for_a_while() -> None:
 
 
 def test_a_job_that_is_not_active() -> None:
-    """The job's own state is told unless it is the usual one."""
+    """The job's own state is shown unless it is the usual one."""
     assert shown(watched("j", seen("j", job_state="disabled")))[-1] == "  ! the job itself is disabled"
     assert len(shown(watched("j", seen("j", job_state="active")))) == 4
 
@@ -217,13 +224,13 @@ def test_verdicts(outcome: Outcome, mark: str, word: str) -> None:
 
 def test_a_goal_that_is_no_end() -> None:
     """A goal that says nothing of success is met, not done."""
-    assert watched("j", judged("j", goal="percent=50")).remark() == "met"
+    assert watched("j", judged("j", goal="percent=50")).status == "met"
 
 
 def test_a_table() -> None:
     """Many jobs are a table, and below it what the table has no place for."""
     lines = shown(*MANY, width=110, height=16)
-    assert lines[0].split() == ["job", *PARTS, "total", "percent", "age"]
+    assert lines[0].split() == ["job", *SEGMENTS, "total", "percent", "age"]
     row = lines[1].split()
     assert row[0] == "nightly-render"
     assert row[2:6] == ["36", "2", "16", "6"]
@@ -241,7 +248,7 @@ def test_a_table_in_a_narrow_window() -> None:
 
 
 def test_a_table_in_the_narrowest_window() -> None:
-    """Where not even numbers are side by side with names, they are below them."""
+    """In a narrow window the numbers stand below the names."""
     lines = shown(*MANY, width=30, height=26)
     assert lines[2:5] == ["  nightly-render", "  █ 36  x 2  > 16  · 6  of 60", "  3 s"]
     assert lines[20:23] == ["? new", "  █ ?  x ?  > ?  · ?  of ?", "  asking"]
@@ -260,19 +267,19 @@ def test_more_jobs_than_lines() -> None:
 
 
 def test_no_room_for_what_the_others_are() -> None:
-    """Where even their sum is too long for the window, there is at least their number."""
+    """If even the summary is too long for the window, the number of jobs is shown."""
     assert shown(*MANY, width=32, height=1) == ["… and 7 more"]
 
 
 def test_as_many_lines_as_jobs() -> None:
-    """Where there is a line for each job and none for what stands above them, each has its own."""
+    """With a line for each job and none for the heading, each job has its line."""
     lines = shown(*MANY[:4], height=4)
     assert sorted(line[1:].split()[0] for line in lines) == sorted(job.job_id for job in MANY[:4])
 
 
 def test_no_room_to_tell_jobs_apart() -> None:
-    """Where not even the counts by state have room, there is one number of all."""
-    assert shown(*MANY, width=NARROWEST, height=1) == ["… and 7 more"]
+    """Without room for the counts by group, one number is shown."""
+    assert shown(*MANY, width=MIN_WIDTH, height=1) == ["… and 7 more"]
 
 
 def test_a_thousand_jobs() -> None:
@@ -293,7 +300,7 @@ def test_blocks_stand_apart_if_there_is_room() -> None:
 
 
 def test_a_window_has_messages_and_a_footer() -> None:
-    """What was said is above the last line, the newest the lowest, and takes no more than a quarter."""
+    """Messages stand above the footer, the newest lowest, in a quarter of the window at most."""
     lines = [
         line.plain
         for line in window(
@@ -314,15 +321,15 @@ def test_a_window_has_messages_and_a_footer() -> None:
 
 
 def test_rich_shows_what_was_laid_out() -> None:
-    """What rich prints of the view is the view."""
+    """rich prints the view as it was laid out."""
     console = Console(width=80, height=24, color_system=None)
     with console.capture() as captured:
-        console.print(render(MANY[:2], NOW, 80, 24))
+        console.print(Group(*frame(MANY[:2], NOW, 80, 24)))
     assert [line.rstrip() for line in captured.get().splitlines()] == shown(*MANY[:2], height=24)
 
 
 def test_parts_have_colours_of_their_own() -> None:
-    """Each part of a bar has its colour, and with colours off is still told apart."""
+    """The segments of a bar differ in colour, and also without colours."""
     bar = frame(MANY[:1], NOW, 80, None)[1]
     assert len({span.style for span in bar.spans}) == 4
     assert len(set(bar.plain.strip())) == 4
@@ -344,7 +351,7 @@ def test_a_job_that_begins_anew() -> None:
 )  # fmt: skip
 def test_spans(seconds: float, text: str) -> None:
     """A span has the units that matter, and is never rounded up."""
-    assert words.span(seconds) == text
+    assert formatting.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -353,15 +360,15 @@ def test_spans(seconds: float, text: str) -> None:
 )
 def test_rates(rate: float, text: str) -> None:
     """A rate is per second, minute or hour, so that it is a number of some size."""
-    assert words.rate(rate) == text
+    assert formatting.rate(rate) == text
 
 
 def test_a_percentage_is_cut() -> None:
     """100 % is said only if every task is completed, however many there are."""
-    assert words.percent(snapshot("j", (1, 0, 10**15, 0))) == "99.9 %"
-    assert words.percent(snapshot("j", (0, 0, 10**15, 0))) == "100.0 %"
+    assert formatting.percent(snapshot("j", (1, 0, 10**15, 0))) == "99.9 %"
+    assert formatting.percent(snapshot("j", (0, 0, 10**15, 0))) == "100.0 %"
 
 
 def test_left_is_never_nothing() -> None:
     """As long as a job isn't done there is time left."""
-    assert words.left(0.2) == "about 1 s left"
+    assert formatting.time_left(0.2) == "about 1 s left"

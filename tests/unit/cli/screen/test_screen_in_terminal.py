@@ -1,4 +1,4 @@
-"""watch on a terminal: a real one to the command, whose screen is looked at as a person would."""
+"""watch on a pseudo-terminal, whose screen is read as a person would."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from support.observations import judged, seen
 from support.terminal import Terminal
-from taskcounts_cli.output.records import write
+from taskcounts_cli.output.events import event_json
 from taskcounts_emulator import Emulator
 
 OFTEN = ("--interval", "0.1")
@@ -35,7 +35,7 @@ def watching(
 
 
 def left_whole(terminal: Terminal) -> bool:
-    """Return whether the terminal is as it was: its own screen, a cursor, no colour that goes on."""
+    """Return whether the terminal is restored: its main screen, a cursor, no bold text."""
     return not terminal.alternate and not terminal.cursor_hidden and not terminal.screen.cursor.attrs.bold
 
 
@@ -215,7 +215,7 @@ def recorded(tmp_path: Path) -> str:
         seen("j", (6, 6, 0, 0), at=2),
         seen("j", (0, 9, 3, 0), at=600),
     ]
-    lines = [*map(write, events), write(judged("j", at=601))]
+    lines = [*map(event_json, events), event_json(judged("j", at=601))]
     (tmp_path / "r").write_text("\n".join(lines) + "\n")
     return str(tmp_path / "r")
 

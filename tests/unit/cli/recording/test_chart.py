@@ -1,4 +1,4 @@
-"""Drawings: what is drawn of a recording, and the files that come of it."""
+"""Charts: their series, and the files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from support.observations import NOON, Numbers, failed, judged, seen, snapshot
 from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
-from taskcounts_cli.recording.plot import Series, draw, series
+from taskcounts_cli.recording.chart import Series, draw, series
 
 
 def one(*told: Observation | Verdict) -> Series:
@@ -42,7 +42,7 @@ A, B, C = (5, 0, 0, 0), (0, 5, 0, 0), (0, 0, 4, 1)
 
 
 def test_counts_over_time() -> None:
-    """Counts hold until others are told, the last ones until the verdict, whose own are drawn, too."""
+    """Counts last until the next ones, the last ones until the verdict, whose own are drawn too."""
     drawn = one(
         seen("j", A, number=1),
         seen("j", A, at=2),
@@ -89,7 +89,7 @@ def test_doubtful_counts() -> None:
 
 
 def test_two_watches_in_one_file() -> None:
-    """What was between two watches nobody knows."""
+    """The time between two watches is a gap."""
     drawn = one(seen("j", A), seen("j", A, at=2), seen("j", B, number=1, at=50), seen("j", B, at=52))
     assert points(drawn) == [(0, A), (2, A), (2, None), (50, B), (52, B)]
     assert spans(drawn.unknown) == [(2, 50)]

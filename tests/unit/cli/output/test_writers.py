@@ -1,0 +1,29 @@
+"""The order in which results are written."""
+
+from __future__ import annotations
+
+from taskcounts_cli.output.records import Result
+from taskcounts_cli.output.writers import ResultOrder, Writer
+
+
+def test_what_comes_early_waits_for_its_turn() -> None:
+    """Results are handed on in their order, and at the end even those that others are missing before."""
+    written: list[str] = []
+
+    class Notes(Writer):
+        """A writer that records its calls."""
+
+        def add(self, job_id: str, _: Result) -> None:
+            """Note a job."""
+            written.append(job_id)
+
+        def end(self) -> None:
+            """Note the end."""
+            written.append("end")
+
+    sink = ResultOrder(Notes())
+    for number in (1, 0, 4, 3):
+        sink.add(number, str(number), ValueError())
+    assert written == ["0", "1"]
+    sink.end()
+    assert written == ["0", "1", "3", "4", "end"]

@@ -1,0 +1,215 @@
+"""Records are read back as they were written, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.observations import BUSY, NOON, failed, judged, observations, seen, snapshot, verdicts
+from support.strategies import json_values
+from taskcounts.errors import JobNotFound, TaskCountsError
+from taskcounts.snapshot import Inconsistency
+from taskcounts.waiting.values import Kind, Observation, Verdict
+from taskcounts_cli.output.events import event_json, event_record
+from taskcounts_cli.recording.parser import InvalidRecord, parse_event, parse_line
+
+
+def facts(event: Observation | Verdict) -> tuple[object, ...]:
+    """Return an event in a form that compares errors, too: by type, text and facts."""
+    error = event.error
+    return evolve(event, error=None), error and (type(error), str(error), vars(error))
+
+
+@given(observations | verdicts)
+def test_what_is_read_is_what_was_written(event: Observation | Verdict) -> None:
+    """Law: a record gives back its event, in one line of ASCII."""
+    line = event_json(event)
+    assert line.isascii()
+    assert "\n" not in line
+    assert facts(parse_line(line)) == facts(event)
+    assert facts(parse_line(line.encode() + b"\n")) == facts(event)
+
+
+@given(json_values | st.dictionaries(st.sampled_from(list(event_record(seen("j")))), json_values))
+def test_anything_else_is_refused(value: object) -> None:
+    """Law: JSON that is not a record is refused with a one-line InvalidRecord."""
+    with pytest.raises(InvalidRecord) as caught:
+        parse_event(value)
+    assert str(caught.value).isprintable()
+
+
+def members(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the paths of all members of a JSON value."""
+    if isinstance(value, dict):
+        return [
+            each
+            for name, member in value.items()
+            for each in [(*path, name), *members(member, (*path, name))]
+        ]
+    if isinstance(value, list):
+        return [each for n, member in enumerate(value) for each in members(member, (*path, n))]
+    return []
+
+
+WHOLE = [
+    failed(
+        "j",
+        snapshot=snapshot("j", inconsistencies=(Inconsistency("echo", "path", "text"),)),
+        found="t",
+        looked_for="any",
+        note="n",
+        job_state="active",
+        rate=1.0,
+        left=2.0,
+    ),
+    judged("j", error=BUSY, task_id="t", job_state="active"),
+]
+# Members of a snapshot for other programs: we know them from the rest.
+UNREAD = {"total", "completed", "percent"}
+OPTIONAL = {"lookedFor", "found", "jobState", "error", "note", "rate", "left", "snapshot", "taskId"}
+OPTIONAL |= {"requestId", "beganAt", "listed", "details"}
+
+
+@pytest.mark.parametrize("event", WHOLE)
+def test_each_member_is_checked(event: Observation | Verdict) -> None:
+    """A member of a wrong type makes a line no record, and so does a missing one unless it may be missing."""
+    for *way, last in members(event_record(event)):
+        if (way == ["snapshot"] and last in UNREAD) or (
+            way == ["error"] and last not in ("type", "text", "details")
+        ):
+            continue
+        for missing in (False, True):
+            changed = target = json.loads(event_json(event))
+            for step in way:
+                target = target[step]
+            if missing:
+                del target[last]
+            else:
+                # Of no member.
+                target[last] = ["wrong"]
+            # The list of a single inconsistency may be empty.
+            if missing and (last in OPTIONAL or last == 0 or way == ["error", "details", 0]):
+                continue
+            with pytest.raises(InvalidRecord):
+                parse_event(changed)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("", "it is not JSON"),
+        ("{", "it is not JSON"),
+        (b"\xff", "it is not JSON"),
+        ("[" * 100_000, "it is not JSON"),
+        ("[]", "the line is not a JSON object"),
+        ("{}", "its member type is missing"),
+        ('{"type": "x\\ny"}', "its type is 'x\\ny', not observation or verdict"),
+        ('{"type": 1}', "its member type is not text"),
+    ],
+)
+def test_what_is_wrong_is_said(line: str | bytes, says: str) -> None:
+    """A line that is no record is refused in words."""
+    with pytest.raises(InvalidRecord, match="^" + re.escape(says)):
+        parse_line(line)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"at": "2024-08-01T12:00:00"}, "its member at is a time without a zone"),
+        ({"at": "noon"}, "its member at is not a time"),
+        ({"kind": "guess"}, "its member kind is 'guess', which is unknown"),
+        ({"number": 0}, "its member number is out of range"),
+        ({"elapsed": 1e300}, "its member elapsed is out of range"),
+        ({"elapsed": math.nan}, "its member elapsed is out of range"),
+    ],
+)
+def test_what_is_out_of_range_is_refused(change: dict[str, object], says: str) -> None:
+    """Numbers, times and names must be such as a wait could report."""
+    with pytest.raises(InvalidRecord, match=says):
+        parse_event(event_record(seen("j")) | change)
+
+
+def test_numbers_that_are_not_finite_are_left_out() -> None:
+    """JSON has no infinity: a rate or time that isn't finite comes back as unknown."""
+    known = parse_line(event_json(seen("j", rate=math.inf, left=math.nan)))
+    assert isinstance(known, Observation)
+    assert (known.rate, known.left) == (None, None)
+
+
+def test_errors_of_a_later_version() -> None:
+    """An error of a type that isn't known is the root of all of ours; a known one is its own."""
+    value = event_record(failed("j"))
+    value["error"] |= {"type": "QuotaExceeded"}
+    known = parse_event(value)
+    assert type(known.error) is TaskCountsError
+    assert str(known.error) == str(BUSY)
+    value["error"] |= {"type": "JobNotFound"}
+    assert type(parse_event(value).error) is JobNotFound
+
+
+@pytest.mark.parametrize(
+    ("details", "says"),
+    [
+        (None, "its member error.details is not a list"),
+        ([["Reason", "Load"], ["Reason"]], "its member error.details[1] is not a pair"),
+        (["Reason"], "its member error.details[0] is not a list"),
+    ],
+)
+def test_a_broken_member_is_named_by_its_path(details: object, says: str) -> None:
+    """A member inside of others, or of a list, is named by its whole path."""
+    value = event_record(failed("j"))
+    value["error"] |= {"details": details}
+    with pytest.raises(InvalidRecord, match=f"^{re.escape(says)}$"):
+        parse_event(value)
+
+
+def test_members_of_a_later_version() -> None:
+    """Members that aren't known are passed over."""
+    assert parse_event(event_record(seen("j")) | {"colour": "green"}) == seen("j")
+
+
+def test_a_record_in_the_services_words() -> None:
+    """Names are the service's where it has them."""
+    value = event_record(seen("j", kind=Kind.EXACT, snapshot=snapshot("j", exact=True, began_at=NOON)))
+    assert value["type"] == "observation"
+    assert value["snapshot"]["taskCounts"] == {
+        "active": 6, "running": 16, "completed": 38, "succeeded": 36, "failed": 2
+    }  # fmt: skip
+    assert value["snapshot"]["exact"] is True
+    assert value["snapshot"]["beganAt"] == "2024-08-01T12:00:00+00:00"
+
+
+@pytest.mark.parametrize("where", [(), ("taskCounts",), ("taskSlotCounts",)])
+def test_what_is_nested_too_deep_is_no_record(where: tuple[str, ...]) -> None:
+    """Unknown members are kept up to the depth that an answer may have."""
+    for depth, sound in ((90, True), (300, False)):
+        deep: object = []
+        for _ in range(depth):
+            deep = [deep]
+        source = event_record(seen("j", snapshot=snapshot("j")))
+        holder = source["snapshot"]
+        for name in where:
+            holder = holder[name]
+        holder["additionalProperties"] = {"more": deep}
+        if sound:
+            assert event_record(parse_event(source)) == source
+        else:
+            with pytest.raises(InvalidRecord, match="nested too deep"):
+                parse_event(source)
+
+
+@pytest.mark.parametrize("year", [1, 2, 999, 9000, 9998, 9999])
+def test_times_at_the_ends_of_the_calendar(year: int) -> None:
+    """A time with which nothing can be reckoned makes a line no record."""
+    value = event_record(seen("j")) | {"at": datetime(year, 6, 1, tzinfo=UTC).isoformat()}
+    with pytest.raises(InvalidRecord, match="its member at is out of range"):
+        parse_event(value)

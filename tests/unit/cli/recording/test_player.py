@@ -1,0 +1,96 @@
+"""Recordings are played at their own pace."""
+
+from __future__ import annotations
+
+import signal
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.observations import NOON, judged, seen
+from support.recordings import FIRST, LAST, SECOND, record
+from taskcounts.waiting.values import Observation, Outcome, Verdict
+from taskcounts_cli.recording.player import PlaybackClock, play, sigterm_as_interrupt
+from taskcounts_cli.recording.reader import summarize
+from taskcounts_cli.viewer import Viewer
+
+
+class Audience(Viewer):
+    """A viewer that records its calls and their times."""
+
+    def __init__(self, clock: PlaybackClock) -> None:
+        self.clock = clock
+        self.told: list[tuple[str, object]] = []
+        self.times: list[datetime] = []
+
+    def begin(self, jobs: Any) -> None:
+        self.told.append(("begin", tuple(jobs)))
+
+    def observe(self, observation: Observation) -> None:
+        self.told.append(("observe", observation))
+        self.times.append(self.clock.now())
+
+    def judge(self, verdict: Verdict) -> None:
+        self.told.append(("judge", verdict))
+        self.times.append(self.clock.now())
+
+    def tick(self) -> None:
+        self.told.append(("tick", self.clock.now()))
+
+    def end(self) -> None:
+        self.told.append(("end", None))
+
+
+def played(path: Path, speed: float) -> tuple[Audience, list[float], Any]:
+    """Play a recording for an audience; return it, the seconds slept, and the result."""
+    clock, slept = PlaybackClock(), list[float]()
+    audience = Audience(clock)
+    result = play(path, summarize(path), audience, clock, speed=speed, sleep=slept.append)
+    assert audience.told[0] == ("begin", ("j",))
+    assert audience.told[-1] == ("end", None)
+    assert clock.draw() == 0
+    return audience, slept, result
+
+
+@pytest.mark.parametrize("speed", [1.0, 4.0, 0.5])
+def test_a_recording_is_played_at_a_pace(tmp_path: Path, speed: float) -> None:
+    """Everything comes in its order at its time, with ticks in between."""
+    record(tmp_path / "r", FIRST, SECOND, LAST)
+    audience, slept, result = played(tmp_path / "r", speed)
+    assert audience.times == [NOON, NOON + timedelta(seconds=5), NOON + timedelta(seconds=6)]
+    assert sum(slept) == pytest.approx(6 / speed)
+    assert max(slept) <= 0.25
+    assert sum(kind == "tick" for kind, _ in audience.told) == len(slept)
+    assert result.verdicts == {"j": LAST}
+    assert result.last == {"j": SECOND}
+    assert result.ended_at == NOON + timedelta(seconds=6)
+
+
+def test_a_recording_is_played_at_once(tmp_path: Path) -> None:
+    """Speed 0 sleeps never; ages are measured from the last event."""
+    record(tmp_path / "r", FIRST, SECOND, LAST)
+    audience, slept, result = played(tmp_path / "r", 0)
+    assert slept == []
+    assert audience.times[-1] == result.ended_at == NOON + timedelta(seconds=6)
+
+
+def test_between_two_watches_nothing_is_played(tmp_path: Path) -> None:
+    """A second watch in the same file begins at once, and an old verdict isn't its own; no time goes back."""
+    later = 86_400.0
+    again = [seen("j", number=1, at=later), seen("j", at=later - 5), seen("j", at=later + 1)]
+    record(tmp_path / "r", FIRST, judged("j", Outcome.TIMED_OUT, at=1), *again)
+    audience, slept, result = played(tmp_path / "r", 1)
+    assert sum(slept) == pytest.approx(2)
+    assert result.verdicts == {}
+    assert audience.times == sorted(audience.times)
+    assert audience.clock.monotonic() == pytest.approx(2)
+
+
+def test_what_is_played_can_be_ended() -> None:
+    """SIGTERM ends a replay as Ctrl-C does, and its handler is restored."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), sigterm_as_interrupt():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before

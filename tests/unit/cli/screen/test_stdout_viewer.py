@@ -1,0 +1,34 @@
+"""The choice between the live view and lines."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from support.command_line import FakeTerminal
+from taskcounts_cli.output.viewers import LineViewer
+from taskcounts_cli.screen.screen import Screen
+from taskcounts_cli.screen.stdout_viewer import can_animate, stdout_viewer
+
+
+def test_no_stream_animates_nothing() -> None:
+    """Without a stdout there is nothing to draw on."""
+    assert not can_animate(None)
+
+
+@pytest.mark.parametrize(
+    ("term", "draws"), [("xterm", True), ("DUMB", False), ("unknown", False), ("", False)]
+)
+def test_where_things_can_be_drawn(term: str, draws: bool) -> None:
+    """Things are drawn on a terminal that can do it."""
+    assert can_animate(FakeTerminal(), {"TERM": term}) is draws
+    assert not can_animate(FakeTerminal(), {})
+    assert not can_animate(io.StringIO(), {"TERM": term})
+
+
+def test_a_terminal_gets_the_live_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal the viewer is the live view, elsewhere it writes lines."""
+    assert isinstance(stdout_viewer(""), LineViewer)
+    monkeypatch.setattr("taskcounts_cli.screen.stdout_viewer.can_animate", lambda _: True)
+    assert isinstance(stdout_viewer(""), Screen)
