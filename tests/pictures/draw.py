@@ -11,9 +11,9 @@ from rich.console import Console
 
 from pictures.jobs import BEGAN, GUID, JOBS, SOME_GUID, Event
 from taskcounts import Verdict
-from taskcounts_cli.recording.plot import draw, series
-from taskcounts_cli.screen.state import Watched
+from taskcounts_cli.recording.chart import draw, series
 from taskcounts_cli.screen.view import frame
+from taskcounts_cli.screen.watched_job import WatchedJob
 
 # One job trails the truth at this moment, another has had no answer for a while.
 SHOWN_AT = BEGAN + timedelta(minutes=5, seconds=59)
@@ -48,7 +48,7 @@ SVG = """\
 
 def watch(events: Sequence[Event]) -> str:
     """Return the view of all jobs at one moment, as SVG."""
-    known = {job.id: Watched(job_id=job.id) for job in JOBS}
+    known = {job.id: WatchedJob(job_id=job.id) for job in JOBS}
     for event in events:
         if (event.ended_at if isinstance(event, Verdict) else event.at) <= SHOWN_AT:
             known[event.job_id] = known[event.job_id].after(event)
