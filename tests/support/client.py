@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -309,18 +308,3 @@ class Call:
                 return [await asynchronous.get_job_task_counts(job_id, **question) for _ in range(times)]
 
         return asyncio.run(ask())
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate authority of our own: its certificate, and what a server on 127.0.0.1 shows."""
-
-    certificate: Path
-    server: ssl.SSLContext
-
-    def fresh(self) -> ssl.SSLContext:
-        """Return another context of the same server, for a test that changes it."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        folder = self.certificate.parent
-        context.load_cert_chain(folder / "leaf.pem", folder / "key.pem")
-        return context

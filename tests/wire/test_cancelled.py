@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.client import Authority, Peer, Server
+from support.certificates import Authority
+from support.client import Peer, Server
 from taskcounts import Snapshot
 from wire.cases import FIN, play
 from wire.conftest import Jump, Open, each_way

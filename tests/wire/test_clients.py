@@ -16,7 +16,8 @@ import httpx
 import httpx2
 import pytest
 
-from support.client import ACCESS_KEY, ENDPOINT, KEY, Authority, Peer, Server, always, answer, header
+from support.certificates import Authority
+from support.client import ACCESS_KEY, ENDPOINT, KEY, Peer, Server, always, answer, header
 from taskcounts import (
     AsyncTaskCountsClient,
     ContractViolation,

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from support.client import Authority, Peer, Server
+from support.certificates import Authority
+from support.client import Peer, Server
 from taskcounts import RetryPolicy, ServiceUnreachable, Snapshot, TaskCountsError
 from wire.cases import FIN, RST, End, Write, end, play
 from wire.conftest import Open

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import pytest
 
 import taskcounts
-from support.client import ACCESS_KEY, Authority, Behave, Peer, Server
+from support.certificates import Authority
+from support.client import ACCESS_KEY, Behave, Peer, Server
 from taskcounts import TaskCountsClient
 from wire import interrupting
 from wire.cases import FIN, play

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from support.client import Authority, Peer, Server
+from support.certificates import Authority
+from support.client import Peer, Server
 from taskcounts import ContractViolation, RetryPolicy, ServiceError, ServiceUnreachable
 from wire.cases import play
 from wire.conftest import Open, over_own

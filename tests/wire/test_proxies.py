@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support.client import ACCESS_KEY, Authority, Server, header
+from support.certificates import Authority
+from support.client import ACCESS_KEY, Server, header
 from taskcounts import ServiceUnreachable, Snapshot, TaskCountsError
 from wire.conftest import Open
 from wire.proxies import SOCKS_YES, Proxy, Socks

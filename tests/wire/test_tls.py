@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from support.client import Authority, Peer, Server
+from support.certificates import Authority
+from support.client import Peer, Server
 from taskcounts import ServiceUnreachable, Snapshot
 from wire.cases import BYE, ENDS, FIN, KEPT, LEAKS, LEAVE, RST, Case, case, check, refused
 from wire.conftest import Open, over_own

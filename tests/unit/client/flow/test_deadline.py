@@ -13,11 +13,11 @@ from unittest.mock import Mock
 import httpx
 import pytest
 
+from support.certificates import Authority
 from support.client import (
     BUSY,
     ENDPOINT,
     KEY,
-    Authority,
     Call,
     FakeClock,
     NoPauses,

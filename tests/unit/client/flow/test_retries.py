@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from support.certificates import Authority
 from support.client import (
     BUSY,
     GUID,
     KEY,
-    Authority,
     Call,
     FakeClock,
     NoPauses,

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.client import Authority, Server, always, answer
+from support.certificates import Authority
+from support.client import Server, always, answer
 from taskcounts.net.factory import make_engine
 from taskcounts.net.route import Connection, Proxy
 from taskcounts.protocol.messages import Request

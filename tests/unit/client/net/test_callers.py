@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import ENDPOINT, KEY, Authority, Call, Peer, Script, Server, always, answer
+from support.certificates import Authority
+from support.client import ENDPOINT, KEY, Call, Peer, Script, Server, always, answer
 from taskcounts import (
     AsyncTaskCountsClient,
     ContractViolation,

@@ -10,7 +10,8 @@ import httpx
 import httpx2
 import pytest
 
-from support.client import ENDPOINT, KEY, Authority, Call, Script, Server, always, answer, tunnel
+from support.certificates import Authority
+from support.client import ENDPOINT, KEY, Call, Script, Server, always, answer, tunnel
 from taskcounts import AsyncTaskCountsClient, RetryPolicy, ServiceUnreachable, TaskCountsClient, net
 
 CLIENTS = [TaskCountsClient, AsyncTaskCountsClient]

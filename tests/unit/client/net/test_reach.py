@@ -1,7 +1,5 @@
 """How engines reach a server: certificates, proxies, and nothing of the environment's."""
 
-import datetime
-import ipaddress
 import socket
 import ssl
 import warnings
@@ -11,12 +9,9 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from support.client import Authority, Peer, Server, always, answer, header
+from support.certificates import Authority, self_signed
+from support.client import Peer, Server, always, answer, header
 from taskcounts.net.factory import make_engine
 from taskcounts.net.route import Connection, Proxy
 from taskcounts.protocol.messages import Failure
@@ -58,42 +53,21 @@ def test_a_folder(ask: Ask, secure: Server, hashed: Path, tmp_path: Path) -> Non
     assert ask(secure.url, verify=hashed).status == 200
 
 
-def _certificate(folder: Path, *, name: str = "127.0.0.1", days: int = 9) -> tuple[Path, ssl.SSLContext]:
-    """Return a certificate that signs itself, as a file, and a server that shows it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    begin = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
-    alternative = x509.DNSName(name) if name != "127.0.0.1" else x509.IPAddress(ipaddress.ip_address(name))
-    signed = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), begin, end)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    encoding, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    (folder / "own.pem").write_bytes(signed.public_bytes(encoding))
-    (folder / "key.pem").write_bytes(key.private_bytes(encoding, private, serialization.NoEncryption()))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "own.pem", folder / "key.pem")
-    return folder / "own.pem", context
-
-
 def test_another_name(ask: Ask, serve: Callable[..., Server], tmp_path: Path) -> None:
     """A certificate for another name isn't trusted."""
-    path, context = _certificate(tmp_path, name="batch.example")
+    path, context = self_signed(tmp_path, name="batch.example")
     refused(ask(serve(always(answer()), context).url, verify=path), "IP address mismatch")
 
 
 def test_out_of_date(ask: Ask, serve: Callable[..., Server], tmp_path: Path) -> None:
     """Nor is one that has expired."""
-    path, context = _certificate(tmp_path, days=-1)
+    path, context = self_signed(tmp_path, days=-1)
     refused(ask(serve(always(answer()), context).url, verify=path), "certificate has expired")
 
 
 def test_the_protocol(ask: Ask, serve: Callable[..., Server], tmp_path: Path) -> None:
     """Servers that speak HTTP/2 as well are told, in the handshake, that this is HTTP/1.1."""
-    path, context = _certificate(tmp_path)
+    path, context = self_signed(tmp_path)
     context.set_alpn_protocols(["h2", "http/1.1"])
     agreed: list[str | None] = []
 
@@ -108,7 +82,7 @@ def test_the_protocol(ask: Ask, serve: Callable[..., Server], tmp_path: Path) ->
 
 def test_old_tls(ask: Ask, serve: Callable[..., Server], tmp_path: Path) -> None:
     """TLS before 1.2 isn't spoken."""
-    path, context = _certificate(tmp_path)
+    path, context = self_signed(tmp_path)
     context.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -148,7 +122,7 @@ def test_a_proxy_that_is_not_trusted(ask: Ask, secure: Server) -> None:
 
 def test_a_proxy_of_another_name(ask: Ask, serve: Callable[..., Server], tmp_path: Path) -> None:
     """Its name is checked, too."""
-    path, context = _certificate(tmp_path, name="proxy.example")
+    path, context = self_signed(tmp_path, name="proxy.example")
     proxy = serve(always(answer()), context)
     refused(
         ask("http://batch.example:80", Proxy("https", "127.0.0.1", proxy.port, None), path),

@@ -14,20 +14,8 @@ import httpx
 import pytest
 import trustme
 
-from support.client import (
-    ENDPOINT,
-    KEY,
-    Authority,
-    Call,
-    NoPauses,
-    Peer,
-    Script,
-    Server,
-    always,
-    answer,
-    header,
-    tunnel,
-)
+from support.certificates import Authority
+from support.client import ENDPOINT, KEY, Call, NoPauses, Peer, Script, Server, always, answer, header, tunnel
 from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable
 from taskcounts.net.route import Reach, connection
 from taskcounts.urls import is_loopback
