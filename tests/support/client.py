@@ -146,9 +146,27 @@ Behave = Callable[[Peer], object]
 
 
 class Server:
-    """A server on loopback: a function gets each request's bytes and writes what it likes."""
+    """A server on loopback.
 
-    def __init__(self, behave: Behave, tls: ssl.SSLContext | None = None, backlog: int = 128) -> None:
+    Args:
+        behave: A function that gets each request as a `Peer`, and writes any bytes it likes.
+        tls: The context of a server over TLS.
+        backlog: The number of connections that may wait to be accepted.
+        host: The address to listen on.
+
+    Attributes:
+        requests: The heads of the requests so far.
+        accepted: The number of connections so far.
+        stopped: Set as the server is closed.
+    """
+
+    def __init__(
+        self,
+        behave: Behave,
+        tls: ssl.SSLContext | None = None,
+        backlog: int = 128,
+        host: str = "127.0.0.1",
+    ) -> None:
         self.behave = behave
         self.tls = tls
         self.requests: list[bytes] = []
@@ -156,9 +174,11 @@ class Server:
         self.stopped = threading.Event()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family, backlog=backlog)
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        place = f"[{host}]" if ":" in host else host
+        self.url = f"{'https' if tls else 'http'}://{place}:{self.port}"
         self._start(self._accept)
 
     def _start(self, target: Callable[..., None], *args: object) -> None:
@@ -230,22 +250,6 @@ def always(reply: Reply) -> Behave:
         peer.socket.shutdown(socket.SHUT_WR)
 
     return behave
-
-
-def tunnel(peer: Peer, port: int, opened: bytes = b"HTTP/1.1 200 Connected\r\n\r\n") -> None:
-    """Carry bytes to and fro, as a proxy does after CONNECT, until one side ends."""
-    peer.send(opened)
-    with socket.create_connection(("127.0.0.1", port)) as far:
-        near = peer.socket
-        near.settimeout(0.02)
-        far.settimeout(0.02)
-        while not peer.server.stopped.is_set():
-            for source, sink in ((near, far), (far, near)):
-                with contextlib.suppress(TimeoutError):
-                    data = source.recv(65536)
-                    if not data:
-                        return
-                    sink.sendall(data)
 
 
 def header(head: bytes, name: str) -> str | None:

@@ -115,22 +115,14 @@ def test_a_name_that_is_none(open_session: Open, monkeypatch: pytest.MonkeyPatch
 def test_ipv6(open_session: Open) -> None:
     """An address of IPv6 is reached, and named in brackets."""
 
-    class Six(Server):
-        def _start(self, target: Callable[..., None], *args: object) -> None:
-            if not self._threads:
-                self._listener.close()
-                self._listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
-            super()._start(target, *args)
-
     try:
-        server = Six(answering)
+        server = Server(answering, host="::1")
     except OSError:
         pytest.skip("this machine has no IPv6")
-    port = server._listener.getsockname()[1]
     try:
-        session = open_session(f"http://[::1]:{port}")
+        session = open_session(server)
         assert [session.ask(f"job-{job}").task_counts.active for job in (1, 2)] == [1, 2]
     finally:
         server.close()
-    assert header(server.requests[0], "host") == f"[::1]:{port}"
+    assert header(server.requests[0], "host") == f"[::1]:{server.port}"
     assert server.accepted == 1

@@ -9,11 +9,11 @@ import pytest
 
 from support.certificates import Authority
 from support.client import Peer, Server
+from support.proxies import Proxy
 from taskcounts import Snapshot
 from wire.cases import FIN, play
 from wire.conftest import Jump, Open, each_way
 from wire.crowd import PATIENT, Crowd
-from wire.proxies import Proxy
 from wire.ways import WAYS, Session, Way, answering, descriptors, eventually, number, whole
 
 Serve = Callable[..., Server]

@@ -18,6 +18,7 @@ import pytest
 
 from support.certificates import Authority
 from support.client import ACCESS_KEY, ENDPOINT, KEY, Peer, Server, always, answer, header
+from support.proxies import Proxy
 from taskcounts import (
     AsyncTaskCountsClient,
     ContractViolation,
@@ -27,7 +28,6 @@ from taskcounts import (
 )
 from wire.cases import play
 from wire.conftest import Jump, Open, over_own
-from wire.proxies import Proxy
 from wire.test_limits import DRIPS, ONCE, SECONDS
 from wire.ways import Session, Way, answering, body, eventually, one_line, whole
 

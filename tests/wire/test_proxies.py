@@ -9,9 +9,9 @@ import pytest
 
 from support.certificates import Authority
 from support.client import ACCESS_KEY, Server, header
+from support.proxies import SOCKS_YES, Proxy, Socks
 from taskcounts import ServiceUnreachable, Snapshot, TaskCountsError
 from wire.conftest import Open
-from wire.proxies import SOCKS_YES, Proxy, Socks
 from wire.ways import OK, Way, answering, body, one_line, whole
 
 Serve = Callable[..., Server]

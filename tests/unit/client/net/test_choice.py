@@ -11,7 +11,8 @@ import httpx2
 import pytest
 
 from support.certificates import Authority
-from support.client import ENDPOINT, KEY, Call, Script, Server, always, answer, tunnel
+from support.client import ENDPOINT, KEY, Call, Script, Server, always, answer
+from support.proxies import tunnel
 from taskcounts import AsyncTaskCountsClient, RetryPolicy, ServiceUnreachable, TaskCountsClient, net
 
 CLIENTS = [TaskCountsClient, AsyncTaskCountsClient]

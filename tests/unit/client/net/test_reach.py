@@ -158,20 +158,12 @@ def test_nothing_of_the_environment(
 def test_ipv6(ask: Ask) -> None:
     """An address of IPv6 is reached, and named in brackets."""
 
-    class Six(Server):
-        def _start(self, target: Callable[..., None], *args: object) -> None:
-            if not self._threads:
-                self._listener.close()
-                self._listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
-            super()._start(target, *args)
-
     try:
-        server = Six(always(answer()))
+        server = Server(always(answer()), host="::1")
     except OSError:
         pytest.skip("this machine has no IPv6")
-    port = server._listener.getsockname()[1]
     try:
-        assert ask(f"http://[::1]:{port}").status == 200
+        assert ask(server.url).status == 200
     finally:
         server.close()
-    assert header(server.requests[0], "host") == f"[::1]:{port}"
+    assert header(server.requests[0], "host") == f"[::1]:{server.port}"

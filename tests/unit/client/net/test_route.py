@@ -15,7 +15,8 @@ import pytest
 import trustme
 
 from support.certificates import Authority
-from support.client import ENDPOINT, KEY, Call, NoPauses, Peer, Script, Server, always, answer, header, tunnel
+from support.client import ENDPOINT, KEY, Call, NoPauses, Peer, Script, Server, always, answer, header
+from support.proxies import tunnel
 from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable
 from taskcounts.net.route import Reach, connection
 from taskcounts.urls import is_loopback
