@@ -58,9 +58,11 @@ def test_nothing_of_the_environment(
         monkeypatch.setenv(name, str(authority.certificate))
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secretword\n")
+    (tmp_path / ".curlrc").write_text("user-agent = another\n")
     server, secure = serve(answering), serve(answering, authority.server)
     assert open_session(server).ask().attempts == 1
     assert str(header(server.requests[0], "authorization")).startswith("SharedKey myaccount:")
+    assert str(header(server.requests[0], "user-agent")).startswith("taskcounts/")
     refused(open_session(secure).outcome(), "issuer")
 
 

@@ -18,7 +18,8 @@ from support.certificates import Authority
 from support.client import ENDPOINT, KEY, Call, NoPauses, Peer, Script, Server, always, answer, header
 from support.proxies import tunnel
 from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable
-from taskcounts.net.route import Reach, connection
+from taskcounts.net.factory import make_engine
+from taskcounts.net.route import Connection, Reach, connection
 from taskcounts.urls import is_loopback
 
 FAR = "http://batch.example"
@@ -584,3 +585,12 @@ def test_broken_tunnels_are_forgotten(
     assert call(secure.url, client=client).attempts == 7
     # What was only forgotten would be found here, as a ResourceWarning.
     gc.collect()
+
+
+@pytest.mark.parametrize("awaits", [False, True])
+def test_the_list_is_loaded_once(monkeypatch: pytest.MonkeyPatch, *, awaits: bool) -> None:
+    """The list of authorities is loaded once: that takes longer than a call."""
+    made = Mock(wraps=ssl.create_default_context)
+    monkeypatch.setattr(ssl, "create_default_context", made)
+    make_engine(Connection("https", "127.0.0.1", 9, None), awaits=awaits)
+    assert made.call_count == 1
