@@ -19,6 +19,8 @@ from taskcounts_emulator.faults.plan import KINDS
 from taskcounts_emulator.faults.shapes import VARIANTS
 from taskcounts_emulator.state.lag import IN_JSON, LagModel
 
+pytestmark = pytest.mark.slow  # It runs all that the README shows.
+
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 PAGE = (PROJECT / "wrapper" / "taskcounts_emulator" / "README.md").read_text(encoding="utf-8")

@@ -23,6 +23,8 @@ from taskcounts.clock import SystemClock
 from taskcounts.exact import MEMBERS
 from taskcounts_emulator import Emulator
 
+pytestmark = pytest.mark.slow  # Each test lists thousands of tasks, over sockets.
+
 SCENARIO = {
     "jobs": [
         {

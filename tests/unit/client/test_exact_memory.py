@@ -12,6 +12,8 @@ from support.lists import Lister, link_to, page, task
 from taskcounts import exact
 from taskcounts.exact import Seen
 
+pytestmark = pytest.mark.slow  # It measures memory.
+
 
 @given(st.lists(st.text(max_size=3), max_size=200))
 def test_what_was_seen_is_known(ids: list[str]) -> None:

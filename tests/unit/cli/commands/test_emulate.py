@@ -19,6 +19,8 @@ from taskcounts_emulator.tls import Authority
 
 from ..conftest import Command
 
+pytestmark = pytest.mark.slow  # Its tests start processes.
+
 SCENARIO = {"jobs": [{"id": "nightly", "tasks": [{"count": 3}, {"state": "running", "requiredSlots": 2}]}]}
 
 

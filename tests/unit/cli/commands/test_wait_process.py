@@ -15,6 +15,8 @@ from taskcounts_emulator import Emulator
 
 from ..test_app import start, start_shell, wait_until
 
+pytestmark = pytest.mark.slow  # Its tests start processes.
+
 STANDING = [{"count": 3, "state": "completed", "result": "success"}, {"count": 2, "state": "running"}]
 
 

@@ -38,6 +38,8 @@ from taskcounts import (
     TaskCountsClient,
 )
 
+pytestmark = pytest.mark.slow  # Its servers are silent until a timeout.
+
 DEADLINE = 0.3
 # What a slow machine may add; a server that has its way would take ten times as long.
 GRACE = 0.5

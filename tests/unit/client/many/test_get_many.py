@@ -361,6 +361,7 @@ else:
 """
 
 
+@pytest.mark.slow  # It measures the memory of a process.
 def test_memory_is_flat(many: Many) -> None:
     """However many jobs there are, what is kept of them is of one and the same size."""
     arguments = [sys.executable, "-c", KEPT, "async" if many.awaits else "sync"]

@@ -126,6 +126,7 @@ def test_closed_transports(call: Call) -> None:
     assert len(script.requests) == 1
 
 
+@pytest.mark.slow  # Each case starts an interpreter.
 @pytest.mark.parametrize(
     ("program", "absent"),
     [
