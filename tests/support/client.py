@@ -1,4 +1,4 @@
-"""What tests of the client share: a clock that they turn, answers, and servers on loopback."""
+"""Helpers for tests of the client: a clock that they turn, answers, and servers on loopback."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def wire(value: object) -> bytes:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server answers, for a mock transport and for a socket alike."""
+    """An answer of a server, for a mock transport or a socket."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)

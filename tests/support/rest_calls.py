@@ -28,7 +28,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "Job_Get": {"id": "job-1", "state": "active"},
     "Job_List": {"value": [{"id": "job-1", "state": "active"}]},
 }
-"""What each operation answers."""
+"""The body of the answer to each operation."""
 
 
 def arguments(name: str, job_id: str = "job-1") -> tuple[str, ...]:

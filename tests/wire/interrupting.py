@@ -24,7 +24,7 @@ CROWD = 5000
 
 
 class Interruption(Exception):
-    """What a signal handler raises, as Celery's SoftTimeLimitExceeded."""
+    """An exception that a signal handler raises, as Celery raises SoftTimeLimitExceeded."""
 
 
 def in_finalizer(frame: FrameType | None) -> bool:

@@ -82,7 +82,7 @@ def test_addresses(
 
 @pytest.mark.parametrize("addresses", [[REFUSES], [REFUSES, HERE], []], ids=["one", "both", "no address"])
 def test_nobody_there(open_session: Open, resolve: Any, addresses: list[str]) -> None:
-    """Where nobody is, that is told, and somebody may be there next time."""
+    """A server that is not there is reported, and may be there next time."""
     with socket.create_server((HERE, 0)) as gone:
         port = gone.getsockname()[1]
     resolve(several=addresses)

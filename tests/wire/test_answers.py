@@ -1,4 +1,4 @@
-"""What a server writes for one request, and the next request of the same client: tables of cases."""
+"""Answers to one request, right and wrong, and the next request of the same client: tables of cases."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ def test_answers(open_session: Open, serve: Serve, name: str) -> None:
 
 @pytest.mark.parametrize("name", LEFTOVERS)
 def test_leftovers(open_session: Open, serve: Serve, name: str) -> None:
-    """What comes behind an answer, at once or later, is never the answer to the next request."""
+    """Bytes behind an answer, at once or later, are never the answer to the next request."""
     check(LEFTOVERS[name], open_session, serve)
 
 

@@ -1,4 +1,4 @@
-"""What is sent, how long connections are kept, and what a client says of what carries its requests."""
+"""The bytes that are sent, the life of connections, and the name of the engine that carries requests."""
 
 import contextlib
 import json
@@ -105,7 +105,7 @@ def test_idle_for_a_minute(open_session: Open, serve: Serve, jump: Jump) -> None
 
 
 def test_no_descriptor_left(open_session: Open, serve: Serve) -> None:
-    """Where the system has no descriptor left, that is told, and the next call finds one."""
+    """A lack of descriptors is reported, and the next call succeeds."""
     server = serve(lambda peer: peer.send(whole(1, b"connection: close\r\n")))
     session = open_session(server)
     assert session.ask().attempts == 1
@@ -153,7 +153,7 @@ for url, proxy in json.loads(os.environ["URLS"]):
 
 
 def test_without_httptools(serve: Serve, authority: Authority) -> None:
-    """Where httptools is missing, requests go over httpx, and the client says so."""
+    """Without httptools, requests go over httpx, and the client says so."""
     plain, secure = serve(answering), serve(answering, authority.server)
     tunnels = [Proxy(secure.port), Proxy(secure.port, tls=authority.server)]
     with contextlib.ExitStack() as stack:
@@ -219,7 +219,7 @@ def test_a_mock(library: Any, way: Way) -> None:
 @pytest.mark.parametrize("client", [TaskCountsClient, AsyncTaskCountsClient])
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_transports_that_are_none(client: Any, library: Any) -> None:
-    """What isn't a transport, or one for the other client, is refused at once."""
+    """An object that is no transport, or one for the other client, is refused at once."""
     awaits = client is AsyncTaskCountsClient
     other = library.HTTPTransport if awaits else library.AsyncHTTPTransport
     made = other(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)

@@ -90,7 +90,7 @@ def test_what_comes_before_the_first_request(
 
 
 def test_tickets_before_the_first_request(open_session: Open, serve: Serve, authority: Authority) -> None:
-    """What TLS sends for itself after its handshake is nothing that was sent unasked."""
+    """Session tickets that TLS sends after its handshake are no unasked answer."""
     server = serve(answering, authority.server)
     session = open_session(server, verify=str(authority.certificate))
     with pausing_after("do_handshake", "send"):
@@ -187,7 +187,7 @@ def test_a_dead_service(open_session: Open, authority: Authority, over: str) -> 
 
 @pytest.mark.parametrize("how", [FIN, RST])
 def test_a_kept_connection_that_breaks_off(open_session: Open, serve: Serve, how: End) -> None:
-    """Where a part of an answer came over a kept connection, that was an attempt."""
+    """A kept connection that ends within an answer counts as an attempt."""
 
     def behave(peer: Peer) -> None:
         if len(peer.server.requests) == 2:

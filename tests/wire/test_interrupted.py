@@ -39,7 +39,7 @@ def ending(peer: Peer) -> None:
 
 
 class Scene(NamedTuple):
-    """What calls are interrupted at.
+    """The setting of calls that are interrupted.
 
     Attributes:
         behave: What the server does.

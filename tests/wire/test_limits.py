@@ -108,7 +108,7 @@ FLOODS: dict[str, tuple[bytes, bytes, type[Exception], str]] = {
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_floods(way: Way, open_session: Open, serve: Serve, name: str) -> None:
-    """What never ends is read no further than it may be, by its size or by its time."""
+    """An answer that never ends is read up to the limit of its size or of its time."""
     skip_unbounded(way, name, FLOODS_UNBOUNDED)
     first, again, error, says = FLOODS[name]
     sent = 0
@@ -143,7 +143,7 @@ def bomb() -> bytes:
 
 @pytest.mark.parametrize("status", [b"200", b"400"])
 def test_a_bomb(open_session: Open, serve: Serve, status: bytes) -> None:
-    """What is compressed, unasked, is never inflated."""
+    """A body that is compressed, unasked, is never inflated."""
     data = bomb()
     head = OK.replace(b"200", status) + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(data)
     server = serve(lambda peer: peer.send(head + data) if number(peer.head) == 1 else answering(peer))
@@ -272,7 +272,7 @@ def test_the_limit_of_connections(open_session: Open) -> None:
 
 @over_own
 def test_no_place_in_time(way: Way, open_session: Open) -> None:
-    """Who waits for a place waits as long as an attempt may take, and takes none with it."""
+    """A call waits for a permit as long as an attempt may take, and loses none."""
     release = threading.Event()
 
     def behave(peer: Peer) -> None:

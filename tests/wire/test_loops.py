@@ -53,7 +53,7 @@ def test_another_loop(method: str, ended: bool) -> None:
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way.awaits], ids=str)
 def test_no_loop_of_asyncio(serve: Serve, way: object) -> None:
-    """Where no loop of asyncio runs, as under trio, it is said that one is needed."""
+    """Without a loop of asyncio, as under trio, the error says that one is needed."""
     server = serve(answering)
     session = Session(way, server.url)  # type: ignore[arg-type]
     call = session.client.get_job_task_counts("job-1")

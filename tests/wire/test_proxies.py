@@ -1,4 +1,4 @@
-"""Proxies: tunnels and what opens them, plain requests through them, SOCKS; and what they get to know."""
+"""Proxies: tunnels, plain requests, SOCKS; and the secrets that they must not see."""
 
 import contextlib
 import re
@@ -44,7 +44,7 @@ def url_of(proxy: Server, scheme: str = "http", user: str = "") -> str:
 
 
 class Refusal(NamedTuple):
-    """What is right when CONNECT isn't answered with 2xx: which words, and how often it is asked."""
+    """The right outcome of a refused CONNECT: words of the error, and the number of attempts."""
 
     says: str
     attempts: int
@@ -79,7 +79,7 @@ REFUSED: dict[str, tuple[bytes, Refusal]] = {
     "half a head": (b"HTTP/1.1 200 Connec", Refusal("proxy", 2)),
     "nothing": (b"", Refusal("proxy", 2)),
 }
-# What comes behind the word of the proxy's is dropped, or ends the tunnel; it is no answer.
+# Bytes behind the proxy's answer are dropped, or end the tunnel; they are no answer of the server's.
 BEHIND: dict[str, bytes] = {
     "HTML": CONNECTED + b"content-length: 6\r\n\r\n<html>",
     "an answer": CONNECTED + b"\r\n" + whole(666),
@@ -99,7 +99,7 @@ def test_a_tunnel(
     scheme: str,
     name: str,
 ) -> None:
-    """Whatever opens a tunnel, one of them serves one request after the other, and stays out of them."""
+    """Any 2xx opens a tunnel, which serves one request after the other, unchanged."""
     proxy = start(Proxy, secure.port, OPENED[name], authority.server if scheme == "https" else None)
     session = open_session(
         secure, proxy=url_of(proxy, scheme, "me:w%2Frd"), verify=str(authority.certificate)
@@ -134,7 +134,7 @@ def test_no_tunnel(
     scheme: str,
     name: str,
 ) -> None:
-    """What a proxy answers instead is its own: judged by its status, told as the proxy's, without secrets."""
+    """A refusal of CONNECT is judged by its status and reported as the proxy's, without secrets."""
     refusal, (says, attempts) = REFUSED[name]
     proxy = start(Proxy, secure.port, refusal, authority.server if scheme == "https" else None)
     session = open_session(
@@ -161,7 +161,7 @@ def test_no_tunnel(
 def test_more_than_a_tunnel(
     open_session: Open, start: Start, secure: Server, authority: Authority, name: str
 ) -> None:
-    """Whatever a proxy sends behind its word, nobody takes it for an answer of the server's."""
+    """Bytes behind the proxy's answer are never taken for an answer of the server's."""
     proxy = start(Proxy, secure.port, BEHIND[name])
     session = open_session(secure, proxy=url_of(proxy), verify=str(authority.certificate))
     found = session.outcome()
@@ -223,7 +223,7 @@ def test_a_plain_request(
 
 
 def test_a_plain_request_that_the_proxy_refuses(open_session: Open, serve: Serve) -> None:
-    """A 407 is the proxy's: it is told so, and not asked for again."""
+    """A 407 is reported as the proxy's, and not tried again."""
     refusal, _ = REFUSED["407"]
     proxy = serve(lambda peer: peer.send(refusal))
     found = open_session("http://batch.example:81", proxy=url_of(proxy, user="me:secretword")).outcome()
@@ -323,7 +323,7 @@ SOCKS_REFUSED: dict[str, tuple[int, bool, bytes, Refusal]] = {
 
 @pytest.mark.parametrize("name", SOCKS_REFUSED)
 def test_socks_that_refuses(way: Way, open_session: Open, start: Start, serve: Serve, name: str) -> None:
-    """A SOCKS proxy that doesn't connect is told as the proxy's; a wrong password is tried once."""
+    """A failure of SOCKS is reported as the proxy's; a wrong password is tried once."""
     server = serve(answering)
     method, accepts, reply, (says, attempts) = SOCKS_REFUSED[name]
     proxy = start(Socks, server.port, method, reply)
@@ -360,7 +360,7 @@ def test_where_socks_connects_from(open_session: Open, start: Start, serve: Serv
 
 
 def test_socks_that_sends_more(way: Way, open_session: Open, start: Start, serve: Serve) -> None:
-    """What comes behind the proxy's word is no answer to what nobody has asked yet."""
+    """Bytes behind the proxy's reply are no answer to a request."""
     server = serve(answering)
     proxy = start(Socks, server.port, 0, SOCKS_YES + whole(666))
     session = open_session("http://batch.example:81", proxy=url_of(proxy, "socks5"))
@@ -374,7 +374,7 @@ def test_socks_that_sends_more(way: Way, open_session: Open, start: Start, serve
 
 
 def test_a_password_that_socks_cannot_have(way: Way, open_session: Open, start: Start, serve: Serve) -> None:
-    """SOCKS has room for 255 bytes of a password: a longer one is told, and never sent."""
+    """SOCKS has room for 255 bytes of a password: a longer one is refused, and never sent."""
     server = serve(answering)
     proxy = start(Socks, server.port, 2)
     url = url_of(proxy, "socks5", f"me:{'secretword' * 26}")

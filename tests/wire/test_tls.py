@@ -110,7 +110,7 @@ class Patient(Server):
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_alerts(way: Way, open_session: Open, authority: Authority, name: str) -> None:
-    """What TLS says as it fails is told; nothing was sent."""
+    """The error has the alert of TLS; nothing was sent."""
     spoil, says = ALERTS[name]
     context = authority.fresh()
     spoil(context)
@@ -152,7 +152,7 @@ def test_certificates(way: Way, open_session: Open, serve: Serve, authority: Aut
 
 
 def test_no_tls(open_session: Open, serve: Serve, authority: Authority) -> None:
-    """A server without TLS may have it next time; one with it gives no answer to who has none."""
+    """A missing handshake is tried again, be it the server that has no TLS or the client."""
     plain = Greeter(b"SSH-2.0-no\r\n\r\n")
     try:
         found = open_session(
@@ -218,7 +218,7 @@ def speaking(serve: Serve, authority: Authority, *spoken: str) -> tuple[Server, 
 def test_a_context_is_not_changed(
     open_session: Open, serve: Serve, authority: Authority, offered: tuple[str, ...]
 ) -> None:
-    """What a caller's context offers stays as it is: others use it, too."""
+    """The protocols that a caller's context offers stay as they are: others use it, too."""
     server, _ = speaking(serve, authority, "http/1.1")
     context = trusting(authority, *offered)
     assert open_session(server, verify=context).ask().attempts == 1
@@ -227,7 +227,7 @@ def test_a_context_is_not_changed(
 
 @over_own
 def test_another_protocol(open_session: Open, authority: Authority) -> None:
-    """If a caller's context agrees on HTTP/2, that is told at once; nothing is sent."""
+    """An agreement on HTTP/2 by a caller's context is reported at once; nothing is sent."""
 
     class Two(Server):
         def _read(self, connection: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""Whom a client trusts: certificates in files and folders, and nothing of an environment that it isn't to."""
+"""Trust: certificates in files and folders, and nothing from an environment that isn't trusted."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_nothing_of_the_environment(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """Who doesn't trust the environment looks at nothing in it."""
+    """A client with trust_env=False takes nothing from the environment."""
     for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
