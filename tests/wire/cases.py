@@ -16,7 +16,7 @@ from typing import Any
 
 from support.client import Peer, Server
 from taskcounts import ServiceUnreachable, Snapshot, TaskCountsError
-from wire.ways import Session, Way, answering, number, one_line
+from wire.sessions import Session, Transport, answering, number, one_line
 
 
 class End(Enum):
@@ -83,9 +83,9 @@ class Case:
     h11: tuple[Right, ...] = ()
     why: str = ""
 
-    def expected(self, way: Way) -> tuple[Right, ...]:
-        """Return what may come of it over a way."""
-        return self.h11 if way.module and self.h11 else self.right
+    def expected(self, transport: Transport) -> tuple[Right, ...]:
+        """Return the outcomes that are right over a transport."""
+        return self.h11 if transport.module and self.h11 else self.right
 
 
 def case(*writes: Write, right: Right | tuple[Right, ...], h11: object = (), why: str = "") -> Case:
@@ -171,7 +171,7 @@ def check(
     for _ in range(found.attempts):
         played.wait()
     after = session.outcome("job-2")
-    expected = case.expected(session.way)
+    expected = case.expected(session.transport)
     if expected == (LEAKS,):
         assert isinstance(found, Snapshot), found
         assert found.task_counts.active == 1
@@ -188,7 +188,7 @@ def check(
     # What came behind the first answer is never the second one.
     assert after.task_counts.active == 2, (str(after), seen)
     # httpcore uses a connection again whose TLS has ended before its socket.
-    assert after.attempts == 1 or (session.way.module and case.writes[-1] is LEAVE), (str(after), seen)
+    assert after.attempts == 1 or (session.transport.module and case.writes[-1] is LEAVE), (str(after), seen)
     assert any(_agrees(seen, each) for each in expected), (seen, expected)
 
 

@@ -2,7 +2,7 @@
 
 from taskcounts import ContractViolation, ServiceError
 from wire.cases import ENDS, FIN, KEPT, LEAKS, REFUSED, RST, Case, Right, case, refused
-from wire.ways import OK, body, whole
+from wire.sessions import OK, body, whole
 
 BODY = body(1)
 SIZE = b"%d" % len(BODY)

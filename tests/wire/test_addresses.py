@@ -11,8 +11,8 @@ import pytest
 from support.client import Server, header
 from taskcounts import ServiceUnreachable, Snapshot
 from wire.conftest import Open
+from wire.sessions import Transport, answering, one_line
 from wire.test_limits import full
-from wire.ways import Way, answering, one_line
 
 Serve = Callable[..., Server]
 
@@ -57,7 +57,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 )
 def test_addresses(
     *,
-    way: Way,
+    transport: Transport,
     open_session: Open,
     serve: Serve,
     resolve: Any,
@@ -65,7 +65,7 @@ def test_addresses(
     seconds: tuple[float, float],
 ) -> None:
     """The next address is tried at once after one that refuses, and beside one that is silent."""
-    if way.module and not way.awaits and SILENT in addresses:
+    if transport.module and not transport.awaits and SILENT in addresses:
         pytest.skip("httpcore's synchronous sockets wait for each address as long as an attempt may take")
     server = serve(answering)
     resolve(several=addresses)

@@ -27,15 +27,15 @@ from taskcounts import (
     TaskCountsError,
 )
 from wire.cases import play
-from wire.conftest import Jump, Open, over_own
+from wire.conftest import Jump, Open, over_own_engine
+from wire.sessions import Session, Transport, answering, body, eventually, one_line, whole
 from wire.test_limits import DRIPS, ONCE, SECONDS
-from wire.ways import Session, Way, answering, body, eventually, one_line, whole
 
 Serve = Callable[..., Server]
 
 
 def test_what_is_sent(open_session: Open, serve: Serve) -> None:
-    """Each way sends the same: the target as it was signed, our headers, the host, and none of its own."""
+    """Each transport sends the same: the target as it was signed, our headers, the host; none of its own."""
     server = serve(answering)
     session = open_session(server)
     session.ask("nightly:job-1")
@@ -82,7 +82,7 @@ def test_what_no_request_can_hold(open_session: Open, serve: Serve, bad: str) ->
     assert server.requests == []
 
 
-@over_own
+@over_own_engine
 def test_idle_for_a_minute(open_session: Open, serve: Serve, jump: Jump) -> None:
     """A connection that was idle for a minute isn't used, and is closed; others are with the next call."""
     server = serve(lambda peer: play(peer, 0.01, whole(1)))
@@ -122,7 +122,7 @@ def test_no_descriptor_left(open_session: Open, serve: Serve) -> None:
     assert session.ask().attempts == 1
 
 
-@over_own
+@over_own_engine
 def test_a_system_without_poll(open_session: Open, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows has no poll, but another way to wait for a socket."""
     monkeypatch.delattr(select, "poll")
@@ -159,7 +159,7 @@ def test_without_httptools(serve: Serve, authority: Authority) -> None:
     with contextlib.ExitStack() as stack:
         for each in tunnels:
             stack.callback(each.close)
-        ways = [
+        transports = [
             (plain.url, None),
             ("http://batch.example:81", f"http://me:word@127.0.0.1:{plain.port}"),
             (secure.url, None),
@@ -173,7 +173,7 @@ def test_without_httptools(serve: Serve, authority: Authority) -> None:
             timeout=30,
             check=False,
             env={
-                "URLS": json.dumps(ways),
+                "URLS": json.dumps(transports),
                 "KEY": ACCESS_KEY,
                 "VERIFY": str(authority.certificate),
                 "PYTHONPATH": ":".join(filter(None, sys.path)),
@@ -184,16 +184,18 @@ def test_without_httptools(serve: Serve, authority: Authority) -> None:
     assert [header(each.requests[0], "proxy-authorization") for each in tunnels] == ["Basic bWU6d29yZA=="] * 2
 
 
-def test_names(way: Way) -> None:
+def test_names(transport: Transport) -> None:
     """A client says what carries its requests."""
-    session = Session(way, ENDPOINT)
-    assert session.client.engine.startswith(f"{way.module} transport" if way.module else "httptools 0.")
+    session = Session(transport, ENDPOINT)
+    assert session.client.engine.startswith(
+        f"{transport.module} transport" if transport.module else "httptools 0."
+    )
     session.close()
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
-@over_own
-def test_a_mock(library: Any, way: Way) -> None:
+@over_own_engine
+def test_a_mock(library: Any, transport: Transport) -> None:
     """A mock transport of either library serves both clients, and is closed with them."""
     closed: list[str] = []
 
@@ -209,11 +211,11 @@ def test_a_mock(library: Any, way: Way) -> None:
         async def aclose(self) -> None:
             closed.append("aclose")
 
-    session = Session(way, ENDPOINT, transport=Mock(handle))
+    session = Session(transport, ENDPOINT, transport=Mock(handle))
     assert session.ask().task_counts.active == 7
     assert session.client.engine == f"{library.__name__} transport"
     session.close()
-    assert closed == ["aclose" if way.awaits else "close"]
+    assert closed == ["aclose" if transport.awaits else "close"]
 
 
 @pytest.mark.parametrize("client", [TaskCountsClient, AsyncTaskCountsClient])
@@ -228,10 +230,10 @@ def test_transports_that_are_none(client: Any, library: Any) -> None:
             client(ENDPOINT, KEY, transport=wrong)
 
 
-def test_closed(way: Way, serve: Serve) -> None:
+def test_closed(transport: Transport, serve: Serve) -> None:
     """A client that is closed sends nothing, and closing it again is no matter."""
     server = serve(always(answer()))
-    session = Session(way, server.url)
+    session = Session(transport, server.url)
     session.run(session.client.close())
     session.run(session.client.close())
     with pytest.raises(RuntimeError, match="closed"):

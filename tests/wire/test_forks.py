@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from support.client import ACCESS_KEY, Peer, Server
-from wire.ways import answering, number
+from wire.sessions import answering, number
 
 Serve = Callable[..., Server]
 

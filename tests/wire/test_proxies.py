@@ -12,8 +12,8 @@ from support.client import ACCESS_KEY, Server, header
 from support.proxies import SOCKS_YES, Proxy, Socks
 from taskcounts import ServiceUnreachable, Snapshot, TaskCountsError
 from wire.conftest import Open
+from wire.sessions import OK, Transport, answering, body, one_line, whole
 from wire.test_tls import UNTRUSTED, assert_says
-from wire.ways import OK, Way, answering, body, one_line, whole
 
 Serve = Callable[..., Server]
 Start = Callable[..., Any]
@@ -91,7 +91,7 @@ schemes = pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("name", OPENED)
 def test_a_tunnel(
     *,
-    way: Way,
+    transport: Transport,
     open_session: Open,
     start: Start,
     secure: Server,
@@ -105,7 +105,7 @@ def test_a_tunnel(
         secure, proxy=url_of(proxy, scheme, "me:w%2Frd"), verify=str(authority.certificate)
     )
     found = [session.outcome(f"job-{job}") for job in (1, 2, 3)]
-    if way.module and name in H11_TUNNELS:
+    if transport.module and name in H11_TUNNELS:
         # h11 reads the body that the headers promise, or thinks that the connection ends.
         assert all(isinstance(each, Snapshot | ServiceUnreachable) for each in found)
         return
@@ -126,7 +126,7 @@ def test_a_tunnel(
 @pytest.mark.parametrize("name", REFUSED)
 def test_no_tunnel(
     *,
-    way: Way,
+    transport: Transport,
     open_session: Open,
     start: Start,
     secure: Server,
@@ -145,7 +145,7 @@ def test_no_tunnel(
     text = one_line(found)
     assert "secretword" not in text + repr(found.__cause__)
     assert secure.requests == []
-    if way.module:
+    if transport.module:
         # httpx tells of it in words alone, some of which don't name the proxy.
         return
     assert isinstance(found, ServiceUnreachable)
@@ -175,7 +175,7 @@ def test_more_than_a_tunnel(
 
 @schemes
 def test_an_answer_that_ends_with_its_tunnel(
-    *, way: Way, open_session: Open, start: Start, serve: Serve, authority: Authority, scheme: str
+    *, transport: Transport, open_session: Open, start: Start, serve: Serve, authority: Authority, scheme: str
 ) -> None:
     """The end of TLS inside a tunnel ends a body; the end of the tunnel alone doesn't."""
 
@@ -193,7 +193,7 @@ def test_an_answer_that_ends_with_its_tunnel(
         found = session.ask("job-1")
         assert found.task_counts.active == 1
         # httpcore uses a connection again whose TLS has ended before its socket.
-        assert found.attempts == 1 or way.module
+        assert found.attempts == 1 or transport.module
     assert secure.accepted == 2
 
 
@@ -238,7 +238,7 @@ def test_a_plain_request_that_the_proxy_refuses(open_session: Open, serve: Serve
 @pytest.mark.parametrize("wrong", ["nobody", "another name"])
 def test_a_proxy_that_is_not_trusted(
     *,
-    way: Way,
+    transport: Transport,
     open_session: Open,
     start: Start,
     secure: Server,
@@ -257,7 +257,7 @@ def test_a_proxy_that_is_not_trusted(
     ).outcome()
     assert isinstance(found, ServiceUnreachable)
     assert found.attempts == 1
-    assert_says(found, "certificate" if way.module else UNTRUSTED)
+    assert_says(found, "certificate" if transport.module else UNTRUSTED)
     assert proxy.requests == []
 
 
@@ -322,7 +322,9 @@ SOCKS_REFUSED: dict[str, tuple[int, bool, bytes, Refusal]] = {
 
 
 @pytest.mark.parametrize("name", SOCKS_REFUSED)
-def test_socks_that_refuses(way: Way, open_session: Open, start: Start, serve: Serve, name: str) -> None:
+def test_socks_that_refuses(
+    transport: Transport, open_session: Open, start: Start, serve: Serve, name: str
+) -> None:
     """A failure of SOCKS is reported as the proxy's; a wrong password is tried once."""
     server = serve(answering)
     method, accepts, reply, (says, attempts) = SOCKS_REFUSED[name]
@@ -330,7 +332,7 @@ def test_socks_that_refuses(way: Way, open_session: Open, start: Start, serve: S
     proxy.accepts = accepts
     user = "me:secretword" if method == 2 else ""
     session = open_session("http://batch.example:81", proxy=url_of(proxy, "socks5", user), timeout=1.0)
-    if way.module:
+    if transport.module:
         # socksio's own errors are none of httpx's.
         with contextlib.suppress(Exception):
             assert isinstance(session.outcome(), ServiceUnreachable)
@@ -359,13 +361,13 @@ def test_where_socks_connects_from(open_session: Open, start: Start, serve: Serv
     assert (proxy.accepted, server.accepted) == (1, 1)
 
 
-def test_socks_that_sends_more(way: Way, open_session: Open, start: Start, serve: Serve) -> None:
+def test_socks_that_sends_more(transport: Transport, open_session: Open, start: Start, serve: Serve) -> None:
     """Bytes behind the proxy's reply are no answer to a request."""
     server = serve(answering)
     proxy = start(Socks, server.port, 0, SOCKS_YES + whole(666))
     session = open_session("http://batch.example:81", proxy=url_of(proxy, "socks5"))
     # socksio's own error at it is none of httpx's.
-    with contextlib.suppress(Exception) if way.module else contextlib.nullcontext():
+    with contextlib.suppress(Exception) if transport.module else contextlib.nullcontext():
         found = session.outcome("job-1")
         assert isinstance(found, ServiceUnreachable)
         assert found.attempts == 2
@@ -373,12 +375,14 @@ def test_socks_that_sends_more(way: Way, open_session: Open, start: Start, serve
     assert session.ask("job-2").task_counts.active == 2
 
 
-def test_a_password_that_socks_cannot_have(way: Way, open_session: Open, start: Start, serve: Serve) -> None:
+def test_a_password_that_socks_cannot_have(
+    transport: Transport, open_session: Open, start: Start, serve: Serve
+) -> None:
     """SOCKS has room for 255 bytes of a password: a longer one is refused, and never sent."""
     server = serve(answering)
     proxy = start(Socks, server.port, 2)
     url = url_of(proxy, "socks5", f"me:{'secretword' * 26}")
-    if way.module:
+    if transport.module:
         pytest.skip("socksio's own error at it is none of httpx's")
     # At once, or with the first call.
     with pytest.raises((ValueError, ServiceUnreachable), match="255") as caught:

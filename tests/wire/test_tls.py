@@ -15,9 +15,9 @@ from support.certificates import Authority
 from support.client import Peer, Server
 from taskcounts import ServiceUnreachable, Snapshot
 from wire.cases import BYE, ENDS, FIN, KEPT, LEAKS, LEAVE, RST, Case, case, check, refused
-from wire.conftest import Open, over_own
+from wire.conftest import Open, over_own_engine
 from wire.framing_cases import BODY, FORGED, H11_LEFTOVERS, LENGTH, PLAIN
-from wire.ways import OK, Way, answering, one_line, whole
+from wire.sessions import OK, Transport, answering, one_line, whole
 
 Serve = Callable[..., Server]
 
@@ -61,10 +61,16 @@ ENDINGS: dict[str, Case] = {
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
 @pytest.mark.parametrize("name", ENDINGS)
 def test_endings(
-    *, way: Way, open_session: Open, serve: Serve, authority: Authority, name: str, version: ssl.TLSVersion
+    *,
+    transport: Transport,
+    open_session: Open,
+    serve: Serve,
+    authority: Authority,
+    name: str,
+    version: ssl.TLSVersion,
 ) -> None:
     """An answer ends where it says so, or where TLS takes leave; an abort is no end."""
-    if way.module and version is ssl.TLSVersion.TLSv1_2:
+    if transport.module and version is ssl.TLSVersion.TLSv1_2:
         pytest.skip("what httpcore makes of TLS doesn't depend on its version")
     context = authority.fresh()
     context.maximum_version = version
@@ -109,7 +115,7 @@ class Patient(Server):
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_alerts(way: Way, open_session: Open, authority: Authority, name: str) -> None:
+def test_alerts(transport: Transport, open_session: Open, authority: Authority, name: str) -> None:
     """The error has the alert of TLS; nothing was sent."""
     spoil, says = ALERTS[name]
     context = authority.fresh()
@@ -122,7 +128,7 @@ def test_alerts(way: Way, open_session: Open, authority: Authority, name: str) -
     assert isinstance(found, ServiceUnreachable)
     assert found.attempts == 2
     # anyio's errors, over which httpcore reads asynchronously, have no words.
-    if not (way.module and way.awaits):
+    if not (transport.module and transport.awaits):
         assert_says(found, says)
     assert server.requests == []
 
@@ -137,7 +143,9 @@ def assert_says(error: BaseException, pattern: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["nobody", "another name"])
-def test_certificates(way: Way, open_session: Open, serve: Serve, authority: Authority, name: str) -> None:
+def test_certificates(
+    transport: Transport, open_session: Open, serve: Serve, authority: Authority, name: str
+) -> None:
     """A server whose certificate isn't trusted is asked once, gets no request, and is reported."""
     server = serve(answering, authority.server)
     url = server.url if name == "nobody" else server.url.replace("127.0.0.1", "localhost")
@@ -146,7 +154,7 @@ def test_certificates(way: Way, open_session: Open, serve: Serve, authority: Aut
         found = session.outcome()
         assert isinstance(found, ServiceUnreachable)
         assert found.attempts == 1
-        assert_says(found, "certificate.*(issuer|name)" if way.module else UNTRUSTED)
+        assert_says(found, "certificate.*(issuer|name)" if transport.module else UNTRUSTED)
         assert server.accepted == times
     assert server.requests == []
 
@@ -213,7 +221,7 @@ def speaking(serve: Serve, authority: Authority, *spoken: str) -> tuple[Server, 
     return serve(behave, context), agreed
 
 
-@over_own
+@over_own_engine
 @pytest.mark.parametrize("offered", [(), ("http/1.1",), ("http/1.1", "h2")])
 def test_a_context_is_not_changed(
     open_session: Open, serve: Serve, authority: Authority, offered: tuple[str, ...]
@@ -225,7 +233,7 @@ def test_a_context_is_not_changed(
     assert context.changed == 0
 
 
-@over_own
+@over_own_engine
 def test_another_protocol(open_session: Open, authority: Authority) -> None:
     """An agreement on HTTP/2 by a caller's context is reported at once; nothing is sent."""
 
@@ -250,7 +258,7 @@ def test_another_protocol(open_session: Open, authority: Authority) -> None:
         server.close()
 
 
-@over_own
+@over_own_engine
 def test_what_is_offered(open_session: Open, serve: Serve, authority: Authority) -> None:
     """A context of our own offers HTTP/1.1, to servers that would rather speak another one."""
     server, agreed = speaking(serve, authority, "h2", "http/1.1")

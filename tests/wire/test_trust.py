@@ -8,8 +8,8 @@ import pytest
 from support.certificates import Authority, self_signed, trust_in_folder
 from support.client import Server, header
 from taskcounts import ServiceUnreachable
-from wire.conftest import Open, over_own
-from wire.ways import answering, one_line
+from wire.conftest import Open, over_own_engine
+from wire.sessions import answering, one_line
 
 Serve = Callable[..., Server]
 
@@ -34,7 +34,7 @@ def test_dates(open_session: Open, serve: Serve, tmp_path: Path, days: int) -> N
         assert server.requests == []
 
 
-@over_own
+@over_own_engine
 def test_a_folder(open_session: Open, serve: Serve, authority: Authority, tmp_path: Path) -> None:
     """A folder says what is trusted, if its files are hashed; one without them trusts nobody."""
     server = serve(answering, authority.server)
@@ -66,7 +66,7 @@ def test_nothing_of_the_environment(
     refused(open_session(secure).outcome(), "issuer")
 
 
-@over_own
+@over_own_engine
 def test_a_proxy_that_was_named(open_session: Open, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that a caller names is used, whatever hosts the environment excepts."""
     monkeypatch.setenv("no_proxy", "*")

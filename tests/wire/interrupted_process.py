@@ -135,7 +135,7 @@ def sockets() -> int:
 
 
 def main(url: str, how: str, *given: str) -> None:
-    """Make a client, interrupt it, and check that it has all of its places and leaves no socket."""
+    """Make a client, interrupt it, and check that all of its permits are free and no socket is left."""
     act: Callable[..., None] = {"points": at_each_point, "signals": at_any_time}[how]
     count, before, crowd, options = map(json.loads, given)
     key = taskcounts.SharedKey("myaccount", os.environ["KEY"])
