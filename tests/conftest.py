@@ -14,7 +14,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from support.certificates import Authority
-from support.client import Behave, Call, FakeClock, Server
+from support.client import Call
+from support.clocks import FakeClock
+from support.servers import Behave, Server
 from taskcounts.clock import SystemClock
 
 # The processes among which the tests are divided are measured; those that tests start are not.

@@ -8,7 +8,7 @@ import socket
 import ssl
 from typing import Any
 
-from support.client import Peer, Server
+from support.servers import Peer, Server
 
 CONNECTED = b"HTTP/1.1 200 Connected\r\n\r\n"
 # Success, and the address that the proxy connects from.

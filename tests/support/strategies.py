@@ -1,4 +1,4 @@
-"""Hypothesis strategies: bodies that keep to the fragment or break it, built from the fragment itself."""
+"""Strategies of Hypothesis: bodies that keep to the fragment or break it, built from the fragment itself."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 
-from support.client import Behave, Peer
+from support.servers import Behave, Peer
 from wire.sessions import MAX_CONNECTIONS, Session, answering
 
 

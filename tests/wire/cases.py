@@ -14,7 +14,7 @@ from enum import Enum
 from itertools import pairwise
 from typing import Any
 
-from support.client import Peer, Server
+from support.servers import Peer, Server
 from taskcounts import ServiceUnreachable, Snapshot, TaskCountsError
 from wire.sessions import Session, Transport, answering, number, one_line
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.client import Server
+from support.servers import Server
 from wire.sessions import OWN_ENGINE, TRANSPORTS, Session, Transport
 
 # Transports of httpx leave sockets behind when an attempt fails.

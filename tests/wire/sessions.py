@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
-from support.client import KEY, Peer, wire
+from support.answers import wire
+from support.client import KEY
+from support.servers import Peer
 from taskcounts import AsyncTaskCountsClient, RetryPolicy, Snapshot, TaskCountsClient, TaskCountsError
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.client import Server, header
+from support.servers import Server, header
 from taskcounts import ServiceUnreachable, Snapshot
 from wire.conftest import Open
 from wire.sessions import Transport, answering, one_line

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.client import Peer, Server
+from support.servers import Peer, Server
 from taskcounts import Snapshot
 from wire.cases import FIN, RST, Case, Right, case, check, play, split
 from wire.conftest import Open

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from support.certificates import Authority
-from support.client import Peer, Server
 from support.proxies import Proxy
+from support.servers import Peer, Server
 from taskcounts import Snapshot
 from wire.capacity import PATIENT, Capacity
 from wire.cases import FIN, play

@@ -16,9 +16,11 @@ import httpx
 import httpx2
 import pytest
 
+from support.answers import answer
 from support.certificates import Authority
-from support.client import ACCESS_KEY, ENDPOINT, KEY, Peer, Server, always, answer, header
+from support.client import ACCESS_KEY, ENDPOINT, KEY
 from support.proxies import Proxy
+from support.servers import Peer, Server, always, header
 from taskcounts import (
     AsyncTaskCountsClient,
     ContractViolation,

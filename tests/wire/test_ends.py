@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.certificates import Authority
-from support.client import Peer, Server
+from support.servers import Peer, Server
 from taskcounts import RetryPolicy, ServiceUnreachable, Snapshot, TaskCountsError
 from wire.cases import FIN, RST, End, Write, end, play
 from wire.conftest import Open

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from support.client import ACCESS_KEY, Peer, Server
+from support.client import ACCESS_KEY
+from support.servers import Peer, Server
 from wire.sessions import answering, number
 
 Serve = Callable[..., Server]

@@ -16,7 +16,8 @@ import pytest
 
 import taskcounts
 from support.certificates import Authority
-from support.client import ACCESS_KEY, Behave, Peer, Server
+from support.client import ACCESS_KEY
+from support.servers import Behave, Peer, Server
 from taskcounts import TaskCountsClient
 from wire import interrupted_process
 from wire.cases import FIN, play

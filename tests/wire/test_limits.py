@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from support.certificates import Authority
-from support.client import Peer, Server
+from support.servers import Peer, Server
 from taskcounts import ContractViolation, RetryPolicy, ServiceError, ServiceUnreachable
 from wire.cases import play
 from wire.conftest import Open, over_own_engine

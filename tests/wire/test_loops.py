@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from support.client import KEY, Server
+from support.client import KEY
+from support.servers import Server
 from taskcounts import AsyncTaskCountsClient
 from wire.sessions import TRANSPORTS, Session, answering, descriptors, eventually
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from support.certificates import Authority
-from support.client import ACCESS_KEY, Server, header
+from support.client import ACCESS_KEY
 from support.proxies import SOCKS_YES, Proxy, Socks
+from support.servers import Server, header
 from taskcounts import ServiceUnreachable, Snapshot, TaskCountsError
 from wire.conftest import Open
 from wire.sessions import OK, Transport, answering, body, one_line, whole

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.certificates import Authority
-from support.client import Peer, Server
+from support.servers import Peer, Server
 from taskcounts import ServiceUnreachable, Snapshot
 from wire.cases import BYE, ENDS, FIN, KEPT, LEAKS, LEAVE, RST, Case, case, check, refused
 from wire.conftest import Open, over_own_engine

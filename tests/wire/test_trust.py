@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from support.certificates import Authority, self_signed, trust_in_folder
-from support.client import Server, header
+from support.servers import Server, header
 from taskcounts import ServiceUnreachable
 from wire.conftest import Open, over_own_engine
 from wire.sessions import answering, one_line

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from support.client import ACCESS_KEY, FakeClock
+from support.client import ACCESS_KEY
+from support.clocks import FakeClock
 from taskcounts.flow.steps import Exchange, Pause, Settings
 from taskcounts.protocol.messages import Question
 from taskcounts.waiting import flow

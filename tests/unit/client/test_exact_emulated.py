@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from support.client import KEY, Peer, Server, header
+from support.client import KEY
 from support.lists import Lister, page, task
+from support.servers import Peer, Server, header
 from taskcounts import (
     AsyncTaskCountsClient,
     ContractViolation,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from support.client import FakeClock
+from support.clocks import FakeClock
 from taskcounts import ServiceUnreachable, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.values import Kind, Observation, Outcome
 from taskcounts_cli.output.progress import HEARTBEAT, Lines, counted, standing

@@ -13,22 +13,11 @@ from unittest.mock import Mock
 import httpx
 import pytest
 
+from support.answers import BUSY, Reply, Script, answer, error
 from support.certificates import Authority
-from support.client import (
-    BUSY,
-    ENDPOINT,
-    KEY,
-    Call,
-    FakeClock,
-    NoPauses,
-    Peer,
-    Reply,
-    Script,
-    Server,
-    always,
-    answer,
-    error,
-)
+from support.client import ENDPOINT, KEY, Call
+from support.clocks import FakeClock, NoPauses
+from support.servers import Peer, Server, always
 from taskcounts import (
     AsyncTaskCountsClient,
     DeadlineExceeded,

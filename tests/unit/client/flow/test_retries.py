@@ -11,21 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from support.answers import BUSY, GUID, Script, answer, error
 from support.certificates import Authority
-from support.client import (
-    BUSY,
-    GUID,
-    KEY,
-    Call,
-    FakeClock,
-    NoPauses,
-    Peer,
-    Script,
-    Server,
-    always,
-    answer,
-    error,
-)
+from support.client import KEY, Call
+from support.clocks import FakeClock, NoPauses
+from support.servers import Peer, Server, always
 from taskcounts import (
     ContractViolation,
     RetryPolicy,

@@ -12,8 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import BUSY, COUNTS, ENDPOINT, KEY, FakeClock, Script, Server, always, answer, error
+from support.answers import BUSY, COUNTS, Script, answer, error
+from support.client import ENDPOINT, KEY
+from support.clocks import FakeClock
 from support.many import Many, by_id, ids
+from support.servers import Server, always
 from taskcounts import (
     ContractViolation,
     DeadlineExceeded,
@@ -336,7 +339,8 @@ def test_unreachable(many: Many, serve: Callable[..., Server]) -> None:
 KEPT = """
 import asyncio, gc, sys
 import httpx
-from support.client import ENDPOINT, KEY, answer
+from support.answers import answer
+from support.client import ENDPOINT, KEY
 from taskcounts import AsyncTaskCountsClient, TaskCountsClient
 
 def look(done, _):

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from support.answers import answer
 from support.certificates import Authority
-from support.client import Server, always, answer
+from support.servers import Server, always
 
 
 @pytest.fixture

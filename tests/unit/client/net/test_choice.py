@@ -10,9 +10,11 @@ import httpx
 import httpx2
 import pytest
 
+from support.answers import Script, answer
 from support.certificates import Authority
-from support.client import ENDPOINT, KEY, Call, Script, Server, always, answer
+from support.client import ENDPOINT, KEY, Call
 from support.proxies import tunnel
+from support.servers import Server, always
 from taskcounts import AsyncTaskCountsClient, RetryPolicy, ServiceUnreachable, TaskCountsClient, net
 
 CLIENTS = [TaskCountsClient, AsyncTaskCountsClient]

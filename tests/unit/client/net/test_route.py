@@ -14,9 +14,12 @@ import httpx
 import pytest
 import trustme
 
+from support.answers import Script, answer
 from support.certificates import Authority
-from support.client import ENDPOINT, KEY, Call, NoPauses, Peer, Script, Server, always, answer, header
+from support.client import ENDPOINT, KEY, Call
+from support.clocks import NoPauses
 from support.proxies import tunnel
+from support.servers import Peer, Server, always, header
 from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable
 from taskcounts.net.factory import make_engine
 from taskcounts.net.route import Connection, Reach, connection
