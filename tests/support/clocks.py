@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class FakeClock:
-    """A clock on which time passes only in `sleep` and `pass_by`, and whose random numbers are all the same."""
+    """A clock whose time passes only in `sleep` and `pass_by`, and whose random numbers are all the same."""
 
     def __init__(self, draw: float = 0.0) -> None:
         self.seconds = 1000.0
