@@ -24,7 +24,7 @@ PEERS   := $(patsubst %,$(BENCH)/%/.ready,azure-batch-15 httpx httpx2 urllib3 ai
 OURS    := $(patsubst %,$(BENCH)/%/.installed,default cli)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint format generate check-generated contract interop histories bench bench-reference bench-emulator lock clean
+.PHONY: help demo test unit lint format generate api check-generated contract interop histories matrix bench bench-reference bench-emulator lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -54,6 +54,9 @@ format: $(READY) ## Format the code
 generate: $(READY) ## Write generated/ from spec/
 	@$(BIN)/python spec/generate.py
 
+api: $(READY) ## Write tests/data/public_api.txt, the public API as it is
+	@PYTHONPATH=tests $(BIN)/python -m support.public_api
+
 check-generated: $(READY) ## Fail if generated/ is not what spec/ gives
 	@$(BIN)/python spec/generate.py --check
 
@@ -66,6 +69,9 @@ interop: $(READY) $(SDKS) $(AZ) ## Run Microsoft's clients against the emulator:
 histories: $(READY) ## Judge waits for 1,000 random jobs: ARGS='--seed 5000', or ARGS='--only 7' tells one
 	@PYTHONPATH=tests $(BIN)/python -m histories $(ARGS)
 
+matrix: $(READY) ## Test every CPython from 3.11 to 3.14 that is here, and the lowest versions: ARGS='3.12 lowest', or all
+	@PYTHONPATH=tests $(BIN)/python -m support.matrix $(ARGS)
+
 bench: $(READY) $(SDKS) $(PEERS) $(OURS) $(if $(QUICK),,$(AZ)) ## Compare with other clients: QUICK=1 in two minutes, CHECK=1 fails if ours got worse
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(CHECK),--check) $(ARGS)
 
@@ -76,9 +82,14 @@ bench-reference: ## Make both forms of bench anew what CHECK=1 compares with: so
 bench-emulator: $(READY) ## Measure what a count costs the emulator, and how it fills: ARGS=1000000 tasks, or 200,000
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.emulator $(ARGS)
 
+.PHONY: pictures
+pictures: $(READY) ## Draw the README's pictures in .github/ anew
+	@PYTHONPATH=tests $(BIN)/python -m pictures
+
 lock: $(READY) ## Bring tests/requirements/ in line with pyproject.toml; UPGRADE=1 takes newer versions too
 	@$(LOCK) --extra cli --extra emulator --group build --output-file tests/requirements/run.txt
 	@$(LOCK) --all-extras --group dev --constraint tests/requirements/run.txt --output-file tests/requirements/all.txt
+	@$(LOCK) --resolution lowest-direct --override tests/requirements/lowest-overrides.txt --all-extras --group dev --output-file tests/requirements/lowest.txt
 	@for client in azure-batch-15 azure-batch-14 azure-cli; do \
 		$(RESOLVE) tests/requirements/interop/$$client.in --output-file tests/requirements/interop/$$client.txt || exit 1; \
 	done
