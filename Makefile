@@ -24,7 +24,7 @@ PEERS   := $(patsubst %,$(BENCH)/%/.ready,azure-batch-15 httpx httpx2 urllib3 ai
 OURS    := $(patsubst %,$(BENCH)/%/.installed,default cli)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format generate api check-generated contract interop histories matrix bench bench-reference bench-emulator lock clean
+.PHONY: help demo test unit lint format generate api check-generated contract interop histories matrix bench bench-reference bench-emulator lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -32,11 +32,15 @@ help: ## Show the targets
 demo: $(RUNS) ## Start the emulator, move some tasks, ask for their counts
 	@$(BIN)/taskcounts demo
 
-test: $(READY) $(SDKS) lint check-generated ## Pass every check and test
+test: $(READY) $(SDKS) lint check-generated ## Pass every check and test, in some minutes
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+unit: $(READY) ## Run the quick unit tests, in under a minute: ARGS='-k redact', or other options of pytest
+	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest --quiet --numprocesses logical --maxprocesses 4 \
+		--dist worksteal -m 'not slow' tests/unit $(ARGS)
 
 lint: $(READY) ## Check style and types
 	@$(BIN)/ruff format --check --quiet . || { echo "lint: run 'make format'"; exit 1; }

@@ -1,10 +1,8 @@
-"""Fixtures for all tests, and Hypothesis' profiles: HYPOTHESIS_PROFILE=thorough looks harder."""
+"""Fixtures for all tests, and Hypothesis' profiles; HYPOTHESIS_PROFILE=thorough tries 2,000 examples."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import os
 import ssl
 import warnings
@@ -13,13 +11,12 @@ from pathlib import Path
 
 import coverage
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
 
-from support.client import Authority, Behave, Call, FakeClock, Server
+from support.certificates import Authority
+from support.client import Call
+from support.clocks import FakeClock
+from support.servers import Behave, Server
 from taskcounts.clock import SystemClock
 
 # The processes among which the tests are divided are measured; those that tests start are not.
@@ -33,6 +30,7 @@ settings.register_profile(
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("quick", settings.get_profile("default"), max_examples=15)
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=2000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
@@ -91,48 +89,4 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    folder = tmp_path_factory.mktemp("authority")
-    # Not today's date: the tests hold for as long as the clock isn't far off.
-    begin = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    end = datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC)
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An authority of tests")])
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    # Python 3.13 is strict: an authority has to say that it signs, and a certificate who signed it.
-    signs_certificates = x509.KeyUsage(
-        key_cert_sign=True,
-        crl_sign=True,
-        digital_signature=False,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    ca = (
-        x509.CertificateBuilder(
-            ca_name, ca_name, ca_key.public_key(), x509.random_serial_number(), begin, end
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
-        .add_extension(signs_certificates, critical=True)
-        .sign(ca_key, hashes.SHA256())
-    )
-    leaf = (
-        x509.CertificateBuilder(ca_name, name, key.public_key(), x509.random_serial_number(), begin, end)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
-        )
-        .sign(ca_key, hashes.SHA256())
-    )
-    encoding, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    (folder / "ca.pem").write_bytes(ca.public_bytes(encoding))
-    (folder / "leaf.pem").write_bytes(leaf.public_bytes(encoding))
-    (folder / "key.pem").write_bytes(key.private_bytes(encoding, private, serialization.NoEncryption()))
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(folder / "leaf.pem", folder / "key.pem")
-    return Authority(folder / "ca.pem", server)
+    return Authority.made(tmp_path_factory.mktemp("authority"))

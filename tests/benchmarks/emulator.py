@@ -1,4 +1,4 @@
-"""What the emulator costs, and how it takes its size: `make bench-emulator`.
+"""The cost of a count in the emulator, and of filling it: `make bench-emulator`.
 
 The emulator runs as a process of its own, pinned to one core where the system lets it be, and the caller to
 another. What is told is the emulator's processor time: of everything between its socket and its store, and

@@ -1,4 +1,4 @@
-"""What is made of the samples: ratios of the same round, their spread, and whether one got worse; pure."""
+"""Figures from samples: ratios within a round, their spread, and a test for a change for the worse; pure."""
 
 from __future__ import annotations
 

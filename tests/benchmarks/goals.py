@@ -1,4 +1,4 @@
-"""What ours is to reach, and which figures an earlier run is compared with."""
+"""The goals of our client, and the figures that are compared with an earlier run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What readers get: the goals, and a table for each block, in Markdown; pure."""
+"""The report: the goals, and a table for each block, in Markdown; pure."""
 
 from __future__ import annotations
 

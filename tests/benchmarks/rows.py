@@ -1,4 +1,4 @@
-"""What is run: a row for each client and way, in blocks whose rows are compared with each other."""
+"""The rows of the benchmark: one for each client and way to call, in blocks that are compared within."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Failed(Exception):
 
 @dataclass
 class Taken:
-    """What was measured: by row and round, and what went wrong on the way."""
+    """The measurements by row and round, and the errors on the way."""
 
     samples: dict[str, dict[int, dict[str, float]]] = field(default_factory=lambda: defaultdict(dict))
     failures: dict[str, str] = field(default_factory=dict)

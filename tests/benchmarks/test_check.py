@@ -110,7 +110,7 @@ def test_a_reference_is_kept_beside_the_other(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is missing")
 def test_a_new_reference_leaves_the_commit_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was measured is the same for the form that runs second; any other change is told."""
+    """A new reference leaves the name of the commit clean; any other change makes it dirty."""
     monkeypatch.setattr(program, "PROJECT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert program.commit() == "an unknown commit"

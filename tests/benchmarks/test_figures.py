@@ -64,7 +64,7 @@ def test_a_formula_pairs_what_ran_in_one_round(formula: Formula, expected: list[
 
 
 def test_a_formula_names_its_rows() -> None:
-    """What a figure needs can be run for it."""
+    """A formula names the rows that it needs."""
     assert Formula("cpu", "a", "b", "c", "d").rows == ["a", "b", "c", "d"]
     assert Formula("cpu", "a").rows == ["a"]
 
@@ -123,6 +123,6 @@ def test_a_run_is_not_worse_than_itself(values: list[float]) -> None:
 
 @given(VALUES, st.floats(1.07, 10))
 def test_a_steady_figure_may_grow_by_hardly_anything(values: list[float], factor: float) -> None:
-    """What has no spread is worse as soon as it is some percent larger."""
+    """A figure without spread is worse as soon as it is some percent larger."""
     reference = spread(values[:1])
     assert is_worse(spread([values[0] * factor]), reference)

@@ -1,4 +1,4 @@
-"""What is run, and what is made of it: rows, goals, and the choice among them."""
+"""Rows, goals, and the choice among them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_row_can_run(row: Row) -> None:
 
 
 def test_every_ratio_has_a_base() -> None:
-    """What a block's rows are compared with is one of them, and runs in both forms."""
+    """A block's base is one of its rows, and runs in both forms."""
     for block in BLOCKS:
         if block.base is not None:
             [base] = [row for row in ROWS if row.key == f"{block.name}/{block.base}"]
@@ -54,7 +54,7 @@ def test_a_goal_is_measured_in_full(goal: Goal) -> None:
 
 
 def test_the_quick_form_measures_nearly_all_goals() -> None:
-    """What it leaves out takes minutes: az, 100,000 jobs, and get_many where that is a goal of its own."""
+    """The goals that it leaves out take minutes: az, 100,000 jobs, and get_many as a goal of its own."""
     quick = keys(chosen((), quick=True))
     left_out = {row for goal in GOALS for row in goal.figure.rows} - quick
     assert {row.partition("/")[0] for row in left_out} <= {"jobs", "start", "asyncio", "threads"}
@@ -98,7 +98,7 @@ def test_a_pattern_without_rows_is_refused(pattern: str, quick: bool) -> None:
 
 
 def test_ratios_alone_are_checked() -> None:
-    """What depends on a machine's pace is compared by its ratio to Python's library."""
+    """A figure that depends on the machine's speed is compared by its ratio to Python's library."""
     formulas = checked(ROWS)
     assert "sync/ours: cpu of sync/azure-batch-15.1" in formulas
     assert "latency/ours-get_many-asyncio: wall of latency/azure-batch-15.1-aio" in formulas
@@ -120,7 +120,7 @@ def test_only_what_runs_is_checked() -> None:
 
 
 def test_a_size_leaves_out_what_python_compiles(tmp_path: Path) -> None:
-    """Whether something was imported before doesn't matter."""
+    """Compiled files of an earlier import don't count."""
     (tmp_path / "a" / "__pycache__").mkdir(parents=True)
     (tmp_path / "a" / "one.py").write_bytes(b"12345")
     (tmp_path / "a" / "__pycache__" / "one.pyc").write_bytes(b"123")

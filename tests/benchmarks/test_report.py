@@ -1,4 +1,4 @@
-"""What readers get: tables that say what was reached, and nothing that wasn't measured."""
+"""The report's tables show each measurement, and none that is missing."""
 
 from __future__ import annotations
 

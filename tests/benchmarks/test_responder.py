@@ -91,7 +91,7 @@ def test_a_row_that_asks_too_often_fails(responder: Responder, folder: Path) -> 
 
 @needs_compiler
 def test_a_thread_that_fails_ends_its_program(responder: Responder, folder: Path) -> None:
-    """What went wrong is told, not that others waited for it."""
+    """The report has the first error, not the timeouts of those who waited for it."""
     row = small("threads/ours")
     runner = Runner(responder, folder, python=lambda _: Path(sys.executable))
     assert runner.sample(row)["cpu"] > 0
@@ -154,7 +154,7 @@ def test_calls_are_in_flight_at_once(
 
 @needs_compiler
 def test_the_responder_speaks_tls(responder: Responder) -> None:
-    """Whom to trust stands in a file of its own, and in one with everybody else."""
+    """The authority stands in a file of its own, and in one with all other authorities."""
     if not responder.authority.exists():
         pytest.skip("OpenSSL's headers are missing")
     for trusted in (responder.authority, responder.bundle):
@@ -204,7 +204,7 @@ def test_a_missing_environment_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_the_peers_sign_as_ours_does() -> None:
-    """What is prepared gives the signature of the whole request."""
+    """A prepared signature equals the signature of the whole request."""
     setting = Setting("https://account.eastus.batch.azure.com", ACCOUNT, KEY)
     headers = signing.Signer(ACCOUNT, KEY, setting.url).headers()
     target = setting.url.removeprefix(setting.endpoint)

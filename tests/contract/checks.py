@@ -1,6 +1,6 @@
-"""What every answer has to satisfy, whatever was asked. A check yields what is wrong, or nothing.
+"""Checks of every answer, to any request. A check yields complaints, or nothing.
 
-What answers with tasks and jobs in them have to satisfy besides stands in `items`.
+The further checks of answers with tasks or jobs stand in `items`.
 """
 
 from __future__ import annotations

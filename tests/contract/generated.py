@@ -69,7 +69,7 @@ class Generated:
 
     @property
     def positive(self) -> bool:
-        """Whether the fragment allows the request."""
+        """True if the fragment allows the request."""
         meta = self.case.meta
         return meta is not None and meta.generation.mode is schemathesis.GenerationMode.POSITIVE
 

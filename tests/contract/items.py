@@ -1,4 +1,4 @@
-"""What every answer with tasks or jobs in it has to satisfy. A check yields what is wrong, or nothing."""
+"""Checks of every answer with tasks or jobs in it. A check yields complaints, or nothing."""
 
 from __future__ import annotations
 

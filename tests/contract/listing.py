@@ -23,13 +23,13 @@ REFUSALS = ("InvalidQueryParameterValue", "OutOfRangeQueryParameterValue")
 
 @dataclass
 class Listing:
-    """What came of following the links of a list.
+    """The result of following the links of a list.
 
     Attributes:
-        answers: One for each page that was asked for.
-        items: What stood on the pages.
+        answers: The answers, one for each page.
+        items: The items on all pages.
         whole: Whether the last page was reached.
-        wrong: Why the list can't be what the service promises.
+        wrong: The promise of the service that the list breaks, None if there is none.
     """
 
     answers: list[Answered] = field(default_factory=list)

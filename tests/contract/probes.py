@@ -132,7 +132,7 @@ def true_counts(target: Target) -> Judged:
 
 
 def movement(target: Target) -> Judged:
-    """When tasks start, succeed and fail, the counts and the list follow."""
+    """The counts and the list follow tasks that start, succeed and fail."""
     for move in target.moves:
         counts = move()
         yield _compare(target.ask(), target.job, counts)

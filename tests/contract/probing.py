@@ -1,4 +1,4 @@
-"""What probes are made of: when they can be asked, and how their answers are judged."""
+"""The parts of probes: their conditions, and the judgement of their answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ VERSION = f"api-version={contract.API_VERSION}"
 
 @dataclass(frozen=True)
 class Probe:
-    """What to ask, and when it can be asked: None, or why not."""
+    """A question to a target.
+
+    Attributes:
+        ask: Asks the question, and returns the judged answers.
+        unfit: Returns the reason why a target can't be asked, None if it can.
+    """
 
     ask: Callable[[Target], Judged]
     unfit: Callable[[Target], str | None] = lambda _: None

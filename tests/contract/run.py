@@ -31,7 +31,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """What a run saw and found."""
+    """The observations and findings of a run."""
 
     endpoint: str
     judged: Counter[str] = field(default_factory=Counter)
@@ -41,7 +41,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether the endpoint keeps the contract, as far as it was asked."""
+        """True if the run found no breach of the contract."""
         return not self.findings
 
     def text(self) -> str:

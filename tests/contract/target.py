@@ -1,4 +1,4 @@
-"""Where the requests of a contract run go, and who signs them."""
+"""The target of a contract run: an endpoint, and the credential that signs requests to it."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_examples_conform(path: Path) -> None:
 
 
 def test_examples_of_lists_hang_together() -> None:
-    """What a page's link asks for is answered by the last page; no task or job stands on both."""
+    """The link of the first page leads to the last page; no task or job stands on both."""
     for kind in ("task", "job"):
         page, last = (
             json.loads((PROJECT / "spec" / "examples" / f"{kind}-list-{which}.json").read_text("utf-8"))
@@ -260,7 +260,7 @@ def test_generated_code_is_what_the_fragment_gives(copy: Path) -> None:
 
 
 def test_a_changed_fragment_changes_the_check(copy: Path) -> None:
-    """What answers are checked against follows the fragment, and a forgotten regeneration fails."""
+    """The checks of answers follow the fragment, and a forgotten regeneration fails."""
     fragment = copy / "spec" / "taskcounts.openapi.yaml"
     text = fragment.read_text(encoding="utf-8")
     fragment.write_text(text.replace("minimum: 0", "minimum: 3"), encoding="utf-8")

@@ -48,7 +48,7 @@ def test_mutant_is_caught(
 
 
 def test_nothing_is_found_where_nothing_is_wrong(emulator: Emulator) -> None:
-    """What stands between the emulator and the run doesn't cause findings by itself."""
+    """The proxy between the emulator and the run causes no findings by itself."""
     assert run_over(Mutant("nothing", ""), emulator) == []
 
 

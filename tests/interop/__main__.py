@@ -1,4 +1,4 @@
-"""`make interop`: run Microsoft's clients against the emulator, and print what each of them could do."""
+"""`make interop`: run Microsoft's clients against the emulator, and print which operations work."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from interop.run import CLIENTS, run, table
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice([client.name for client in CLIENTS]))
-@click.option("--verbose", is_flag=True, help="Tell what each operation saw.")
+@click.option("--verbose", is_flag=True, help="Print what each operation saw.")
 def main(names: tuple[str, ...], *, verbose: bool) -> None:
     """Run all clients, or those that are named.
 
     Exit codes: 0 all is well, 1 something failed, 2 wrong usage.
     """
-    # It warns of every api-version but its own, and the clients have others.
+    # The emulator warns of every api-version but its own, and the clients send others.
     logging.getLogger("taskcounts_emulator").setLevel(logging.ERROR)
     outcomes = []
     for client in CLIENTS:

@@ -1,4 +1,4 @@
-"""Runs the clients' programs against emulators of their own, and says what came of it."""
+"""Runs the clients' programs, each against an emulator of its own, and judges their reports."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from interop.clients.report import OPERATIONS
+from interop.clients.checks import CHECKS
 from taskcounts_emulator import Emulator
 
 __all__ = ["CLIENTS", "QUICK", "SCENARIO", "Client", "Outcome", "Result", "judged", "run", "table"]
 
-# Beside the environment that this runs in: `make` puts them there.
+# `make` puts them beside the environment that this runs in.
 ENVIRONMENTS = Path(sys.prefix) / "interop"
 TESTS = Path(__file__).parents[1]
 
-# What the programs find: they know these ids and numbers.
+# The account as the programs find it: the checks rely on these ids and numbers.
 SCENARIO = {
     "pools": [{"id": "quick", "slots": 4, "duration": 0.05}, {"id": "slow", "slots": 4, "duration": 3600}],
     "jobs": [
@@ -48,11 +48,11 @@ class Client:
     """One of Microsoft's clients.
 
     Attributes:
-        name: What to call it.
+        name: The name in the table.
         environment: The folder of its environment.
         module: Its program.
-        lacks: The operations that it cannot do.
-        patience: Seconds after which its program is stopped, many times what it takes: a wrong answer can
+        lacks: The operations that it doesn't offer.
+        patience: Seconds after which its program is stopped, many times its usual time: a wrong answer can
             make a client ask for ever.
     """
 
@@ -69,8 +69,8 @@ class Client:
 
     @property
     def operations(self) -> list[str]:
-        """What it has to report."""
-        return [operation for operation in OPERATIONS if operation not in self.lacks]
+        """The operations that it has to report."""
+        return [operation for operation in CHECKS if operation not in self.lacks]
 
 
 QUICK = (
@@ -86,7 +86,7 @@ CLIENTS = (
         "interop.clients.az",
         frozenset(
             (
-                # It has no option for the length of pages, and would have to log in for a token.
+                # az has no option for the length of pages, and would have to log in for a token.
                 "Job_List over pages",
                 "a token over TLS",
             )
@@ -98,7 +98,12 @@ CLIENTS = (
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one operation: an error, or what was seen."""
+    """The result of one operation.
+
+    Attributes:
+        saw: What the client showed until it was done or failed.
+        error: The first deviation, None if there is none.
+    """
 
     saw: str = ""
     error: str | None = None
@@ -106,13 +111,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a client's program.
+    """The outcome of a client's program.
 
     Attributes:
         client: The client.
-        results: By operation.
-        seconds: How long it took.
-        log: What the program wrote beside its report.
+        results: The results by operation.
+        seconds: The time that the program took.
+        log: The standard error of the program.
     """
 
     client: Client
@@ -127,17 +132,17 @@ class Outcome:
 
 
 def run(client: Client) -> Outcome:
-    """Start emulators and a client's program, and return what it reports.
+    """Start emulators and a client's program, and return its outcome.
 
     Raises:
-        FileNotFoundError: The client's environment isn't there.
+        FileNotFoundError: The client's environment is missing.
     """
     if not client.python.exists():
         raise FileNotFoundError(f"{client.python} is missing: 'make interop' sets it up")
     started = time.monotonic()
     with emulated() as environment:
         program = subprocess.Popen(  # noqa: S603 - Programs of our own.
-            [client.python, "-m", client.module],
+            [client.python, "-m", client.module, *client.lacks],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -146,31 +151,33 @@ def run(client: Client) -> Outcome:
         with program, _stopped_after(client.patience, program) as stopped:
             report, log = program.communicate()
         if stopped.is_set():
-            log += f"\nit was stopped after {client.patience:.0f} seconds\n"
+            log += f"\nthe program was stopped after {client.patience:.0f} seconds\n"
     return judged(client, report, program.returncode, log, time.monotonic() - started)
 
 
 def judged(client: Client, report: str, exit_code: int, log: str = "", seconds: float = 0.0) -> Outcome:
-    """Return the outcome of a report, in which an operation that isn't there has failed."""
+    """Return the outcome of a report; an operation that is missing from it has failed."""
     results = {}
     for line in report.splitlines():
         told = json.loads(line)
-        error = None if told["ok"] else told["error"] or "it says no more"
-        results[told["operation"]] = Result(told["saw"], error if told["saw"] or error else "it saw nothing")
+        error = None if told["ok"] else told["error"] or "the program gave no reason"
+        results[told["operation"]] = Result(
+            told["saw"], error if told["saw"] or error else "the program saw nothing"
+        )
     last = log.strip().rpartition("\n")[2]
     for name in client.operations:
-        results.setdefault(name, Result(error=f"it was not reported; exit code {exit_code}: {last}"))
+        results.setdefault(name, Result(error=f"not reported; exit code {exit_code}: {last}"))
     if exit_code != 0 and all(result.error is None for result in results.values()):
         results["the end of the program"] = Result(error=f"exit code {exit_code}: {last}")
     return Outcome(client, results, seconds, log)
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Return what each client could do, and below it what went wrong."""
-    width = max(map(len, OPERATIONS))
+    """Return a table of operations and clients, and below it the errors."""
+    width = max(map(len, CHECKS))
     names = [outcome.client.name for outcome in outcomes]
     lines = ["  ".join([" " * width, *names])]
-    for operation in OPERATIONS:
+    for operation in CHECKS:
         cells = [
             _cell(outcome, operation).ljust(len(name)) for outcome, name in zip(outcomes, names, strict=True)
         ]
@@ -195,7 +202,7 @@ def _cell(outcome: Outcome, operation: str) -> str:
 
 @contextlib.contextmanager
 def _stopped_after(seconds: float, program: subprocess.Popen[str]) -> Iterator[threading.Event]:
-    """Stop a program that takes too long, and note it; what it has reported by then is still there."""
+    """Stop a program that takes too long, and set the event; the report until then remains."""
     stopped = threading.Event()
 
     def stop() -> None:
@@ -212,7 +219,7 @@ def _stopped_after(seconds: float, program: subprocess.Popen[str]) -> Iterator[t
 
 @contextlib.contextmanager
 def emulated() -> Iterator[dict[str, str]]:
-    """Start two emulators, the second over TLS, and give the environment that names them."""
+    """Start two emulators, the second over TLS, and yield the environment variables that name them."""
     with Emulator() as plain, Emulator(plain.account, plain.key, tls=True) as secured:
         for emulator in (plain, secured):
             emulator.load(SCENARIO)

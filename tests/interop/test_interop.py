@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from interop.clients.report import OPERATIONS
+from interop.clients.checks import CHECKS
 from interop.run import CLIENTS, QUICK, Client, Outcome, judged, run, table
 
 Runs = dict[str, Future[Outcome]]
@@ -23,17 +23,17 @@ def runs() -> Iterator[Runs]:
         yield {client.name: pool.submit(run, client) for client in QUICK}
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", CHECKS)
 @pytest.mark.parametrize("client", QUICK, ids=lambda client: client.name)
 def test_the_client_can_do_it(client: Client, operation: str, runs: Runs) -> None:
-    """Each operation does for each client what its program asserts."""
+    """Each client can do each operation."""
     outcome = runs[client.name].result()
     result = outcome.results[operation]
     assert result.error is None, f"{result.error}; before that it saw: {result.saw}\n{outcome.log}"
 
 
 def test_a_client_that_does_nothing_fails() -> None:
-    """An empty report is no success: all that the client can do is missing."""
+    """An empty report is no success: each operation is missing from it."""
     outcome = judged(AZ, "", 0)
     assert list(outcome.failures) == AZ.operations
     assert "a token over TLS" not in outcome.failures
@@ -44,26 +44,26 @@ def test_a_client_that_does_nothing_fails() -> None:
     [
         ({"ok": True, "saw": "id job-1", "error": None}, None),
         ({"ok": False, "saw": "id job-1", "error": "AssertionError: state"}, "AssertionError: state"),
-        ({"ok": False, "saw": "id job-1", "error": None}, "it says no more"),
-        ({"ok": True, "saw": "", "error": None}, "it saw nothing"),
+        ({"ok": False, "saw": "id job-1", "error": None}, "the program gave no reason"),
+        ({"ok": True, "saw": "", "error": None}, "the program saw nothing"),
     ],
 )
 def test_a_report_is_judged(told: dict[str, object], error: str | None) -> None:
-    """An operation succeeded if its program says so, and says what it saw."""
+    """An operation succeeded if its program says so and shows what it saw."""
     outcome = judged(AZ, json.dumps({"operation": "Job_Get", **told}), 0)
     assert outcome.results["Job_Get"].error == error
 
 
 def test_a_client_that_breaks_off_fails() -> None:
-    """What comes after the end of a program is missing, and the end of its log says why."""
+    """Operations after a crash are missing, and the last line of the log says why."""
     report = json.dumps({"operation": "Job_Add", "ok": True, "saw": "answer None", "error": None})
     outcome = judged(AZ, report, 1, "Traceback …\nImportError: no azure\n")
     assert "Job_Add" not in outcome.failures
-    assert outcome.failures["Job_Get"] == "it was not reported; exit code 1: ImportError: no azure"
+    assert outcome.failures["Job_Get"] == "not reported; exit code 1: ImportError: no azure"
 
 
 def test_a_client_that_breaks_at_its_end_fails() -> None:
-    """An exit code tells of what no operation tells of."""
+    """A failure outside the operations shows in the exit code."""
     lines = [
         json.dumps({"operation": name, "ok": True, "saw": "much", "error": None}) for name in AZ.operations
     ]
@@ -72,7 +72,7 @@ def test_a_client_that_breaks_at_its_end_fails() -> None:
 
 
 def test_a_missing_environment_is_an_error() -> None:
-    """Without the client there is nothing to test, and that must not pass."""
+    """A missing client must not pass."""
     with pytest.raises(FileNotFoundError, match="'make interop' sets it up"):
         run(Client("none", "no-such-environment", "interop.clients.az"))
 
@@ -83,5 +83,5 @@ def test_the_table_tells_what_failed() -> None:
     shown = table([judged(AZ, report, 0, seconds=2.5)])
     rows = {line[:50].strip(): line[50:].strip() for line in shown.splitlines()}
     assert (rows["Job_Add"], rows["Job_Get"], rows["a token over TLS"]) == ("ok", "FAIL", "-")
-    assert "az: Job_Get: it was not reported; exit code 0: " in shown
+    assert "az: Job_Get: not reported; exit code 0: " in shown
     assert shown.endswith(f"1 passed, {len(AZ.operations) - 1} failed")

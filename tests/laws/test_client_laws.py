@@ -16,7 +16,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support import strategies
-from support.client import ACCESS_KEY, BUSY, Call, FakeClock, Reply, Script, answer, error, wire
+from support.answers import BUSY, Reply, Script, answer, error, wire
+from support.client import ACCESS_KEY, Call
+from support.clocks import FakeClock
 from support.signing import signature
 from taskcounts import ContractViolation, RetryPolicy, ServiceError, Snapshot, TaskCountsError
 from taskcounts.credentials import string_to_sign

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.client import Script, answer
+from support.answers import Script, answer
 from support.lists import Lister, page, task
 from support.strategies import answers, near_misses
 from taskcounts import ContractViolation

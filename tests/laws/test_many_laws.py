@@ -11,7 +11,9 @@ import httpx
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support.client import ENDPOINT, KEY, FakeClock, answer, error
+from support.answers import answer, error
+from support.client import ENDPOINT, KEY
+from support.clocks import FakeClock
 from taskcounts import AsyncTaskCountsClient, JobResult, RetryPolicy, TaskCountsClient
 from taskcounts.many.window import BUSY_STATUSES, Window, open_window
 

@@ -11,8 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support import strategies
-from support.client import ENDPOINT, GUID, KEY, FakeClock, Script, Server, answer, wire
+from support.answers import GUID, Script, answer, wire
+from support.client import ENDPOINT, KEY
+from support.clocks import FakeClock
 from support.rest_calls import OF_A_JOB, OPERATIONS, RestCall, arguments, serve_operations
+from support.servers import Server
 from taskcounts import AsyncTaskCountsClient, ContractViolation, TaskCountsClient
 from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange

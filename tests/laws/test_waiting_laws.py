@@ -13,7 +13,9 @@ from hypothesis import event as classify
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from support.client import BUSY, ENDPOINT, KEY, FakeClock
+from support.answers import BUSY
+from support.client import ENDPOINT, KEY
+from support.clocks import FakeClock
 from support.waits import ODD, Course, Job, Numbers, Service, busy, go, snapshot, unreachable
 from taskcounts import AsyncTaskCountsClient, Observation, TaskCountsClient, Verdict
 from taskcounts.snapshot import Snapshot

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 
-from support.client import ENDPOINT, KEY, Handler, Reply, answer
+from support.answers import Handler, Reply, answer
+from support.client import ENDPOINT, KEY
 from taskcounts import AsyncTaskCountsClient, Snapshot, TaskCountsClient, TaskCountsError
 
 

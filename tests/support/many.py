@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from support.client import ENDPOINT, KEY, Handler
+from support.answers import Handler
+from support.client import ENDPOINT, KEY
 from taskcounts import AsyncTaskCountsClient, JobResult, ListedJob, TaskCountsClient
 
 

@@ -1,4 +1,4 @@
-"""The generated functions, called over ``client.rest`` of either client, so that a test is written once."""
+"""Calls of the generated functions over ``client.rest`` of either client, so that a test is written once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from urllib.parse import unquote
 
 import httpx
 
-from support.client import COUNTS, ENDPOINT, KEY, Handler, Peer, Reply, answer
+from support.answers import COUNTS, Handler, Reply, answer
+from support.client import ENDPOINT, KEY
+from support.servers import Peer
 from taskcounts import AsyncTaskCountsClient, TaskCountsClient
 from taskcounts_rest.api.jobs import job_get, job_get_task_counts, job_list
 from taskcounts_rest.api.tasks import task_list
@@ -28,7 +30,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "Job_Get": {"id": "job-1", "state": "active"},
     "Job_List": {"value": [{"id": "job-1", "state": "active"}]},
 }
-"""What each operation answers."""
+"""The body of the answer to each operation."""
 
 
 def arguments(name: str, job_id: str = "job-1") -> tuple[str, ...]:

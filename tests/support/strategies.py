@@ -1,4 +1,4 @@
-"""Hypothesis strategies: bodies that keep to the fragment or break it, built from the fragment itself."""
+"""Strategies of Hypothesis: bodies that keep to the fragment or break it, built from the fragment itself."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ errors = st.fixed_dictionaries(
 header_texts = st.text(
     st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=30
 )
-"""What a header may hold, as httpx decodes it."""
+"""Any value of a header, as httpx decodes it."""
 
 HEADERS = [
     "content-type",

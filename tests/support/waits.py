@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from support.client import FakeClock, Reply, answer
+from support.answers import Reply, answer
+from support.clocks import FakeClock
 from taskcounts.errors import ServiceBusy, ServiceUnreachable, TaskCountsError
 from taskcounts.snapshot import Inconsistency, Snapshot, TaskCounts, TaskSlotCounts
 from taskcounts.waiting.goals import parse_goal

@@ -26,6 +26,8 @@ from taskcounts_emulator.faults.malformed import VARIANTS
 from taskcounts_emulator.faults.plan import KINDS
 from taskcounts_emulator.state.lag import IN_JSON, LagModel
 
+pytestmark = pytest.mark.slow  # It runs all that the README shows.
+
 PROJECT = Path(__file__).parents[2]
 README = "README.md"
 CLIENT = "wrapper/taskcounts/README.md"

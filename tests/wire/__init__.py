@@ -1,5 +1,6 @@
-"""Wire cases: whatever a server does on a socket, over every way to send, and the next request after it.
+"""Tests over sockets: servers that answer rightly and wrongly, and the next request after that.
 
-`ways` has the ways and a session over one, `cases` what a case is, and the modules ``*_cases`` the tables.
+Each test runs over every transport: our own engine, httpx and httpx2, sync and async. `sessions` has the
+transports and a session over one of them, `cases` the class of a case, the modules ``*_cases`` the tables.
 The tests use nothing of the client but its public interface.
 """

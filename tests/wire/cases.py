@@ -1,4 +1,4 @@
-"""A case: what a server writes for the first job, what is right to make of it, and how it is checked."""
+"""A case: the bytes that a server writes for the first job, the outcomes that are right, and the check."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from enum import Enum
 from itertools import pairwise
 from typing import Any
 
-from support.client import Peer, Server
+from support.servers import Peer, Server
 from taskcounts import ServiceUnreachable, Snapshot, TaskCountsError
-from wire.ways import Session, Way, answering, number, one_line
+from wire.sessions import Session, Transport, answering, number, one_line
 
 
 class End(Enum):
-    """How a server ends a connection: by no more, by a reset, by TLS and its socket, or by TLS alone."""
+    """The end of a connection: FIN, a reset, an end of TLS and of its socket, or an end of TLS alone."""
 
     FIN = "fin"
     RST = "rst"
@@ -35,13 +35,13 @@ Write = bytes | tuple[bytes, ...] | float | End
 
 @dataclass(frozen=True)
 class Right:
-    """What is right.
+    """An outcome that is right.
 
     Attributes:
-        connections: How many connections the server has seen after the request for the second job.
-        attempts: How often the first job was asked for.
-        error: The error that this ends with, None if there are counts.
-        says: What the error's text has, as a pattern in any case.
+        connections: The number of connections until the second job was answered.
+        attempts: The number of attempts for the first job.
+        error: The class of the error, None if there are counts.
+        says: A pattern that the text of the error matches, in any case.
     """
 
     connections: int = 1
@@ -57,7 +57,7 @@ ENDS = Right(connections=2)
 
 
 def refused(says: str = "") -> Right:
-    """Return that it is no answer: asked for again, over another connection, and at last an error."""
+    """Return the outcome of a refused answer: a second attempt over another connection, then an error."""
     return Right(3, 2, ServiceUnreachable, says)
 
 
@@ -69,13 +69,13 @@ LEAKS = Right(connections=0)
 
 @dataclass(frozen=True)
 class Case:
-    """What a server writes whenever it is asked for the first job: bytes, pauses in seconds, and an end.
+    """A server's answer to each request for the first job.
 
     Attributes:
-        right: What is right; several where each of them is.
-        h11: What the transports of httpx and httpx2 make of it, whose parser
-            is h11, if that is another thing.
-        why: Why theirs differs.
+        writes: Bytes, pauses in seconds, and ends.
+        right: The outcomes that are right.
+        h11: The outcomes over httpx and httpx2, whose parser is h11, if they differ.
+        why: The reason why they differ.
     """
 
     writes: tuple[Write, ...]
@@ -83,13 +83,13 @@ class Case:
     h11: tuple[Right, ...] = ()
     why: str = ""
 
-    def expected(self, way: Way) -> tuple[Right, ...]:
-        """Return what may come of it over a way."""
-        return self.h11 if way.module and self.h11 else self.right
+    def expected(self, transport: Transport) -> tuple[Right, ...]:
+        """Return the outcomes that are right over a transport."""
+        return self.h11 if transport.module and self.h11 else self.right
 
 
 def case(*writes: Write, right: Right | tuple[Right, ...], h11: object = (), why: str = "") -> Case:
-    """Return a case; where all that is right is no answer, it ends, for those who would wait for more."""
+    """Return a case; if no answer is right, it ends, so that nobody waits for more."""
     assert bool(h11) == bool(why), "a difference has a reason"
     rights = right if isinstance(right, tuple) else (right,)
     others = h11 if isinstance(h11, tuple) else (h11,)
@@ -99,7 +99,7 @@ def case(*writes: Write, right: Right | tuple[Right, ...], h11: object = (), why
 
 
 def play(peer: Peer, *writes: Write) -> None:
-    """Write what a case has."""
+    """Write bytes, pause, and end the connection, as a case says."""
     for each in writes:
         if isinstance(each, bytes):
             peer.send(each)
@@ -132,7 +132,7 @@ def end(peer: Peer, how: End) -> None:
 
 
 class Played:
-    """A behaviour: it writes what a case has for job 1, and an answer of its own for each other job."""
+    """A behaviour: the answer of a case for job 1, and a right answer for each other job."""
 
     def __init__(self, case: Case) -> None:
         self._writes = case.writes
@@ -148,7 +148,7 @@ class Played:
             self._ended.release()
 
     def wait(self) -> None:
-        """Wait until what is written for a request has been written."""
+        """Wait until the answer to a request has been written."""
         assert self._ended.acquire(timeout=5)
 
 
@@ -158,9 +158,9 @@ def check(
     """Ask for job 1, whose counts are 1, and for job 2, whose counts are 2, over one client.
 
     Args:
-        case: What the server writes for job 1.
-        open_session: What makes the client.
-        serve: What makes the server.
+        case: The server's answer for job 1.
+        open_session: Makes the client.
+        serve: Makes the server.
         **options: The server's ``tls``, and the client's options.
     """
     played = Played(case)
@@ -171,7 +171,7 @@ def check(
     for _ in range(found.attempts):
         played.wait()
     after = session.outcome("job-2")
-    expected = case.expected(session.way)
+    expected = case.expected(session.transport)
     if expected == (LEAKS,):
         assert isinstance(found, Snapshot), found
         assert found.task_counts.active == 1
@@ -188,7 +188,7 @@ def check(
     # What came behind the first answer is never the second one.
     assert after.task_counts.active == 2, (str(after), seen)
     # httpcore uses a connection again whose TLS has ended before its socket.
-    assert after.attempts == 1 or (session.way.module and case.writes[-1] is LEAVE), (str(after), seen)
+    assert after.attempts == 1 or (session.transport.module and case.writes[-1] is LEAVE), (str(after), seen)
     assert any(_agrees(seen, each) for each in expected), (seen, expected)
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of the wire cases: a test runs over every way, and opens sessions that end with it."""
+"""Fixtures of the tests over sockets: each transport in turn, and sessions that end with the test."""
 
 import gc
 import time
@@ -7,27 +7,30 @@ from typing import Any
 
 import pytest
 
-from support.client import Server
-from wire.ways import OWN, WAYS, Session, Way
+from support.servers import Server
+from wire.sessions import OWN_ENGINE, TRANSPORTS, Session, Transport
 
-# Transports of the caller's leave sockets behind when an attempt fails.
+# Transports of httpx leave sockets behind when an attempt fails.
 LEAVES = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
-def each_way(ways: list[Way]) -> list[Any]:
-    """Return ways as parameters of tests."""
-    return [pytest.param(way, id=str(way), marks=[LEAVES] if way.module else []) for way in ways]
+def each_transport(transports: list[Transport]) -> list[Any]:
+    """Return transports as parameters of tests."""
+    return [
+        pytest.param(transport, id=str(transport), marks=[LEAVES] if transport.module else [])
+        for transport in transports
+    ]
 
 
-@pytest.fixture(params=each_way(WAYS))
-def way(request: pytest.FixtureRequest) -> Way:
-    """Give each way to send."""
-    found: Way = request.param
+@pytest.fixture(params=each_transport(TRANSPORTS))
+def transport(request: pytest.FixtureRequest) -> Transport:
+    """Run the test over every transport."""
+    found: Transport = request.param
     return found
 
 
 # For tests of what transports of the caller's have no part in.
-over_own = pytest.mark.parametrize("way", each_way(OWN))
+over_own_engine = pytest.mark.parametrize("transport", each_transport(OWN_ENGINE))
 
 Open = Callable[..., Session]
 
@@ -65,17 +68,17 @@ def collected() -> Iterator[None]:
 
 
 @pytest.fixture
-def open_session(way: Way) -> Iterator[Open]:
-    """Open sessions over the test's way, with a server or a URL; they end with the test."""
+def open_session(transport: Transport) -> Iterator[Open]:
+    """Open sessions over the test's transport, to a server or a URL; they end with the test."""
     sessions: list[Session] = []
 
     def open_session(to: Server | str, **options: Any) -> Session:
-        sessions.append(Session(way, to if isinstance(to, str) else to.url, **options))
+        sessions.append(Session(transport, to if isinstance(to, str) else to.url, **options))
         return sessions[-1]
 
     yield open_session
     while sessions:
         sessions.pop().close()
-    if way.module:
+    if transport.module:
         # Within the test whose they are.
         gc.collect()

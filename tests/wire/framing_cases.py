@@ -1,8 +1,8 @@
-"""Where an answer begins and ends: status lines, lengths, chunks, interim answers, and what comes behind."""
+"""Framing: status lines, lengths, chunks, interim answers, and bytes after the end of an answer."""
 
 from taskcounts import ContractViolation, ServiceError
 from wire.cases import ENDS, FIN, KEPT, LEAKS, REFUSED, RST, Case, Right, case, refused
-from wire.ways import OK, body, whole
+from wire.sessions import OK, body, whole
 
 BODY = body(1)
 SIZE = b"%d" % len(BODY)

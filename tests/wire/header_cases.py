@@ -2,7 +2,7 @@
 
 from wire.cases import KEPT, REFUSED, Case, Right, case, refused
 from wire.framing_cases import BODY, H11_LENIENT, LENGTH, PLAIN, SIZE
-from wire.ways import OK
+from wire.sessions import OK
 
 # h11 looks how long a head is when it has to wait for more of it.
 H11_LONG = (KEPT, REFUSED, Right(2, 2))

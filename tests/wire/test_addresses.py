@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from support.client import Server, header
+from support.servers import Server, header
 from taskcounts import ServiceUnreachable, Snapshot
 from wire.conftest import Open
+from wire.sessions import Transport, answering, one_line
 from wire.test_limits import full
-from wire.ways import Way, answering, one_line
 
 Serve = Callable[..., Server]
 
@@ -57,7 +57,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 )
 def test_addresses(
     *,
-    way: Way,
+    transport: Transport,
     open_session: Open,
     serve: Serve,
     resolve: Any,
@@ -65,7 +65,7 @@ def test_addresses(
     seconds: tuple[float, float],
 ) -> None:
     """The next address is tried at once after one that refuses, and beside one that is silent."""
-    if way.module and not way.awaits and SILENT in addresses:
+    if transport.module and not transport.awaits and SILENT in addresses:
         pytest.skip("httpcore's synchronous sockets wait for each address as long as an attempt may take")
     server = serve(answering)
     resolve(several=addresses)
@@ -82,7 +82,7 @@ def test_addresses(
 
 @pytest.mark.parametrize("addresses", [[REFUSES], [REFUSES, HERE], []], ids=["one", "both", "no address"])
 def test_nobody_there(open_session: Open, resolve: Any, addresses: list[str]) -> None:
-    """Where nobody is, that is told, and somebody may be there next time."""
+    """A server that is not there is reported, and may be there next time."""
     with socket.create_server((HERE, 0)) as gone:
         port = gone.getsockname()[1]
     resolve(several=addresses)
@@ -115,22 +115,14 @@ def test_a_name_that_is_none(open_session: Open, monkeypatch: pytest.MonkeyPatch
 def test_ipv6(open_session: Open) -> None:
     """An address of IPv6 is reached, and named in brackets."""
 
-    class Six(Server):
-        def _start(self, target: Callable[..., None], *args: object) -> None:
-            if not self._threads:
-                self._listener.close()
-                self._listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
-            super()._start(target, *args)
-
     try:
-        server = Six(answering)
+        server = Server(answering, host="::1")
     except OSError:
         pytest.skip("this machine has no IPv6")
-    port = server._listener.getsockname()[1]
     try:
-        session = open_session(f"http://[::1]:{port}")
+        session = open_session(server)
         assert [session.ask(f"job-{job}").task_counts.active for job in (1, 2)] == [1, 2]
     finally:
         server.close()
-    assert header(server.requests[0], "host") == f"[::1]:{port}"
+    assert header(server.requests[0], "host") == f"[::1]:{server.port}"
     assert server.accepted == 1

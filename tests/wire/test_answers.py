@@ -1,4 +1,4 @@
-"""What a server writes for one request, and the next request of the same client: tables of cases."""
+"""Answers to one request, right and wrong, and the next request of the same client: tables of cases."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.client import Peer, Server
+from support.servers import Peer, Server
 from taskcounts import Snapshot
 from wire.cases import FIN, RST, Case, Right, case, check, play, split
 from wire.conftest import Open
 from wire.framing_cases import BODILESS, CHUNKED, CODINGS, INTERIM, LEFTOVERS, LENGTHS, PLAIN, STATUS_LINES
 from wire.header_cases import HEADERS
-from wire.ways import OK, Way, body, number, whole
+from wire.sessions import OK, Transport, body, number, whole
 
 Serve = Callable[..., Server]
 CASES: dict[str, Case] = {**LENGTHS, **CODINGS, **BODILESS, **INTERIM, **STATUS_LINES, **HEADERS}
@@ -26,7 +26,7 @@ def test_answers(open_session: Open, serve: Serve, name: str) -> None:
 
 @pytest.mark.parametrize("name", LEFTOVERS)
 def test_leftovers(open_session: Open, serve: Serve, name: str) -> None:
-    """What comes behind an answer, at once or later, is never the answer to the next request."""
+    """Bytes behind an answer, at once or later, are never the answer to the next request."""
     check(LEFTOVERS[name], open_session, serve)
 
 
@@ -65,9 +65,11 @@ STRIDE = {True: 1, False: 7}
 
 @pytest.mark.parametrize("how", [FIN, RST])
 @pytest.mark.parametrize("data", [OK + PLAIN, chunked(1, 50)], ids=["length", "chunks"])
-def test_cut_at_every_byte(way: Way, open_session: Open, serve: Serve, data: bytes, how: object) -> None:
+def test_cut_at_every_byte(
+    transport: Transport, open_session: Open, serve: Serve, data: bytes, how: object
+) -> None:
     """Wherever an answer is cut off, it is asked for again, and what came of it leaves no trace."""
-    cuts = list(range(0, len(data), STRIDE[not way.module]))
+    cuts = list(range(0, len(data), STRIDE[not transport.module]))
     pending = iter(cuts)
     asked: list[int] = []
 
@@ -110,7 +112,7 @@ def test_one_connection_for_all(open_session: Open, serve: Serve) -> None:
     assert server.accepted == 2
 
 
-def test_all_at_once(way: Way, open_session: Open, serve: Serve) -> None:
+def test_all_at_once(transport: Transport, open_session: Open, serve: Serve) -> None:
     """Many requests at once each get their own answer."""
     server = serve(lambda peer: play(peer, 0.001 * (number(peer.head) % 3), whole(number(peer.head))))
     session = open_session(server)
@@ -118,4 +120,4 @@ def test_all_at_once(way: Way, open_session: Open, serve: Serve) -> None:
         assert session.together(f"job-{job}" for job in range(40)) == list(range(40))
     assert isinstance(session.outcome("job-7"), Snapshot)
     # Transports of the caller's keep fewer than they open.
-    assert way.module or server.accepted <= 40
+    assert transport.module or server.accepted <= 40

@@ -7,18 +7,24 @@ from typing import Any
 
 import pytest
 
-from support.client import Authority, Peer, Server
+from support.certificates import Authority
+from support.proxies import Proxy
+from support.servers import Peer, Server
 from taskcounts import Snapshot
+from wire.capacity import PATIENT, Capacity
 from wire.cases import FIN, play
-from wire.conftest import Jump, Open, each_way
-from wire.crowd import PATIENT, Crowd
-from wire.proxies import Proxy
-from wire.ways import WAYS, Session, Way, answering, descriptors, eventually, number, whole
+from wire.conftest import Jump, Open, each_transport
+from wire.sessions import TRANSPORTS, Session, Transport, answering, descriptors, eventually, number, whole
 
 Serve = Callable[..., Server]
 pytestmark = pytest.mark.usefixtures("collected")
-over_own = pytest.mark.parametrize("way", each_way([way for way in WAYS if way.awaits and not way.module]))
-over_async = pytest.mark.parametrize("way", each_way([way for way in WAYS if way.awaits]))
+over_own_engine = pytest.mark.parametrize(
+    "transport",
+    each_transport([transport for transport in TRANSPORTS if transport.awaits and not transport.module]),
+)
+over_async = pytest.mark.parametrize(
+    "transport", each_transport([transport for transport in TRANSPORTS if transport.awaits])
+)
 
 
 class Cancelled:
@@ -103,15 +109,15 @@ SCENES = {
 }
 
 
-@over_own
+@over_own_engine
 @pytest.mark.parametrize("scene", SCENES)
 def test_cancelled_at_each_point(open_session: Open, authority: Authority, jump: Jump, scene: str) -> None:
     """Wherever a call is cancelled, the next one gets its own answer, and no place or socket is lost."""
     before = descriptors()
-    crowd = Crowd(SCENES[scene])
+    capacity = Capacity(SCENES[scene])
     secure = scene in ("tls", "a tunnel")
     with contextlib.ExitStack() as stack:
-        server = Server(crowd, authority.server if secure else None, backlog=512)
+        server = Server(capacity, authority.server if secure else None, backlog=512)
         stack.callback(server.close)
         options: dict[str, Any] = {"verify": str(authority.certificate)} if secure else {}
         if scene == "a tunnel":
@@ -133,7 +139,7 @@ def test_cancelled_at_each_point(open_session: Open, authority: Authority, jump:
                 points += reached
         assert points >= 2
         if scene != "another attempt":
-            crowd.check(session)
+            capacity.check(session)
         session.close()
         assert eventually(lambda: not live(server))
     assert eventually(lambda: descriptors() <= before), descriptors() - before
@@ -144,11 +150,11 @@ def live(server: Server) -> int:
     return sum(each.fileno() >= 0 for each in server._open)
 
 
-@over_own
+@over_own_engine
 def test_cancelled_while_waiting_for_a_place(open_session: Open) -> None:
     """A call that is cancelled before its turn takes no place with it."""
-    crowd = Crowd()
-    server = Server(crowd, backlog=512)
+    capacity = Capacity()
+    server = Server(capacity, backlog=512)
     try:
         session = open_session(server, **PATIENT)
 
@@ -166,14 +172,16 @@ def test_cancelled_while_waiting_for_a_place(open_session: Open) -> None:
                     await asyncio.gather(task, return_exceptions=True)
 
         session.run(play())
-        crowd.check(session)
+        capacity.check(session)
     finally:
         server.close()
 
 
 @over_async
 @pytest.mark.parametrize("scene", ["new connections", "a kept connection"])
-def test_the_next_call_over_any_transport(way: Way, open_session: Open, serve: Serve, scene: str) -> None:
+def test_the_next_call_over_any_transport(
+    transport: Transport, open_session: Open, serve: Serve, scene: str
+) -> None:
     """Whatever transport it is that a cancelled call goes over, the next one gets its own answer."""
     session = open_session(serve(SCENES[scene]))
     for done in (False, True):
@@ -184,7 +192,7 @@ def test_the_next_call_over_any_transport(way: Way, open_session: Open, serve: S
             at += 1
 
 
-@over_own
+@over_own_engine
 def test_cancelled_while_it_closes(open_session: Open) -> None:
     """Closing that is cancelled has closed, or can be gone on with; nothing stays open."""
     before = descriptors()
@@ -207,7 +215,7 @@ def test_cancelled_while_it_closes(open_session: Open) -> None:
     assert eventually(lambda: descriptors() <= before)
 
 
-@over_own
+@over_own_engine
 @pytest.mark.parametrize("waits", [False, True], ids=["under way", "in the queue"])
 def test_closed_meanwhile(open_session: Open, serve: Serve, waits: bool) -> None:
     """Calls under way when the client is closed hear of it at once."""

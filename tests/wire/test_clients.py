@@ -1,4 +1,4 @@
-"""What is sent, how long connections are kept, and what a client says of what carries its requests."""
+"""The bytes that are sent, the life of connections, and the name of the engine that carries requests."""
 
 import contextlib
 import json
@@ -16,7 +16,11 @@ import httpx
 import httpx2
 import pytest
 
-from support.client import ACCESS_KEY, ENDPOINT, KEY, Authority, Peer, Server, always, answer, header
+from support.answers import answer
+from support.certificates import Authority
+from support.client import ACCESS_KEY, ENDPOINT, KEY
+from support.proxies import Proxy
+from support.servers import Peer, Server, always, header
 from taskcounts import (
     AsyncTaskCountsClient,
     ContractViolation,
@@ -25,16 +29,15 @@ from taskcounts import (
     TaskCountsError,
 )
 from wire.cases import play
-from wire.conftest import Jump, Open, over_own
-from wire.proxies import Proxy
+from wire.conftest import Jump, Open, over_own_engine
+from wire.sessions import Session, Transport, answering, body, eventually, one_line, whole
 from wire.test_limits import DRIPS, ONCE, SECONDS
-from wire.ways import Session, Way, answering, body, eventually, one_line, whole
 
 Serve = Callable[..., Server]
 
 
 def test_what_is_sent(open_session: Open, serve: Serve) -> None:
-    """Each way sends the same: the target as it was signed, our headers, the host, and none of its own."""
+    """Each transport sends the same: the target as it was signed, our headers, the host; none of its own."""
     server = serve(answering)
     session = open_session(server)
     session.ask("nightly:job-1")
@@ -81,7 +84,7 @@ def test_what_no_request_can_hold(open_session: Open, serve: Serve, bad: str) ->
     assert server.requests == []
 
 
-@over_own
+@over_own_engine
 def test_idle_for_a_minute(open_session: Open, serve: Serve, jump: Jump) -> None:
     """A connection that was idle for a minute isn't used, and is closed; others are with the next call."""
     server = serve(lambda peer: play(peer, 0.01, whole(1)))
@@ -104,7 +107,7 @@ def test_idle_for_a_minute(open_session: Open, serve: Serve, jump: Jump) -> None
 
 
 def test_no_descriptor_left(open_session: Open, serve: Serve) -> None:
-    """Where the system has no descriptor left, that is told, and the next call finds one."""
+    """A lack of descriptors is reported, and the next call succeeds."""
     server = serve(lambda peer: peer.send(whole(1, b"connection: close\r\n")))
     session = open_session(server)
     assert session.ask().attempts == 1
@@ -121,7 +124,7 @@ def test_no_descriptor_left(open_session: Open, serve: Serve) -> None:
     assert session.ask().attempts == 1
 
 
-@over_own
+@over_own_engine
 def test_a_system_without_poll(open_session: Open, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows has no poll, but another way to wait for a socket."""
     monkeypatch.delattr(select, "poll")
@@ -152,13 +155,13 @@ for url, proxy in json.loads(os.environ["URLS"]):
 
 
 def test_without_httptools(serve: Serve, authority: Authority) -> None:
-    """Where httptools is missing, requests go over httpx, and the client says so."""
+    """Without httptools, requests go over httpx, and the client says so."""
     plain, secure = serve(answering), serve(answering, authority.server)
     tunnels = [Proxy(secure.port), Proxy(secure.port, tls=authority.server)]
     with contextlib.ExitStack() as stack:
         for each in tunnels:
             stack.callback(each.close)
-        ways = [
+        transports = [
             (plain.url, None),
             ("http://batch.example:81", f"http://me:word@127.0.0.1:{plain.port}"),
             (secure.url, None),
@@ -172,7 +175,7 @@ def test_without_httptools(serve: Serve, authority: Authority) -> None:
             timeout=30,
             check=False,
             env={
-                "URLS": json.dumps(ways),
+                "URLS": json.dumps(transports),
                 "KEY": ACCESS_KEY,
                 "VERIFY": str(authority.certificate),
                 "PYTHONPATH": ":".join(filter(None, sys.path)),
@@ -183,16 +186,18 @@ def test_without_httptools(serve: Serve, authority: Authority) -> None:
     assert [header(each.requests[0], "proxy-authorization") for each in tunnels] == ["Basic bWU6d29yZA=="] * 2
 
 
-def test_names(way: Way) -> None:
+def test_names(transport: Transport) -> None:
     """A client says what carries its requests."""
-    session = Session(way, ENDPOINT)
-    assert session.client.engine.startswith(f"{way.module} transport" if way.module else "httptools 0.")
+    session = Session(transport, ENDPOINT)
+    assert session.client.engine.startswith(
+        f"{transport.module} transport" if transport.module else "httptools 0."
+    )
     session.close()
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
-@over_own
-def test_a_mock(library: Any, way: Way) -> None:
+@over_own_engine
+def test_a_mock(library: Any, transport: Transport) -> None:
     """A mock transport of either library serves both clients, and is closed with them."""
     closed: list[str] = []
 
@@ -208,17 +213,17 @@ def test_a_mock(library: Any, way: Way) -> None:
         async def aclose(self) -> None:
             closed.append("aclose")
 
-    session = Session(way, ENDPOINT, transport=Mock(handle))
+    session = Session(transport, ENDPOINT, transport=Mock(handle))
     assert session.ask().task_counts.active == 7
     assert session.client.engine == f"{library.__name__} transport"
     session.close()
-    assert closed == ["aclose" if way.awaits else "close"]
+    assert closed == ["aclose" if transport.awaits else "close"]
 
 
 @pytest.mark.parametrize("client", [TaskCountsClient, AsyncTaskCountsClient])
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_transports_that_are_none(client: Any, library: Any) -> None:
-    """What isn't a transport, or one for the other client, is refused at once."""
+    """An object that is no transport, or one for the other client, is refused at once."""
     awaits = client is AsyncTaskCountsClient
     other = library.HTTPTransport if awaits else library.AsyncHTTPTransport
     made = other(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)
@@ -227,10 +232,10 @@ def test_transports_that_are_none(client: Any, library: Any) -> None:
             client(ENDPOINT, KEY, transport=wrong)
 
 
-def test_closed(way: Way, serve: Serve) -> None:
+def test_closed(transport: Transport, serve: Serve) -> None:
     """A client that is closed sends nothing, and closing it again is no matter."""
     server = serve(always(answer()))
-    session = Session(way, server.url)
+    session = Session(transport, server.url)
     session.run(session.client.close())
     session.run(session.client.close())
     with pytest.raises(RuntimeError, match="closed"):

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from support.client import Authority, Peer, Server
+from support.certificates import Authority
+from support.servers import Peer, Server
 from taskcounts import RetryPolicy, ServiceUnreachable, Snapshot, TaskCountsError
 from wire.cases import FIN, RST, End, Write, end, play
 from wire.conftest import Open
-from wire.ways import Way, answering, number, one_line, whole
+from wire.sessions import Transport, answering, number, one_line, whole
 
 Serve = Callable[..., Server]
 
@@ -62,7 +63,7 @@ GREETINGS: dict[str, tuple[Write, ...]] = {
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("name", GREETINGS)
 def test_what_comes_before_the_first_request(
-    way: Way, open_session: Open, authority: Authority, name: str, tls: bool
+    transport: Transport, open_session: Open, authority: Authority, name: str, tls: bool
 ) -> None:
     """A connection over which something came before anything was asked is no connection to ask over."""
     context = authority.fresh()
@@ -73,7 +74,7 @@ def test_what_comes_before_the_first_request(
         session = open_session(server, verify=str(authority.certificate) if tls else None)
         with pausing_after(*(["do_handshake"] if tls else ["connect", "connect_ex"])):
             found = session.outcome("job-1")
-        if way.module:
+        if transport.module:
             # httpcore looks at kept connections alone, and h11 takes what came for the answer.
             assert isinstance(found, Snapshot | TaskCountsError)
             return
@@ -89,7 +90,7 @@ def test_what_comes_before_the_first_request(
 
 
 def test_tickets_before_the_first_request(open_session: Open, serve: Serve, authority: Authority) -> None:
-    """What TLS sends for itself after its handshake is nothing that was sent unasked."""
+    """Session tickets that TLS sends after its handshake are no unasked answer."""
     server = serve(answering, authority.server)
     session = open_session(server, verify=str(authority.certificate))
     with pausing_after("do_handshake", "send"):
@@ -138,20 +139,20 @@ FORGETS: dict[str, Callable[[Peer], object]] = {
 
 @pytest.mark.parametrize("kept", [1, 6])
 @pytest.mark.parametrize("name", FORGETS)
-def test_dead_connections(way: Way, open_session: Open, name: str, kept: int) -> None:
+def test_dead_connections(transport: Transport, open_session: Open, name: str, kept: int) -> None:
     """A failure over a kept connection is followed by a new one, at once and uncounted if nothing came."""
     # httpcore tries one kept connection after the other, and each costs an attempt.
-    kept = min(kept, 2) if way.module else kept
+    kept = min(kept, 2) if transport.module else kept
     server = Forgetful(kept)
     try:
-        retry = RetryPolicy(max_attempts=kept + 1 if way.module else 2, first_pause=0)
+        retry = RetryPolicy(max_attempts=kept + 1 if transport.module else 2, first_pause=0)
         session = open_session(server, retry=retry, timeout=0.3)
         session.together(["job-1"] * kept)
         server.forget(FORGETS[name])
         before = server.accepted
         found = session.ask("job-2")
         assert found.task_counts.active == 2
-        if way.module:
+        if transport.module:
             return
         # Silence is known by the time that it takes: that was an attempt.
         assert found.attempts == (2 if name == "silence" else 1)
@@ -186,7 +187,7 @@ def test_a_dead_service(open_session: Open, authority: Authority, over: str) -> 
 
 @pytest.mark.parametrize("how", [FIN, RST])
 def test_a_kept_connection_that_breaks_off(open_session: Open, serve: Serve, how: End) -> None:
-    """Where a part of an answer came over a kept connection, that was an attempt."""
+    """A kept connection that ends within an answer counts as an attempt."""
 
     def behave(peer: Peer) -> None:
         if len(peer.server.requests) == 2:

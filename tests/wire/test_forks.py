@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from support.client import ACCESS_KEY, Peer, Server
-from wire.ways import answering, number
+from support.client import ACCESS_KEY
+from support.servers import Peer, Server
+from wire.sessions import answering, number
 
 Serve = Callable[..., Server]
 

@@ -15,15 +15,19 @@ from typing import Any, NamedTuple
 import pytest
 
 import taskcounts
-from support.client import ACCESS_KEY, Authority, Behave, Peer, Server
+from support.certificates import Authority
+from support.client import ACCESS_KEY
+from support.servers import Behave, Peer, Server
 from taskcounts import TaskCountsClient
-from wire import interrupting
+from wire import interrupted_process
 from wire.cases import FIN, play
-from wire.conftest import Open, each_way
-from wire.ways import OWN, PLACES, answering, eventually, number, whole
+from wire.conftest import Open, each_transport
+from wire.sessions import MAX_CONNECTIONS, OWN_ENGINE, answering, eventually, number, whole
 
 Serve = Callable[..., Server]
-over_threads = pytest.mark.parametrize("way", each_way([way for way in OWN if not way.awaits]))
+over_threads = pytest.mark.parametrize(
+    "transport", each_transport([transport for transport in OWN_ENGINE if not transport.awaits])
+)
 PACKAGE = str(Path(taskcounts.__file__).parent)
 
 
@@ -38,14 +42,14 @@ def ending(peer: Peer) -> None:
 
 
 class Scene(NamedTuple):
-    """What calls are interrupted at.
+    """The setting of calls that are interrupted.
 
     Attributes:
         behave: What the server does.
         how: At each of the points, or by signals.
         number: How many points it is from one that is tried to the next; how many signals there are.
         before: How many calls are made before each.
-        places: How many can be under way at once.
+        places: The number of calls that may run at once.
         options: The client's options.
     """
 
@@ -53,7 +57,7 @@ class Scene(NamedTuple):
     how: str = "points"
     number: int = 1
     before: int = 0
-    places: int = PLACES
+    places: int = MAX_CONNECTIONS
     options: dict[str, Any] = {}  # noqa: RUF012 - nobody changes it.
 
 
@@ -75,7 +79,7 @@ def test_interrupted(authority: Authority, name: str) -> None:
     together = threading.Barrier(scene.places)
 
     def behave(peer: Peer) -> None:
-        if number(peer.head) >= interrupting.CROWD:
+        if number(peer.head) >= interrupted_process.CROWD:
             with contextlib.suppress(threading.BrokenBarrierError):
                 together.wait(5)
         scene.behave(peer)
@@ -87,7 +91,7 @@ def test_interrupted(authority: Authority, name: str) -> None:
     given = [scene.how, scene.number, scene.before, scene.places, json.dumps(options)]
     try:
         process = subprocess.run(  # noqa: S603
-            [sys.executable, interrupting.__file__, server.url, *map(str, given)],
+            [sys.executable, interrupted_process.__file__, server.url, *map(str, given)],
             capture_output=True,
             text=True,
             timeout=40,
@@ -109,14 +113,14 @@ def test_a_signal_while_it_waits(open_session: Open, serve: Serve) -> None:
     session = open_session(server)
 
     def handle(*_: object) -> None:
-        raise interrupting.Interruption
+        raise interrupted_process.Interruption
 
     before = signal.signal(signal.SIGALRM, handle)
     try:
         for job in range(3):
             signal.setitimer(signal.ITIMER_REAL, 0.05)
             began = time.monotonic()
-            with pytest.raises(interrupting.Interruption) as caught:
+            with pytest.raises(interrupted_process.Interruption) as caught:
                 session.ask("job-999")
             assert time.monotonic() - began < 1
             assert session.ask(f"job-{job}").task_counts.active == job

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from support.client import Authority, Peer, Server
+from support.certificates import Authority
+from support.servers import Peer, Server
 from taskcounts import ContractViolation, RetryPolicy, ServiceError, ServiceUnreachable
 from wire.cases import play
-from wire.conftest import Open, over_own
+from wire.conftest import Open, over_own_engine
 from wire.framing_cases import CHUNKED
-from wire.ways import OK, PLACES, Way, answering, eventually, number, one_line, whole
+from wire.sessions import MAX_CONNECTIONS, OK, Transport, answering, eventually, number, one_line, whole
 
 Serve = Callable[..., Server]
 ONCE = RetryPolicy(max_attempts=1)
@@ -55,9 +56,9 @@ DRIPS_UNBOUNDED = {"a status", "headers", "interim answers", "an extension", "tr
 FLOODS_UNBOUNDED = {"interim answers", "an extension", "trailers"}
 
 
-def skip_unbounded(way: Way, name: str, names: set[str]) -> None:
+def skip_unbounded(transport: Transport, name: str, names: set[str]) -> None:
     """Leave out what nobody can bound."""
-    if way.module and not way.awaits and name in names:
+    if transport.module and not transport.awaits and name in names:
         pytest.skip("what a transport of the caller's reads within one synchronous call can't be cut short")
 
 
@@ -75,9 +76,9 @@ DRIPS = {
 
 
 @pytest.mark.parametrize("name", DRIPS)
-def test_drips(way: Way, open_session: Open, serve: Serve, name: str) -> None:
+def test_drips(transport: Transport, open_session: Open, serve: Serve, name: str) -> None:
     """However a server spreads what it sends, the time is up when it is up; the next call isn't late."""
-    skip_unbounded(way, name, DRIPS_UNBOUNDED)
+    skip_unbounded(transport, name, DRIPS_UNBOUNDED)
     server = serve(DRIPS[name])
     session = open_session(server, retry=ONCE)
     began = time.monotonic()
@@ -106,9 +107,9 @@ FLOODS: dict[str, tuple[bytes, bytes, type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("name", FLOODS)
-def test_floods(way: Way, open_session: Open, serve: Serve, name: str) -> None:
-    """What never ends is read no further than it may be, by its size or by its time."""
-    skip_unbounded(way, name, FLOODS_UNBOUNDED)
+def test_floods(transport: Transport, open_session: Open, serve: Serve, name: str) -> None:
+    """An answer that never ends is read up to the limit of its size or of its time."""
+    skip_unbounded(transport, name, FLOODS_UNBOUNDED)
     first, again, error, says = FLOODS[name]
     sent = 0
 
@@ -126,8 +127,8 @@ def test_floods(way: Way, open_session: Open, serve: Serve, name: str) -> None:
     found = session.outcome("job-1", timeout=1.0)
     assert time.monotonic() - began < 1 + GRACE
     # A transport of the caller's may be so slow at small chunks that it is the time that ends it.
-    assert isinstance(found, (error, ServiceUnreachable) if way.module else error), found
-    if not way.module:
+    assert isinstance(found, (error, ServiceUnreachable) if transport.module else error), found
+    if not transport.module:
         assert says in one_line(found)
         # What the sockets' buffers hold has left as well.
         assert sent < 32 << 20
@@ -142,7 +143,7 @@ def bomb() -> bytes:
 
 @pytest.mark.parametrize("status", [b"200", b"400"])
 def test_a_bomb(open_session: Open, serve: Serve, status: bytes) -> None:
-    """What is compressed, unasked, is never inflated."""
+    """A body that is compressed, unasked, is never inflated."""
     data = bomb()
     head = OK.replace(b"200", status) + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(data)
     server = serve(lambda peer: peer.send(head + data) if number(peer.head) == 1 else answering(peer))
@@ -189,9 +190,11 @@ STAGES = ["connecting", "the handshake", "a proxy", "a proxy's handshake", "a SO
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_stages(way: Way, open_session: Open, serve: Serve, authority: Authority, stage: str) -> None:
+def test_stages(
+    transport: Transport, open_session: Open, serve: Serve, authority: Authority, stage: str
+) -> None:
     """Nothing before the request takes longer either."""
-    skip_unbounded(way, stage, {"a SOCKS proxy"})
+    skip_unbounded(transport, stage, {"a SOCKS proxy"})
     server = serve(Peer.wait)
     # Whoever reads what the client says of itself, and says nothing.
     silent = server.port
@@ -245,14 +248,14 @@ def test_limits_of_their_own(open_session: Open) -> None:
         server.close()
 
 
-@over_own
+@over_own_engine
 def test_the_limit_of_connections(open_session: Open) -> None:
     """Of 300 requests at once 256 are under way; the others wait for their turn, and get it."""
-    together = threading.Barrier(PLACES)
+    together = threading.Barrier(MAX_CONNECTIONS)
 
     def behave(peer: Peer) -> None:
         # Until as many have come as can come at once.
-        if server.accepted <= PLACES and not done:
+        if server.accepted <= MAX_CONNECTIONS and not done:
             with contextlib.suppress(threading.BrokenBarrierError):
                 together.wait(10)
             done.append(1)
@@ -264,14 +267,14 @@ def test_the_limit_of_connections(open_session: Open) -> None:
         session = open_session(server, timeout=20.0, deadline=30.0)
         assert session.together(f"job-{job}" for job in range(300)) == list(range(300))
         assert not together.broken
-        assert server.accepted == PLACES
+        assert server.accepted == MAX_CONNECTIONS
     finally:
         server.close()
 
 
-@over_own
-def test_no_place_in_time(way: Way, open_session: Open) -> None:
-    """Who waits for a place waits as long as an attempt may take, and takes none with it."""
+@over_own_engine
+def test_no_place_in_time(transport: Transport, open_session: Open) -> None:
+    """A call waits for a permit as long as an attempt may take, and loses none."""
     release = threading.Event()
 
     def behave(peer: Peer) -> None:
@@ -282,10 +285,10 @@ def test_no_place_in_time(way: Way, open_session: Open) -> None:
     session = open_session(server, retry=ONCE, timeout=20.0, deadline=30.0)
     ask = session.client.get_job_task_counts
     try:
-        if way.awaits:
+        if transport.awaits:
 
             async def one_more() -> None:
-                while len(server.requests) < PLACES:  # noqa: ASYNC110 - another thread's list.
+                while len(server.requests) < MAX_CONNECTIONS:  # noqa: ASYNC110 - another thread's list.
                     await asyncio.sleep(0.005)
                 began = time.monotonic()
                 with pytest.raises(ServiceUnreachable) as caught:
@@ -294,21 +297,21 @@ def test_no_place_in_time(way: Way, open_session: Open) -> None:
                 release.set()
 
             async def ask_all() -> Any:
-                calls = [ask(f"job-{job}") for job in range(PLACES)]
+                calls = [ask(f"job-{job}") for job in range(MAX_CONNECTIONS)]
                 return (await asyncio.gather(one_more(), *calls))[1:]
 
             snapshots = session.run(ask_all())
         else:
-            with ThreadPoolExecutor(PLACES) as pool:
-                calls = [pool.submit(ask, f"job-{job}") for job in range(PLACES)]
-                assert eventually(lambda: len(server.requests) == PLACES)
+            with ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
+                calls = [pool.submit(ask, f"job-{job}") for job in range(MAX_CONNECTIONS)]
+                assert eventually(lambda: len(server.requests) == MAX_CONNECTIONS)
                 began = time.monotonic()
                 late(session.outcome("job-999", timeout=SECONDS), began)
                 release.set()
                 snapshots = [each.result() for each in calls]
-        assert [each.task_counts.active for each in snapshots] == list(range(PLACES))
+        assert [each.task_counts.active for each in snapshots] == list(range(MAX_CONNECTIONS))
         assert session.ask("job-7").task_counts.active == 7
-        assert server.accepted == PLACES
+        assert server.accepted == MAX_CONNECTIONS
     finally:
         release.set()
         server.close()

@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from support.client import KEY, Server
+from support.client import KEY
+from support.servers import Server
 from taskcounts import AsyncTaskCountsClient
-from wire.ways import WAYS, Session, answering, descriptors, eventually
+from wire.sessions import TRANSPORTS, Session, answering, descriptors, eventually
 
 pytestmark = pytest.mark.usefixtures("collected")
 Serve = Callable[..., Server]
@@ -51,11 +52,11 @@ def test_another_loop(method: str, ended: bool) -> None:
     assert eventually(lambda: descriptors() <= before), descriptors() - before
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if way.awaits], ids=str)
-def test_no_loop_of_asyncio(serve: Serve, way: object) -> None:
-    """Where no loop of asyncio runs, as under trio, it is said that one is needed."""
+@pytest.mark.parametrize("transport", [transport for transport in TRANSPORTS if transport.awaits], ids=str)
+def test_no_loop_of_asyncio(serve: Serve, transport: object) -> None:
+    """Without a loop of asyncio, as under trio, the error says that one is needed."""
     server = serve(answering)
-    session = Session(way, server.url)  # type: ignore[arg-type]
+    session = Session(transport, server.url)  # type: ignore[arg-type]
     call = session.client.get_job_task_counts("job-1")
     with pytest.raises(RuntimeError, match="asyncio"):
         call.send(None)

@@ -1,4 +1,4 @@
-"""Proxies: tunnels and what opens them, plain requests through them, SOCKS; and what they get to know."""
+"""Proxies: tunnels, plain requests, SOCKS; and the secrets that they must not see."""
 
 import contextlib
 import re
@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support.client import ACCESS_KEY, Authority, Server, header
+from support.certificates import Authority
+from support.client import ACCESS_KEY
+from support.proxies import SOCKS_YES, Proxy, Socks
+from support.servers import Server, header
 from taskcounts import ServiceUnreachable, Snapshot, TaskCountsError
 from wire.conftest import Open
-from wire.proxies import SOCKS_YES, Proxy, Socks
-from wire.ways import OK, Way, answering, body, one_line, whole
+from wire.sessions import OK, Transport, answering, body, one_line, whole
+from wire.test_tls import UNTRUSTED, assert_says
 
 Serve = Callable[..., Server]
 Start = Callable[..., Any]
@@ -42,7 +45,7 @@ def url_of(proxy: Server, scheme: str = "http", user: str = "") -> str:
 
 
 class Refusal(NamedTuple):
-    """What is right when CONNECT isn't answered with 2xx: which words, and how often it is asked."""
+    """The right outcome of a refused CONNECT: words of the error, and the number of attempts."""
 
     says: str
     attempts: int
@@ -77,7 +80,7 @@ REFUSED: dict[str, tuple[bytes, Refusal]] = {
     "half a head": (b"HTTP/1.1 200 Connec", Refusal("proxy", 2)),
     "nothing": (b"", Refusal("proxy", 2)),
 }
-# What comes behind the word of the proxy's is dropped, or ends the tunnel; it is no answer.
+# Bytes behind the proxy's answer are dropped, or end the tunnel; they are no answer of the server's.
 BEHIND: dict[str, bytes] = {
     "HTML": CONNECTED + b"content-length: 6\r\n\r\n<html>",
     "an answer": CONNECTED + b"\r\n" + whole(666),
@@ -89,7 +92,7 @@ schemes = pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("name", OPENED)
 def test_a_tunnel(
     *,
-    way: Way,
+    transport: Transport,
     open_session: Open,
     start: Start,
     secure: Server,
@@ -97,13 +100,13 @@ def test_a_tunnel(
     scheme: str,
     name: str,
 ) -> None:
-    """Whatever opens a tunnel, one of them serves one request after the other, and stays out of them."""
+    """Any 2xx opens a tunnel, which serves one request after the other, unchanged."""
     proxy = start(Proxy, secure.port, OPENED[name], authority.server if scheme == "https" else None)
     session = open_session(
         secure, proxy=url_of(proxy, scheme, "me:w%2Frd"), verify=str(authority.certificate)
     )
     found = [session.outcome(f"job-{job}") for job in (1, 2, 3)]
-    if way.module and name in H11_TUNNELS:
+    if transport.module and name in H11_TUNNELS:
         # h11 reads the body that the headers promise, or thinks that the connection ends.
         assert all(isinstance(each, Snapshot | ServiceUnreachable) for each in found)
         return
@@ -124,7 +127,7 @@ def test_a_tunnel(
 @pytest.mark.parametrize("name", REFUSED)
 def test_no_tunnel(
     *,
-    way: Way,
+    transport: Transport,
     open_session: Open,
     start: Start,
     secure: Server,
@@ -132,7 +135,7 @@ def test_no_tunnel(
     scheme: str,
     name: str,
 ) -> None:
-    """What a proxy answers instead is its own: judged by its status, told as the proxy's, without secrets."""
+    """A refusal of CONNECT is judged by its status and reported as the proxy's, without secrets."""
     refusal, (says, attempts) = REFUSED[name]
     proxy = start(Proxy, secure.port, refusal, authority.server if scheme == "https" else None)
     session = open_session(
@@ -143,7 +146,7 @@ def test_no_tunnel(
     text = one_line(found)
     assert "secretword" not in text + repr(found.__cause__)
     assert secure.requests == []
-    if way.module:
+    if transport.module:
         # httpx tells of it in words alone, some of which don't name the proxy.
         return
     assert isinstance(found, ServiceUnreachable)
@@ -159,7 +162,7 @@ def test_no_tunnel(
 def test_more_than_a_tunnel(
     open_session: Open, start: Start, secure: Server, authority: Authority, name: str
 ) -> None:
-    """Whatever a proxy sends behind its word, nobody takes it for an answer of the server's."""
+    """Bytes behind the proxy's answer are never taken for an answer of the server's."""
     proxy = start(Proxy, secure.port, BEHIND[name])
     session = open_session(secure, proxy=url_of(proxy), verify=str(authority.certificate))
     found = session.outcome()
@@ -173,7 +176,7 @@ def test_more_than_a_tunnel(
 
 @schemes
 def test_an_answer_that_ends_with_its_tunnel(
-    *, way: Way, open_session: Open, start: Start, serve: Serve, authority: Authority, scheme: str
+    *, transport: Transport, open_session: Open, start: Start, serve: Serve, authority: Authority, scheme: str
 ) -> None:
     """The end of TLS inside a tunnel ends a body; the end of the tunnel alone doesn't."""
 
@@ -191,7 +194,7 @@ def test_an_answer_that_ends_with_its_tunnel(
         found = session.ask("job-1")
         assert found.task_counts.active == 1
         # httpcore uses a connection again whose TLS has ended before its socket.
-        assert found.attempts == 1 or way.module
+        assert found.attempts == 1 or transport.module
     assert secure.accepted == 2
 
 
@@ -221,7 +224,7 @@ def test_a_plain_request(
 
 
 def test_a_plain_request_that_the_proxy_refuses(open_session: Open, serve: Serve) -> None:
-    """A 407 is the proxy's: it is told so, and not asked for again."""
+    """A 407 is reported as the proxy's, and not tried again."""
     refusal, _ = REFUSED["407"]
     proxy = serve(lambda peer: peer.send(refusal))
     found = open_session("http://batch.example:81", proxy=url_of(proxy, user="me:secretword")).outcome()
@@ -235,7 +238,14 @@ def test_a_plain_request_that_the_proxy_refuses(open_session: Open, serve: Serve
 @schemes
 @pytest.mark.parametrize("wrong", ["nobody", "another name"])
 def test_a_proxy_that_is_not_trusted(
-    *, open_session: Open, start: Start, secure: Server, authority: Authority, scheme: str, wrong: str
+    *,
+    transport: Transport,
+    open_session: Open,
+    start: Start,
+    secure: Server,
+    authority: Authority,
+    scheme: str,
+    wrong: str,
 ) -> None:
     """The certificate of an https proxy is checked by the same rules; it gets nothing."""
     proxy = start(Proxy, secure.port, tls=authority.server)
@@ -248,7 +258,7 @@ def test_a_proxy_that_is_not_trusted(
     ).outcome()
     assert isinstance(found, ServiceUnreachable)
     assert found.attempts == 1
-    assert "certificate" in one_line(found)
+    assert_says(found, "certificate" if transport.module else UNTRUSTED)
     assert proxy.requests == []
 
 
@@ -313,15 +323,17 @@ SOCKS_REFUSED: dict[str, tuple[int, bool, bytes, Refusal]] = {
 
 
 @pytest.mark.parametrize("name", SOCKS_REFUSED)
-def test_socks_that_refuses(way: Way, open_session: Open, start: Start, serve: Serve, name: str) -> None:
-    """A SOCKS proxy that doesn't connect is told as the proxy's; a wrong password is tried once."""
+def test_socks_that_refuses(
+    transport: Transport, open_session: Open, start: Start, serve: Serve, name: str
+) -> None:
+    """A failure of SOCKS is reported as the proxy's; a wrong password is tried once."""
     server = serve(answering)
     method, accepts, reply, (says, attempts) = SOCKS_REFUSED[name]
     proxy = start(Socks, server.port, method, reply)
     proxy.accepts = accepts
     user = "me:secretword" if method == 2 else ""
     session = open_session("http://batch.example:81", proxy=url_of(proxy, "socks5", user), timeout=1.0)
-    if way.module:
+    if transport.module:
         # socksio's own errors are none of httpx's.
         with contextlib.suppress(Exception):
             assert isinstance(session.outcome(), ServiceUnreachable)
@@ -350,13 +362,13 @@ def test_where_socks_connects_from(open_session: Open, start: Start, serve: Serv
     assert (proxy.accepted, server.accepted) == (1, 1)
 
 
-def test_socks_that_sends_more(way: Way, open_session: Open, start: Start, serve: Serve) -> None:
-    """What comes behind the proxy's word is no answer to what nobody has asked yet."""
+def test_socks_that_sends_more(transport: Transport, open_session: Open, start: Start, serve: Serve) -> None:
+    """Bytes behind the proxy's reply are no answer to a request."""
     server = serve(answering)
     proxy = start(Socks, server.port, 0, SOCKS_YES + whole(666))
     session = open_session("http://batch.example:81", proxy=url_of(proxy, "socks5"))
     # socksio's own error at it is none of httpx's.
-    with contextlib.suppress(Exception) if way.module else contextlib.nullcontext():
+    with contextlib.suppress(Exception) if transport.module else contextlib.nullcontext():
         found = session.outcome("job-1")
         assert isinstance(found, ServiceUnreachable)
         assert found.attempts == 2
@@ -364,12 +376,14 @@ def test_socks_that_sends_more(way: Way, open_session: Open, start: Start, serve
     assert session.ask("job-2").task_counts.active == 2
 
 
-def test_a_password_that_socks_cannot_have(way: Way, open_session: Open, start: Start, serve: Serve) -> None:
-    """SOCKS has room for 255 bytes of a password: a longer one is told, and never sent."""
+def test_a_password_that_socks_cannot_have(
+    transport: Transport, open_session: Open, start: Start, serve: Serve
+) -> None:
+    """SOCKS has room for 255 bytes of a password: a longer one is refused, and never sent."""
     server = serve(answering)
     proxy = start(Socks, server.port, 2)
     url = url_of(proxy, "socks5", f"me:{'secretword' * 26}")
-    if way.module:
+    if transport.module:
         pytest.skip("socksio's own error at it is none of httpx's")
     # At once, or with the first call.
     with pytest.raises((ValueError, ServiceUnreachable), match="255") as caught:

@@ -1,4 +1,4 @@
-"""How httpx and httpx2 are measured alike: one client for all threads or tasks, with its own limits."""
+"""The measurement of httpx and httpx2: one client for all threads or tasks, with its own limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the programs share: what they are told, how they call, and what they tell at the end."""
+"""Code that the programs share: their settings, the loops that call, and the report at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Meter", "Setting", "in_tasks", "in_threads", "memory", "setting"]
 
 
 class Setting(NamedTuple):
-    """What a program is to do.
+    """The settings of a program.
 
     Attributes:
         endpoint: The account's URL.

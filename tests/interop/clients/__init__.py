@@ -1,5 +1,5 @@
-"""Programs that call a Batch account through one client each, and tell what they saw.
+"""One program for all clients: the checks, and an adapter for each client.
 
-They run inside the client's environment, with Python's library and the client alone: nothing in here may
+It runs inside the client's environment, with Python's library and the client alone: nothing in here may
 import taskcounts.
 """

@@ -9,6 +9,8 @@ import pytest
 
 from taskcounts_emulator import Emulator
 
+pytestmark = pytest.mark.slow  # Its tests start interpreters.
+
 # What one call of `get` doesn't need: it would take longer to load than the call takes.
 HEAVY = ["asyncio", "httpx", "importlib.metadata", "matplotlib", "rich", "subprocess"]
 LATER = [

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from attrs import evolve
 
-from support.client import ACCESS_KEY, FakeClock
+from support.client import ACCESS_KEY
+from support.clocks import FakeClock
 from support.observations import NOON, bare_verdict
 from taskcounts.flow.steps import Flow, Pause, Settings
 from taskcounts.protocol.messages import Call

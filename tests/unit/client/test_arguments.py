@@ -11,7 +11,8 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from support.client import ACCESS_KEY, ENDPOINT, GUID, KEY, TOKEN, Call, Script, answer
+from support.answers import GUID, Script, answer
+from support.client import ACCESS_KEY, ENDPOINT, KEY, TOKEN, Call
 from taskcounts import BearerToken, SharedKey
 from taskcounts.net.route import RouteOptions, find_route
 

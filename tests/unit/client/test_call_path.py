@@ -8,7 +8,9 @@ from pathlib import Path
 from types import FrameType
 
 import taskcounts
-from support.client import COUNTS, KEY, REQUEST_ID, Peer, Server, header, wire
+from support.answers import COUNTS, REQUEST_ID, wire
+from support.client import KEY
+from support.servers import Peer, Server, header
 from taskcounts import TaskCountsClient
 
 PACKAGE = Path(taskcounts.__file__).parent

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from support.client import ACCESS_KEY, KEY, Call, Server, always, answer, header
+from support.answers import answer
+from support.client import ACCESS_KEY, KEY, Call
+from support.servers import Server, always, header
 from support.signing import signature
 from taskcounts import SharedKey
 from taskcounts.credentials import string_to_sign

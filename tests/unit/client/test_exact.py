@@ -9,7 +9,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from support.client import BUSY, ENDPOINT, GUID, KEY, REQUEST_ID, FakeClock, Script, answer, error
+from support.answers import BUSY, GUID, REQUEST_ID, Script, answer, error
+from support.client import ENDPOINT, KEY
+from support.clocks import FakeClock
 from support.lists import Lister, link_to, page, task
 from taskcounts import (
     AuthenticationFailed,

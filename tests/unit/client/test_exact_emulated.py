@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from support.client import KEY, Peer, Server, header
+from support.client import KEY
 from support.lists import Lister, page, task
+from support.servers import Peer, Server, header
 from taskcounts import (
     AsyncTaskCountsClient,
     ContractViolation,
@@ -22,6 +23,8 @@ from taskcounts import (
 from taskcounts.clock import SystemClock
 from taskcounts.exact import MEMBERS
 from taskcounts_emulator import Emulator
+
+pytestmark = pytest.mark.slow  # Each test lists thousands of tasks, over sockets.
 
 SCENARIO = {
     "jobs": [

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.client import Handler
+from support.answers import Handler
 from support.lists import Lister, link_to, page, task
 from taskcounts import exact
 from taskcounts.exact import Seen
+
+pytestmark = pytest.mark.slow  # It measures memory.
 
 
 @given(st.lists(st.text(max_size=3), max_size=200))

@@ -5,8 +5,10 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import BUSY, COUNTS, ENDPOINT, GUID, FakeClock, Reply, Script, answer
-from support.client import error as failing
+from support.answers import BUSY, COUNTS, GUID, Reply, Script, answer
+from support.answers import error as failing
+from support.client import ENDPOINT
+from support.clocks import FakeClock
 from support.lists import Lister, page, task
 from taskcounts import ContractViolation, DeadlineExceeded, JobNotFound, RetryPolicy, ServiceBusy, Snapshot
 

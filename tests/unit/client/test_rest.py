@@ -18,23 +18,11 @@ import httpx
 import pytest
 
 import taskcounts
-from support.client import (
-    ACCESS_KEY,
-    BUSY,
-    COUNTS,
-    ENDPOINT,
-    GUID,
-    KEY,
-    TOKEN,
-    FakeClock,
-    Reply,
-    Script,
-    Server,
-    answer,
-    error,
-    header,
-)
+from support.answers import BUSY, COUNTS, GUID, Reply, Script, answer, error
+from support.client import ACCESS_KEY, ENDPOINT, KEY, TOKEN
+from support.clocks import FakeClock
 from support.rest_calls import BODIES, OF_A_JOB, OPERATIONS, RestCall, serve_operations
+from support.servers import Server, header
 from taskcounts import (
     AsyncTaskCountsClient,
     AuthenticationFailed,

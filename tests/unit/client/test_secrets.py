@@ -18,22 +18,10 @@ import httpx
 import pytest
 
 import taskcounts
-from support.client import (
-    ACCESS_KEY,
-    COUNTS,
-    ENDPOINT,
-    KEY,
-    TOKEN,
-    Call,
-    NoPauses,
-    Peer,
-    Script,
-    Server,
-    answer,
-    error,
-    header,
-    wire,
-)
+from support.answers import COUNTS, Script, answer, error, wire
+from support.client import ACCESS_KEY, ENDPOINT, KEY, TOKEN, Call
+from support.clocks import NoPauses
+from support.servers import Peer, Server, header
 from taskcounts import (
     BearerToken,
     ContractViolation,

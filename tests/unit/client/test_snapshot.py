@@ -13,7 +13,9 @@ import attrs
 import pytest
 
 import taskcounts
-from support.client import BUSY, COUNTS, GUID, KEY, REQUEST_ID, Call, FakeClock, Reply, Script, answer, error
+from support.answers import BUSY, COUNTS, GUID, REQUEST_ID, Reply, Script, answer, error
+from support.client import KEY, Call
+from support.clocks import FakeClock
 from taskcounts import (
     BearerToken,
     ContractViolation,

@@ -18,7 +18,10 @@ import requests
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CredentialUnavailableError, ManagedIdentityCredential, aio
 
-from support.client import BUSY, ENDPOINT, TOKEN, Call, FakeClock, Script, Server, always, answer, header
+from support.answers import BUSY, Script, answer
+from support.client import ENDPOINT, TOKEN, Call
+from support.clocks import FakeClock
+from support.servers import Server, always, header
 from taskcounts import BearerToken, CredentialFailed, DeadlineExceeded, TaskCountsClient
 from taskcounts.credentials import PUBLIC_SCOPE, scope_for
 

@@ -11,7 +11,9 @@ import httpx
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
-from support.client import BUSY, ENDPOINT, KEY, Call, FakeClock, Script, answer, error
+from support.answers import BUSY, Script, answer, error
+from support.client import ENDPOINT, KEY, Call
+from support.clocks import FakeClock
 from taskcounts import (
     AuthenticationFailed,
     BearerToken,

@@ -19,7 +19,9 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import BUSY, ENDPOINT, TOKEN, Call, FakeClock, Script, answer, error
+from support.answers import BUSY, Script, answer, error
+from support.client import ENDPOINT, TOKEN, Call
+from support.clocks import FakeClock
 from taskcounts import (
     AsyncTaskCountsClient,
     AuthenticationFailed,

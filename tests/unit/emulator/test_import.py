@@ -9,6 +9,8 @@ import pytest
 
 import taskcounts_emulator as emulator
 
+pytestmark = pytest.mark.slow  # Its tests start interpreters.
+
 WITHOUT = """
 import sys
 sys.modules[{name!r}] = None

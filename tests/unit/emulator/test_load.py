@@ -19,6 +19,8 @@ import pytest
 from support.batch_api import Api
 from taskcounts_emulator import Emulator
 
+pytestmark = pytest.mark.slow  # It opens thousands of connections.
+
 
 @pytest.fixture
 def limit() -> Iterator[int]:

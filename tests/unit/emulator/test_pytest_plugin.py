@@ -12,6 +12,8 @@ import trustme
 
 import taskcounts_emulator as emulator
 
+pytestmark = pytest.mark.slow  # Its tests run pytest in processes of their own.
+
 # Every run in this process forgets what it imported, and these can't be there twice.
 IMPORTED = (emulator, httpcore, trustme)
 

@@ -197,6 +197,7 @@ def test_an_answer_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0.5 < time.monotonic() - begun < 3
 
 
+@pytest.mark.slow  # It looks for a race, thirty times.
 @pytest.mark.parametrize("tls", [False, True])
 def test_it_leaves_no_connection_open(tls: bool) -> None:
     """Clients that connect while it stops find their connections closed."""

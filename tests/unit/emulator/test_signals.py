@@ -19,6 +19,8 @@ import pytest
 from taskcounts_emulator import EmulatedAccount, serve
 from taskcounts_emulator.server import _stopped_by_signals
 
+pytestmark = pytest.mark.slow  # Its tests start processes.
+
 TARGET = "/jobs/nightly/taskcounts?api-version=2024-07-01.20.0"
 
 

@@ -19,6 +19,8 @@ from taskcounts_cli.session import run_session
 from taskcounts_cli.viewer import SessionResult
 from taskcounts_emulator import Emulator
 
+pytestmark = pytest.mark.slow  # Its tests start processes.
+
 # Faster than a person could follow.
 PACE = 0.15
 

@@ -18,6 +18,8 @@ from taskcounts import SharedKey, TaskCountsClient
 from taskcounts_emulator import EmulatedAccount
 from taskcounts_emulator.tls import Authority
 
+pytestmark = pytest.mark.slow  # Its tests start processes.
+
 SCENARIO = {"jobs": [{"id": "nightly", "tasks": [{"count": 3}, {"state": "running", "requiredSlots": 2}]}]}
 
 

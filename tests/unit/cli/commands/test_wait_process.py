@@ -14,6 +14,8 @@ import pytest
 from support.command_line import start, start_shell, wait_until
 from taskcounts_emulator import Emulator
 
+pytestmark = pytest.mark.slow  # Its tests start processes.
+
 STANDING = [{"count": 3, "state": "completed", "result": "success"}, {"count": 2, "state": "running"}]
 
 

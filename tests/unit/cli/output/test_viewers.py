@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from support.client import FakeClock
+from support.clocks import FakeClock
 from support.observations import (
     FORGED,
     FORGED_LINE,

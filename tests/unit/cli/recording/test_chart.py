@@ -13,6 +13,8 @@ from taskcounts.snapshot import Inconsistency
 from taskcounts.waiting.values import Kind, Observation, Outcome, Verdict
 from taskcounts_cli.recording.chart import Series, draw, series
 
+pytestmark = pytest.mark.slow  # matplotlib takes seconds to load and to draw.
+
 
 def one(*told: Observation | Verdict) -> Series:
     """Return what is drawn of a single job."""

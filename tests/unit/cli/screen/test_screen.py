@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from support.client import FakeClock
+from support.clocks import FakeClock
 from support.command_line import FakeTerminal
 from support.observations import judged, seen
 from taskcounts_cli.screen.screen import Screen

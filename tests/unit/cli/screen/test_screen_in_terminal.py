@@ -14,6 +14,8 @@ from support.terminal import Terminal
 from taskcounts_cli.output.events import event_json
 from taskcounts_emulator import Emulator
 
+pytestmark = pytest.mark.slow  # Its tests start processes on pseudo-terminals.
+
 OFTEN = ("--interval", "0.1")
 
 

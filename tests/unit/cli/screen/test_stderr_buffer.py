@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.client import FakeClock
+from support.clocks import FakeClock
 from support.command_line import FakeTerminal
 from taskcounts_cli.screen.stderr_buffer import MAX_KEPT_LINES, VISIBLE_SECONDS, StderrBuffer
 

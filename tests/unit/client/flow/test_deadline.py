@@ -13,22 +13,11 @@ from unittest.mock import Mock
 import httpx
 import pytest
 
-from support.client import (
-    BUSY,
-    ENDPOINT,
-    KEY,
-    Authority,
-    Call,
-    FakeClock,
-    NoPauses,
-    Peer,
-    Reply,
-    Script,
-    Server,
-    always,
-    answer,
-    error,
-)
+from support.answers import BUSY, Reply, Script, answer, error
+from support.certificates import Authority
+from support.client import ENDPOINT, KEY, Call
+from support.clocks import FakeClock, NoPauses
+from support.servers import Peer, Server, always
 from taskcounts import (
     AsyncTaskCountsClient,
     DeadlineExceeded,
@@ -37,6 +26,8 @@ from taskcounts import (
     ServiceUnreachable,
     TaskCountsClient,
 )
+
+pytestmark = pytest.mark.slow  # Its servers are silent until a timeout.
 
 DEADLINE = 0.3
 # What a slow machine may add; a server that has its way would take ten times as long.

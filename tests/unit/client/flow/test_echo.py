@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import COUNTS, GUID, Call, Peer, Script, Server, answer, error, header
+from support.answers import COUNTS, GUID, Script, answer, error
+from support.client import Call
+from support.servers import Peer, Server, header
 from taskcounts import ContractViolation
 
 OTHER = "00000000-0000-0000-0000-000000000000"

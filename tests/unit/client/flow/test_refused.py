@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from support.client import REQUEST_ID, TOKEN, Call, FakeClock, Script, answer, error
+from support.answers import REQUEST_ID, Script, answer, error
+from support.client import TOKEN, Call
+from support.clocks import FakeClock
 from taskcounts import AuthenticationFailed, BearerToken, ServiceError
 
 DATE = "AuthenticationErrorDetail"

@@ -11,21 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import (
-    BUSY,
-    GUID,
-    KEY,
-    Authority,
-    Call,
-    FakeClock,
-    NoPauses,
-    Peer,
-    Script,
-    Server,
-    always,
-    answer,
-    error,
-)
+from support.answers import BUSY, GUID, Script, answer, error
+from support.certificates import Authority
+from support.client import KEY, Call
+from support.clocks import FakeClock, NoPauses
+from support.servers import Peer, Server, always
 from taskcounts import ContractViolation, RetryPolicy, ServiceBusy, ServiceError, ServiceUnreachable
 from taskcounts.retry import RETRYABLE_STATUSES, parse_http_date, retry_after_seconds
 

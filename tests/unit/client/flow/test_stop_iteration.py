@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import BUSY, ENDPOINT, KEY, Call, FakeClock, Script, answer
+from support.answers import BUSY, Script, answer
+from support.client import ENDPOINT, KEY, Call
+from support.clocks import FakeClock
 from taskcounts import RetryPolicy, TaskCountsClient
 from taskcounts.errors import causes_of
 

@@ -12,8 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import BUSY, COUNTS, ENDPOINT, KEY, FakeClock, Script, Server, always, answer, error
+from support.answers import BUSY, COUNTS, Script, answer, error
+from support.client import ENDPOINT, KEY
+from support.clocks import FakeClock
 from support.many import Many, by_id, ids
+from support.servers import Server, always
 from taskcounts import (
     ContractViolation,
     DeadlineExceeded,
@@ -336,7 +339,8 @@ def test_unreachable(many: Many, serve: Callable[..., Server]) -> None:
 KEPT = """
 import asyncio, gc, sys
 import httpx
-from support.client import ENDPOINT, KEY, answer
+from support.answers import answer
+from support.client import ENDPOINT, KEY
 from taskcounts import AsyncTaskCountsClient, TaskCountsClient
 
 def look(done, _):
@@ -361,6 +365,7 @@ else:
 """
 
 
+@pytest.mark.slow  # It measures the memory of a process.
 def test_memory_is_flat(many: Many) -> None:
     """The memory in use doesn't grow with the number of jobs."""
     arguments = [sys.executable, "-c", KEPT, "async" if many.awaits else "sync"]

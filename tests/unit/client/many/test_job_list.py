@@ -9,7 +9,9 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from support.client import BUSY, ENDPOINT, KEY, FakeClock, Script, answer, error
+from support.answers import BUSY, Script, answer, error
+from support.client import ENDPOINT, KEY
+from support.clocks import FakeClock
 from support.many import Many
 from taskcounts import ContractViolation, ListedJob, ServiceError, TaskCountsClient
 from taskcounts.credentials import SharedKey

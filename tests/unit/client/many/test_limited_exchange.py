@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from support.client import ENDPOINT, GUID, KEY, TOKEN, FakeClock, answer, error
+from support.answers import GUID, answer, error
+from support.client import ENDPOINT, KEY, TOKEN
+from support.clocks import FakeClock
 from taskcounts import (
     CredentialFailed,
     DeadlineExceeded,

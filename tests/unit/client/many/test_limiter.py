@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.client import FakeClock
+from support.clocks import FakeClock
 from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.flow.drive import Stop, Stopped
 from taskcounts.flow.steps import NoPermit

@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx
 
-from support.client import ENDPOINT, KEY, answer
+from support.answers import answer
+from support.client import ENDPOINT, KEY
 from taskcounts import TaskCountsClient
 from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.flow.steps import NoPermit

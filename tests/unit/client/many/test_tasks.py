@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import ENDPOINT, KEY, answer, error
+from support.answers import answer, error
+from support.client import ENDPOINT, KEY
 from support.many import by_id, ids
 from taskcounts import AsyncTaskCountsClient, JobResult
 from taskcounts.many.plan import PREFETCH

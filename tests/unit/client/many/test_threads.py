@@ -14,8 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import ENDPOINT, KEY, TOKEN, FakeClock, NoPauses, Peer, Server, always, answer, error
+from support.answers import answer, error
+from support.client import ENDPOINT, KEY, TOKEN
+from support.clocks import FakeClock, NoPauses
 from support.many import by_id, ids
+from support.servers import Peer, Server, always
 from taskcounts import TaskCountsClient
 from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.flow.drive import Stop, Stopped, run

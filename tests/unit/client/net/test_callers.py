@@ -14,7 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import ENDPOINT, KEY, Authority, Call, Peer, Script, Server, always, answer
+from support.answers import Script, answer
+from support.certificates import Authority
+from support.client import ENDPOINT, KEY, Call
+from support.servers import Peer, Server, always
 from taskcounts import (
     AsyncTaskCountsClient,
     ContractViolation,

@@ -10,7 +10,11 @@ import httpx
 import httpx2
 import pytest
 
-from support.client import ENDPOINT, KEY, Authority, Call, Script, Server, always, answer, tunnel
+from support.answers import Script, answer
+from support.certificates import Authority
+from support.client import ENDPOINT, KEY, Call
+from support.proxies import tunnel
+from support.servers import Server, always
 from taskcounts import AsyncTaskCountsClient, RetryPolicy, ServiceUnreachable, TaskCountsClient, net
 
 CLIENTS = [TaskCountsClient, AsyncTaskCountsClient]
@@ -124,6 +128,7 @@ def test_closed_transports(call: Call) -> None:
     assert len(script.requests) == 1
 
 
+@pytest.mark.slow  # Each case starts an interpreter.
 @pytest.mark.parametrize(
     ("program", "absent"),
     [

@@ -11,7 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import ENDPOINT, KEY, Call, Peer, Script, Server, answer, get, way
+from support.answers import Script, answer
+from support.client import ENDPOINT, KEY, Call, get, route_to
+from support.servers import Peer, Server
 from taskcounts import AsyncTaskCountsClient, RetryPolicy, ServiceUnreachable, TaskCountsClient, forks
 from taskcounts.net import async_sockets, engine, sync_sockets
 from taskcounts.net.async_sockets import AsyncConnection
@@ -79,7 +81,7 @@ def test_no_time_to_wait() -> None:
 def test_what_is_no_request(path: str) -> None:
     """A request that a server would take for another one is not sent."""
     with pytest.raises(ValueError, match="holds what a request can't"):
-        RequestEncoder(way(80)).encode(Request("GET", f"http://127.0.0.1:80{path}", {}))
+        RequestEncoder(route_to(80)).encode(Request("GET", f"http://127.0.0.1:80{path}", {}))
 
 
 def test_shown_proxies() -> None:
@@ -187,7 +189,7 @@ def test_a_family_that_is_lacking(monkeypatch: pytest.MonkeyPatch, serve: Callab
     families = [(socket.AF_INET6, ("::1", server.port)), (socket.AF_INET, ("127.0.0.1", server.port))]
     found = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in families]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    with closing(engine.SocketEngine(way(server.port))) as sender:
+    with closing(engine.SocketEngine(route_to(server.port))) as sender:
         assert sender.send(get(server.port), 5, 9999).status == 200  # type: ignore[union-attr]
 
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from support.client import Peer, Server, answer, get, way
+from support.answers import answer
+from support.client import get, route_to
+from support.servers import Peer, Server
 from taskcounts.net import engine as net
 from taskcounts.net.base import MAX_CONNECTIONS
 from taskcounts.protocol.messages import Failure
@@ -39,7 +41,7 @@ def test_a_task_that_is_cancelled(serve: Callable[..., Server]) -> None:
     server = serve(behave)
 
     async def cancel() -> tuple[BaseException, Any]:
-        engine = net.AsyncSocketEngine(way(server.port))
+        engine = net.AsyncSocketEngine(route_to(server.port))
         task = asyncio.create_task(engine.send(get(server.port), 5, 1000))
         while not server.requests:  # noqa: ASYNC110 - another thread's list.
             await asyncio.sleep(0.01)
@@ -62,7 +64,7 @@ def test_a_task_that_is_cancelled(serve: Callable[..., Server]) -> None:
 def test_another_event_loop(serve: Callable[..., Server]) -> None:
     """An engine belongs to the event loop that it was first used in; another one gets an error."""
     server = serve(lambda peer: peer.send(answer(connection="keep-alive").raw()))
-    engine = net.AsyncSocketEngine(way(server.port))
+    engine = net.AsyncSocketEngine(route_to(server.port))
 
     async def ask() -> Any:
         return await engine.send(get(server.port), 5, 1000)
@@ -85,7 +87,7 @@ def test_closing_ends_what_is_under_way(
     server = serve(Peer.wait)
 
     async def ask_and_close() -> list[Any]:
-        engine = net.AsyncSocketEngine(way(server.port))
+        engine = net.AsyncSocketEngine(route_to(server.port))
         tasks = [asyncio.create_task(engine.send(get(server.port), 5, 1000)) for _ in range(3)]
         while not server.requests:  # noqa: ASYNC110 - another thread's list.
             await asyncio.sleep(0.01)
@@ -110,7 +112,7 @@ def test_closing_while_a_thread_waits(serve: Callable[..., Server]) -> None:
         peer.send(answer(connection="keep-alive").raw())
 
     server = serve(behave)
-    engine = net.SocketEngine(way(server.port))
+    engine = net.SocketEngine(route_to(server.port))
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.append(engine.send(get(server.port), 5, 1000)))
     thread.start()
@@ -135,11 +137,11 @@ def test_no_connection_is_left_open(serve: Callable[..., Server]) -> None:
     server = serve(behave)
 
     async def ask() -> None:
-        engine = net.AsyncSocketEngine(way(server.port))
+        engine = net.AsyncSocketEngine(route_to(server.port))
         await asyncio.gather(*[engine.send(get(server.port), 5, 1000) for _ in range(3)])
         await engine.close()
 
-    engine = net.SocketEngine(way(server.port))
+    engine = net.SocketEngine(route_to(server.port))
     engine.send(get(server.port), 5, 1000)
     forgotten = weakref.ref(engine)
     engine.close()

@@ -14,21 +14,14 @@ import httpx
 import pytest
 import trustme
 
-from support.client import (
-    ENDPOINT,
-    KEY,
-    Authority,
-    Call,
-    NoPauses,
-    Peer,
-    Script,
-    Server,
-    always,
-    answer,
-    header,
-    tunnel,
-)
+from support.answers import Script, answer
+from support.certificates import Authority
+from support.client import ENDPOINT, KEY, Call
+from support.clocks import NoPauses
+from support.proxies import tunnel
+from support.servers import Peer, Server, always, header
 from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable
+from taskcounts.net.factory import make_engine
 from taskcounts.net.route import RouteOptions, find_route
 from taskcounts.urls import is_loopback
 
@@ -597,3 +590,12 @@ def test_broken_tunnels_are_forgotten(
     assert call(secure.url, client=client).attempts == 7
     # What was only forgotten would be found here, as a ResourceWarning.
     gc.collect()
+
+
+@pytest.mark.parametrize("awaits", [False, True])
+def test_the_list_is_loaded_once(monkeypatch: pytest.MonkeyPatch, *, awaits: bool) -> None:
+    """The list of authorities is loaded once: that takes longer than a call."""
+    made = Mock(wraps=ssl.create_default_context)
+    monkeypatch.setattr(ssl, "create_default_context", made)
+    make_engine(Route("https", "127.0.0.1", 9, None), awaits=awaits)
+    assert made.call_count == 1

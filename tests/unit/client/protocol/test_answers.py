@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from support.client import BUSY, COUNTS, GUID, REQUEST_ID, Call, FakeClock, Reply, Script, answer, error, wire
+from support.answers import BUSY, COUNTS, GUID, REQUEST_ID, Reply, Script, answer, error, wire
+from support.client import Call
+from support.clocks import FakeClock
 from taskcounts import (
     AuthenticationFailed,
     ContractViolation,

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.client import ENDPOINT, GUID, REQUEST_ID, FakeClock, Peer, Script, Server, header
+from support.answers import GUID, REQUEST_ID, Script
+from support.client import ENDPOINT
+from support.clocks import FakeClock
 from support.lists import Lister, page, task
+from support.servers import Peer, Server, header
 from taskcounts import ContractViolation
 from taskcounts.protocol.lists import (
     MAX_LINK,

@@ -10,19 +10,9 @@ import pytest
 from hypothesis import given
 
 from support import strategies
-from support.client import (
-    ACCESS_KEY,
-    COUNTS,
-    GUID,
-    KEY,
-    REQUEST_ID,
-    Call,
-    FakeClock,
-    Reply,
-    Script,
-    answer,
-    wire,
-)
+from support.answers import COUNTS, GUID, REQUEST_ID, Reply, Script, answer, wire
+from support.client import ACCESS_KEY, KEY, Call
+from support.clocks import FakeClock
 from taskcounts import ContractViolation, SharedKey
 from taskcounts.protocol import messages
 from taskcounts.protocol.answers import USUAL_TYPES, check_type, find_inconsistencies, read_json

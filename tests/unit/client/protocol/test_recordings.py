@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from support.client import Call, Reply, Script, wire
+from support.answers import Reply, Script, wire
+from support.client import Call
 from taskcounts import AuthenticationFailed, ContractViolation, RetryPolicy, ServiceBusy, ServiceError
 
 ONCE = {"retry": RetryPolicy(max_attempts=1)}

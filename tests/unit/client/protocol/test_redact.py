@@ -13,7 +13,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support.client import COUNTS, GUID, TOKEN, Call, FakeClock, Reply, Script, answer, error, wire
+from support.answers import COUNTS, GUID, Reply, Script, answer, error, wire
+from support.client import TOKEN, Call
+from support.clocks import FakeClock
 from taskcounts import BearerToken, ContractViolation, RetryPolicy, ServiceBusy, TaskCountsError
 from taskcounts.protocol import answers, messages
 from taskcounts.protocol.messages import Answer, Request

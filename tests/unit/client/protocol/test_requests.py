@@ -14,7 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from support.client import ENDPOINT, GUID, KEY, FakeClock
+from support.answers import GUID
+from support.client import ENDPOINT, KEY
+from support.clocks import FakeClock
 from taskcounts import RetryPolicy
 from taskcounts.arguments import new_guid
 from taskcounts.flow.exchange import USER_AGENT, exchange

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import ENDPOINT, KEY, Handler
+from support.answers import Handler
+from support.client import ENDPOINT, KEY
 from taskcounts import AsyncTaskCountsClient, TaskCountsClient, Verdict
 
 

@@ -7,7 +7,8 @@ import asyncio
 import httpx
 import pytest
 
-from support.client import ENDPOINT, KEY, Call, Script, answer
+from support.answers import Script, answer
+from support.client import ENDPOINT, KEY, Call
 from support.waits import RUNS, STUCK, Happening, Numbers, busy, failing, kinds, notes, told, waited
 from taskcounts import TaskCountsClient
 from taskcounts.waiting.state import AskCounts, Reason

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from support.client import ENDPOINT, FakeClock, Reply, answer, error
+from support.answers import Reply, answer, error
+from support.client import ENDPOINT
+from support.clocks import FakeClock
 from support.waits import Job, Service
 from taskcounts import ContractViolation, JobNotFound, Kind, Observation, Outcome, RetryPolicy, Verdict
 from taskcounts.protocol.schema import Violation

@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from support.client import ACCESS_KEY, BUSY, KEY, FakeClock, Reply, answer, error
+from support.answers import BUSY, Reply, answer, error
+from support.client import ACCESS_KEY, KEY
+from support.clocks import FakeClock
 from support.waits import Job, Service
 from taskcounts import (
     AsyncTaskCountsClient,

@@ -18,6 +18,8 @@ from taskcounts_emulator.api.filters import FilterError, job_filter, task_filter
 from taskcounts_emulator.model import SqlCondition
 from taskcounts_emulator.state.schema import STATEMENTS
 
+pytestmark = pytest.mark.slow  # Laws by Hypothesis, over a database.
+
 Row = dict[str, Any]
 Node = tuple[Any, ...]
 Filter = Callable[[str], SqlCondition]

@@ -24,7 +24,7 @@ CROWD = 5000
 
 
 class Interruption(Exception):
-    """What a signal handler raises, as Celery's SoftTimeLimitExceeded."""
+    """An exception that a signal handler raises, as Celery raises SoftTimeLimitExceeded."""
 
 
 def in_finalizer(frame: FrameType | None) -> bool:
@@ -135,7 +135,7 @@ def sockets() -> int:
 
 
 def main(url: str, how: str, *given: str) -> None:
-    """Make a client, interrupt it, and check that it has all of its places and leaves no socket."""
+    """Make a client, interrupt it, and check that all of its permits are free and no socket is left."""
     act: Callable[..., None] = {"points": at_each_point, "signals": at_any_time}[how]
     count, before, crowd, options = map(json.loads, given)
     key = taskcounts.SharedKey("myaccount", os.environ["KEY"])

@@ -1,4 +1,4 @@
-"""The ways to send, and a session: a client of either kind that a test asks without awaiting."""
+"""Transports, and a session: a client of either kind that a test calls without awaiting."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
-from support.client import KEY, Peer, wire
+from support.answers import wire
+from support.client import KEY
+from support.servers import Peer
 from taskcounts import AsyncTaskCountsClient, RetryPolicy, Snapshot, TaskCountsClient, TaskCountsError
 
 T = TypeVar("T")
 
-# How many connections a client of the own engine may have.
-PLACES = 256
+# The most connections of a client over our own engine.
+MAX_CONNECTIONS = 256
 
-# A transport of the caller's has to be given a context; this one trusts nobody, and is made at once.
-NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+# Transports of httpx need a context; this one trusts nobody, and is made at once.
+TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 RETRY = RetryPolicy(max_attempts=2, first_pause=0)
 
 
-class Way(NamedTuple):
-    """A way to send: the module whose transport carries the requests, none for the own engine."""
+class Transport(NamedTuple):
+    """The transport of a client: of httpx or httpx2, or our own engine, whose module is empty."""
 
     module: str
     awaits: bool
@@ -36,12 +38,15 @@ class Way(NamedTuple):
         return f"{self.module or 'own'}-{'async' if self.awaits else 'sync'}"
 
 
-OWN = [Way("", False), Way("", True)]
-WAYS = [*OWN, *(Way(module, awaits) for module in ("httpx", "httpx2") for awaits in (False, True))]
+OWN_ENGINE = [Transport("", False), Transport("", True)]
+TRANSPORTS = [
+    *OWN_ENGINE,
+    *(Transport(module, awaits) for module in ("httpx", "httpx2") for awaits in (False, True)),
+]
 
 
 class Session:
-    """A client of one way, asked from the test's thread; the loop of an asynchronous one runs only meanwhile.
+    """A client over one transport, called from the test's thread; an event loop runs only during calls.
 
     Attributes:
         client: The client.
@@ -49,15 +54,15 @@ class Session:
 
     def __init__(
         self,
-        way: Way,
+        over: Transport,
         url: str,
         *,
         verify: Any = None,
         proxy: str | None = None,
         **given: Any,
     ) -> None:
-        """Make the client; it asks twice at the most, without a pause."""
-        self.way = way
+        """Make the client; it makes two attempts at most, without a pause."""
+        self.transport = over
         self._closed = False
         options: dict[str, Any] = {
             "retry": RETRY,
@@ -67,11 +72,13 @@ class Session:
         } | given
         if "transport" in options:
             pass
-        elif way.module:
-            module = import_module(way.module)
-            kind = module.AsyncHTTPTransport if way.awaits else module.HTTPTransport
+        elif over.module:
+            module = import_module(over.module)
+            kind = module.AsyncHTTPTransport if over.awaits else module.HTTPTransport
             context = (
-                ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify or NOBODY
+                ssl.create_default_context(cafile=verify)
+                if isinstance(verify, str)
+                else verify or TRUSTS_NOBODY
             )
             through = None
             if proxy is not None:
@@ -80,8 +87,8 @@ class Session:
             options["transport"] = kind(verify=context, proxy=through, trust_env=False)
         else:
             options |= {"verify": verify, "proxy": proxy}
-        self._runner = asyncio.Runner() if way.awaits else None
-        kind = AsyncTaskCountsClient if way.awaits else TaskCountsClient
+        self._runner = asyncio.Runner() if over.awaits else None
+        kind = AsyncTaskCountsClient if over.awaits else TaskCountsClient
         self.client: Any = kind(url, options.pop("credential", KEY), **options)
 
     def run(self, made: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Proxies of the tests: over HTTP and over SOCKS, with tunnels that carry bytes both ways at once."""
+"""Proxies on loopback: over HTTP and over SOCKS, with tunnels that carry bytes both ways at once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import socket
 import ssl
 from typing import Any
 
-from support.client import Peer, Server
+from support.servers import Peer, Server
 
-# Yes, and the address that it connects from.
+CONNECTED = b"HTTP/1.1 200 Connected\r\n\r\n"
+# Success, and the address that the proxy connects from.
 SOCKS_YES = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50"
 
 
@@ -34,7 +35,7 @@ def carry(near: socket.socket, port: int) -> None:
 
 
 def received(source: socket.socket) -> bytes:
-    """Return what came; TLS may have taken more than one piece from the socket."""
+    """Return the bytes at hand; TLS may have read more than one record from the socket."""
     found = b""
     with contextlib.suppress(ssl.SSLWantReadError, BlockingIOError):
         while data := source.recv(65536):
@@ -44,40 +45,45 @@ def received(source: socket.socket) -> bytes:
     return found
 
 
+def tunnel(peer: Peer, port: int) -> None:
+    """Open a tunnel after CONNECT, to a server here, until one side ends."""
+    peer.send(CONNECTED)
+    carry(peer.socket, port)
+
+
 class Proxy(Server):
-    """A proxy over HTTP, which answers CONNECT as a test wants, and opens a tunnel after a 2xx.
+    """A proxy over HTTP that answers CONNECT as a test wants, and opens a tunnel after a 2xx.
 
     Attributes:
-        port_behind: The port that tunnels lead to, wherever they were to.
-        connect: What answers CONNECT.
+        port_behind: The port that all tunnels lead to, whatever CONNECT asked for.
+        connect: The answer to CONNECT.
     """
 
-    def __init__(
-        self, port_behind: int, connect: bytes = b"HTTP/1.1 200 Connected\r\n\r\n", tls: Any = None
-    ) -> None:
+    def __init__(self, port_behind: int, connect: bytes = CONNECTED, tls: Any = None) -> None:
         self.port_behind = port_behind
         self.connect = connect
         super().__init__(self.take, tls, backlog=512)
 
     def take(self, peer: Peer) -> None:
-        """Answer a request, and carry on if it is for a tunnel that is opened."""
+        """Answer a request, and carry bytes if that opened a tunnel."""
         answer = self.connect
         peer.send(answer)
         opened = answer.rpartition(b"HTTP/1.")[2][2:3] == b"2" and b"\r\n\r\n" in answer
         if opened and peer.head.startswith(b"CONNECT"):
             carry(peer.socket, self.port_behind)
-        # What has been refused is over.
+        # After a refusal the connection is closed.
         peer.socket.close()
 
 
 class Socks(Server):
-    """A SOCKS5 proxy that notes what it is asked.
+    """A SOCKS5 proxy that keeps the messages that it gets.
 
     Attributes:
-        asked: What came before tunnels.
-        method: The method of signing in that it chooses: 0 for none, 2 for user and password.
-        accepts: Whether it accepts those.
-        reply: What it answers a wish to connect; it connects if that is a yes.
+        port_behind: The port that all connections lead to, whatever was asked for.
+        method: The method of authentication that it chooses: 0 for none, 2 for user and password.
+        accepts: Whether it accepts the user and password.
+        reply: The reply to a request to connect; it connects if the reply means success.
+        asked: The messages before the tunnel.
     """
 
     def __init__(self, port_behind: int, method: int = 0, reply: bytes = SOCKS_YES) -> None:
