@@ -125,7 +125,8 @@ class _Limiter(Generic[SomeClock]):
     def _grant(self) -> None:
         """Grant permits to waiting requests, as far as the window allows it now."""
         with self._lock:
-            while waiter := next(chain(*self._queues), None):
+            while any(self._queues):
+                waiter = next(chain(*self._queues))
                 # An interruption may have left one that has its permit already.
                 waiter.permit = waiter.permit or self._acquire(math.inf, queued=True)
                 if waiter.permit is None:
