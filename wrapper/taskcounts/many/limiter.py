@@ -91,10 +91,9 @@ class _Limiter(Generic[SomeClock]):
         """Return a permit if the window allows one more request now, and none waits unless ``queued``."""
         with self._lock:
             now = self._now()
-            if now < until and (queued or not any(self._queues)) and self._window.allows(self.in_flight, now):
-                permit = self._semaphore.acquire()
-                if permit is not None:
-                    permit.round = self._window.round
+            is_next = now < until and (queued or not any(self._queues))
+            if is_next and self._window.allows(self.in_flight, now) and (permit := self._semaphore.acquire()):
+                permit.round = self._window.round
                 return permit
         return None
 
