@@ -78,7 +78,7 @@ class Semaphore:
         # Made first, so that the token has an owner at once.
         permit = Permit()
         try:
-            permit.token = self._free.get(timeout=min(seconds, threading.TIMEOUT_MAX))
+            permit.token = self._free.get(seconds > 0, min(seconds, threading.TIMEOUT_MAX))
         except Empty:
             return None
         return permit

@@ -91,10 +91,9 @@ class _Limiter(Generic[SomeClock]):
         """Return a permit if the window allows one more request now, and none waits unless ``queued``."""
         with self._lock:
             now = self._now()
-            if now < until and (queued or not any(self._queues)) and self._window.allows(self.in_flight, now):
-                permit = self._semaphore.acquire()
-                if permit is not None:
-                    permit.round = self._window.round
+            is_next = now < until and (queued or not any(self._queues))
+            if is_next and self._window.allows(self.in_flight, now) and (permit := self._semaphore.acquire()):
+                permit.round = self._window.round
                 return permit
         return None
 
@@ -125,7 +124,8 @@ class _Limiter(Generic[SomeClock]):
     def _grant(self) -> None:
         """Grant permits to waiting requests, as far as the window allows it now."""
         with self._lock:
-            while waiter := next(chain(*self._queues), None):
+            while any(self._queues):
+                waiter = next(chain(*self._queues))
                 # An interruption may have left one that has its permit already.
                 waiter.permit = waiter.permit or self._acquire(math.inf, queued=True)
                 if waiter.permit is None:
