@@ -22,7 +22,7 @@ from support.proxies import tunnel
 from support.servers import Peer, Server, always, header
 from taskcounts import BearerToken, RetryPolicy, ServiceUnreachable
 from taskcounts.net.factory import make_engine
-from taskcounts.net.route import RouteOptions, find_route
+from taskcounts.net.route import Route, RouteOptions, find_route
 from taskcounts.urls import is_loopback
 
 FAR = "http://batch.example"
