@@ -217,22 +217,6 @@ def test_a_job_that_is_done_ends_when_it_is_told_to(api: Api) -> None:
     assert job["executionInfo"]["endTime"] == job["stateTransitionTime"] == BEGIN
 
 
-@pytest.mark.parametrize(
-    ("change", "code", "name"),
-    [
-        ({"poolInfo": {"poolId": "other"}}, "UnsupportedProperty", "poolInfo"),
-        ({"allowTaskPreemption": True}, "UnsupportedProperty", "allowTaskPreemption"),
-        ({"onTaskFailure": "noaction"}, "UnsupportedProperty", "onTaskFailure"),
-        ({"priority": 1001}, "InvalidPropertyValue", "priority"),
-    ],
-)
-def test_what_cannot_be_changed_is_refused(api: Api, change: dict[str, Any], code: str, name: str) -> None:
-    """A pool, and members that only a new job can have, are refused, and nothing is changed."""
-    api.add_job()
-    assert refused(api("PATCH", "/jobs/job", {**change, "metadata": []}), 400, code)["PropertyName"] == name
-    assert api.job()["eTag"] == ETAG
-
-
 def test_a_job_is_ended(api: Api) -> None:
     """With a reason, without one, or without a body, as clients do it; only once."""
     for job_id, body, reason in (
@@ -260,22 +244,6 @@ def test_a_job_is_disabled_and_enabled(api: Api) -> None:
     assert api("POST", "/jobs/job/enable").status_code == 202
     assert api.job()["state"] == "active"
     refused(api("POST", "/jobs/job/enable"), 409, "OperationInvalidForCurrentState")
-
-
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        ({"disableTasks": "stop"}, "InvalidPropertyValue"),
-        ({"disableTasks": None}, "MissingRequiredProperty"),
-        ({}, "MissingRequiredProperty"),
-        ({"disableTasks": "wait", "other": 1}, "UnsupportedProperty"),
-    ],
-)
-def test_disabling_says_what_becomes_of_tasks(api: Api, body: dict[str, Any], code: str) -> None:
-    """disableTasks is one of three words."""
-    api.add_job()
-    refused(api("POST", "/jobs/job/disable", body), 400, code)
-    assert api.job()["state"] == "active"
 
 
 def test_a_job_that_is_on_its_way_is_not_disturbed(api: Api) -> None:
@@ -346,69 +314,6 @@ def test_a_job_that_is_not_there_is_not_found(
 ) -> None:
     """Every operation on it is JobNotFound, however hostile its id."""
     refused(api(method, f"/jobs/{job_id}{rest}", body), 404, "JobNotFound")
-
-
-@pytest.mark.parametrize(
-    ("given", "code", "name"),
-    [
-        ({"id": None}, "MissingRequiredProperty", "id"),
-        ({"poolInfo": None}, "MissingRequiredProperty", "poolInfo"),
-        ({"poolInfo": {}}, "InvalidPropertyValue", "poolInfo"),
-        ({"poolInfo": {"poolId": "p", "autoPoolSpecification": {}}}, "InvalidPropertyValue", "poolInfo"),
-        ({"poolInfo": {"poolId": "a b"}}, "InvalidPropertyValue", "poolId"),
-        ({"poolInfo": {"poolId": "p", "pool": "p"}}, "UnsupportedProperty", "pool"),
-        (
-            {"poolInfo": {"autoPoolSpecification": {"autoPoolIdPrefix": "x" * 21}}},
-            "InvalidPropertyValue",
-            "autoPoolIdPrefix",
-        ),
-        (
-            {"poolInfo": {"autoPoolSpecification": {"autoPoolIdPrefix": "ü"}}},
-            "InvalidPropertyValue",
-            "autoPoolIdPrefix",
-        ),
-        ({"id": "sched:job-1"}, "InvalidPropertyValue", "id"),
-        ({"id": ""}, "InvalidPropertyValue", "id"),
-        ({"id": 5}, "InvalidPropertyValue", "id"),
-        ({"unknown": 1}, "UnsupportedProperty", "unknown"),
-        ({"Priority": 1}, "UnsupportedProperty", "Priority"),
-        ({"priority": "x"}, "InvalidPropertyValue", "priority"),
-        ({"priority": 1.0}, "InvalidPropertyValue", "priority"),
-        ({"priority": True}, "InvalidPropertyValue", "priority"),
-        ({"priority": -1001}, "InvalidPropertyValue", "priority"),
-        ({"maxParallelTasks": 0}, "InvalidPropertyValue", "maxParallelTasks"),
-        ({"maxParallelTasks": -2}, "InvalidPropertyValue", "maxParallelTasks"),
-        ({"allowTaskPreemption": True}, "UnsupportedProperty", "allowTaskPreemption"),
-        ({"allowTaskPreemption": "false"}, "InvalidPropertyValue", "allowTaskPreemption"),
-        ({"usesTaskDependencies": 1}, "InvalidPropertyValue", "usesTaskDependencies"),
-        ({"onAllTasksComplete": "explode"}, "InvalidPropertyValue", "onAllTasksComplete"),
-        ({"onTaskFailure": 1}, "InvalidPropertyValue", "onTaskFailure"),
-        ({"constraints": []}, "InvalidPropertyValue", "constraints"),
-        ({"constraints": {"maxWallClockTime": "1h"}}, "InvalidPropertyValue", "maxWallClockTime"),
-        ({"constraints": {"maxTaskRetryCount": -2}}, "InvalidPropertyValue", "maxTaskRetryCount"),
-        ({"constraints": {"retentionTime": "PT1H"}}, "UnsupportedProperty", "retentionTime"),
-        ({"metadata": {}}, "InvalidPropertyValue", "metadata"),
-        ({"metadata": [{"name": "a"}]}, "MissingRequiredProperty", "metadata[0].value"),
-        ({"jobManagerTask": {"id": "m"}}, "MissingRequiredProperty", "jobManagerTask.commandLine"),
-        ({"jobManagerTask": "m"}, "InvalidPropertyValue", "jobManagerTask"),
-        ({"jobPreparationTask": {}}, "MissingRequiredProperty", "jobPreparationTask.commandLine"),
-        ({"jobReleaseTask": {"commandLine": 1}}, "InvalidPropertyValue", "commandLine"),
-        (
-            {"commonEnvironmentSettings": [{"name": "TASKCOUNTS_SECONDS", "value": "soon"}]},
-            "InvalidPropertyValue",
-            "TASKCOUNTS_SECONDS",
-        ),
-        ({"displayName": "\ud800"}, "InvalidPropertyValue", "displayName"),
-    ],
-)
-def test_a_job_that_is_wrong_is_refused(api: Api, given: dict[str, Any], code: str, name: str) -> None:
-    """The refusal names the member, and no job is added."""
-    body = {"id": "job", "poolInfo": {"poolId": "pool"}, **given}
-    details = refused(api("POST", "/jobs", body), 400, code)
-    assert details["PropertyName"] == name
-    if code != "MissingRequiredProperty":
-        assert set(details) == {"PropertyName", "PropertyValue", "Reason"}
-    assert told(api("GET", "/jobs"))["value"] == []
 
 
 def test_a_manager_cannot_be_the_preparation(api: Api) -> None:

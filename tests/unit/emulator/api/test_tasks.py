@@ -260,25 +260,6 @@ def test_a_collection_has_a_hundred_tasks_at_most(api: Api) -> None:
     assert {result["status"] for result in told(answer)["value"]} == {"success"}
 
 
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        ({}, "MissingRequiredProperty"),
-        ({"value": None}, "MissingRequiredProperty"),
-        ({"value": {}}, "InvalidPropertyValue"),
-        ({"value": [{"id": "a", "commandLine": "x"}, "b"]}, "InvalidPropertyValue"),
-        ({"value": [{"id": "a", "commandLine": "x"}, {"commandLine": "x"}]}, "MissingRequiredProperty"),
-        ({"value": [{"id": 5}]}, "InvalidPropertyValue"),
-        ({"value": [], "more": 1}, "UnsupportedProperty"),
-    ],
-)
-def test_a_collection_that_is_none_is_refused_whole(api: Api, body: dict[str, Any], code: str) -> None:
-    """A collection with a task without an id is refused and adds nothing."""
-    api.add_job()
-    refused(api("POST", "/jobs/job/addtaskcollection", body), 400, code)
-    assert told(api("GET", "/jobs/job/tasks"))["value"] == []
-
-
 def test_a_collection_may_be_empty(api: Api) -> None:
     """It has no tasks and no results."""
     api.add_job()
@@ -336,94 +317,6 @@ def test_a_task_that_is_not_there_is_not_found(api: Api, task_id: str, method: s
     """Every operation on it is TaskNotFound, however hostile its id."""
     api.add_job()
     assert refused(api(method, f"/jobs/job/tasks/{task_id}{rest}"), 404, "TaskNotFound") == {}
-
-
-def condition(**options: str) -> dict[str, Any]:
-    """Return exit conditions with one mapping."""
-    return {"exitConditions": {"exitCodes": [{"code": 1, "exitOptions": options}]}}
-
-
-def setting(name: str, value: str) -> dict[str, Any]:
-    """Return an environment with one variable."""
-    return {"environmentSettings": [{"name": name, "value": value}]}
-
-
-@pytest.mark.parametrize(
-    ("given", "code", "name"),
-    [
-        ({"id": None}, "MissingRequiredProperty", "id"),
-        ({"commandLine": None}, "MissingRequiredProperty", "commandLine"),
-        ({"id": "a b"}, "InvalidPropertyValue", "id"),
-        ({"id": "a" * 65}, "InvalidPropertyValue", "id"),
-        ({"commandLine": ["x"]}, "InvalidPropertyValue", "commandLine"),
-        ({"unknown": {}}, "UnsupportedProperty", "unknown"),
-        ({"x" * 200: 1}, "UnsupportedProperty", "xxxxxxxxxxxx...xxxxxxxxxxxxx"),
-        ({"requiredSlots": 0}, "InvalidPropertyValue", "requiredSlots"),
-        ({"requiredSlots": 257}, "InvalidPropertyValue", "requiredSlots"),
-        ({"requiredSlots": "1e2"}, "InvalidPropertyValue", "requiredSlots"),
-        ({"requiredSlots": "9" * 4000}, "InvalidPropertyValue", "requiredSlots"),
-        ({"constraints": {"maxWallClockTime": 5}}, "InvalidPropertyValue", "maxWallClockTime"),
-        ({"constraints": {"retentionTime": "P1Q"}}, "InvalidPropertyValue", "retentionTime"),
-        ({"constraints": {"maxTaskRetryCount": -2}}, "InvalidPropertyValue", "maxTaskRetryCount"),
-        ({"resourceFiles": {}}, "InvalidPropertyValue", "resourceFiles"),
-        ({"containerSettings": []}, "InvalidPropertyValue", "containerSettings"),
-        ({"environmentSettings": [{"value": "x"}]}, "MissingRequiredProperty", "environmentSettings[0].name"),
-        ({"environmentSettings": ["x"]}, "InvalidPropertyValue", "environmentSettings[0]"),
-        (setting("TASKCOUNTS_SECONDS", "-1"), "InvalidPropertyValue", "TASKCOUNTS_SECONDS"),
-        (setting("TASKCOUNTS_SECONDS", "999999999999"), "InvalidPropertyValue", "TASKCOUNTS_SECONDS"),
-        (setting("TASKCOUNTS_SECONDS", "nan"), "InvalidPropertyValue", "TASKCOUNTS_SECONDS"),
-        (setting("TASKCOUNTS_SECONDS", ""), "InvalidPropertyValue", "TASKCOUNTS_SECONDS"),
-        (setting("TASKCOUNTS_EXIT_CODES", ""), "InvalidPropertyValue", "TASKCOUNTS_EXIT_CODES"),
-        (setting("TASKCOUNTS_EXIT_CODES", "1,,2"), "InvalidPropertyValue", "TASKCOUNTS_EXIT_CODES"),
-        (setting("TASKCOUNTS_EXIT_CODES", "2147483648"), "InvalidPropertyValue", "TASKCOUNTS_EXIT_CODES"),
-        (
-            setting("TASKCOUNTS_EXIT_CODES", "1," * 1000 + "1"),
-            "InvalidPropertyValue",
-            "TASKCOUNTS_EXIT_CODES",
-        ),
-        (
-            {"multiInstanceSettings": {"coordinationCommandLine": "x", "numberOfInstances": 2}},
-            "UnsupportedProperty",
-            "numberOfInstances",
-        ),
-        (
-            {"multiInstanceSettings": {}},
-            "MissingRequiredProperty",
-            "multiInstanceSettings.coordinationCommandLine",
-        ),
-        ({"dependsOn": {"taskIds": ["a/b"]}}, "InvalidPropertyValue", "taskIds[0]"),
-        ({"dependsOn": {"taskIdRanges": [{"start": 2, "end": 1}]}}, "InvalidPropertyValue", "taskIdRanges"),
-        ({"dependsOn": {"taskIdRanges": [{"start": -1, "end": 1}]}}, "InvalidPropertyValue", "start"),
-        (
-            {"dependsOn": {"taskIdRanges": [{"start": 1}]}},
-            "MissingRequiredProperty",
-            "dependsOn.taskIdRanges[0].end",
-        ),
-        ({"dependsOn": {"taskIds": ["a" * 64] * 1001}}, "TaskDependencyListTooLong", None),
-        ({"dependsOn": {"taskIds": ["a"]}}, "UnsupportedProperty", None),
-        (condition(jobAction="terminate"), "InvalidPropertyValue", "jobAction"),
-        (condition(jobAction="explode"), "InvalidPropertyValue", "jobAction"),
-        (condition(dependencyAction="satisfy"), "InvalidPropertyValue", "dependencyAction"),
-        ({"exitConditions": {"default": {"jobAction": "none"}}}, "InvalidPropertyValue", "jobAction"),
-        ({"exitConditions": {"exitCodes": [{"code": 1}]}}, "MissingRequiredProperty", None),
-        (
-            {"exitConditions": {"exitCodes": [{"code": 2**31, "exitOptions": {}}]}},
-            "InvalidPropertyValue",
-            "code",
-        ),
-    ],
-)
-def test_a_task_that_is_wrong_is_refused(
-    api: Api, given: dict[str, Any], code: str, name: str | None
-) -> None:
-    """The refusal names the member, and no task is added."""
-    api.add_job()
-    details = refused(
-        api("POST", "/jobs/job/tasks", {"id": "task", "commandLine": "true", **given}), 400, code
-    )
-    if name is not None:
-        assert details["PropertyName"] == name
-    assert told(api("GET", "/jobs/job/tasks"))["value"] == []
 
 
 def test_a_task_has_not_the_id_of_the_preparation_task(api: Api) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support.tables import table
 from taskcounts_emulator.errors import EmulatorError
 from taskcounts_emulator.state.pool import Pool, Run, parse_pool, stored_pool
 from taskcounts_emulator.state.sampling import MAX_SECONDS, Distribution, draw, parse_distribution
@@ -118,23 +119,9 @@ def test_distributions_are_read_from_json(value: object, distribution: Distribut
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (-1, "d: must be from 0 to 3.1536e+08, not -1"),
-        (True, "d: must be a number, not true"),
-        ("5", "d: must be a number, not '5'"),
-        (None, "d: must be a number, not null"),
-        ([1, 2], "d: must be a number, not an array"),
+        *table("emulator/pools", "wrong distributions"),
         (float("nan"), "d: must be from 0 to"),
         (10**400, "d: must be from 0 to 3.1536e+08, not a number of more than 30 digits"),
-        ({}, "d: must have one member of uniform, exponential, lognormal"),
-        ({"uniform": [1, 2], "exponential": 1}, "d: must have one member of"),
-        ({"normal": [1, 2]}, "d: unknown member 'normal'; known are uniform, exponential, lognormal"),
-        ({"uniform": 1}, "d.uniform: must be low and high"),
-        ({"uniform": [1, 2, 3]}, "d.uniform: must be low and high"),
-        ({"uniform": [2, 1]}, "d.uniform: the low end is above the high end"),
-        ({"exponential": [1, 2]}, "d.exponential: must be mean"),
-        ({"exponential": "1"}, "d.exponential: must be a number, not '1'"),
-        ({"lognormal": [1, 21]}, "d.lognormal: must be from 0 to 20, not 21"),
-        ({"lognormal": [-1, 1]}, "d.lognormal: must be from 0 to 3.1536e+08, not -1"),
     ],
 )
 def test_what_is_no_distribution_is_refused(value: object, message: str) -> None:
@@ -212,30 +199,7 @@ def test_a_pool_is_written_and_read(pool: Pool) -> None:
 
 @pytest.mark.parametrize(
     ("document", "message"),
-    [
-        (5, "pools[0]: must be an object, not 5"),
-        ({"slots": 1}, "pools[0]: the member 'id' is missing"),
-        ({"id": "p"}, "pools[0]: the member 'slots' is missing"),
-        ({"id": "p", "slots": 1, "nodes": 2}, "pools[0]: unknown member 'nodes'; known are id, slots"),
-        (
-            {"id": 5, "slots": 1},
-            "pools[0].id: must be a pool id (1 to 64 letters, digits, '-' and '_') or '*', not 5",
-        ),
-        (
-            {"id": "**", "slots": 1},
-            "pools[0].id: must be a pool id (1 to 64 letters, digits, '-' and '_') or '*', not '**'",
-        ),
-        (
-            {"id": "a b", "slots": 1},
-            "pools[0].id: must be a pool id (1 to 64 letters, digits, '-' and '_') or '*', not 'a b'",
-        ),
-        ({"id": "p", "slots": -1}, "pools[0].slots: must be from 0 to 2560000, not -1"),
-        ({"id": "p", "slots": 2_560_001}, "pools[0].slots: must be from 0 to 2560000"),
-        ({"id": "p", "slots": 1, "preparing": None}, "pools[0].preparing: must be a number, not null"),
-        ({"id": "p", "slots": 1, "duration": {"uniform": [2, 1]}}, "pools[0].duration.uniform: the low end"),
-        ({"id": "p", "slots": 1, "failureRate": 1.5}, "pools[0].failureRate: must be from 0 to 1, not 1.5"),
-        ({"id": "p", "slots": 1, "requeueRate": "1"}, "pools[0].requeueRate: must be a number, not '1'"),
-    ],
+    table("emulator/pools", "wrong pools"),
 )
 def test_what_is_no_pool_is_refused(document: object, message: str) -> None:
     """The error begins with the path."""
