@@ -105,7 +105,7 @@ def test_completion(command: RunCommand, shell: str) -> None:
     assert "_TASKCOUNTS_COMPLETE" in command("completion", shell).out
 
 
-def test_completing_tells_no_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_completion_prints_no_version(capsys: pytest.CaptureFixture[str]) -> None:
     """Completing a command line prints nothing."""
     app.cli.make_context("taskcounts", ["--version"], resilient_parsing=True)
     assert capsys.readouterr().out == ""
@@ -136,7 +136,7 @@ def test_completion_completes() -> None:
     assert process.returncode == 0
 
 
-def test_a_defect_is_one_line(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_is_reported_in_one_line(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unforeseen error is one line and exit code 70; its traceback is printed on request."""
 
     def broken(*_: object, **__: object) -> None:
@@ -173,7 +173,7 @@ def test_other_ends(
     assert (ended.code, ended.err.strip()) == (code, f"error: {says}")
 
 
-def test_nobody_reads_any_more(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_pipe_has_its_exit_code(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """A closed pipe ends a command as SIGPIPE would, without a word."""
 
     def broken(*_: object, **__: object) -> None:

@@ -37,7 +37,7 @@ def loaded(*arguments: str) -> list[str]:
     return [name for name in done.stdout.splitlines()[-1].split() if name in {*HEAVY, *LATER, *ASKING}]
 
 
-def test_what_is_not_needed_is_not_loaded(emulator: Emulator) -> None:
+def test_unneeded_modules_are_not_loaded(emulator: Emulator) -> None:
     """A call for one job loads no module that only other commands need."""
     asking = ["taskcounts_cli.commands.get", "taskcounts.net.engine"]
     assert loaded("get", "empty") == asking

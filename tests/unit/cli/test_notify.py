@@ -56,7 +56,7 @@ def python(code: str) -> str:
         ("https://example.com:secret/", "the URL is invalid or names no host"),
     ],
 )
-def test_what_cannot_be_told(text: str, says: str) -> None:
+def test_invalid_recipients_are_refused(text: str, says: str) -> None:
     """A text that is neither an existing command nor a URL is refused before anything is sent."""
     with pytest.raises(ValueError, match=says) as caught:
         parse_target(text)
@@ -117,7 +117,7 @@ def test_a_command_that_takes_too_long() -> None:
     assert time.monotonic() - began < 60
 
 
-def test_what_a_command_leaves_behind_keeps_nobody() -> None:
+def test_background_processes_of_a_command_are_not_waited_for() -> None:
     """A command may leave something running that holds its output open."""
     code = (
         'import subprocess, sys; subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"], '
@@ -212,7 +212,7 @@ def test_a_url_that_refuses(hook: Callable[[Answer], Hook], status: int) -> None
     assert elsewhere.posts == []
 
 
-def test_a_url_where_nobody_is() -> None:
+def test_an_unreachable_url_is_reported_without_secrets() -> None:
     """The error about a URL shows only its host, since the rest may be a secret."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -299,7 +299,7 @@ def test_verdicts_are_passed_on_beside_the_watch(capsys: pytest.CaptureFixture[s
     )
 
 
-def test_who_takes_too_long_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+def test_slow_recipients_are_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     """At the end, targets that are still sending are stopped, and those that can't be are reported."""
     slow = Slow()
     stubborn = Slow()

@@ -121,7 +121,7 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def test_all_is_told(waits: Waits, handlers: None) -> None:
+def test_viewers_get_every_event(waits: Waits, handlers: None) -> None:
     """A viewer gets the jobs, each observation and verdict, ticks, and the end."""
     recorder = Recorder()
     result = run_session(ACCOUNT, ["a", "late"], OPTIONS, recorder)
@@ -231,7 +231,7 @@ def test_a_turn_that_comes_too_late(waits: Waits, handlers: None) -> None:
 
 
 @pytest.mark.parametrize("where", ["observe a", "judge a", "tick"])
-def test_what_a_viewer_raises_ends_all(waits: Waits, handlers: None, where: str) -> None:
+def test_an_error_of_a_viewer_ends_the_session(waits: Waits, handlers: None, where: str) -> None:
     """An error of the viewer reaches the caller, once the other waits are ended and so is the viewer."""
 
     def raising(text: str) -> None:
@@ -289,7 +289,7 @@ def test_a_signal_ends_a_session(waits: Waits, handlers: None, number: signal.Si
     assert sorted(waits.closed) == sorted(waits.plans)
 
 
-def test_a_signal_after_the_last_verdict_is_none(waits: Waits, handlers: None) -> None:
+def test_a_signal_after_the_last_verdict_is_ignored(waits: Waits, handlers: None) -> None:
     """A signal after the last verdict changes nothing."""
 
     def interrupt(text: str) -> None:

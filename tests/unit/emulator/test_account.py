@@ -90,7 +90,7 @@ def test_a_step_moves_tasks_of_a_job_that_is_there() -> None:
         account.step(5)  # type: ignore[arg-type]
 
 
-def test_pools_that_nobody_described_have_slots_where_the_account_says_so() -> None:
+def test_undescribed_pools_have_the_accounts_slots() -> None:
     """With slots, their tasks run by themselves; without, they wait, as in the service."""
     account, waiting = scripted(), EmulatedAccount(scripted=True)
     for each in (account, waiting):
@@ -100,7 +100,7 @@ def test_pools_that_nobody_described_have_slots_where_the_account_says_so() -> N
     assert waiting.counts("j").tasks == Counts(6)
 
 
-def test_a_clock_is_told_and_advanced() -> None:
+def test_a_clock_is_shown_and_advanced() -> None:
     """A scripted clock is advanced by seconds; the machine's is not."""
     account = scripted()
     assert account.clock() == {"kind": "scripted", "now": EPOCH.isoformat()}
@@ -115,7 +115,7 @@ def test_a_clock_is_told_and_advanced() -> None:
         machine.advance(1)
 
 
-def test_chance_comes_from_a_seed() -> None:
+def test_a_seed_fixes_all_random_choices() -> None:
     """One seed gives one history, set at the start or later; another value is refused."""
 
     def ended(account: EmulatedAccount) -> list[int | None]:
@@ -130,7 +130,7 @@ def test_chance_comes_from_a_seed() -> None:
         later.set_seed("11")
 
 
-def test_lag_is_set_told_and_cleared() -> None:
+def test_lag_is_set_shown_and_cleared() -> None:
     """It is a JSON object, and the switches that are on are returned."""
     account = scripted()
     account.add_job("j", [{"count": 2}])
@@ -146,7 +146,7 @@ def test_lag_is_set_told_and_cleared() -> None:
     assert account.world.reported("j") == account.counts("j")
 
 
-def test_copies_are_kept_and_put_back() -> None:
+def test_snapshots_are_kept_and_restored() -> None:
     """By name, with the clock; names are listed, and snapshots deleted."""
     account = scripted()
     account.add_job("j", [{"seconds": 5}], pool="p")
@@ -212,7 +212,7 @@ def test_other_versions_are_answered_with_a_warning(caplog: pytest.LogCaptureFix
     assert strict.accepts("2024-07-01.20.0")
 
 
-def test_a_job_needs_no_more_than_is_said() -> None:
+def test_ids_and_tasks_of_a_job_are_optional() -> None:
     """A job without an id gets a free one, and a number means so many active tasks."""
     account = EmulatedAccount()
     account.add_job("JOB-2")

@@ -60,7 +60,7 @@ def steer() -> Manage:
     return steer
 
 
-def test_its_health_is_told(manage: Manage) -> None:
+def test_health_has_status_account_and_version(manage: Manage) -> None:
     """The response has status, account and version, and never the key."""
     status, told = manage("GET", "health")
     assert (status, set(told)) == (200, {"status", "account", "version", "apiVersion", "clock"})
@@ -86,7 +86,7 @@ def test_every_address_is_documented_and_answers(manage: Manage) -> None:
     assert manage("GET", "nothing")[1]["error"].count(", ") == len({name for _, name in documented}) - 1
 
 
-def test_time_passes_as_it_is_told(steer: Manage) -> None:
+def test_a_scripted_clock_moves_only_when_advanced(steer: Manage) -> None:
     """A scripted clock only moves when it is advanced, and tasks run with it."""
     job = {"id": "a", "pool": "render", "tasks": [{"count": 6, "seconds": 10}]}
     assert steer("POST", "scenario", {"jobs": [job]}) == (200, {"added": ["a"]})
@@ -227,7 +227,7 @@ def test_everything_is_put_back_as_it_was(steer: Manage) -> None:
         ("lag", [], "lag: must be an object, not an array"),
     ],
 )
-def test_what_cannot_be_done_changes_nothing(steer: Manage, name: str, told: object, message: str) -> None:
+def test_a_refused_request_changes_nothing(steer: Manage, name: str, told: object, message: str) -> None:
     """The error is one line that names the member; clock, lag and snapshots are unchanged."""
     before = steer("GET", "clock"), steer("GET", "lag"), steer("GET", "snapshots")
     status, answer = steer("POST", name, told)
@@ -257,7 +257,7 @@ def test_a_bad_scenario_is_refused_whole(manage: Manage) -> None:
     assert len(manage("GET", "jobs")[1]["jobs"]) == 1
 
 
-def test_a_step_moves_tasks_and_tells_the_counts(manage: Manage) -> None:
+def test_a_step_moves_tasks_and_returns_the_counts(manage: Manage) -> None:
     """The response has the counts after the step."""
     status, told = manage("POST", "step", {"job": "NIGHTLY", "start": 5, "succeed": 1, "fail": 2})
     assert status == 200
@@ -332,7 +332,7 @@ def test_another_method_is_not_allowed(ask: Ask, method: str, name: str, allowed
 @pytest.mark.parametrize(
     "kind", [(), (("content-type", "text/plain"),), (("content-type", "application/jsonx"),)]
 )
-def test_a_body_must_be_said_to_be_json(manage: Manage, kind: tuple[tuple[str, str], ...]) -> None:
+def test_the_content_type_of_a_body_must_be_json(manage: Manage, kind: tuple[tuple[str, str], ...]) -> None:
     """A form or text, which a web page can send without permission, is refused."""
     status, told = manage("POST", "step", {"job": "nightly", "start": 1}, headers=kind)
     assert (status, told) == (400, {"error": "the Content-Type of the body must be application/json"})
@@ -348,7 +348,7 @@ def test_parameters_of_the_content_type_do_not_matter(manage: Manage, kind: str)
     "host",
     ["127.0.0.1", "127.9.9.9:80", "localhost:8080", "x.localhost", "[::1]:80", "LOCALHOST", "batch:10"],
 )
-def test_it_answers_under_the_names_of_this_machine(host: str, caller: Callable[[Emulator], Ask]) -> None:
+def test_loopback_hosts_are_accepted(host: str, caller: Callable[[Emulator], Ask]) -> None:
     """Loopback names and addresses, and the given hosts, are accepted."""
     with Emulator() as emulator:
         emulator.admin_hosts = frozenset({"batch"})
@@ -357,7 +357,7 @@ def test_it_answers_under_the_names_of_this_machine(host: str, caller: Callable[
 
 
 @pytest.mark.parametrize("host", ["", "evil.test", "127.0.0.1.evil.test", "10.0.0.1", "localhost.evil.test"])
-def test_it_does_not_answer_under_another_name(manage: Manage, host: str) -> None:
+def test_other_hosts_are_refused(manage: Manage, host: str) -> None:
     """A page on a name that leads here, as in DNS rebinding, gets no data and changes nothing."""
     status, told = manage("POST", "reset", headers=(("host", host),))
     assert status == 400
@@ -382,7 +382,7 @@ def test_a_body_is_bounded(manage: Manage, monkeypatch: pytest.MonkeyPatch) -> N
     assert manage("POST", "scenario", b'{"jobs": []}' + b" " * (2**20 - 12)) == (200, {"added": []})
 
 
-def test_a_failure_of_the_emulator_is_told(
+def test_a_defect_is_500_and_logged(
     manage: Manage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An unexpected exception is 500 and in the log, without a traceback for the caller."""

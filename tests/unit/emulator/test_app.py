@@ -94,7 +94,7 @@ class _Transport(asyncio.Transport):
         return "closed" in self.done
 
 
-def test_what_is_held_leaves_in_one_piece() -> None:
+def test_held_bytes_are_sent_in_one_piece() -> None:
     """Other bytes are sent at once; closing sends the held ones."""
     transport = _Transport()
     connection = Connection(transport)

@@ -207,7 +207,7 @@ def test_an_old_client_needs_no_host(emulator: Emulator, connection: socket.sock
     [("a", "b"), ("a", "a"), ("a b",), ("user@a",), ("a/b",), ("[::1",), ("a:b",), ("\u00e9",)],
     ids=repr,
 )
-def test_a_host_that_is_none_is_refused(
+def test_an_invalid_host_is_refused(
     emulator: Emulator, connection: socket.socket, hosts: Sequence[str], version: str
 ) -> None:
     """Two hosts, even equal ones, and a value that is not a host are refused."""
@@ -221,7 +221,7 @@ def test_a_host_that_is_none_is_refused(
     "host",
     ["", "a:", "127.0.0.1:8080", "[::1]:80", "[fe80::1%25eth0]", "a_b.test", "xn--e1afmkfd.test", "A%20B"],
 )
-def test_a_host_that_is_one_is_taken(emulator: Emulator, connection: socket.socket, host: str) -> None:
+def test_a_valid_host_is_accepted(emulator: Emulator, connection: socket.socket, host: str) -> None:
     """Names and addresses, with or without a port, in the forms of RFC 3986, 3.2.2."""
     connection.sendall(request(emulator, hosts=[host]))
     assert answer(connection).status == 200
@@ -263,7 +263,7 @@ HEAD = b"POST /jobs HTTP/1.1\r\nHost: a\r\n"
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_what_is_no_request_is_told(
+def test_a_malformed_request_is_refused_with_the_reason(
     connection: socket.socket,
     caplog: pytest.LogCaptureFixture,
     sent: bytes,

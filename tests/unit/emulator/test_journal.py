@@ -50,7 +50,7 @@ def recorded(**changed: Any) -> dict[str, Any]:
     return dict(entry)
 
 
-def test_a_call_is_kept() -> None:
+def test_an_entry_has_the_request_and_its_outcome() -> None:
     """An entry has the request, its time, its outcome and its duration, but no body."""
     assert recorded(
         headers={
@@ -82,13 +82,13 @@ def test_a_call_is_kept() -> None:
     }
 
 
-def test_what_says_nothing_is_left_out() -> None:
+def test_absent_values_are_left_out() -> None:
     """An entry without operation or response has no such members."""
     entry = recorded(operation=None, status=None)
     assert not {"operation", "status", "code", "fault", "clientRequestId"} & set(entry)
 
 
-def test_it_is_bounded_and_says_what_went() -> None:
+def test_the_journal_is_bounded_and_counts_dropped_entries() -> None:
     """The oldest entries are dropped and counted; the numbers continue."""
     journal = Journal(3)
     for operation in ("Job_Get", "Job_Get", "Job_List", None, "Task_List"):
@@ -125,7 +125,7 @@ def test_by_default_it_keeps_ten_thousand() -> None:
         (60, 1000, [], 0),
     ],
 )
-def test_it_is_read_in_parts(after: int, limit: int, numbers: list[int], left: int) -> None:
+def test_the_journal_is_read_in_parts(after: int, limit: int, numbers: list[int], left: int) -> None:
     """A reader continues after the last number, and gets the number of entries that are left."""
     journal = Journal(4)
     for _ in range(6):
@@ -170,7 +170,7 @@ def test_many_threads_may_record_and_read() -> None:
         ("", "<hidden>"),
     ],
 )
-def test_of_an_authorization_scheme_and_account_are_shown(given: str, shown: str) -> None:
+def test_an_authorization_shows_only_scheme_and_account(given: str, shown: str) -> None:
     """They help to find a wrong account; the secret part is redacted."""
     assert recorded(headers={"authorization": given})["headers"] == {"authorization": shown}
 
@@ -208,7 +208,7 @@ def test_headers_that_are_called_secret_are_hidden(name: str) -> None:
         (f"x={GUID}&y=abc", f"x={GUID}&y=abc"),
     ],
 )
-def test_of_a_query_all_but_secrets_is_shown(query: str, shown: str) -> None:
+def test_secrets_in_a_query_are_redacted(query: str, shown: str) -> None:
     """Known headers are shown as they came; secret names, and values that may be tokens, are redacted."""
     assert recorded(query=query)["query"] == shown
 
@@ -244,7 +244,7 @@ def test_tokens_in_other_headers_are_hidden(header: tuple[str, str], shown: str 
 @pytest.mark.parametrize(
     "path", ["/jobs/monkeyJob-1/tasks", "/jobs/basic:job-1", "/jobs/bearer/tasks/" + "a" * 64]
 )
-def test_ids_are_no_tokens(path: str) -> None:
+def test_ids_are_not_taken_for_tokens(path: str) -> None:
     """A path is shown as it was sent, however long its ids are."""
     assert recorded(path=path)["path"] == path
 
@@ -259,7 +259,7 @@ def test_ids_are_no_tokens(path: str) -> None:
         ("/jobs/abc%2Bdef/ghi", "/jobs/<hidden>"),
     ],
 )
-def test_of_a_path_tokens_are_hidden(path: str, shown: str) -> None:
+def test_tokens_in_a_path_are_redacted(path: str, shown: str) -> None:
     """A secret in the path is redacted as elsewhere, percent-encoded or not."""
     assert recorded(path=path, headers={"authorization": "Basic abc+def/ghi"})["path"] == shown
 
@@ -289,7 +289,7 @@ def test_a_secret_is_hidden_wherever_it_stands() -> None:
     assert entry["clientRequestId"] == "<hidden>"
 
 
-def test_of_a_head_that_is_too_long_nothing_is_kept() -> None:
+def test_nothing_of_an_overlong_head_is_kept() -> None:
     """A long head costs neither time nor memory, and the entry has its length."""
     begun = time.monotonic()
     entry = recorded(
@@ -375,7 +375,7 @@ def test_no_web_token_appears_that_nothing_gives_away(secret: str, places: list[
     assert secret not in json.dumps(journal.as_json(), ensure_ascii=False)
 
 
-def test_no_key_is_ever_asked_for() -> None:
+def test_the_journal_never_gets_the_key() -> None:
     """The journal only gets requests, and never the account's key."""
     assert ACCESS_KEY not in repr(vars(Journal()))
 

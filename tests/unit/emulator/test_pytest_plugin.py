@@ -173,7 +173,7 @@ def test_the_clock_of_the_machine(batch_emulator):
         ("batch_emulator(host='a..b')", "batch_emulator: port 0 on a..b: cannot listen*"),
     ],
 )
-def test_a_marker_that_is_wrong_is_told(pytester: pytest.Pytester, marker: str, said: str) -> None:
+def test_a_wrong_marker_is_an_error(pytester: pytest.Pytester, marker: str, said: str) -> None:
     """The error is one line without a traceback of the plugin."""
     result = run(
         pytester,
@@ -259,9 +259,7 @@ def test_it(batch_emulator):
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_a_package_that_cannot_be_imported_is_told(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_package_is_reported(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any ImportError becomes one line of the fixture."""
     pytester.makepyfile("def test_it(batch_emulator):\n    pass\n")
     monkeypatch.setitem(sys.modules, "taskcounts_emulator.server", None)
@@ -285,7 +283,7 @@ print(*sorted(set(sys.modules) - old))
     assert done.stdout.split() == ["taskcounts_emulator", "taskcounts_emulator.pytest_plugin"]
 
 
-def test_it_is_this_module_that_pytest_loads() -> None:
+def test_pytest_loads_this_module() -> None:
     """The entry point names the module that the previous test checks."""
     (found,) = entry_points(group="pytest11", name="taskcounts")
     assert found.value == "taskcounts_emulator.pytest_plugin"

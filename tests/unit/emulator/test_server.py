@@ -66,14 +66,14 @@ def test_an_old_client_gets_a_length(emulator: Emulator) -> None:
         assert "transfer-encoding" not in headers
 
 
-def test_what_is_no_http_is_refused(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+def test_malformed_http_is_refused(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
     """Malformed bytes never reach the service."""
     with connect(emulator) as connection, caplog.at_level(logging.CRITICAL):
         connection.sendall(b"FOO /jobs HTTP/1.1\r\n\r\n")
         assert b"".join(received(connection)).startswith(b"HTTP/1.1 400 ")
 
 
-def test_a_reset_is_one(emulator: Emulator) -> None:
+def test_a_reset_reaches_the_client(emulator: Emulator) -> None:
     """The client gets a reset before any byte of a response."""
     emulator.fault("reset", times=1)
     with connect(emulator) as connection:
@@ -162,7 +162,7 @@ def test_a_caller_that_leaves_is_not_waited_for(
         (None, {}),
     ],
 )
-def test_it_stops_at_once(
+def test_the_server_stops_at_once(
     kind: str | None, options: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither open connections nor pending responses delay it, and nothing is logged."""
@@ -181,7 +181,7 @@ def test_it_stops_at_once(
     assert not caplog.records
 
 
-def test_an_answer_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_response_delays_the_stop_only_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that does not end delays the stop of the emulator for a while, not for ever."""
 
     async def stubborn(_: object, seconds: float) -> None:
@@ -199,7 +199,7 @@ def test_an_answer_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow  # It looks for a race, thirty times.
 @pytest.mark.parametrize("tls", [False, True])
-def test_it_leaves_no_connection_open(tls: bool) -> None:
+def test_a_stopped_server_leaves_no_connection_open(tls: bool) -> None:
     """Clients that connect while it stops find their connections closed."""
     port, over = 0, threading.Event()
 
@@ -229,7 +229,7 @@ def test_it_leaves_no_connection_open(tls: bool) -> None:
     assert [str(warning.message) for warning in caught] == []
 
 
-def test_it_is_gone_when_it_has_stopped() -> None:
+def test_a_stopped_emulator_leaves_nothing_behind() -> None:
     """After the with statement there is no socket, endpoint or thread."""
     with Emulator() as emulator:
         endpoint = emulator.endpoint
@@ -241,7 +241,7 @@ def test_it_is_gone_when_it_has_stopped() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == f"emulator {endpoint}"]
 
 
-def test_it_runs_once_at_a_time() -> None:
+def test_an_emulator_cannot_be_entered_twice() -> None:
     """Entering a running emulator is an error; leaving one that never ran is none."""
     with Emulator() as emulator, pytest.raises(EmulatorError, match="running already"):
         emulator.__enter__()
@@ -303,7 +303,7 @@ def test_many_callers_at_once_are_all_answered(emulator: Emulator) -> None:
         ("x" * 64, 0, "port 0 on xxx"),
     ],
 )
-def test_an_address_that_cannot_be_had_is_told(host: str, port: int, message: str) -> None:
+def test_a_failure_to_listen_is_an_error_of_one_line(host: str, port: int, message: str) -> None:
     """A failure to listen is an EmulatorError of one line."""
     with pytest.raises(EmulatorError) as caught:
         serve(EmulatedAccount(), host=host, port=port)
@@ -311,7 +311,7 @@ def test_an_address_that_cannot_be_had_is_told(host: str, port: int, message: st
     assert "\n" not in str(caught.value)
 
 
-def test_a_port_that_is_taken_is_told() -> None:
+def test_a_taken_port_is_reported_with_advice() -> None:
     """The message has the port and advice."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
@@ -377,7 +377,7 @@ def test_only_our_own_server_lends_its_connection() -> None:
         assert isinstance(found, connection.InProcessConnection)
 
 
-def test_a_head_that_never_ends_is_cut_off(emulator: Emulator) -> None:
+def test_an_endless_head_is_refused(emulator: Emulator) -> None:
     """A request with endless headers is refused."""
 
     def go_on() -> None:
@@ -403,7 +403,7 @@ def test_a_long_body_is_no_long_head(emulator: Emulator) -> None:
     assert status == 200
 
 
-def test_trailers_are_no_headers(emulator: Emulator) -> None:
+def test_trailers_are_ignored(emulator: Emulator) -> None:
     """Trailers of a chunked body are not signed and ignored, in whatever pieces they arrive."""
     head = (
         "POST /_emulator/reset HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n"

@@ -88,7 +88,7 @@ def test_serving_leaves_the_handlers_of_signals_as_they_were() -> None:
         httpx.get(endpoints[0], trust_env=False)
 
 
-def test_who_asks_twice_need_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_signal_stops_the_server_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second signal has its default effect at once, even if the loop is busy."""
     told: list[tuple[int, object]] = []
 

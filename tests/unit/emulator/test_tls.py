@@ -73,7 +73,7 @@ def test_the_certificate_is_for_this_machine(emulator: Emulator, name: str) -> N
         secured(emulator, "example.com")
 
 
-def test_a_client_that_offers_protocols_is_told_the_one_that_is_spoken(emulator: Emulator) -> None:
+def test_alpn_selects_http_1_1(emulator: Emulator) -> None:
     """Of HTTP/2 and HTTP/1.1 the server selects HTTP/1.1."""
     context = ssl.create_default_context(cafile=emulator.ca_path)
     context.set_alpn_protocols(["h2", "http/1.1"])
@@ -104,7 +104,7 @@ def test_addresses_and_names_of_all_kinds_have_certificates() -> None:
         assert authority.ca_path.exists()
 
 
-def test_the_authority_is_one_file_and_goes_with_the_emulator(tempdir: Path) -> None:
+def test_the_authoritys_file_is_deleted_with_the_emulator(tempdir: Path) -> None:
     """While it runs there is the authority's certificate, but no key; afterwards there is nothing."""
     with Emulator(tls=True) as emulator:
         assert emulator.ca_path is not None
@@ -155,7 +155,7 @@ def test_a_directory_of_ones_own_keeps_the_certificate(tmp_path: Path) -> None:
         ([], "/nowhere/at/all", "the certificate cannot be written: "),
     ],
 )
-def test_what_cannot_be_certified_is_told(
+def test_an_uncertifiable_name_is_an_error(
     hosts: list[str], directory: str | None, message: str, tempdir: Path
 ) -> None:
     """The error is one line, and no file is left behind."""
@@ -166,14 +166,14 @@ def test_what_cannot_be_certified_is_told(
     assert list(tempdir.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_told(tempdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_folder_is_reported(tempdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a directory for temporary files there is no TLS."""
     monkeypatch.setattr("tempfile.tempdir", str(tempdir / "gone"))
     with pytest.raises(EmulatorError, match=r"^the certificate cannot be written: "):
         Authority()
 
 
-def test_a_disk_that_is_full_is_told(tempdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_error(tempdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failure removes what was made so far."""
 
     def fail(*_: object) -> None:

@@ -31,7 +31,7 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
-def test_a_reset_is_one(emulator: Emulator) -> None:
+def test_a_reset_reaches_the_client(emulator: Emulator) -> None:
     """The TCP connection is reset; Python's TLS clients report an unexpected end."""
     emulator.fault("reset", times=2)
     with connect(emulator) as connection:
@@ -110,7 +110,9 @@ def test_other_faults_are_as_ever(emulator: Emulator, variant: str) -> None:
         ("slow", {"seconds": 3600}),
     ],
 )
-def test_it_stops_at_once(kind: str, options: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_the_server_stops_at_once(
+    kind: str, options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """Neither open connections nor pending responses delay it, and nothing is logged."""
     with contextlib.ExitStack() as stack:
         with Emulator(tls=True) as emulator:
@@ -162,7 +164,7 @@ def a_hello(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("begin", [nothing, half_a_hello, a_hello])
-def test_handshakes_that_never_end_keep_nobody_waiting(
+def test_endless_handshakes_hold_up_no_other_client(
     begin: Callable[[socket.socket], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     """They block neither other clients nor the end of the emulator."""
@@ -233,9 +235,7 @@ def test_handshakes_that_are_over_are_forgotten(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_what_comes_with_the_end_of_the_handshake_is_read(
-    emulator: Emulator, version: ssl.TLSVersion
-) -> None:
+def test_data_after_the_handshake_is_read(emulator: Emulator, version: ssl.TLSVersion) -> None:
     """A request in one piece with the end of the handshake is answered."""
     context = ssl.create_default_context(cafile=emulator.ca_path)
     context.minimum_version = context.maximum_version = version

@@ -67,7 +67,7 @@ def test_tasks_that_come_late() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["outcome", "counts", "no counts"])
-def test_it_notices_what_is_wrong(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+def test_a_wrong_verdict_is_an_error(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     """A verdict or a count that isn't what the emulator knows ends it with an error."""
 
     def lie(*arguments: object) -> SessionResult:
@@ -89,7 +89,7 @@ def test_it_notices_what_is_wrong(monkeypatch: pytest.MonkeyPatch, wrong: str) -
         run_demo(print, pace=PACE)
 
 
-def test_it_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_interrupts_the_demonstration(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal ends it as it ends a watch."""
 
     def interrupted(*given: Any) -> SessionResult:

@@ -24,7 +24,7 @@ SCENARIO = {"jobs": [{"id": "nightly", "tasks": [{"count": 3}, {"state": "runnin
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_what_it_prints(tmp_path: Path, end: signal.Signals) -> None:
+def test_the_printed_settings_reach_the_emulator(tmp_path: Path, end: signal.Signals) -> None:
     """Its exports name an endpoint that answers for the scenario; a signal stops it, without a traceback."""
     scenario = tmp_path / "scenario.json"
     scenario.write_text(json.dumps(SCENARIO), encoding="utf-8")
@@ -90,7 +90,7 @@ def test_a_missing_scenario(command: RunCommand, tmp_path: Path) -> None:
     assert "none.json: No such file or directory" in ended.err
 
 
-def test_a_data_file_that_is_none(command: RunCommand, tmp_path: Path) -> None:
+def test_an_invalid_data_file_is_refused(command: RunCommand, tmp_path: Path) -> None:
     """A file of something else is refused and left as it is."""
     data = tmp_path / "data"
     data.write_text("something else entirely" * 100, encoding="utf-8")
@@ -100,7 +100,7 @@ def test_a_data_file_that_is_none(command: RunCommand, tmp_path: Path) -> None:
     assert data.read_text(encoding="utf-8") == "something else entirely" * 100
 
 
-def test_a_key_that_is_none_is_not_shown(command: RunCommand) -> None:
+def test_an_invalid_key_is_not_shown(command: RunCommand) -> None:
     """A key that isn't Base64 is refused without being shown."""
     ended = command("emulate", "--key", "hunter2!")
     assert ended.code == 2
@@ -125,7 +125,7 @@ def test_other_hosts_are_warned_of(
     assert (f"warning: anybody who reaches http://{host}:1" in ended.err) is warned
 
 
-def test_it_is_what_its_options_say(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_option_reaches_the_emulator(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock, the seed and the slots of the pools are those that are asked for."""
     told: list[object] = []
 
@@ -166,7 +166,7 @@ def test_a_file_goes_on_from_where_it_was(
     )
 
 
-def test_it_serves_tls(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_is_served(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --tls it prints where its authority's certificate stands, which is gone in the end."""
     seen: list[bytes] = []
 

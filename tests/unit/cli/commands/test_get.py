@@ -148,7 +148,7 @@ def test_a_record_of_no_answer(emulator: Emulator, command: RunCommand) -> None:
     assert json.loads(ended.out)[0]["error"]["attempts"] > 1
 
 
-def test_inconsistent_answers_are_told(emulator: Emulator, command: RunCommand) -> None:
+def test_inconsistent_answers_are_warned_of(emulator: Emulator, command: RunCommand) -> None:
     """Inconsistent counts are shown with a warning, or refused with --strict."""
     emulator.fault("wrong-shape", variant="contradiction")
     ended = command("get", "nightly-render")
@@ -213,7 +213,7 @@ def test_options_go_before_the_environment(
     assert "none" in missing.err
 
 
-def test_verbose_tells_every_attempt(emulator: Emulator, command: RunCommand) -> None:
+def test_verbose_logs_every_attempt(emulator: Emulator, command: RunCommand) -> None:
     """With -v each attempt has a line; without, only those after which there is another."""
     emulator.fault("busy", times=1, retry_after=0)
     assert "attempt 1: 503 ServerBusy; next attempt in" in command("get", "empty").err

@@ -115,7 +115,7 @@ def test_a_closed_standard_input(
 
 
 @pytest.mark.parametrize("options", [(), ("--exact",)])
-def test_who_types_slowly_gets_answers(many: Emulator, options: tuple[str, ...]) -> None:
+def test_jobs_that_are_typed_slowly_are_answered_one_by_one(many: Emulator, options: tuple[str, ...]) -> None:
     """A job from a pipe is answered before the next one arrives, and none is lost."""
     process = start("get", "-", "-o", "ndjson", *options, stdin=subprocess.PIPE)
     assert process.stdin is not None
@@ -147,7 +147,7 @@ def test_no_jobs_at_all(command: RunCommand) -> None:
             assert (ended.code, ended.out, ended.err) == (3, "[]\n", says)
 
 
-def test_a_terminal_is_told_that_it_is_read(
+def test_a_terminal_shows_that_input_is_expected(
     emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a terminal, a message says that input is expected."""
@@ -191,7 +191,7 @@ def test_a_filter_that_the_service_refuses(many: Emulator, command: RunCommand) 
         (("x", "--concurrency", "0"), "Invalid value for '--concurrency'"),
     ],
 )
-def test_what_cannot_be_meant(
+def test_contradictory_options_are_refused(
     emulator: Emulator, command: RunCommand, arguments: tuple[str, ...], says: str
 ) -> None:
     """Options that contradict each other are wrong usage, and nothing is sent."""
@@ -266,7 +266,7 @@ def test_verified_counts(many: Emulator, command: RunCommand) -> None:
     assert "error: job 'job-09': the counts can't be trusted, a list of all tasks contradicts" in strict.err
 
 
-def test_doubts_about_the_list_that_verifies_are_told(many: Emulator, command: RunCommand) -> None:
+def test_doubts_about_the_verifying_list_are_warned_of(many: Emulator, command: RunCommand) -> None:
     """A list that names a task twice proves nothing against the counts, and is warned of like them."""
     many.fault("wrong-shape", variant="repeated-item")
     ended = command("get", JOBS[9], "--verify")

@@ -60,7 +60,7 @@ def test_a_verdict_for_each_end(
     assert ended.out.startswith(verdict)
 
 
-def test_progress_is_told(jobs: Emulator, command: RunCommand) -> None:
+def test_progress_is_shown(jobs: Emulator, command: RunCommand) -> None:
     """Each change is a line on stderr with its time; with -q there is none."""
     ended = command("wait", "moving", *FAST)
     lines = ended.err.splitlines()
@@ -92,7 +92,7 @@ def test_a_lost_status(
     assert ended.err == ""
 
 
-def test_failed_polls_are_told_and_end_nothing(jobs: Emulator, command: RunCommand) -> None:
+def test_failed_polls_are_warned_of_and_end_nothing(jobs: Emulator, command: RunCommand) -> None:
     """A wait reports failed polls, and goes on."""
     jobs.fault("wrong-shape", variant="negative", times=2)
     ended = command("wait", "done", *FAST)
@@ -224,7 +224,7 @@ def test_verdicts_are_passed_on(jobs: Emulator, command: RunCommand) -> None:
     assert "warning: --notify: false ended with exit code 1" in ended.err
 
 
-def test_attempts_are_told_if_asked_for(jobs: Emulator, command: RunCommand) -> None:
+def test_attempts_are_logged_with_verbose(jobs: Emulator, command: RunCommand) -> None:
     """With -v each attempt has a line."""
     assert "job 'done', attempt 1: 200" in command("wait", "done", "-v", *FAST).err
 

@@ -118,7 +118,7 @@ def test_in_the_background_of_a_script(standing: Emulator) -> None:
 
 
 @pytest.mark.parametrize(("output", "code"), [("text", 141), ("ndjson", 141), ("json", 141)])
-def test_nobody_reads_the_verdict(standing: Emulator, output: str, code: int) -> None:
+def test_a_closed_pipe_ends_the_wait_quietly(standing: Emulator, output: str, code: int) -> None:
     """A reader that has gone ends a wait as SIGPIPE would, without a traceback."""
     process = start("wait", "done", "-q", "-o", output, stdout=subprocess.PIPE)
     assert process.stdout is not None

@@ -23,7 +23,7 @@ from taskcounts_cli.input import jobs
 from taskcounts_cli.input.jobs import JobSource, read_ids
 
 
-def test_doubts_about_the_list_are_told(
+def test_doubts_about_the_list_are_warned_of(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An inconsistency of the list of jobs is reported once, however many jobs have it."""
@@ -44,7 +44,7 @@ def test_doubts_about_the_list_are_told(
 @pytest.mark.parametrize(
     "line", [b"x" * 5000, b"x" * 200_000, b"x" + b" " * 150_000, b"x" + b" " * 4999, b" " * 4096 + b"yyy"]
 )
-def test_a_line_that_is_too_long_is_one_error(line: bytes) -> None:
+def test_a_long_line_is_one_error(line: bytes) -> None:
     """Neither the beginning nor the rest of a line that is cut is taken for a job."""
     source, sink = os.pipe()
     with os.fdopen(source) as stream:
@@ -92,7 +92,7 @@ def test_a_standard_input_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, 
         assert list(read_ids(stdin)) == ["a", "b"]
 
 
-def test_a_lull_is_told() -> None:
+def test_a_lull_is_yielded_as_none() -> None:
     """A lull in the input is reported as None; later input is read as usual."""
     ours, theirs = os.pipe()
     with open(ours, encoding="utf-8") as stdin, open(theirs, "wb", buffering=0) as typed:

@@ -73,7 +73,7 @@ def test_durations(text: str, seconds: float) -> None:
         "1" * 400,
     ],
 )
-def test_what_is_no_duration(text: str) -> None:
+def test_invalid_durations_are_refused(text: str) -> None:
     """Anything else is refused, with what would be right."""
     with pytest.raises(click.BadParameter, match="is not a duration above 0; give seconds, or 90s"):
         Duration().convert(text, None, None)

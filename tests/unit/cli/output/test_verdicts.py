@@ -159,7 +159,7 @@ def test_an_interruption() -> None:
 
 
 @pytest.mark.parametrize("output", ["text", "json", "ndjson"])
-def test_what_is_written(capsys: pytest.CaptureFixture[str], output: str) -> None:
+def test_the_outcome_in_each_format(capsys: pytest.CaptureFixture[str], output: str) -> None:
     """Text is one line, JSON has all jobs in their order, ndjson what hasn't been written yet."""
     report(result(bare_verdict("a"), missing=("x",)), output)
     out = capsys.readouterr().out

@@ -77,7 +77,7 @@ def test_a_line_at_each_change(told: Told) -> None:
     assert told() == ["12:00:00Z job 'x': 48 of 52 tasks completed, 4 active, about 3 min left"]
 
 
-def test_what_is_worth_telling(told: Told) -> None:
+def test_lines_are_written_at_changes(told: Told) -> None:
     """Notes are written, with the counts if they are new; doubtful counts are marked."""
     viewer = lines(told)
     viewer.observe(bare_observation(note="the job is disabled"))
@@ -90,7 +90,7 @@ def test_what_is_worth_telling(told: Told) -> None:
     ]
 
 
-def test_failed_polls_are_told(told: Told) -> None:
+def test_failed_polls_are_warned_of(told: Told) -> None:
     """each poll without a trustworthy answer is told, at the latest at the next tick or at the end."""
     viewer = lines(told)
     viewer.observe(failure())
@@ -105,7 +105,7 @@ def test_failed_polls_are_told(told: Told) -> None:
     assert told() == []
 
 
-def test_the_failure_that_ends_a_wait_is_told_once(told: Told) -> None:
+def test_the_failure_that_ends_a_wait_is_shown_once(told: Told) -> None:
     """The error that the verdict names isn't reported before it; other failures are."""
     viewer = lines(told)
     last = failure()

@@ -6,7 +6,7 @@ from taskcounts_cli.output.records import Result
 from taskcounts_cli.output.writers import ResultOrder, Writer
 
 
-def test_what_comes_early_waits_for_its_turn() -> None:
+def test_early_results_wait_for_their_turn() -> None:
     """Results are handed on in their order, and at the end even those that others are missing before."""
     written: list[str] = []
 

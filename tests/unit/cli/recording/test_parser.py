@@ -29,7 +29,7 @@ def facts(event: Observation | Verdict) -> tuple[object, ...]:
 
 
 @given(observations | verdicts)
-def test_what_is_read_is_what_was_written(event: Observation | Verdict) -> None:
+def test_events_are_read_as_they_were_written(event: Observation | Verdict) -> None:
     """Law: a record gives back its event, in one line of ASCII."""
     line = event_json(event)
     assert line.isascii()
@@ -115,7 +115,7 @@ def test_each_member_is_checked(event: Observation | Verdict) -> None:
         ('{"type": 1}', "its member type is not text"),
     ],
 )
-def test_what_is_wrong_is_said(line: str | bytes, says: str) -> None:
+def test_an_invalid_record_is_refused_with_the_reason(line: str | bytes, says: str) -> None:
     """A line that is no record is refused in words."""
     with pytest.raises(InvalidRecord, match="^" + re.escape(says)):
         parse_line(line)
@@ -132,7 +132,7 @@ def test_what_is_wrong_is_said(line: str | bytes, says: str) -> None:
         ({"elapsed": math.nan}, "its member elapsed is out of range"),
     ],
 )
-def test_what_is_out_of_range_is_refused(change: dict[str, object], says: str) -> None:
+def test_values_out_of_range_are_refused(change: dict[str, object], says: str) -> None:
     """Numbers, times and names must be such as a wait could report."""
     with pytest.raises(InvalidRecord, match=says):
         parse_event(event_record(seen("j")) | change)
@@ -189,7 +189,7 @@ def test_a_record_in_the_services_words() -> None:
 
 
 @pytest.mark.parametrize("where", [(), ("taskCounts",), ("taskSlotCounts",)])
-def test_what_is_nested_too_deep_is_no_record(where: tuple[str, ...]) -> None:
+def test_deeply_nested_lines_are_refused(where: tuple[str, ...]) -> None:
     """Unknown members are kept up to the depth that an answer may have."""
     for depth, sound in ((90, True), (300, False)):
         deep: object = []

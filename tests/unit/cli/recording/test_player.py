@@ -88,7 +88,7 @@ def test_between_two_watches_nothing_is_played(tmp_path: Path) -> None:
     assert audience.clock.monotonic() == pytest.approx(2)
 
 
-def test_what_is_played_can_be_ended() -> None:
+def test_sigterm_ends_a_replay() -> None:
     """SIGTERM ends a replay as Ctrl-C does, and its handler is restored."""
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), sigterm_as_interrupt():

@@ -27,7 +27,9 @@ def test_a_torn_end_is_survived(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == ""
 
 
-def test_a_broken_line_is_told_by_its_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_line_is_reported_with_its_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """An invalid line in the middle is reported and skipped; blank lines and interruptions are ignored."""
     lines = [
         event_json(FIRST),

@@ -138,7 +138,7 @@ class Full(io.FileIO):
         return super().write(part)
 
 
-def test_a_full_disk_is_told_and_survived(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_is_reported_and_survived(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A line that doesn't fit on the disk is removed and reported; later lines are recorded again."""
     recorder = Recorder(tmp_path / "r")
     recorder._file.close()
@@ -157,7 +157,7 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path, capsys: pytest.Capture
     ]
 
 
-def test_a_full_device_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_device_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     """A full device is reported."""
     recorder = Recorder(Path("/dev/full"), append=True)
     recorder.observe(FIRST)

@@ -154,7 +154,7 @@ def test_many_jobs_in_a_low_window(emulator: Emulator) -> None:
         assert left_whole(terminal)
 
 
-def test_what_is_said_meanwhile_is_not_lost(job: Emulator) -> None:
+def test_messages_during_the_view_are_not_lost(job: Emulator) -> None:
     """Messages are seen in the view, and stay when it is gone."""
     with watching("render", "--notify", "sh -c 'echo hello; exit 3'", "-v", lines=60) as terminal:
         terminal.until_shown("attempt 1")

@@ -20,7 +20,7 @@ def test_no_stream_animates_nothing() -> None:
 @pytest.mark.parametrize(
     ("term", "draws"), [("xterm", True), ("DUMB", False), ("unknown", False), ("", False)]
 )
-def test_where_things_can_be_drawn(term: str, draws: bool) -> None:
+def test_only_capable_terminals_are_drawn_on(term: str, draws: bool) -> None:
     """Things are drawn on a terminal that can do it."""
     assert can_animate(FakeTerminal(), {"TERM": term}) is draws
     assert not can_animate(FakeTerminal(), {})

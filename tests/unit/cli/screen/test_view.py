@@ -139,7 +139,7 @@ def test_a_narrow_window_has_whole_numbers() -> None:
     ]
 
 
-def test_a_window_that_is_too_narrow_says_so() -> None:
+def test_a_narrow_window_shows_a_message() -> None:
     """A window too narrow for numbers shows none."""
     assert shown(MANY[0], width=MIN_WIDTH - 1) == ["window too narrow"]
     assert shown(MANY[0], width=10) == ["window too", "narrow"]
@@ -147,7 +147,7 @@ def test_a_window_that_is_too_narrow_says_so() -> None:
     assert shown(MANY[0], height=0) == []
 
 
-def test_what_is_not_known_is_no_zero() -> None:
+def test_unknown_counts_are_not_shown_as_zero() -> None:
     """Without counts there are no numbers, and no bar."""
     assert shown(watched("j")) == ["? j", "  no counts yet"]
     lines = shown(watched("j", failed("j", None)))

@@ -116,7 +116,7 @@ def test_a_date_may_be_a_quarter_of_an_hour_off(minutes: int) -> None:
         (signed({"ocp-date": DATE}, account="other"), "'other' is not the one that is asked, 'myaccount'"),
     ],
 )
-def test_what_does_not_fit_is_forbidden_with_the_string_to_sign(call: RawRequest, reason: str) -> None:
+def test_a_wrong_date_or_account_is_forbidden_with_the_string_to_sign(call: RawRequest, reason: str) -> None:
     """A wrong date or account is 403 AuthenticationFailed, with the reason and the string to sign."""
     refused = refusal(call)
     assert (refused.status, refused.code, refused.headers) == (403, "AuthenticationFailed", ())
@@ -139,7 +139,7 @@ def test_a_wrong_signature_is_forbidden_without_showing_the_right_one() -> None:
     assert expected not in detail
 
 
-def test_nobody_is_asked_to_say_who_he_is() -> None:
+def test_a_request_without_authorization_is_challenged() -> None:
     """Without Authorization the response is 401 with a challenge."""
     refused = refusal(RawRequest("GET", PATH, "", {}))
     assert (refused.status, refused.code) == (401, "AuthenticationFailed")

@@ -92,7 +92,7 @@ def test_a_number_that_could_not_be_shown_again_is_refused(api: Api, value: str)
 
 
 @pytest.mark.parametrize(("depth", "accepted"), [(45, True), (60, False), (900, False)])
-def test_what_is_kept_is_not_nested_without_end(api: Api, depth: int, accepted: bool) -> None:
+def test_a_deeply_nested_body_is_refused(api: Api, depth: int, accepted: bool) -> None:
     """An accepted body can be shown again; a much deeper one is refused."""
     api.add_job()
     nested: Any = []
@@ -136,21 +136,21 @@ def test_the_type_of_a_body_may_have_parameters(api: Api, kind: str) -> None:
     assert api("POST", "/jobs", BODY, headers={"content-type": kind}).status_code == 201
 
 
-def test_what_has_no_body_does_not_look_at_one(api: Api) -> None:
+def test_operations_without_a_body_ignore_one(api: Api) -> None:
     """An unexpected body is ignored, and so is its content type."""
     api.add_job()
     assert api("POST", "/jobs/job/enable", b"{", headers={"content-type": "text/plain"}).status_code == 409
     assert api("GET", "/jobs/job", b"{").status_code == 200
 
 
-def test_a_reason_is_read_if_there_is_one(api: Api) -> None:
+def test_an_optional_body_must_be_valid(api: Api) -> None:
     """An optional body must be valid if it is there."""
     api.add_job()
     refused(api("POST", "/jobs/job/terminate", b"x"), 400, "InvalidRequestBody")
     assert api.job()["state"] == "active"
 
 
-def test_a_request_that_needs_a_body_says_how_long_it_is(api: Api, connection: socket.socket) -> None:
+def test_a_body_needs_a_length(api: Api, connection: socket.socket) -> None:
     """A request with neither length nor chunks is 411."""
     connection.sendall(head(api, signed={}))
     assert status(connection) == 411
@@ -176,7 +176,7 @@ def test_the_longest_body_is_taken_and_no_longer_one(api: Api) -> None:
     assert api("POST", "/jobs", longest).status_code == 201
 
 
-def test_a_body_that_says_it_is_too_long_is_not_waited_for(api: Api, connection: socket.socket) -> None:
+def test_a_long_body_is_refused_before_it_is_sent(api: Api, connection: socket.socket) -> None:
     """The refusal comes before the body, and also to clients that have sent the body already."""
     for length in (MAX_BODY + 1, 10**15):
         connection.sendall(head(api, signed={"content-length": str(length)}))
@@ -213,7 +213,7 @@ def test_a_body_that_is_far_too_long_is_neither_kept_nor_cut_off(
 
 
 @pytest.mark.parametrize("begun", [b"", b'{"id": "job", '])
-def test_a_caller_who_leaves_amid_his_body_changes_nothing(
+def test_a_disconnect_within_the_body_changes_nothing(
     api: Api, connection: socket.socket, begun: bytes
 ) -> None:
     """A client that disconnects within its body changes nothing, and the journal has no entry."""
@@ -224,7 +224,7 @@ def test_a_caller_who_leaves_amid_his_body_changes_nothing(
     assert [entry.operation for entry in api.emulator.journal.entries()] == ["Job_List"]
 
 
-def test_what_is_wrong_about_a_request_comes_before_its_body(api: Api) -> None:
+def test_other_refusals_come_before_the_body_is_read(api: Api) -> None:
     """The body of a request that is refused for another reason is not read."""
     refused(api("POST", "/jobs", b"{", version=None), 400, "MissingRequiredQueryParameter")
     refused(api("POST", "/jobs", b"{", timeOut="x"), 400, "InvalidQueryParameterValue")
@@ -250,7 +250,7 @@ def test_a_reset_comes_before_or_after_the_work(api: Api, applied: bool, jobs: l
     assert (entry.operation, entry.fault, entry.status) == ("Job_Add", "reset", None)
 
 
-def test_every_call_is_written_down(api: Api) -> None:
+def test_every_request_is_in_the_journal(api: Api) -> None:
     """The journal has the operation, the response, and the error code or fault."""
     api("POST", "/jobs", BODY)
     api("POST", "/jobs", BODY)
@@ -270,7 +270,7 @@ def test_every_call_is_written_down(api: Api) -> None:
     assert (entries[0].path, entries[0].query) == ("/jobs", f"api-version={VERSION}")
 
 
-def test_a_store_that_fails_is_told_in_one_line(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_store_is_logged_in_one_line(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     """A full disk, for example, is an internal error of the service, without a traceback in the log."""
     store = api.emulator.world._store
     store._db.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
@@ -282,7 +282,9 @@ def test_a_store_that_fails_is_told_in_one_line(api: Api, caplog: pytest.LogCapt
     assert "\n" not in record.getMessage()
 
 
-def test_a_defect_is_told_with_all_that_helps_to_mend_it(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_defect_is_logged_with_its_traceback_and_request_id(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
     """An unexpected exception is an internal error; the log has the traceback and the request id."""
     api.emulator.world = None  # type: ignore[assignment]
     with caplog.at_level(logging.ERROR, "taskcounts_emulator"):
@@ -292,7 +294,7 @@ def test_a_defect_is_told_with_all_that_helps_to_mend_it(api: Api, caplog: pytes
     assert answer.headers["request-id"] in caplog.text
 
 
-def test_an_old_client_gets_no_length_where_there_is_none(api: Api, connection: socket.socket) -> None:
+def test_a_204_over_http_1_0_has_no_content_length(api: Api, connection: socket.socket) -> None:
     """Over HTTP/1.0, too, a 204 has no Content-Length."""
     api.add_job()
     api.add_task()
@@ -308,7 +310,7 @@ def test_an_old_client_gets_no_length_where_there_is_none(api: Api, connection: 
     assert b"content-length" not in answer
 
 
-def test_a_spoiled_answer_is_a_page_of_the_list(api: Api) -> None:
+def test_a_malformed_list_is_made_from_the_right_one(api: Api) -> None:
     """A malformed body is made from the right one, and only from a 200 with a body."""
     api.add_job()
     api.emulator.fault("wrong-shape", variant="looping-link", times=1)

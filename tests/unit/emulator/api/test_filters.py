@@ -130,7 +130,7 @@ def test_a_filter_that_contradicts_itself_finds_nothing(text: str) -> None:
         ("executionInfo/exitCode eq " + "9" * 1900, "character 27: the number has more than 32 bits"),
     ],
 )
-def test_a_wrong_filter_is_told_with_its_place(text: str, reason: str) -> None:
+def test_a_wrong_filter_is_refused_with_the_position(text: str, reason: str) -> None:
     """The reason is one short line that begins with the position, counted from 1."""
     with pytest.raises(FilterError) as caught:
         task_filter(text)
@@ -144,7 +144,7 @@ def test_a_wrong_filter_is_told_with_its_place(text: str, reason: str) -> None:
     ("text", "reason"),
     table("emulator/filters", "wrong filters of jobs"),
 )
-def test_what_only_tasks_have_is_no_filter_of_jobs(text: str, reason: str) -> None:
+def test_properties_of_tasks_are_refused_in_filters_of_jobs(text: str, reason: str) -> None:
     """Jobs have states and properties of their own."""
     with pytest.raises(FilterError) as caught:
         job_filter(text)

@@ -41,7 +41,7 @@ def test_a_job_that_is_added_is_answered_with_where_it_is(api: Api) -> None:
     ]
 
 
-def test_a_job_is_told_with_what_the_service_fills_in(api: Api) -> None:
+def test_a_job_is_shown_with_the_services_defaults(api: Api) -> None:
     """A job with only the required members is shown with the defaults, in the service's layout."""
     api.add_job("Nightly")
     answer = api("GET", "/jobs/NIGHTLY")
@@ -70,7 +70,7 @@ def test_a_job_is_told_with_what_the_service_fills_in(api: Api) -> None:
     assert answer.content.startswith(b'{\r\n  "odata.metadata":"')
 
 
-def test_a_job_is_told_with_all_that_it_was_added_with(api: Api) -> None:
+def test_a_job_is_shown_with_the_members_it_was_added_with(api: Api) -> None:
     """A job is shown as it was sent, with numbers sent as text as numbers, and words in lower case."""
     api.add_job(
         displayName="Müller's",
@@ -156,7 +156,7 @@ def test_an_automatic_pool_gets_an_id_of_its_own(api: Api) -> None:
         assert re.fullmatch(begin + guid, job["executionInfo"]["poolId"])
 
 
-def test_a_job_of_a_scenario_is_told(api: Api) -> None:
+def test_a_job_of_a_scenario_is_shown(api: Api) -> None:
     """A job without a pool shows none; its id can be one of a job schedule."""
     api.emulator.add_job("sched:job-1")
     for spelled in ("sched:job-1", "sched%3Ajob-1", "SCHED%3ajob-1"):
@@ -166,7 +166,7 @@ def test_a_job_of_a_scenario_is_told(api: Api) -> None:
         assert "poolInfo" not in job
 
 
-def test_an_id_is_given_once(api: Api) -> None:
+def test_a_second_job_of_an_id_is_refused(api: Api) -> None:
     """A second job of an id, in any case, is JobExists."""
     api.add_job("nightly")
     answer = api("POST", "/jobs", {"id": "NIGHTLY", "poolInfo": {"poolId": "pool"}})
@@ -207,7 +207,7 @@ def test_a_job_is_changed(api: Api) -> None:
     assert api.job()["metadata"] == [{"name": "c", "value": "d"}]
 
 
-def test_a_job_that_is_done_ends_when_it_is_told_to(api: Api) -> None:
+def test_a_patch_can_end_a_job_whose_tasks_are_done(api: Api) -> None:
     """A patch to terminatejob ends a job without unfinished tasks."""
     api.add_job()
     assert api("PATCH", "/jobs/job", {"onAllTasksComplete": "terminatejob"}).status_code == 200
@@ -246,7 +246,7 @@ def test_a_job_is_disabled_and_enabled(api: Api) -> None:
     refused(api("POST", "/jobs/job/enable"), 409, "OperationInvalidForCurrentState")
 
 
-def test_a_job_that_is_on_its_way_is_not_disturbed(api: Api) -> None:
+def test_transitional_states_have_their_own_refusals(api: Api) -> None:
     """Each state that lasts for some time has its own refusal."""
     api.emulator.load({"settle": 60, "jobs": []})
     for job_id in ("a", "b", "c"):
@@ -278,7 +278,7 @@ def test_a_job_is_deleted(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", ["/jobs/job", "/jobs/job/terminate"])
-def test_a_wish_to_force_is_true_or_false(api: Api, path: str) -> None:
+def test_force_must_be_true_or_false(api: Api, path: str) -> None:
     """The value has no effect here, but a wrong one is refused."""
     api.add_job()
     method = "POST" if path.endswith("terminate") else "DELETE"
@@ -316,7 +316,7 @@ def test_a_job_that_is_not_there_is_not_found(
     refused(api(method, f"/jobs/{job_id}{rest}", body), 404, "JobNotFound")
 
 
-def test_a_manager_cannot_be_the_preparation(api: Api) -> None:
+def test_manager_and_preparation_task_need_different_ids(api: Api) -> None:
     """The two tasks need different ids."""
     body = {
         "id": "job",

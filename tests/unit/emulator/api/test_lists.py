@@ -94,14 +94,14 @@ def test_a_list_is_filtered_through_all_its_pages(full: Api) -> None:
     assert ids([told(plus)]) == ["j2"]
 
 
-def test_an_empty_list_is_one(api: Api) -> None:
+def test_an_empty_list_has_no_items_and_no_link(api: Api) -> None:
     """It has no items and no link."""
     page = told(api("GET", "/jobs"))
     assert page == {"odata.metadata": f"{api.emulator.endpoint}/$metadata#jobs", "value": []}
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/jobs/j3", "/jobs/j3/tasks", "/jobs/j3/tasks/t0"])
-def test_only_the_members_that_are_asked_for_are_told(full: Api, path: str) -> None:
+def test_select_leaves_only_the_named_members(full: Api, path: str) -> None:
     """$select leaves exactly the named members, of lists and single resources, if they have values."""
     answer = told(full("GET", path, _select="id, state,stats"))
     item = answer["value"][0] if "value" in answer else answer
@@ -122,7 +122,7 @@ def test_members_that_were_kept_can_be_asked_for(api: Api) -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("_select", "id,other"), ("_select", "ID"), ("_select", ""), ("_expand", "tasks")]
 )
-def test_members_that_nobody_knows_cannot_be_asked_for(full: Api, path: str, name: str, value: str) -> None:
+def test_unknown_members_cannot_be_selected_or_expanded(full: Api, path: str, name: str, value: str) -> None:
     """Names are case-sensitive; only stats can be expanded."""
     options: dict[str, Any] = {name: value}
     details = refused(full("GET", path, **options), 400, "InvalidQueryParameterValue")
@@ -153,7 +153,7 @@ def test_a_page_has_from_one_to_a_thousand_items(
 
 @pytest.mark.parametrize("path", ["/jobs", "/jobs/j3/tasks"])
 @pytest.mark.parametrize("value", ["", "state", "state eq active", "other eq 'x'", "id eq 'x' and"])
-def test_a_filter_that_is_none_is_refused(full: Api, path: str, value: str) -> None:
+def test_an_invalid_filter_is_refused(full: Api, path: str, value: str) -> None:
     """The refusal contains the reason."""
     details = refused(full("GET", path, _filter=value), 400, "InvalidQueryParameterValue")
     assert details["QueryParameterName"] == "$filter"
@@ -200,7 +200,7 @@ def test_a_parameter_that_stands_twice_is_refused(full: Api, name: str) -> None:
     assert refused(answer, 400, "InvalidQueryParameterValue")["Reason"] == "The parameter stands twice"
 
 
-def test_lists_tell_the_truth_whatever_is_counted(full: Api) -> None:
+def test_lists_do_not_lag(full: Api) -> None:
     """Under a lag model, counts trail and lists do not."""
     full.emulator.set_lag({"delay": 60})
     full.emulator.advance(60)

@@ -55,7 +55,7 @@ def with_task(api: Api) -> Api:
         ("if-unmodified-since", LATER, 200),
     ],
 )
-def test_a_resource_is_told_if_the_condition_holds(
+def test_a_resource_is_returned_if_the_condition_holds(
     with_task: Api, path: str, name: str, value: str, status: int
 ) -> None:
     """Otherwise it is 412, or 304 without a body if the caller's copy is still valid."""
@@ -118,7 +118,7 @@ def test_an_etag_is_new_with_every_change(with_task: Api) -> None:
         ({"if-none-match": "0x1", "if-modified-since": "nonsense"}, 200),
     ],
 )
-def test_of_a_pair_the_etag_decides(with_task: Api, headers: dict[str, str], status: int) -> None:
+def test_etags_precede_dates(with_task: Api, headers: dict[str, str], status: int) -> None:
     """Two pairs of headers can be combined, and then the date is ignored."""
     assert with_task("GET", "/jobs/job", headers=headers).status_code == status
 
@@ -142,19 +142,19 @@ def test_other_combinations_are_refused(with_task: Api, headers: dict[str, str])
 
 
 @pytest.mark.parametrize("name", ["if-modified-since", "if-unmodified-since"])
-def test_a_date_that_is_none_is_refused(with_task: Api, name: str) -> None:
+def test_an_invalid_date_is_refused(with_task: Api, name: str) -> None:
     """A date must have the form of RFC 1123."""
     details = refused(with_task("GET", "/jobs/job", headers={name: "2024-07-01"}), 400, "InvalidHeaderValue")
     assert details["HeaderName"] == name
 
 
-def test_what_has_no_conditions_passes_them_over(with_task: Api) -> None:
+def test_other_operations_ignore_conditional_headers(with_task: Api) -> None:
     """Lists, counts and additions ignore conditional headers."""
     for path in ("/jobs", "/jobs/job/tasks", "/jobs/job/taskcounts"):
         assert with_task("GET", path, headers={"if-match": "0x1"}).status_code == 200
 
 
-def test_a_condition_can_be_asked_again() -> None:
+def test_a_condition_keeps_no_state() -> None:
     """A check keeps no state between rows."""
     check = precondition({"if-match": "0x1"}, reads=False)
     for _ in range(2):

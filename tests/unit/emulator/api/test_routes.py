@@ -56,7 +56,7 @@ def test_ids_are_decoded_once() -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["MKCOL", "OPTIONS", "TRACE", "HEAD"])
-def test_another_verb_is_told_which_there_are(path: str, allowed: str, method: str) -> None:
+def test_another_verb_is_refused_with_the_allowed_ones(path: str, allowed: str, method: str) -> None:
     """The response is 405 with the methods of the path."""
     with pytest.raises(Refusal) as caught:
         resolve(method, path)
@@ -65,7 +65,7 @@ def test_another_verb_is_told_which_there_are(path: str, allowed: str, method: s
 
 
 @pytest.mark.parametrize("path", ["/jobs/j", "/jobs/j/tasks/t"])
-def test_what_the_service_replaces_is_not_emulated(path: str) -> None:
+def test_replacing_a_resource_is_not_implemented(path: str) -> None:
     """The response is 501 rather than 405, since the real service has the operation."""
     with pytest.raises(Refusal) as caught:
         resolve("PUT", path)
@@ -93,7 +93,7 @@ def test_what_the_service_replaces_is_not_emulated(path: str) -> None:
         "/jobs/j/tasks/t/subtasksinfo",
     ],
 )
-def test_what_the_service_has_besides_is_not_implemented(api: Api, method: str, path: str) -> None:
+def test_other_operations_of_the_service_are_not_implemented(api: Api, method: str, path: str) -> None:
     """The response is 501 with a code of our own, which cannot be taken for the service's."""
     answer = api(method, path)
     assert refused(answer, 501, "NotImplemented") == {}

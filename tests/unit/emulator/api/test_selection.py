@@ -41,7 +41,9 @@ def test_a_selection_is_names_with_commas(text: str | None, names: set[str] | No
         ("x" * 5000, "unknown member 'xxxxxxxxxxxx...xxxxxxxxxxxxx'"),
     ],
 )
-def test_a_wrong_selection_is_told_with_what_is_known(text: str, wrong: str, known: tuple[str, ...]) -> None:
+def test_a_wrong_selection_is_refused_with_the_known_names(
+    text: str, wrong: str, known: tuple[str, ...]
+) -> None:
     """The reason is one line: the problem, and the known names in a fixed order."""
     with pytest.raises(ValueError, match="known are") as caught:
         parse_select(text, known)
@@ -86,7 +88,7 @@ def test_a_token_is_valid_for_its_own_list_alone(last_id: str, bound_to: str, ot
             read_skiptoken(token, other)
 
 
-def test_where_the_list_ends_and_the_id_begins_is_not_confused() -> None:
+def test_a_token_separates_its_list_from_its_id() -> None:
     """Moving a character from the list to the id gives another token."""
     with pytest.raises(ValueError, match="not given for this list"):
         read_skiptoken(skiptoken("bc", "a"), "ab")
@@ -116,7 +118,7 @@ def test_where_the_list_ends_and_the_id_begins_is_not_confused() -> None:
         skiptoken("task-", BOUND)[:-1] + chr(ord(skiptoken("task-", BOUND)[-1]) + 1),
     ],
 )
-def test_what_is_no_token_is_refused(token: str) -> None:
+def test_an_invalid_token_is_refused(token: str) -> None:
     """Any other text is a ValueError of one line."""
     with pytest.raises(ValueError, match=r"^it (is|was) .*odata\.nextLink") as caught:
         read_skiptoken(token, BOUND)

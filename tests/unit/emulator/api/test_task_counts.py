@@ -44,7 +44,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> dict[str, str]:
     return {detail["key"]: detail["value"] for detail in body.get("values", [])}
 
 
-def test_counts_are_told_as_the_service_tells_them(ask: Ask) -> None:
+def test_counts_have_the_services_headers_and_layout(ask: Ask) -> None:
     """The 200 has the headers and, byte for byte, the layout of recorded responses."""
     answer = ask()
     assert answer.status_code == 200

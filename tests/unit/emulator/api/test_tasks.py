@@ -31,7 +31,7 @@ def test_a_task_that_is_added_is_answered_with_where_it_is(api: Api) -> None:
     assert "content-type" not in answer.headers
 
 
-def test_a_task_is_told_with_what_the_service_fills_in(api: Api) -> None:
+def test_a_task_is_shown_with_the_services_defaults(api: Api) -> None:
     """A task with only the required members is shown with the defaults; its retries are its job's."""
     api.add_job(constraints={"maxTaskRetryCount": 5})
     api.add_task("T1")
@@ -56,7 +56,7 @@ def test_a_task_is_told_with_what_the_service_fills_in(api: Api) -> None:
     assert answer.content.startswith(b'{\r\n  "odata.metadata":"')
 
 
-def test_a_task_is_told_with_all_that_it_was_added_with(api: Api) -> None:
+def test_a_task_is_shown_with_the_members_it_was_added_with(api: Api) -> None:
     """Members without effect here are shown as they were sent."""
     api.add_job(usesTaskDependencies=True, onTaskFailure="performexitoptionsjobaction")
     members: dict[str, Any] = {
@@ -95,7 +95,7 @@ def test_a_task_is_told_with_all_that_it_was_added_with(api: Api) -> None:
     }
 
 
-def test_a_task_of_a_scenario_is_told(api: Api) -> None:
+def test_a_task_of_a_scenario_is_shown(api: Api) -> None:
     """It has a command line, since clients rely on that member."""
     api.emulator.add_job("job", [{"id": "t1", "state": "completed", "result": "failure"}])
     task = api.task("t1")
@@ -119,7 +119,7 @@ def test_a_task_of_a_scenario_is_told(api: Api) -> None:
     }
 
 
-def test_a_task_that_ran_is_told_with_its_times(api: Api) -> None:
+def test_a_completed_task_is_shown_with_its_times(api: Api) -> None:
     """Start, retry and end have their times, and so does the previous state."""
     with_pool(api)
     api.add_job()
@@ -163,7 +163,7 @@ def test_a_job_may_say_how_all_its_tasks_run(api: Api) -> None:
     assert (info["startTime"], info["exitCode"]) == ("2024-07-01T00:00:01.0000000Z", -8)
 
 
-def test_a_task_that_was_requeued_is_told_with_its_time(api: Api) -> None:
+def test_a_requeued_task_is_shown_with_the_time(api: Api) -> None:
     """A requeue is counted with its time, and is not a retry."""
     with_pool(api)
     api.add_job()
@@ -282,7 +282,7 @@ def test_a_task_is_ended_reactivated_and_deleted(api: Api) -> None:
     refused(api("GET", "/jobs/job/tasks/task"), 404, "TaskNotFound")
 
 
-def test_a_task_that_was_ended_says_so(api: Api) -> None:
+def test_a_terminated_task_has_its_failure(api: Api) -> None:
     """Its failure has a code and a message, and no details."""
     api.add_job()
     api.add_task()
@@ -295,7 +295,7 @@ def test_a_task_that_was_ended_says_so(api: Api) -> None:
     refused(api("POST", "/jobs/job/tasks/task/terminate"), 409, "TaskCompleted")
 
 
-def test_what_a_task_is_in_no_state_for_is_refused(api: Api) -> None:
+def test_operations_that_a_state_forbids_are_refused(api: Api) -> None:
     """The refusals of the world become responses."""
     api.emulator.add_job("job", [{"id": "a"}, {"id": "s", "state": "completed", "result": "success"}])
     refused(api("POST", "/jobs/job/tasks/a/reactivate"), 409, "TaskNotCompleted")

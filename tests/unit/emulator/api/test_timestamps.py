@@ -118,7 +118,7 @@ def test_the_documented_forms_of_a_time_are_read(text: str, past: int) -> None:
         "9" * 10_000 + "-07-01",
     ],
 )
-def test_what_is_no_time_gives_none(text: str) -> None:
+def test_an_invalid_time_gives_none(text: str) -> None:
     """No text raises an exception, and none is guessed at."""
     assert parse_timestamp(text) is None
 
@@ -173,7 +173,7 @@ def test_durations_are_read(text: str, seconds: float) -> None:
         "PT" + "9" * 10_000 + "S",
     ],
 )
-def test_what_is_no_duration_gives_none(text: str) -> None:
+def test_an_invalid_duration_gives_none(text: str) -> None:
     """Years, months, weeks, negative, too long and empty durations give None."""
     assert parse_duration(text) is None
 

@@ -74,7 +74,7 @@ def drawn(
     return [taken(plan, "Job_Get") is not None for _ in range(calls)]
 
 
-def test_chance_decides_as_its_seed_says() -> None:
+def test_a_probability_follows_its_seed() -> None:
     """The same seed gives the same sequence, another seed another one, and no seed a new one each time."""
     assert drawn(0.5, 7) == drawn(0.5, 7)
     assert drawn(0.5, 7) != drawn(0.5, 8)

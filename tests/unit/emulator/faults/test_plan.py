@@ -137,7 +137,7 @@ def test_the_wrong_shapes_are_what_they_are_called(emulator: Emulator, ask: Ask)
     assert bodies["empty"] == b""
 
 
-def test_a_lag_tells_the_counts_of_when_it_was_set(emulator: Emulator, ask: Ask) -> None:
+def test_a_lag_freezes_the_counts(emulator: Emulator, ask: Ask) -> None:
     """Until it is cleared, counts stand still, and a younger job has none."""
     emulator.fault("lag", times=2)
     emulator.step("nightly", start=5)
@@ -224,7 +224,7 @@ def test_a_fault_is_counted_down_once_for_each_call() -> None:
         {"kind": "drip", "interval": 0.1, "headersToo": True, "operation": "Task_Delete", "job": "a"},
     ],
 )
-def test_a_fault_is_told_as_it_is_given(document: dict[str, object]) -> None:
+def test_a_fault_is_written_as_it_was_read(document: dict[str, object]) -> None:
     """Reading and writing a fault are inverse."""
     fault = parse_fault(document)
     assert fault.as_json(fault.times) == document
@@ -255,7 +255,7 @@ def test_a_fault_has_defaults() -> None:
         ({"kind": "busy", "probability": math.nan}, "fault.probability: must be from 0 to 1, not nan"),
     ],
 )
-def test_a_fault_that_is_none_is_refused(document: object, message: str) -> None:
+def test_an_invalid_fault_is_refused(document: object, message: str) -> None:
     """The error is one line and names the member as in JSON."""
     with pytest.raises(EmulatorError) as caught:
         parse_fault(document)
@@ -263,7 +263,7 @@ def test_a_fault_that_is_none_is_refused(document: object, message: str) -> None
     assert "\n" not in str(caught.value)
 
 
-def test_python_is_told_in_its_own_spelling(emulator: Emulator) -> None:
+def test_errors_of_python_arguments_use_their_names(emulator: Emulator) -> None:
     """An error about a keyword argument names it as in Python."""
     with pytest.raises(EmulatorError, match=r"^fault\.retry_after: must be"):
         emulator.fault("busy", retry_after="\n")

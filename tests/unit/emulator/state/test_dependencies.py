@@ -55,7 +55,7 @@ def test_a_task_may_wait_for_what_is_added_later() -> None:
     assert states(world)["d"] == "running"
 
 
-def test_what_has_ended_well_is_not_waited_for() -> None:
+def test_successful_dependencies_are_not_waited_for() -> None:
     """By id or range, named once or twice."""
     done = [NewTask(each, state=TaskState.SUCCEEDED) for each in ("1", "2", "x")]
     world = waiting(*done, after("d", "x", "X", "x", ranges=((1, 2), (2, 2))))
@@ -188,7 +188,7 @@ def test_a_deleted_task_waits_for_nothing() -> None:
     assert table(world, "wait_ranges") == []
 
 
-def test_what_is_free_stays_free() -> None:
+def test_a_released_task_stays_released() -> None:
     """Even if a task of its range is deleted, added again and succeeds again."""
     world = waiting(NewTask("1", seconds=1), after("d", ranges=((1, 1),), exit_codes=(1,)), slots=1)
     world.advance(1.5)

@@ -167,7 +167,7 @@ def test_large_jobs_are_not_validated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reported(world) == Counts(2, 1)
 
 
-def test_swapping_tells_waiting_tasks_as_running() -> None:
+def test_swapping_reports_waiting_tasks_as_running() -> None:
     """Azure/azure-sdk-for-js#5496: active 1 and running 0 while a job manager ran."""
     job = a_job(manager=NewTask("manager"), pool="p")
     world = new_world(job, pools=[a_pool(1, 100)], lag=LagModel(swap_active_running=True))
@@ -324,7 +324,7 @@ def test_a_store_that_kept_no_model_has_no_lag() -> None:
         ({"swapActiveRunning": None}, "lag.swapActiveRunning: must be true or false"),
     ],
 )
-def test_what_is_no_model_is_refused(document: object, message: str) -> None:
+def test_an_invalid_model_is_refused(document: object, message: str) -> None:
     """The error begins with the path."""
     with pytest.raises(EmulatorError) as caught:
         parse_lag(document)

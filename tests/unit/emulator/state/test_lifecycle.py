@@ -77,7 +77,7 @@ def test_a_large_task_at_the_head_keeps_later_jobs_waiting() -> None:
     assert running(world, "k") == ["x"]
 
 
-def test_a_task_that_fits_on_no_pool_keeps_nobody_waiting() -> None:
+def test_a_task_too_large_for_its_pool_holds_up_no_other() -> None:
     """It waits for ever, or until the pool grows."""
     world = new_world(a_job(NewTask("big", 5), "a"), pools=[a_pool(4)])
     assert running(world) == ["a"]
@@ -164,7 +164,7 @@ def test_a_pool_can_be_described_anew() -> None:
     assert counts(world) == Counts(1, 1, 4)
 
 
-def test_a_pool_that_nobody_described_is_like_the_star() -> None:
+def test_an_undescribed_pool_is_like_the_star() -> None:
     """Each such pool has its own slots; a change of ``*`` applies to all of them."""
     jobs = [a_job(*named(3), job_id=each, pool=each) for each in ("one", "two")]
     world = new_world(*jobs[:1], a_job(*named(3), job_id="mine"), pools=[a_pool(1)])
@@ -202,7 +202,7 @@ def test_a_pool_that_nobody_described_is_like_the_star() -> None:
         (0, -1, (1, 1, 0), 3),
     ],
 )
-def test_a_failure_is_retried_as_often_as_is_said(
+def test_a_failure_is_retried_up_to_the_limit(
     of_job: int, of_task: int | None, codes: tuple[int, ...], runs: int
 ) -> None:
     """The task's limit precedes its job's; -1 has no end; the last run decides."""
@@ -372,7 +372,7 @@ def test_a_deleted_task_leaves_its_slots() -> None:
     assert used(world) == {"p": 0}
 
 
-def test_what_a_scenario_began_goes_on() -> None:
+def test_tasks_that_a_scenario_started_go_on() -> None:
     """A task that is added as running ends like one that was started by its pool."""
     world = new_world(
         a_job(NewTask("p", 1, TaskState.PREPARING), NewTask("r", 2, TaskState.RUNNING, exit_codes=(3,)), "a"),
@@ -399,7 +399,7 @@ def test_a_task_that_is_started_by_hand_ends_by_hand() -> None:
     assert (world.task("j", "b").exit_code, used(world)) == (1, {"p": 0})
 
 
-def test_what_ends_at_one_moment_ends_once() -> None:
+def test_tasks_that_are_due_together_end_once() -> None:
     """If a due task ends or disables the job, the other due tasks are not ended a second time."""
     stopping: dict[str, Any] = {"default": {"jobAction": "terminate"}}
     tasks: list[str | NewTask] = [NewTask("a", exit_codes=(1,), exit_conditions=stopping), "b"]

@@ -124,7 +124,7 @@ def test_distributions_are_read_from_json(value: object, distribution: Distribut
         (10**400, "d: must be from 0 to 3.1536e+08, not a number of more than 30 digits"),
     ],
 )
-def test_what_is_no_distribution_is_refused(value: object, message: str) -> None:
+def test_an_invalid_distribution_is_refused(value: object, message: str) -> None:
     """The error begins with the path."""
     with pytest.raises(EmulatorError) as caught:
         parse_distribution(value, "d")
@@ -143,7 +143,7 @@ def test_a_run_is_the_same_whenever_it_is_asked_for() -> None:
     assert len({(run.preparing, run.seconds) for run in (first, *others)}) == 5
 
 
-def test_a_pool_that_says_nothing_runs_well() -> None:
+def test_a_pool_has_defaults() -> None:
     """By default a run is not prepared, takes two to ten seconds and succeeds."""
     runs = [Pool("p", 1).run(1, "j", str(number), 1) for number in range(200)]
     assert {(run.preparing, run.exit_code, run.requeued) for run in runs} == {(0.0, 0, False)}
@@ -164,7 +164,7 @@ def test_rates_are_met() -> None:
     assert {run.seconds for run in kept} == {3.0}
 
 
-def test_what_is_settled_is_not_drawn() -> None:
+def test_fixed_durations_and_exit_codes_are_not_drawn() -> None:
     """A task's own duration and exit codes precede the pool's; the last code repeats."""
     pool = Pool("p", 1, duration=UNIFORM, failure_rate=1.0)
     assert pool.run(1, "j", "t", 1, seconds=0.5, exit_codes=(0,)) == Run(0.0, 0.5, 0, False)
@@ -201,7 +201,7 @@ def test_a_pool_is_written_and_read(pool: Pool) -> None:
     ("document", "message"),
     table("emulator/pools", "wrong pools"),
 )
-def test_what_is_no_pool_is_refused(document: object, message: str) -> None:
+def test_an_invalid_pool_is_refused(document: object, message: str) -> None:
     """The error begins with the path."""
     with pytest.raises(EmulatorError) as caught:
         parse_pool(document, "pools[0]")

@@ -81,7 +81,7 @@ def test_a_scenario_is_read_from_text_bytes_and_values(source: object) -> None:
     assert [tuple(job.tasks) for job in read.jobs] == [job.tasks for job in READ.jobs]
 
 
-def test_a_scenario_says_nothing_that_it_does_not_say() -> None:
+def test_absent_settings_of_a_scenario_are_none() -> None:
     """Absent and null settings are None."""
     assert parse_scenario({"jobs": []}) == Scenario(())
     assert parse_scenario({"jobs": [], "seed": None, "settle": None, "pools": []}) == Scenario(())

@@ -171,7 +171,7 @@ def test_a_full_disk_undoes_the_change_and_no_more() -> None:
     assert counts(world).active == 1001
 
 
-def test_a_file_is_one_stores_alone(tmp_path: Path) -> None:
+def test_a_file_belongs_to_one_store(tmp_path: Path) -> None:
     """A second store on the file is refused, also in the same process, until the first is closed."""
     path = tmp_path / "jobs.db"
     first = Store(path)
@@ -185,7 +185,7 @@ def test_a_file_is_one_stores_alone(tmp_path: Path) -> None:
     second.close()
 
 
-def test_a_closed_store_says_so() -> None:
+def test_a_closed_store_raises_an_error() -> None:
     """Every use of a closed store is an error of one line."""
     store = Store()
     store.close()

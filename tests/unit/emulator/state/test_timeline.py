@@ -135,7 +135,7 @@ def test_a_clock_that_is_put_back_undoes_nothing(caplog: pytest.LogCaptureFixtur
     ]
 
 
-def test_what_was_due_while_nobody_was_there_has_happened(tmp_path: Path) -> None:
+def test_events_due_while_closed_have_happened(tmp_path: Path) -> None:
     """A reopened file continues with the events at their own times."""
     path = tmp_path / "jobs.db"
     world, machine = on_a_machine(path)
@@ -149,7 +149,7 @@ def test_what_was_due_while_nobody_was_there_has_happened(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("loads", [False, True])
-def test_where_too_much_was_due_time_trails(
+def test_time_trails_if_too_much_was_due(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: bool
 ) -> None:
     """With more overdue events than one call can process, no task starts before it is added."""
@@ -289,7 +289,7 @@ def test_a_refused_call_does_not_stop_the_clock() -> None:
     assert states(world) == {"a": "succeeded"}
 
 
-def test_nobody_gets_in_while_everything_is_put_back() -> None:
+def test_a_restore_excludes_other_changes() -> None:
     """Changes of other threads come before or after a restore, never with the clock from before."""
     world = new_world(a_job("a", pool=None))
     world.snapshot("s")

@@ -56,7 +56,7 @@ def test_counts_are_those_of_the_tasks() -> None:
 
 
 @pytest.mark.parametrize("job_id", ["nightly", "NIGHTLY", "Nightly"])
-def test_a_job_id_is_one_in_any_case_and_keeps_its_spelling(job_id: str) -> None:
+def test_job_ids_ignore_case_and_keep_their_spelling(job_id: str) -> None:
     """Ids ignore case and keep their first spelling."""
     world = new_world(JOB)
     assert world.counts(job_id).tasks.active == 3
@@ -68,7 +68,7 @@ def test_a_job_id_is_one_in_any_case_and_keeps_its_spelling(job_id: str) -> None
 
 
 @pytest.mark.parametrize("job_id", ["other", "", "nightly ", "\0", "\ud800", "nıghtly"])
-def test_a_job_that_is_not_there_is_told(job_id: str) -> None:
+def test_an_unknown_job_is_an_error(job_id: str) -> None:
     """Every operation on an unknown job is NoSuchJob, whatever its id."""
     world = new_world(JOB)
     for use in (world.counts, world.reported, world.step, world.job):
@@ -84,7 +84,7 @@ def test_a_job_that_is_not_there_is_told(job_id: str) -> None:
 
 
 @pytest.mark.parametrize("task_id", ["other", "", "a1 ", "\0", "\ud800", "x" * 65])
-def test_a_task_that_is_not_there_is_told(task_id: str) -> None:
+def test_an_unknown_task_is_an_error(task_id: str) -> None:
     """Every operation on an unknown task is NoSuchTask, after the check of its job."""
     world = new_world(JOB)
     with pytest.raises(NoSuchTask, match="there is no task"):
@@ -116,7 +116,7 @@ def test_a_job_is_added_with_its_tasks_or_not_at_all() -> None:
     assert world.all_counts() == {}
 
 
-def test_jobs_are_told_in_the_order_in_which_they_were_added() -> None:
+def test_jobs_are_listed_in_the_order_added() -> None:
     """A job without tasks is included, with zeros."""
     world = new_world(JOB)
     world.load([NewJob("b"), a_job("a", job_id="a")])
