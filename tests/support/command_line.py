@@ -34,7 +34,7 @@ class FakeTerminal(io.StringIO):
 
 
 def start(*arguments: str, **options: object) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own, which Ctrl-C reaches."""
+    """Start the command line in a process that gets Ctrl-C."""
     # A background process of a shell ignores SIGINT, and its children inherit that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -1,4 +1,4 @@
-"""Helpers of tests of lists: tasks and pages as the service writes them, and calls of both clients."""
+"""Helpers for tests of lists: tasks and pages in the service's form, and calls of both clients."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def task(task_id: str, state: str = "active", result: str | None = None, **membe
 
 
 def link_to(token: str, job_id: str = "job-1") -> str:
-    """Return a link as the service writes it."""
+    """Return a link in the service's form."""
     return f"{ENDPOINT}/jobs/{job_id}/tasks?$skiptoken={token}&api-version=2024-07-01.20.0"
 
 
 def page(*items: object, token: str | None = None, link: str | None = None, **headers: Any) -> Reply:
-    """Return a page, with a link if one is given or the token of one."""
+    """Return a page, with a link if a link or a token is given."""
     body: dict[str, Any] = {"value": list(items)}
     if link is None and token is not None:
         link = link_to(token)

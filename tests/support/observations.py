@@ -1,4 +1,4 @@
-"""Observations and verdicts, and strategies for all that a wait could report."""
+"""Observations and verdicts, and strategies for anything that a wait can report."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FORGED_LINE = "done error: all is lost"
 
 
 def snapshot(job: str, numbers: Numbers = MOVING, at: float = 0.0, **changes: Any) -> Snapshot:
-    """Return counts, each task of two slots, as they came so many seconds after noon."""
+    """Return counts observed some seconds after noon; each task has two slots."""
     active, running, succeeded, failed = numbers
     done = succeeded + failed
     facts: dict[str, Any] = {
@@ -58,7 +58,7 @@ def snapshot(job: str, numbers: Numbers = MOVING, at: float = 0.0, **changes: An
 def seen(
     job: str, numbers: Numbers | None = MOVING, number: int = 2, at: float = 0.0, **changes: Any
 ) -> Observation:
-    """Return an observation of counts, so many seconds after noon."""
+    """Return an observation of counts some seconds after noon."""
     facts: dict[str, Any] = {
         "job_id": job,
         "number": number,
@@ -73,7 +73,7 @@ def seen(
 
 
 def failed(job: str, numbers: Numbers | None = MOVING, **changes: Any) -> Observation:
-    """Return an observation of a poll that had no answer."""
+    """Return an observation of a failed poll."""
     facts: dict[str, Any] = {"kind": Kind.FAILURE, "error": BUSY, "failures": 1, "changed": False}
     return seen(job, numbers, **facts | changes)
 
@@ -103,7 +103,7 @@ def judged(
 
 
 def unserializable(job: str = "j") -> Snapshot:
-    """Return counts that JSON can't hold."""
+    """Return a snapshot that JSON cannot hold."""
     return snapshot(job, additional_properties={"more": 10**5000})
 
 
@@ -119,7 +119,7 @@ def bare_verdict(job: str, outcome: Outcome = Outcome.MET, **changes: Any) -> Ve
 
 
 def watched(job: str, *events: Observation | Verdict) -> WatchedJob:
-    """Return a job as it is known after some events."""
+    """Return the state of a watched job after some events."""
     known = WatchedJob(job_id=job)
     for event in events:
         known = known.after(event)
@@ -235,7 +235,7 @@ verdicts = st.builds(
 
 @st.composite
 def known_jobs(draw: st.DrawFn) -> WatchedJob:
-    """A job in any state that a wait could leave it in."""
+    """A watched job in any state."""
     job = draw(names)
     if draw(st.integers(0, 9)) == 0:
         return WatchedJob(job_id=job)

@@ -1,4 +1,4 @@
-"""A pseudo-terminal in which a command runs, with the screen that a person would see."""
+"""A pseudo-terminal that runs a command, with the screen that it draws."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATIENCE = 30.0
 
 
 class Terminal:
-    """Runs the command line in a process of its own, whose terminal we are. Use it in a ``with`` statement.
+    """Runs the command line in a process on a pseudo-terminal. Use it in a ``with`` statement.
 
     Attributes:
         raw: All bytes that came.

@@ -1,4 +1,4 @@
-"""Waits without a server: a job that lives by a script, and counts that may lie about it."""
+"""Waits without a server: a job with a scripted history, and reported counts that may differ from it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ODD = Inconsistency(invariant="task-counts-completed", path="taskCounts.complete
 
 
 class Numbers(NamedTuple):
-    """Counts as a test writes them."""
+    """Counts in a short form."""
 
     active: int = 0
     running: int = 0
@@ -63,7 +63,7 @@ class Numbers(NamedTuple):
 def snapshot(
     numbers: Numbers, at: float = 0.0, *, exact: bool = False, odd: tuple[Inconsistency, ...] = ()
 ) -> Snapshot:
-    """Return counts as the client has them."""
+    """Return a snapshot of counts."""
     members = {**numbers._asdict(), "completed": numbers.completed}
     return Snapshot(
         job_id="job-1",
@@ -79,12 +79,12 @@ def snapshot(
 
 
 def unreachable() -> ServiceUnreachable:
-    """Return the error of a question that got no answer."""
+    """Return the error of a request without an answer."""
     return ServiceUnreachable("job 'job-1': no answer", job_id="job-1", attempts=4, client_request_id="")
 
 
 def busy(retry_after: float | None = None) -> ServiceBusy:
-    """Return the error of a question that was throttled."""
+    """Return the error of a throttled request."""
     return ServiceBusy(
         "job 'job-1': 429 TooManyRequests (4 attempts)",
         job_id="job-1",
@@ -105,7 +105,7 @@ Happening = tuple[float, str, str]
 
 @dataclass
 class Job:
-    """The truth: what happens to a job, at which second.
+    """The true history of a job: a list of events with their seconds.
 
     ``past`` has the counts from each moment on, and the job's own state.
     """
@@ -133,7 +133,7 @@ class Job:
 
     @property
     def last(self) -> float:
-        """The second from which on nothing happens."""
+        """The time of the last event, in seconds."""
         return self.past[-1][0]
 
     def counts(self, second: float) -> Numbers:
@@ -157,7 +157,7 @@ class Job:
 
 
 def _happen(tasks: dict[str, Task], what: str, whom: str, state: str, second: float) -> str:
-    """Let something happen, unless it can't; return the job's own state."""
+    """Apply an event if it is possible, and return the job's own state."""
     known = tasks.get(whom)
     if what == "job":
         return whom
@@ -185,7 +185,7 @@ def _fits(task: Task, query: str) -> bool:
 
 
 class Asked(NamedTuple):
-    """A question of a wait: when it was asked, when its tick began, what came of it."""
+    """A request of a wait: its time, the start of its tick, the step, its event, and the next move."""
 
     at: float
     tick: float
@@ -218,10 +218,10 @@ def go(
     takes: Callable[[int], float] = lambda _: 0.0,
     most: int = 3000,
 ) -> Course:
-    """Wait for a job, and return how that went.
+    """Run a wait for a job, and return its course.
 
     Args:
-        plan: What to wait for.
+        plan: The plan of the wait.
         job: The truth.
         report: Returns the reported counts at a second, given how many questions there were; true by default.
         fails: Returns the error of a question that gets no answer.
@@ -339,13 +339,13 @@ LEFT: list[Happening] = [*STUCK, (5, "running", "a"), (10, "succeed", "a"), (20,
 def waited(
     script: list[Happening], until: str = "done", *, how: dict[str, Any] | None = None, **plan: Any
 ) -> Course:
-    """Return how a wait goes; ``how`` has the options of `go`."""
+    """Return the course of a wait; ``how`` has the options of `go`."""
     plan.setdefault("deadline", 600)
     return go(WaitPlan(goal=parse_goal(until), **plan), Job(script), **(how or {}))
 
 
 def told(*numbers: Numbers) -> Callable[[Job, float, int], Snapshot]:
-    """Return a report of counts, one after the other, the last one for ever."""
+    """Return a function that reports the given counts one after another, and then always the last."""
     asked = [0]
 
     def report(job: Job, second: float, number: int) -> Snapshot:
@@ -356,7 +356,7 @@ def told(*numbers: Numbers) -> Callable[[Job, float, int], Snapshot]:
 
 
 def failing(kind: type[Poll], times: int = 1000, error: TaskCountsError | None = None) -> Any:
-    """Return which questions get no answer: the first ones of a kind."""
+    """Return a function that gives the first requests of a kind an error."""
     left = [times]
 
     def fails(number: int, at: float, step: Poll) -> TaskCountsError | None:
@@ -369,7 +369,7 @@ def failing(kind: type[Poll], times: int = 1000, error: TaskCountsError | None =
 
 
 def kinds(course: Course) -> list[str]:
-    """Return what was asked."""
+    """Return the kinds of the requests, in order."""
     return [
         asked.step.query if isinstance(asked.step, AskTasks) else type(asked.step).__name__[3:].lower()
         for asked in course.asked
@@ -377,5 +377,5 @@ def kinds(course: Course) -> list[str]:
 
 
 def notes(course: Course) -> list[str]:
-    """Return all that was told."""
+    """Return all notes, in order."""
     return [note for asked in course.asked for note in asked.move.notes]

@@ -55,7 +55,7 @@ def test_help(command: RunCommand, name: str) -> None:
 
 
 def test_help_has_all_commands_and_exit_codes(command: RunCommand) -> None:
-    """The help of all has every command, those that people need most first, and every exit code."""
+    """The main help has every command, the most useful first, and every exit code."""
     shown = command("-h").out
     names = re.findall(r"^  (\w+)", shown.partition("Commands:")[2], re.MULTILINE)
     assert tuple(names) == COMMANDS
@@ -112,7 +112,7 @@ def test_completion_prints_no_version(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_names_are_completed_without_loading() -> None:
-    """Commands and options that begin so, with what they do."""
+    """Completions are the commands and options with that prefix, with their help."""
     context = click.Context(app.cli)
     found = app.cli.shell_complete(context, "w")
     assert [(each.value, each.help) for each in found] == [
@@ -174,7 +174,7 @@ def test_other_ends(
 
 
 def test_a_closed_pipe_has_its_exit_code(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed pipe ends a command as SIGPIPE would, without a word."""
+    """A closed pipe ends a command with exit code 141 and no message."""
 
     def broken(*_: object, **__: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
@@ -186,8 +186,8 @@ def test_a_closed_pipe_has_its_exit_code(command: RunCommand, monkeypatch: pytes
     assert command("get", "x") == CommandResult(141, "", "")
 
 
-def test_output_is_let_go_of() -> None:
-    """Output that can't be written isn't written again at exit."""
+def test_unwritable_output_is_discarded() -> None:
+    """Output that cannot be written is discarded, so that the flush at exit does not fail."""
     with Path("/dev/full").open("w") as full:
         full.write("never written")
         app.flush_or_discard(full)
@@ -217,7 +217,7 @@ def test_no_standard_output(emulator: Emulator, arguments: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["/dev/full", "&-"])
-def test_talk_costs_no_data(emulator: Emulator, where: str) -> None:
+def test_the_counts_are_written_without_stderr(emulator: Emulator, where: str) -> None:
     """If errors can't be written, the other counts still are, and the exit code is right."""
     process = start_shell(f"get no-such-job empty -o tsv 2>{where}")
     assert "\nempty\t0" in process.communicate(timeout=20)[0]
@@ -227,10 +227,10 @@ def test_talk_costs_no_data(emulator: Emulator, where: str) -> None:
 def test_interrupted_while_loading(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ctrl-C before anything has begun is one line, too."""
+    """Ctrl-C while modules load is reported in one line."""
 
     class Impatient:
-        """Stands for the module that is being loaded."""
+        """A module whose import is interrupted by Ctrl-C."""
 
         def __getattr__(self, name: str) -> object:
             raise KeyboardInterrupt
@@ -249,7 +249,7 @@ def test_no_standard_output_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_broken_pipe(emulator: Emulator) -> None:
-    """A reader that has enough ends the command without a word, as SIGPIPE would."""
+    """A reader that closes the pipe ends the command with exit code 141 and no message."""
     process = start("get", *["empty"] * 50, "-o", "ndjson")
     assert process.stdout is not None
     process.stdout.readline()
@@ -270,7 +270,7 @@ def test_interrupted_while_waiting(emulator: Emulator) -> None:
 
 
 def test_terminal_table(emulator: Emulator) -> None:
-    """On a terminal the head of the table stands out, and no id is cut, however narrow the window."""
+    """On a terminal the heading is bold, and no id is cut, however narrow the window."""
     ours, theirs = pty.openpty()
     process = start(
         "get", "nightly-render", stdout=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "30"}
@@ -294,7 +294,7 @@ def test_without_its_packages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 def test_a_missing_module_of_ours_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That advice isn't given for a broken installation."""
+    """A missing module of our own is not reported as a missing extra."""
     monkeypatch.setitem(sys.modules, "taskcounts_cli.exits", None)
     monkeypatch.delitem(sys.modules, "taskcounts_cli.app")
     with pytest.raises(ModuleNotFoundError):
@@ -302,7 +302,7 @@ def test_a_missing_module_of_ours_is_a_defect(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_main_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The console script ends with the command's code, and looks through nothing that it has loaded."""
+    """The console script exits with the command's code, without a last garbage collection."""
     monkeypatch.setattr(sys, "argv", ["taskcounts", "get"])
     with pytest.raises(SystemExit) as ended:
         __main__.main()
@@ -312,7 +312,7 @@ def test_main_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_demo_as_a_command(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`taskcounts demo` shows it; what goes wrong in it is one line, Ctrl-C too."""
+    """`taskcounts demo` runs the demonstration; an error or Ctrl-C is reported in one line."""
     monkeypatch.setattr("taskcounts_cli.commands.demo.run_demo", lambda say: say("shown"))
     assert command("demo").out == "shown\n"
     for error, code in (
@@ -343,11 +343,11 @@ def test_demo_without_its_packages(command: RunCommand, monkeypatch: pytest.Monk
 
 
 def test_an_incomplete_installation_is_a_defect(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module of our own that is missing isn't mended by an extra."""
+    """A missing module of our own is reported as a defect, not as a missing extra."""
     monkeypatch.setitem(sys.modules, "taskcounts_emulator", None)
     assert command("demo").code == 70
 
 
-def test_no_command_is_a_cry_for_help(command: RunCommand) -> None:
-    """Without a command the help is shown, as it is."""
+def test_no_command_shows_the_help(command: RunCommand) -> None:
+    """Without a command the help is shown."""
     assert command().out == command("--help").out

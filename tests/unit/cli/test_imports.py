@@ -26,7 +26,7 @@ ASKING = ["taskcounts.net.engine", "taskcounts.net.transport_engine", "taskcount
 
 
 def loaded(*arguments: str) -> list[str]:
-    """Return which of these modules, and of ours all, are there after a call."""
+    """Return the modules among these, and all of ours, that a call has loaded."""
     code = (
         "import sys; from taskcounts_cli.app import run; code = run(sys.argv[1:]); assert code == 0, code\n"
         "print(*sys.modules)"

@@ -118,7 +118,7 @@ def test_a_command_that_takes_too_long() -> None:
 
 
 def test_background_processes_of_a_command_are_not_waited_for() -> None:
-    """A command may leave something running that holds its output open."""
+    """A process that a command leaves behind, with its output open, delays nothing."""
     code = (
         'import subprocess, sys; subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"], '
         "start_new_session=True)"
@@ -129,7 +129,7 @@ def test_background_processes_of_a_command_are_not_waited_for() -> None:
 
 
 def test_a_talkative_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of much output the beginning is shown, and that there was more."""
+    """Only the beginning of a long output is shown, with a note that there was more."""
     monkeypatch.setattr(notify, "MAX_OUTPUT_BYTES", 10)
     assert parse_target(python('print("0123456789" * 9)')).send(VERDICT) is None
     assert capsys.readouterr().err.startswith("0123456789\n(the rest of the output of python")
@@ -137,7 +137,7 @@ def test_a_talkative_command(capsys: pytest.CaptureFixture[str], monkeypatch: py
 
 @frozen
 class Hook:
-    """A server that takes POSTs: what came, and where."""
+    """A server that records POST requests."""
 
     url: str
     posts: list[tuple[str, dict[str, str], bytes]]
@@ -179,7 +179,7 @@ def hook() -> Iterator[Callable[[Answer], Hook]]:
 
 
 def answering(status: int, **headers: str) -> Answer:
-    """Return what answers with a status."""
+    """Return a handler that answers with a status."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
@@ -274,7 +274,7 @@ class Slow:
 
 
 def test_verdicts_are_passed_on_beside_the_watch(capsys: pytest.CaptureFixture[str]) -> None:
-    """Sending delays nobody until the end, and a few verdicts are sent at a time."""
+    """Sending does not delay the watch, and only a few verdicts are sent at the same time."""
     fine, wrong, full = Slow(), Slow("it answered 404"), Slow(error=OSError(28, "No space left on device"))
     targets: list[Target] = [fine, wrong, full]
     notifier = Notifier(targets)
@@ -315,7 +315,7 @@ def test_slow_recipients_are_stopped(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_command_is_stopped(capsys: pytest.CaptureFixture[str]) -> None:
-    """A command that runs is ended when we end, and none is begun any more."""
+    """A running command is ended at the end, and none is started afterwards."""
     command = CommandTarget((sys.executable, "-c", "import time; time.sleep(600)"))
     notifier = Notifier([command])
     notifier.judge(VERDICT)
@@ -357,7 +357,7 @@ class Hanging:
 
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """Let each wait for threads be interrupted; yields the limits that it had."""
+    """Interrupt each wait for notifications; the value is the list of their timeouts."""
     limits: list[float] = []
     notifiers: list[Notifier] = []
 
@@ -373,7 +373,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 
 def test_ctrl_c_ends_only_the_finish(interrupted: list[float]) -> None:
-    """Ctrl-C while notifications are sent ends only these."""
+    """Ctrl-C at the end ends only the wait for notifications."""
     with Notifier([Hanging()]) as notifier:
         pass
     with Notifier([]) as notifier:
@@ -434,7 +434,7 @@ def test_a_misspelt_url_is_not_shown(command: RunCommand, text: str) -> None:
 
 
 def test_a_standard_error_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Messages to a closed stderr are lost without further harm."""
+    """Messages to a closed stderr are lost, with no other effect."""
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr("sys.stderr", closed)

@@ -83,7 +83,7 @@ class Waits:
     def __call__(
         self, settings: Settings, call: Call, plan: WaitPlan, observer: Observer, *, check: bool
     ) -> Flow[Verdict]:
-        """Return a flow."""
+        """Return the generator of a wait."""
         job = call.job_id
         self.plans[job], self.started[job] = plan, settings.clock.monotonic()
         self.questions[job] = call
@@ -154,7 +154,7 @@ def test_few_jobs_have_the_usual_interval(waits: Waits, handlers: None) -> None:
     assert {plan.interval for plan in waits.plans.values()} == {None}
 
 
-def test_several_jobs_hold_back_together(waits: Waits, handlers: None) -> None:
+def test_several_jobs_share_a_limiter(waits: Waits, handlers: None) -> None:
     """Several jobs share a limiter, so that all pause when the service throttles one."""
     run_session(ACCOUNT, ["a"], OPTIONS, Recorder(), clock=FakeClock())
     run_session(ACCOUNT, ["b", "c"], OPTIONS, Recorder(), clock=FakeClock())
@@ -177,7 +177,7 @@ def test_every_viewer_ends(waits: Waits, handlers: None) -> None:
 
 
 def test_limits_are_those_of_the_options(waits: Waits, handlers: None) -> None:
-    """Each wait gets the limits of all, and of the time what is left when it begins."""
+    """Each wait gets the limits of the options, and the time that is left when it begins."""
     options = WaitOptions(
         until="percent=50",
         deadline=10.0,
@@ -200,13 +200,13 @@ def test_limits_are_those_of_the_options(waits: Waits, handlers: None) -> None:
     assert (waits.questions["b"].service_timeout, waits.questions["b"].timeout) == (5, 2.0)
 
 
-def test_little_time_is_not_spent_on_turns(waits: Waits, handlers: None) -> None:
-    """However many jobs there are, each has at least half of the time to be asked for."""
+def test_a_short_deadline_is_not_spent_on_spreading_polls(waits: Waits, handlers: None) -> None:
+    """Each of many jobs has at least half of the deadline."""
     options = evolve(OPTIONS, deadline=1.0)
     jobs = [f"job-{number}" for number in range(100)]
 
     class Standing(FakeClock):
-        """Time that doesn't pass, since all sleep at once."""
+        """A clock that does not advance when something sleeps."""
 
         def sleep(self, seconds: float) -> None:
             self.pauses.append(seconds)
@@ -216,11 +216,11 @@ def test_little_time_is_not_spent_on_turns(waits: Waits, handlers: None) -> None
     assert max(clock.pauses) < 0.5
 
 
-def test_a_turn_that_comes_too_late(waits: Waits, handlers: None) -> None:
-    """After a sleep of the machine beyond the deadline, each job still has its verdict."""
+def test_a_job_that_starts_after_the_deadline(waits: Waits, handlers: None) -> None:
+    """If the machine slept beyond the deadline, each job still has its verdict."""
 
     class Late(FakeClock):
-        """Time of which more passes than anybody sleeps."""
+        """A clock that advances by more than anything sleeps."""
 
         def sleep(self, seconds: float) -> None:
             self.seconds += seconds + 60
@@ -232,7 +232,7 @@ def test_a_turn_that_comes_too_late(waits: Waits, handlers: None) -> None:
 
 @pytest.mark.parametrize("where", ["observe a", "judge a", "tick"])
 def test_an_error_of_a_viewer_ends_the_session(waits: Waits, handlers: None, where: str) -> None:
-    """An error of the viewer reaches the caller, once the other waits are ended and so is the viewer."""
+    """An error of the viewer is raised after the waits and the viewer have ended."""
 
     def raising(text: str) -> None:
         if text == where:
@@ -247,7 +247,7 @@ def test_an_error_of_a_viewer_ends_the_session(waits: Waits, handlers: None, whe
 
 
 def test_an_error_at_the_beginning(waits: Waits, handlers: None) -> None:
-    """A viewer that can't begin is ended all the same, and nothing is asked."""
+    """A viewer that fails to begin is still ended, and nothing is sent."""
 
     def raising(text: str) -> None:
         if text.startswith("begin"):
@@ -262,7 +262,7 @@ def test_an_error_at_the_beginning(waits: Waits, handlers: None) -> None:
 
 
 def test_a_bug_ends_all(waits: Waits, handlers: None) -> None:
-    """A bug in a wait reaches the caller; the other waits are cancelled."""
+    """An unexpected exception in a wait is raised, and the other waits are cancelled."""
     recorder = Recorder()
     with pytest.raises(ZeroDivisionError):
         run_session(ACCOUNT, ["never", "broken", "late-broken"], OPTIONS, recorder)
@@ -273,7 +273,7 @@ def test_a_bug_ends_all(waits: Waits, handlers: None) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("where", ["begin never a", "observe never", "tick"])
 def test_a_signal_ends_a_session(waits: Waits, handlers: None, number: signal.Signals, where: str) -> None:
-    """Ctrl-C and SIGTERM end all waits, whenever they come; what was known is in the result."""
+    """Ctrl-C and SIGTERM end all waits at any time, and the result has the last observations."""
 
     def interrupt(text: str) -> None:
         if text == where:
@@ -302,7 +302,7 @@ def test_a_signal_after_the_last_verdict_is_ignored(waits: Waits, handlers: None
     assert (result.interrupted, list(result.verdicts)) == (None, ["a"])
 
 
-def test_a_second_signal_does_what_it_would_do(waits: Waits, handlers: None) -> None:
+def test_a_second_signal_ends_the_session_at_once(waits: Waits, handlers: None) -> None:
     """A second Ctrl-C ends the session at once."""
 
     def interrupt(text: str) -> None:
@@ -316,7 +316,7 @@ def test_a_second_signal_does_what_it_would_do(waits: Waits, handlers: None) -> 
 
 
 def test_ignored_signals_stay_ignored(waits: Waits) -> None:
-    """A background process of a script isn't ended by Ctrl-C."""
+    """Ctrl-C does not end a background process of a script."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         recorder = Recorder()
@@ -328,7 +328,7 @@ def test_ignored_signals_stay_ignored(waits: Waits) -> None:
     assert (result.interrupted, list(result.verdicts)) == (None, ["late"])
 
 
-def test_other_threads_have_no_signals(waits: Waits) -> None:
+def test_a_session_runs_in_any_thread(waits: Waits) -> None:
     """A session runs in any thread."""
     results: list[SessionResult] = []
     thread = threading.Thread(target=lambda: results.append(run_session(ACCOUNT, ["a"], OPTIONS, Recorder())))

@@ -35,7 +35,7 @@ def log() -> Iterator[None]:
 
 
 def test_the_demonstration(capsys: pytest.CaptureFixture[str]) -> None:
-    """Off a terminal it shows lines, with what goes wrong, and ends with verdicts that are right."""
+    """Without a terminal it writes lines, also about the injected faults, and ends with right verdicts."""
     said: list[str] = []
     run_demo(said.append, pace=PACE)
     captured = capsys.readouterr()
@@ -48,7 +48,7 @@ def test_the_demonstration(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_tasks_that_come_late() -> None:
-    """A job gets more tasks once, some time after it is done, and none after its verdict."""
+    """Late tasks are added once, some time after the job's last task ended, and never after its verdict."""
     with Emulator(scripted=True) as emulator:
         emulator.add_job(LATE_JOB, [{"state": "completed", "result": "success"}])
         trouble = FaultInjector(emulator, 0)
@@ -68,7 +68,7 @@ def test_tasks_that_come_late() -> None:
 
 @pytest.mark.parametrize("wrong", ["outcome", "counts", "no counts"])
 def test_a_wrong_verdict_is_an_error(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
-    """A verdict or a count that isn't what the emulator knows ends it with an error."""
+    """A verdict or count that differs from the emulator's own raises an error."""
 
     def lie(*arguments: object) -> SessionResult:
         result = run_session(*arguments)  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ def test_a_wrong_verdict_is_an_error(monkeypatch: pytest.MonkeyPatch, wrong: str
 
 
 def test_a_signal_interrupts_the_demonstration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal ends it as it ends a watch."""
+    """A signal ends the session, and raises KeyboardInterrupt."""
 
     def interrupted(*given: Any) -> SessionResult:
         return evolve(run_session(*given), interrupted=int(signal.SIGINT))
@@ -101,7 +101,7 @@ def test_a_signal_interrupts_the_demonstration(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_demonstration_on_a_terminal() -> None:
-    """It can be left with Ctrl-C, and leaves the terminal whole."""
+    """Ctrl-C ends it, and the terminal is restored."""
     with Terminal("demo", columns=100, lines=30) as terminal:
         terminal.until_shown("a demonstration; Ctrl-C ends it")
         terminal.until_shown("in all")

@@ -25,7 +25,7 @@ SCENARIO = {"jobs": [{"id": "nightly", "tasks": [{"count": 3}, {"state": "runnin
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_the_printed_settings_reach_the_emulator(tmp_path: Path, end: signal.Signals) -> None:
-    """Its exports name an endpoint that answers for the scenario; a signal stops it, without a traceback."""
+    """The printed endpoint answers for the scenario's jobs; a signal stops it without a traceback."""
     scenario = tmp_path / "scenario.json"
     scenario.write_text(json.dumps(SCENARIO), encoding="utf-8")
     process = subprocess.Popen(  # noqa: S603
@@ -84,14 +84,14 @@ def test_a_bad_scenario(command: RunCommand, tmp_path: Path, text: str, says: st
 
 
 def test_a_missing_scenario(command: RunCommand, tmp_path: Path) -> None:
-    """A file that isn't there is named."""
+    """The error names the missing file."""
     ended = command("emulate", "--scenario", str(tmp_path / "none.json"))
     assert ended.code == 74
     assert "none.json: No such file or directory" in ended.err
 
 
 def test_an_invalid_data_file_is_refused(command: RunCommand, tmp_path: Path) -> None:
-    """A file of something else is refused and left as it is."""
+    """A file that holds something else is refused and not changed."""
     data = tmp_path / "data"
     data.write_text("something else entirely" * 100, encoding="utf-8")
     ended = command("emulate", "--data", str(data))
@@ -126,7 +126,7 @@ def test_other_hosts_are_warned_of(
 
 
 def test_each_option_reaches_the_emulator(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock, the seed and the slots of the pools are those that are asked for."""
+    """Clock, seed and slots are those of the options."""
     told: list[object] = []
 
     def serve(service: EmulatedAccount, **_: object) -> None:
@@ -142,7 +142,7 @@ def test_each_option_reaches_the_emulator(command: RunCommand, monkeypatch: pyte
 def test_a_file_goes_on_from_where_it_was(
     command: RunCommand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A second start keeps slots and jobs, leaves the scenario out with a word, and takes no other clock."""
+    """A second start keeps slots and jobs, ignores the scenario with a warning, and refuses another clock."""
     told: list[object] = []
 
     def serve(service: EmulatedAccount, **_: object) -> None:
@@ -167,7 +167,7 @@ def test_a_file_goes_on_from_where_it_was(
 
 
 def test_tls_is_served(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With --tls it prints where its authority's certificate stands, which is gone in the end."""
+    """With --tls it prints the path of the authority's certificate, which is deleted at the end."""
     seen: list[bytes] = []
 
     def serve(service: object, *, tls: Authority, ready: Callable[[str], None], **_: object) -> None:

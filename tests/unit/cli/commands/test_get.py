@@ -221,7 +221,7 @@ def test_verbose_logs_every_attempt(emulator: Emulator, command: RunCommand) -> 
 
 
 def test_entra(emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--auth entra uses what azure-identity finds, and over plain http only if told so."""
+    """--auth entra uses azure-identity, over plain http only with --allow-token-over-http."""
 
     class DefaultAzureCredential:
         """A credential that azure-identity would find."""
@@ -270,7 +270,7 @@ def test_credentials_that_find_nothing(
 
 
 def test_the_endpoint_may_be_wrong(command: RunCommand) -> None:
-    """An endpoint that is none is refused in one line."""
+    """An invalid endpoint is refused in one line."""
     ended = command("get", "x", "--endpoint", "ftp://x", "--account", "acct", "--key", "QUFB")
     assert ended.code == 2
     assert "the endpoint is not the URL of a Batch account" in ended.err

@@ -57,7 +57,7 @@ def test_arguments_come_in_their_order(many: Emulator, command: RunCommand, outp
 
 
 def test_ndjson_comes_as_the_answers_do(many: Emulator, command: RunCommand) -> None:
-    """A slow job holds up no other one's line, and none is missing."""
+    """A slow job delays no other line, and no line is missing."""
     many.fault("slow", seconds=1, job=JOBS[0], times=1)
     ended = command("get", *JOBS, "-o", "ndjson")
     found = [json.loads(line) for line in ended.out.splitlines()]
@@ -66,7 +66,7 @@ def test_ndjson_comes_as_the_answers_do(many: Emulator, command: RunCommand) -> 
 
 
 def test_jobs_from_standard_input(many: Emulator, command: RunCommand) -> None:
-    """Lines are ids, whatever their ends; blank ones, comments and a byte order mark are passed over."""
+    """Each line is an id, with any line ending; blank lines, comments and a byte order mark are ignored."""
     text = f"\ufeff{JOBS[1]}\r\n\r\n# a comment\n  {JOBS[2]}  \n\t\n{JOBS[3]}"
     ended = command("get", "empty", "-", JOBS[4], "-o", "json", stdin=text)
     assert ended.code == 0
@@ -93,7 +93,7 @@ def test_a_line_that_is_no_job_id(many: Emulator, command: RunCommand, options: 
 
 
 def test_standard_input_that_is_no_text(many: Emulator, command: RunCommand, tmp_path: Path) -> None:
-    """Bytes that are no text are no job ids, and cost the lines that are nothing."""
+    """Bytes that are not UTF-8 are refused as job ids, and other lines are still counted."""
     (tmp_path / "jobs").write_bytes(b"\xff\xfe\0\n" + JOBS[1].encode() + b"\n\x1b[2J\n")
     with (tmp_path / "jobs").open(encoding="utf-8") as stdin, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdin", stdin)
@@ -153,10 +153,10 @@ def test_a_terminal_shows_that_input_is_expected(
     """On a terminal, a message says that input is expected."""
 
     class Terminal(io.StringIO):
-        """The lines that a person types."""
+        """A terminal's standard input."""
 
         def isatty(self) -> bool:
-            """Return that it is one."""
+            """Return True."""
             return True
 
     monkeypatch.setattr(sys, "stdin", Terminal("empty\n"))
@@ -165,7 +165,7 @@ def test_a_terminal_shows_that_input_is_expected(
 
 
 def test_all_jobs_of_the_account(many: Emulator, command: RunCommand) -> None:
-    """--all asks for every job of the account, --filter for those that the service's filter takes."""
+    """--all counts every job of the account, --filter those that match the service's filter."""
     every = rows(command("get", "--all", "-o", "tsv").out)
     assert sorted(row["jobId"] for row in every) == sorted([*JOBS, "empty", "nightly-render"])
     some = command("get", "--all", "--filter", "startswith(id,'job-1')", "-o", "json")
@@ -221,13 +221,13 @@ def test_the_first_failure_in_the_order_asked_for(
 
 
 def test_the_same_job_twice(many: Emulator, command: RunCommand) -> None:
-    """A job that is named twice is asked for twice."""
+    """A job that is named twice is counted twice."""
     found = json.loads(command("get", JOBS[2], JOBS[1], JOBS[2], "-o", "json").out)
     assert [each["jobId"] for each in found] == [JOBS[2], JOBS[1], JOBS[2]]
 
 
 def test_exact_counts(many: Emulator, command: RunCommand) -> None:
-    """--exact lists the tasks: the numbers are right where the service's own trail."""
+    """--exact lists the tasks, so that the numbers are right although the service's counts lag."""
     many.set_lag({"swapActiveRunning": True})
     [reported] = json.loads(command("get", JOBS[9], "-o", "json").out)
     [exact] = json.loads(command("get", JOBS[9], "-o", "json", "--exact").out)
@@ -267,7 +267,7 @@ def test_verified_counts(many: Emulator, command: RunCommand) -> None:
 
 
 def test_doubts_about_the_verifying_list_are_warned_of(many: Emulator, command: RunCommand) -> None:
-    """A list that names a task twice proves nothing against the counts, and is warned of like them."""
+    """A list that names a task twice does not contradict the counts, but has a warning."""
     many.fault("wrong-shape", variant="repeated-item")
     ended = command("get", JOBS[9], "--verify")
     assert ended.code == 0
@@ -325,8 +325,8 @@ def test_many_jobs_from_a_pipe_are_not_kept(
     assert peak < 1_000_000
 
 
-def test_numbers_are_forgotten() -> None:
-    """Each result gets its number once, and nothing is kept of it."""
+def test_positions_are_returned_once() -> None:
+    """Each result gets its number once, and the number is then forgotten."""
     numbered = JobSequence([None, "a", "b", None, None, "a", None])
     assert list(numbered.next_batch()) == ["a", "b"]
     assert list(numbered.next_batch()) == ["a"]

@@ -21,7 +21,7 @@ from taskcounts_emulator import Emulator
 
 
 def test_hints_are_not_forged(tmp_path: Path, command: RunCommand) -> None:
-    """The jobs of a recording that a hint names stay in its line."""
+    """Job ids from a recording cannot add lines to a hint."""
     (tmp_path / "r").write_text(event_json(seen(FORGED, number=1)) + "\n")
     told = command("plot", str(tmp_path / "r"), "-o", str(tmp_path / "r.svg"), "--job", "x")
     assert told.err.splitlines()[1:] == [f"hint: it has {FORGED_LINE}"]
@@ -42,14 +42,14 @@ def test_the_longest_times_are_drawn(tmp_path: Path, command: RunCommand) -> Non
 
 
 def full(*_: Any) -> None:
-    """Stand for a disk without room."""
+    """Fail as a full disk does."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_drawing_is_not_lost_to_a_full_disk(
     tmp_path: Path, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without room the old drawing stays, nothing is left beside it, and the error names the file."""
+    """On a full disk the old chart stays, no temporary file is left, and the error names the file."""
     drawing, recording = tmp_path / "r.svg", tmp_path / "r"
     recording.write_text(event_json(seen("j", number=1)) + "\n")
     drawing.write_text("old")

@@ -13,7 +13,7 @@ from taskcounts_emulator import Emulator
 
 
 def test_a_broken_recording(emulator: Emulator, command: RunCommand, tmp_path: Path) -> None:
-    """A recording with an invalid line is shown and drawn without it, with exit code 74."""
+    """A recording with an invalid line is replayed and plotted without it, with exit code 74."""
     lines = [event_json(seen("j", number=1)), "broken", event_json(judged("j", at=1))]
     (tmp_path / "r").write_text("\n".join(lines) + "\n")
     ended = command("replay", str(tmp_path / "r"), "--speed", "0")
@@ -27,7 +27,7 @@ def test_a_broken_recording(emulator: Emulator, command: RunCommand, tmp_path: P
 def test_a_replay_at_once_on_a_terminal(
     emulator: Emulator, command: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At once a terminal has the last state alone, without the other screen, and the verdict once."""
+    """With --speed 0 a terminal shows only the last state, on its main screen, and the verdict once."""
     monkeypatch.setattr("taskcounts_cli.screen.stdout_viewer.can_animate", lambda _: True)
     events = (seen("j", (1, 1, 2, 0), number=1), seen("j", (0, 0, 4, 0), at=2), judged("j", at=3))
     (tmp_path / "r").write_text("".join(f"{event_json(event)}\n" for event in events))

@@ -22,7 +22,7 @@ MOVING = [{"count": 4, "seconds": 0.3}]
 
 @pytest.fixture
 def jobs(emulator: Emulator) -> Emulator:
-    """An emulator with a job for each way in which a wait may end."""
+    """An emulator with a job for each outcome of a wait."""
     emulator.load({"pools": [{"id": "pool", "slots": 2}]})
     for job, tasks in (("done", DONE), ("failed", FAILED), ("running", RUNNING)):
         emulator.add_job(job, tasks)
@@ -54,7 +54,7 @@ def jobs(emulator: Emulator) -> Emulator:
 def test_a_verdict_for_each_end(
     jobs: Emulator, command: RunCommand, arguments: str, code: int, verdict: str
 ) -> None:
-    """Stdout is one line, and each kind of end has a code of its own."""
+    """Stdout has one line, and each outcome its exit code."""
     ended = command("wait", *arguments.split(), *FAST)
     assert (ended.code, len(ended.out.splitlines())) == (code, 1)
     assert ended.out.startswith(verdict)
@@ -113,7 +113,7 @@ def test_a_wrong_key(jobs: Emulator, command: RunCommand, monkeypatch: pytest.Mo
 
 
 def test_several_jobs(jobs: Emulator, command: RunCommand) -> None:
-    """Of several jobs stdout has the sum, stderr each verdict; the first that isn't met decides the code."""
+    """For several jobs stdout has a summary, stderr each verdict; the first unmet one decides the code."""
     ended = command("wait", "done", "running", "failed", "no-such-job", "--timeout", "0.5", *FAST)
     assert ended.out == "4 jobs: 1 done, 1 timed out (running), 1 failed (failed), 1 gone (no-such-job)\n"
     assert ended.code == 124
@@ -127,7 +127,7 @@ def test_several_jobs(jobs: Emulator, command: RunCommand) -> None:
 
 
 def test_many_that_did_not_end_well(jobs: Emulator, command: RunCommand) -> None:
-    """The sum names the first few of each kind."""
+    """The summary names the first few jobs of each outcome."""
     ended = command("wait", *(f"none-{number}" for number in range(5)), "-q", *FAST)
     assert ended.out == "5 jobs: 0 done, 5 gone (none-0, none-1, none-2 and 2 more)\n"
 
@@ -145,7 +145,7 @@ def test_json(jobs: Emulator, command: RunCommand) -> None:
 
 
 def test_ndjson(jobs: Emulator, command: RunCommand) -> None:
-    """Each verdict is a line of JSON as it comes."""
+    """Each verdict is written at once as a line of JSON."""
     ended = command("wait", "moving", "done", "-o", "ndjson", "-q", *FAST)
     records = [json.loads(line) for line in ended.out.splitlines()]
     assert [(each["jobId"], each["outcome"]) for each in records] == [("done", "met"), ("moving", "met")]
@@ -153,7 +153,7 @@ def test_ndjson(jobs: Emulator, command: RunCommand) -> None:
 
 
 def test_jobs_from_elsewhere(jobs: Emulator, command: RunCommand) -> None:
-    """Jobs come from standard input or the account's list too; a repeated one is reported."""
+    """Jobs can come from standard input or the account's list; a repeated one is reported."""
     ended = command("wait", "-", *FAST, "-o", "json", stdin="done\n\n# no\nDONE\nmoving\n")
     assert [each["jobId"] for each in json.loads(ended.out)] == ["done", "moving"]
     assert "warning: job 'DONE' is named more than once" in ended.err
@@ -163,7 +163,7 @@ def test_jobs_from_elsewhere(jobs: Emulator, command: RunCommand) -> None:
 
 
 def test_a_key_from_standard_input_is_read_once(jobs: Emulator, command: RunCommand) -> None:
-    """The key that came through a pipe lists the jobs, and asks for them as well."""
+    """A key from a pipe is used both for the list of jobs and for the polls."""
     options = ("--all", "--filter", "startswith(id,'don')", "--key-file", "-", *FAST)
     ended = command("wait", *options, stdin=jobs.key)
     assert (ended.code, ended.out[:17]) == (0, "job 'done': done,")
@@ -208,7 +208,7 @@ def test_wrong_usage(emulator: Emulator, command: RunCommand, arguments: str, sa
 
 
 def test_a_line_that_is_no_job_id(emulator: Emulator, command: RunCommand) -> None:
-    """One wrong line and nothing is waited for: what is left out would never be missed."""
+    """One invalid line ends the command: a wait that skipped a job would look complete."""
     ended = command("wait", "-", stdin="nightly-render\na/b\n")
     assert (ended.code, ended.out) == (2, "")
     assert "'a/b' is not a job id" in ended.err
@@ -216,7 +216,7 @@ def test_a_line_that_is_no_job_id(emulator: Emulator, command: RunCommand) -> No
 
 
 def test_verdicts_are_passed_on(jobs: Emulator, command: RunCommand) -> None:
-    """--notify hands each verdict to a command; what goes wrong there is told, and changes no code."""
+    """--notify passes each verdict to a command, whose failure is reported and changes no exit code."""
     ended = command("wait", "done", *FAST, "--notify", "cat", "--notify", "false", "-q")
     assert ended.code == 0
     assert ended.out.startswith("job 'done': done, all")
@@ -229,8 +229,8 @@ def test_attempts_are_logged_with_verbose(jobs: Emulator, command: RunCommand) -
     assert "job 'done', attempt 1: 200" in command("wait", "done", "-v", *FAST).err
 
 
-def test_the_account_is_asked_little(jobs: Emulator, command: RunCommand) -> None:
-    """A job that is done costs a few polls, whatever its size."""
+def test_a_completed_job_takes_few_requests(jobs: Emulator, command: RunCommand) -> None:
+    """A completed job takes a few requests, however many tasks it has."""
     before = len(jobs.journal.entries())
     command("wait", "done")
     assert len(jobs.journal.entries()) - before <= 4

@@ -21,7 +21,7 @@ STANDING = [{"count": 3, "state": "completed", "result": "success"}, {"count": 2
 
 @pytest.fixture
 def standing(emulator: Emulator) -> Emulator:
-    """An emulator with two jobs that don't move, and one that is done."""
+    """An emulator with two jobs whose counts stand still, and one that is done."""
     emulator.add_job("still", STANDING)
     emulator.add_job("quiet", STANDING)
     emulator.add_job("done", STANDING[:1])
@@ -29,7 +29,7 @@ def standing(emulator: Emulator) -> Emulator:
 
 
 def asked(emulator: Emulator, times: int) -> Callable[[], bool]:
-    """Return a check that the emulator has had so many requests."""
+    """Return a function that is true once the emulator has had a number of requests."""
     return lambda: len(emulator.journal.entries()) >= times
 
 
@@ -90,7 +90,7 @@ def test_interrupted_before_anything_is_known(standing: Emulator) -> None:
 
 
 def test_on_a_terminal(standing: Emulator) -> None:
-    """The verdict stands in a line of its own, below the terminal's ^C."""
+    """The verdict has a line of its own below the terminal's ^C."""
     ours, theirs = pty.openpty()
     process = start("wait", "still", stdout=theirs, stderr=theirs)
     os.close(theirs)
@@ -129,14 +129,14 @@ def test_a_closed_pipe_ends_the_wait_quietly(standing: Emulator, output: str, co
 
 
 def test_no_stdout(standing: Emulator) -> None:
-    """Without a stdout nothing is waited for."""
+    """Without a stdout the command fails before it waits."""
     process = start_shell("wait still >&-")
     assert process.communicate(timeout=20)[1] == "error: there is no standard output to write to\n"
     assert process.returncode == 74
 
 
 @pytest.mark.parametrize("where", ["/dev/full", "&-"])
-def test_talk_costs_no_verdict(standing: Emulator, where: str) -> None:
+def test_the_verdict_is_written_without_stderr(standing: Emulator, where: str) -> None:
     """The verdict is written even if the progress can't be."""
     process = start_shell(f"wait done 2>{where}")
     assert process.communicate(timeout=20)[0].startswith("job 'done': done, all")

@@ -59,7 +59,7 @@ def test_force_color_does_not_animate(
 
 
 def test_objects(jobs: Emulator, command: RunCommand) -> None:
-    """For machines each observation and each verdict is an object, and nothing else is on stdout."""
+    """With -o ndjson each observation and verdict is a JSON object, and stdout has nothing else."""
     ended = command("watch", "done", "bad", "-o", "ndjson", *QUICK)
     events = [parse_line(line) for line in ended.out.splitlines()]
     assert {event.job_id: event.outcome for event in events if isinstance(event, Verdict)} == {
@@ -71,7 +71,7 @@ def test_objects(jobs: Emulator, command: RunCommand) -> None:
 
 
 def test_an_account_without_jobs(emulator: Emulator, command: RunCommand) -> None:
-    """An account without jobs leaves nothing to watch."""
+    """An account without jobs is reported, and is not a success."""
     emulator.reset()
     ended = command("watch", "--all")
     assert (ended.code, ended.out, ended.err) == (3, "", "error: the account has no jobs\n")
@@ -101,7 +101,7 @@ def test_wrong_usage(jobs: Emulator, command: RunCommand, arguments: tuple[str, 
 
 
 def test_record_replay_plot(jobs: Emulator, command: RunCommand, tmp_path: Path) -> None:
-    """A recording is replayed as it was seen, and can be drawn."""
+    """A recording is replayed as the watch was shown, and can be plotted."""
     file = tmp_path / "today.ndjson"
     live = command("watch", "done", "bad", "--record", str(file), *QUICK)
     assert live.code == 1
@@ -156,7 +156,7 @@ def test_notifications(jobs: Emulator, command: RunCommand, tmp_path: Path) -> N
 
 
 def test_the_attempts_can_be_seen(jobs: Emulator, command: RunCommand) -> None:
-    """With -v every attempt is on stderr."""
+    """With -v every attempt is logged on stderr."""
     ended = command("watch", "done", "-v", *QUICK)
     assert "attempt 1" in ended.err
 

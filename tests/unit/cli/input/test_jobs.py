@@ -61,7 +61,7 @@ def test_a_long_line_is_one_error(line: bytes) -> None:
 
 
 def test_standard_input_that_does_not_wait() -> None:
-    """Input that others made non-blocking is waited for."""
+    """Input that another process made non-blocking is still read to its end."""
     source, sink = os.pipe()
     os.set_blocking(source, False)
     with os.fdopen(source) as stream:
@@ -74,7 +74,7 @@ def test_standard_input_that_does_not_wait() -> None:
 
 @pytest.mark.parametrize("text", ["", "  ", "state eq '\udcff'"])
 def test_filters_that_are_none(command: RunCommand, text: str) -> None:
-    """An empty filter, which would take all jobs, and one that is no text are wrong usage."""
+    """An empty filter, which would match all jobs, and one that is not UTF-8 are wrong usage."""
     told = command("get", "--all", "--filter", text)
     assert told.code == Exit.USAGE
     assert "error: Invalid value for '--filter': the filter is " in told.err
@@ -123,7 +123,7 @@ def test_a_line_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     st.booleans(),
 )
 def test_lines_are_lines_however_they_come(lines: list[str], cuts: list[int], closed: bool) -> None:
-    """Law: the ids are the same, whatever pieces the lines come in."""
+    """Law: the ids do not depend on the pieces in which the bytes arrive."""
     data = "\n".join(lines).encode() + (b"\n" if closed else b"")
     places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
     pieces: list[bytes | None] = [data[start:end] for start, end in itertools.pairwise(places)]

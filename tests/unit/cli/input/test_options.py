@@ -74,13 +74,13 @@ def test_durations(text: str, seconds: float) -> None:
     ],
 )
 def test_invalid_durations_are_refused(text: str) -> None:
-    """Anything else is refused, with what would be right."""
+    """Any other text is refused with examples of durations."""
     with pytest.raises(click.BadParameter, match="is not a duration above 0; give seconds, or 90s"):
         Duration().convert(text, None, None)
 
 
-def test_words_among_durations() -> None:
-    """A word stands for no duration, where it may."""
+def test_words_for_no_duration() -> None:
+    """A word such as auto stands for None where it is allowed."""
     assert Duration("auto").convert("Auto", None, None) is None
     assert Duration("auto").convert("5", None, None) == 5
     assert Duration().convert(35.0, None, None) == 35.0
@@ -88,7 +88,7 @@ def test_words_among_durations() -> None:
 
 @given(st.integers(0, 10**6), st.integers(0, 59), st.integers(0, 59))
 def test_durations_add_up(hours: int, minutes: int, seconds: int) -> None:
-    """Law: what is written with units is the sum of its parts."""
+    """Law: a duration with units is the sum of its parts."""
     whole = hours * 3600 + minutes * 60 + seconds
     if whole:
         assert Duration().convert(f"{hours}h{minutes}m{seconds}s", None, None) == whole
@@ -106,7 +106,7 @@ def test_any_text_is_a_duration_or_refused(text: str) -> None:
 
 
 def values(*arguments: str) -> dict[str, Any]:
-    """Return what a command with all shared options gets."""
+    """Return the arguments that a command with all shared options gets."""
     got: dict[str, Any] = {}
 
     @click.command()
@@ -157,7 +157,7 @@ def test_a_command_gets_values() -> None:
 
 
 def test_each_option_is_handed_over() -> None:
-    """The values hold each option that is given."""
+    """Each given option is in the values."""
     given = values(*shlex.split(EACH))
     assert given["source"] == JobSource(named=("a", "b"), everything=False, filter="x")
     assert given["wait"] == WaitOptions(
@@ -254,7 +254,7 @@ def test_an_error_names_the_variable_too(
 
 
 def test_a_key_file_is_named(emulator: Emulator, command: RunCommand, tmp_path: Path) -> None:
-    """A file that holds no key is another option's value."""
+    """The error about an invalid key in a file names --key-file."""
     (tmp_path / "key").write_text("no key!")
     ended = command("get", "x", "--key-file", str(tmp_path / "key"))
     assert ended.code == 2

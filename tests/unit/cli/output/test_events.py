@@ -23,7 +23,7 @@ def test_an_event_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_numbers_that_are_not_finite_are_null() -> None:
-    """A number of the service that JSON doesn't know costs no observation."""
+    """An observation whose numbers JSON cannot hold is written with null."""
     event = seen("j", snapshot=snapshot("j", additional_properties={"more": [math.inf]}))
     again = parse_line(event_json(event))
     assert again.snapshot is not None

@@ -53,7 +53,7 @@ COUNTS = (4, 8, 38, 2)
 
 
 def result(*verdicts: Verdict, missing: tuple[str, ...] = (), **last: Observation) -> SessionResult:
-    """Return what came of a session; some jobs have no verdict, since it was interrupted."""
+    """Return the result of a session; interrupted jobs have no verdict."""
     return SessionResult(
         jobs=(*(each.job_id for each in verdicts), *missing),
         verdicts={each.job_id: each for each in verdicts},
@@ -75,7 +75,7 @@ def result(*verdicts: Verdict, missing: tuple[str, ...] = (), **last: Observatio
     ],
 )
 def test_a_code_for_each_outcome(outcome: Outcome, code: int) -> None:
-    """Each way in which a wait can end has its exit code, whatever else is known."""
+    """Each outcome has its exit code, whatever else the verdict holds."""
     assert verdict_code(bare_verdict("x", outcome, error=AuthenticationFailed("x"))) == code
 
 
@@ -94,18 +94,18 @@ def test_a_code_for_each_outcome(outcome: Outcome, code: int) -> None:
     ],
 )
 def test_a_lost_status_has_its_errors_code(error: type[TaskCountsError] | None, code: int) -> None:
-    """A status that is lost has the code of its error; a slow poll isn't a wait that is out of time."""
+    """A lost status has the exit code of its error; a poll that timed out is not a wait that did."""
     assert verdict_code(bare_verdict("x", Outcome.LOST, error=error and error("x"))) == code
 
 
 def test_every_outcome_has_a_code() -> None:
-    """No outcome is forgotten, and only what is met is success."""
+    """Every outcome has a code, and only a met goal is a success."""
     codes = {outcome: verdict_code(bare_verdict("x", outcome)) for outcome in Outcome}
     assert [outcome for outcome, code in codes.items() if code is Exit.OK] == [Outcome.MET]
 
 
 def test_the_first_that_is_not_met_decides() -> None:
-    """Of several verdicts the first in the order named decides; an interruption before all."""
+    """The first unmet verdict in the order named decides, and an interruption precedes all."""
     met, failed, gone = bare_verdict("a"), bare_verdict("b", Outcome.FAILED), bare_verdict("c", Outcome.GONE)
     assert session_code(result(met)) is Exit.OK
     assert session_code(result(met, failed, gone)) is Exit.UNMET
@@ -114,7 +114,7 @@ def test_the_first_that_is_not_met_decides() -> None:
 
 
 def test_one_line() -> None:
-    """One job's line is its verdict; several jobs' is their sum, with the names of those to look at."""
+    """The line of one job is its verdict; that of several is a summary that names the unmet ones."""
     met, failed = bare_verdict("a"), bare_verdict("b", Outcome.FAILED)
     assert verdict_line(result(failed)) == "job 'b': failed"
     assert verdict_line(result(met, bare_verdict("c"))) == "2 jobs: 2 done"
@@ -135,7 +135,7 @@ def test_one_line() -> None:
 
 
 def test_an_interruption() -> None:
-    """A job without a verdict is shown as it was last known, as text and as JSON."""
+    """A job without a verdict is written with its last observation, as text and as JSON."""
     last = bare_observation("x", number=7, snapshot=snapshot("x", COUNTS), job_state="disabled", note="odd")
     interrupted = result(missing=("x", "y"), x=last)
     text = (
@@ -160,7 +160,7 @@ def test_an_interruption() -> None:
 
 @pytest.mark.parametrize("output", ["text", "json", "ndjson"])
 def test_the_outcome_in_each_format(capsys: pytest.CaptureFixture[str], output: str) -> None:
-    """Text is one line, JSON has all jobs in their order, ndjson what hasn't been written yet."""
+    """Text is one line, JSON has all jobs in their order, ndjson only the interrupted ones."""
     report(result(bare_verdict("a"), missing=("x",)), output)
     out = capsys.readouterr().out
     if output == "text":
@@ -171,7 +171,7 @@ def test_the_outcome_in_each_format(capsys: pytest.CaptureFixture[str], output: 
         assert [json.loads(line)["jobId"] for line in out.splitlines()] == ["x"]
 
 
-def test_below_the_terminals_own_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_line_of_an_interruption_begins_below_the_terminals_sign(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal the line of an interruption begins below the ^C; elsewhere nothing is added."""
     for stream, shown in ((FakeTerminal(), "\n"), (io.StringIO(), "")):
         monkeypatch.setattr(sys, "stderr", stream)
@@ -206,7 +206,7 @@ def test_hints_are_given_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def ended(*verdicts: Verdict, interrupted: int | None = None) -> SessionResult:
-    """Return a session that came to these verdicts."""
+    """Return the result of a session with these verdicts."""
     return SessionResult(
         jobs=tuple(each.job_id for each in verdicts),
         verdicts={each.job_id: each for each in verdicts},
@@ -218,7 +218,7 @@ def ended(*verdicts: Verdict, interrupted: int | None = None) -> SessionResult:
 
 @pytest.mark.parametrize("output", ["json", "ndjson"])
 def test_no_verdict_is_lost_with_its_counts(output: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A verdict whose counts JSON can't hold comes all the same, and so do the others."""
+    """A verdict whose counts JSON cannot hold is written without them; the others are complete."""
     verdicts = judged("one", snapshot=unserializable("one")), judged("two")
     if output == "json":
         report(ended(*verdicts), output)
@@ -248,7 +248,7 @@ def test_no_line_is_forged(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_session_without_standard_error(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A watch that is interrupted where there is no stderr ends with its line all the same."""
+    """An interrupted watch without a stderr still writes its line."""
     result = evolve(ended(judged("a")), verdicts={}, interrupted=2)
     monkeypatch.setattr("sys.stderr", None)
     assert report(result, "view") is Exit.INTERRUPTED

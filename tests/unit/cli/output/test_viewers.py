@@ -37,7 +37,7 @@ def failure(job: str = "x", failures: int = 1, **facts: Any) -> Observation:
 
 
 class Told:
-    """The lines that were written since the last call."""
+    """Returns the lines that were written since the last call."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], clock: FakeClock) -> None:
         self.clock = clock
@@ -57,7 +57,7 @@ def told(capsys: pytest.CaptureFixture[str], clock: FakeClock) -> Told:
 
 
 def lines(told: Told, *jobs: str, quiet: bool = False) -> LineViewer:
-    """Return lines that have begun."""
+    """Return a line viewer that has begun."""
     viewer = LineViewer(quiet=quiet, clock=told.clock)
     viewer.begin(jobs or ("x",))
     return viewer
@@ -91,7 +91,7 @@ def test_lines_are_written_at_changes(told: Told) -> None:
 
 
 def test_failed_polls_are_warned_of(told: Told) -> None:
-    """each poll without a trustworthy answer is told, at the latest at the next tick or at the end."""
+    """Each poll without a trustworthy answer has a warning, at the next tick or the end at the latest."""
     viewer = lines(told)
     viewer.observe(failure())
     viewer.tick()
@@ -165,7 +165,7 @@ def test_a_heartbeat(told: Told) -> None:
 
 
 def test_a_heartbeat_of_several(told: Told) -> None:
-    """The heartbeat of several jobs sums them up, and counts those without counts."""
+    """The heartbeat of several jobs has their sums, and the number of jobs without counts."""
     viewer = lines(told, "a", "b", "c")
     told.clock.pass_by(HEARTBEAT)
     viewer.tick()
@@ -185,7 +185,7 @@ def test_a_heartbeat_of_several(told: Told) -> None:
 
 
 def test_counts_in_words() -> None:
-    """Counters of 0 are left out; a job without tasks is named so."""
+    """Counters of 0 are left out, and a job without tasks has a text of its own."""
     assert counts(snapshot("x", (0, 0, 5, 0))) == "5 of 5 tasks completed"
     assert counts(snapshot("x", (0, 0, 1234, 1))) == "1,235 of 1,235 tasks completed, 1 failed"
     assert counts(snapshot("x", (0, 0, 0, 0))) == "no tasks"
@@ -193,8 +193,8 @@ def test_counts_in_words() -> None:
     assert counts(evolve(snapshot("x", COUNTS), task_counts=contradiction)) == "no tasks, 3 failed"
 
 
-def test_how_a_job_stood() -> None:
-    """The last known counts are shown with their age and with what makes them doubtful."""
+def test_last_known_counts() -> None:
+    """The last known counts are shown with their age and any doubts about them."""
     now = NOON + timedelta(seconds=30)
     assert last_known(None, now) == "nothing is known yet"
     assert last_known(bare_observation(), now) == "nothing is known yet"
@@ -211,8 +211,8 @@ def test_how_a_job_stood() -> None:
     assert early == "2 of 2 tasks completed (counts of 0 s ago)"
 
 
-def test_objects_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    """For machines an observation that JSON can't hold comes without its counts."""
+def test_unserializable_observations_are_written_without_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    """An observation whose counts JSON cannot hold is written without them."""
     objects = NdjsonViewer()
     objects.observe(seen("j", snapshot=unserializable()))
     objects.judge(judged("j"))
@@ -221,15 +221,15 @@ def test_objects_go_on(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_plain_lines_are_not_forged(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line of a recording is one line on stdout."""
+    """Text from a recording cannot add lines to stdout."""
     lines = LineViewer(to_stdout=True)
     lines.begin(["a", "b"])
     lines.judge(judged("a", text=FORGED))
     assert capsys.readouterr().out == f"12:00:00Z {FORGED_LINE}\n"
 
 
-def test_objects_have_no_other_moments(capsys: pytest.CaptureFixture[str]) -> None:
-    """The objects come with the events, and nothing besides."""
+def test_ticks_and_the_end_write_no_objects(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ticks and the end write no objects."""
     objects = NdjsonViewer()
     objects.begin(["j"])
     objects.tick()

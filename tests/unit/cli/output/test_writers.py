@@ -7,7 +7,7 @@ from taskcounts_cli.output.writers import ResultOrder, Writer
 
 
 def test_early_results_wait_for_their_turn() -> None:
-    """Results are handed on in their order, and at the end even those that others are missing before."""
+    """Results are passed on in their order; at the end also those that wait for missing ones."""
     written: list[str] = []
 
     class Notes(Writer):

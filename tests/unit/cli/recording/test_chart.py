@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow  # matplotlib takes seconds to load and to draw.
 
 
 def one(*told: Observation | Verdict) -> Series:
-    """Return what is drawn of a single job."""
+    """Return the series of a single job."""
     (found,) = series(told)
     return found
 
@@ -44,7 +44,7 @@ A, B, C = (5, 0, 0, 0), (0, 5, 0, 0), (0, 0, 4, 1)
 
 
 def test_counts_over_time() -> None:
-    """Counts last until the next ones, the last ones until the verdict, whose own are drawn too."""
+    """Counts last until the next ones or the verdict, whose own counts are drawn too."""
     drawn = one(
         seen("j", A, number=1),
         seen("j", A, at=2),
@@ -67,7 +67,7 @@ def test_a_gap_where_nothing_was_known() -> None:
 
 
 def test_an_end_in_a_gap() -> None:
-    """A watch that ends while nothing is known ends in a gap; so does one that never knew anything."""
+    """A watch that ends without known counts, or never had any, ends in a gap."""
     drawn = one(seen("j", A), failed("j", A, at=2), judged("j", Outcome.LOST, A, at=5))
     assert points(drawn) == [(0, A), (2, A), (2, None)]
     assert spans(drawn.unknown) == [(2, 5)]
@@ -77,7 +77,7 @@ def test_an_end_in_a_gap() -> None:
 
 
 def test_doubtful_counts() -> None:
-    """From the first doubt to the first answer without one there is a mark."""
+    """A span is marked from the first doubtful answer to the next one without doubts."""
     broken = snapshot("j", A, inconsistencies=(Inconsistency("i", "p", "t"),))
     drawn = one(
         seen("j", A),
@@ -104,14 +104,14 @@ def test_a_clock_that_was_set_back() -> None:
 
 
 def test_one_job_of_many() -> None:
-    """All jobs are drawn, in the order of the recording, or one alone."""
+    """All jobs are drawn in the order of the recording, or only the one that is chosen."""
     told: list[Observation | Verdict] = [seen("b", A), seen("a", A), judged("b")]
     assert [each.job_id for each in series(told)] == ["b", "a"]
     assert [each.job_id for each in series(told, "a")] == ["a"]
 
 
 def sample() -> list[Series]:
-    """Return a job of all kinds, and some with little to draw."""
+    """Return a job with every kind of event, and some with few."""
     return series([
         seen("$x_1$", A, number=1),
         failed("$x_1$", A, at=20),
@@ -127,7 +127,7 @@ def sample() -> list[Series]:
 
 
 def test_an_svg_file() -> None:
-    """A drawing is SVG whose text is text: names, verdicts, legend; the same each time."""
+    """The SVG holds names, verdicts and legend as text, and is the same each time."""
     drawing = draw(sample(), "svg")
     text = drawing.decode()
     assert text.rstrip().endswith("</svg>")
@@ -147,14 +147,14 @@ def test_an_svg_file() -> None:
 
 
 def test_a_legend_of_what_is_there() -> None:
-    """The legend doesn't name what isn't drawn."""
+    """The legend names only marks that the chart has."""
     text = draw(series([seen("j", A), judged("j", at=5)]), "svg").decode()
     assert ">unknown<" not in text
     assert ">doubtful<" not in text
 
 
 def test_a_png_file() -> None:
-    """A drawing is PNG, and its size grows with its jobs."""
+    """The PNG gets higher with each job."""
     small, large = draw(sample()[:1], "png"), draw(sample(), "png")
     for drawing in (small, large):
         assert drawing.startswith(b"\x89PNG\r\n\x1a\n")

@@ -23,14 +23,14 @@ from taskcounts_cli.recording.parser import InvalidRecord, parse_event, parse_li
 
 
 def facts(event: Observation | Verdict) -> tuple[object, ...]:
-    """Return an event in a form that compares errors, too: by type, text and facts."""
+    """Return an event with its errors as comparable values: type, text and attributes."""
     error = event.error
     return evolve(event, error=None), error and (type(error), str(error), vars(error))
 
 
 @given(observations | verdicts)
 def test_events_are_read_as_they_were_written(event: Observation | Verdict) -> None:
-    """Law: a record gives back its event, in one line of ASCII."""
+    """Law: a record is one line of ASCII, and is parsed into the same event."""
     line = event_json(event)
     assert line.isascii()
     assert "\n" not in line
@@ -80,7 +80,7 @@ OPTIONAL |= {"requestId", "beganAt", "listed", "details"}
 
 @pytest.mark.parametrize("event", WHOLE)
 def test_each_member_is_checked(event: Observation | Verdict) -> None:
-    """A member of a wrong type makes a line no record, and so does a missing one unless it may be missing."""
+    """A line is refused if a member has a wrong type, or a required one is missing."""
     for *way, last in members(event_record(event)):
         if (way == ["snapshot"] and last in UNREAD) or (
             way == ["error"] and last not in ("type", "text", "details")
@@ -116,7 +116,7 @@ def test_each_member_is_checked(event: Observation | Verdict) -> None:
     ],
 )
 def test_an_invalid_record_is_refused_with_the_reason(line: str | bytes, says: str) -> None:
-    """A line that is no record is refused in words."""
+    """The error says why the line is not a record."""
     with pytest.raises(InvalidRecord, match="^" + re.escape(says)):
         parse_line(line)
 
@@ -133,20 +133,20 @@ def test_an_invalid_record_is_refused_with_the_reason(line: str | bytes, says: s
     ],
 )
 def test_values_out_of_range_are_refused(change: dict[str, object], says: str) -> None:
-    """Numbers, times and names must be such as a wait could report."""
+    """Numbers, times and names that a wait cannot report are refused."""
     with pytest.raises(InvalidRecord, match=says):
         parse_event(event_record(seen("j")) | change)
 
 
 def test_numbers_that_are_not_finite_are_left_out() -> None:
-    """JSON has no infinity: a rate or time that isn't finite comes back as unknown."""
+    """A rate or time that is not finite is written as null, and read as unknown."""
     known = parse_line(event_json(seen("j", rate=math.inf, left=math.nan)))
     assert isinstance(known, Observation)
     assert (known.rate, known.left) == (None, None)
 
 
 def test_errors_of_a_later_version() -> None:
-    """An error of a type that isn't known is the root of all of ours; a known one is its own."""
+    """An error of an unknown type is read as TaskCountsError; a known one keeps its type."""
     value = event_record(failed("j"))
     value["error"] |= {"type": "QuotaExceeded"}
     known = parse_event(value)
@@ -165,7 +165,7 @@ def test_errors_of_a_later_version() -> None:
     ],
 )
 def test_a_broken_member_is_named_by_its_path(details: object, says: str) -> None:
-    """A member inside of others, or of a list, is named by its whole path."""
+    """The error names a nested member by its whole path."""
     value = event_record(failed("j"))
     value["error"] |= {"details": details}
     with pytest.raises(InvalidRecord, match=f"^{re.escape(says)}$"):
@@ -173,12 +173,12 @@ def test_a_broken_member_is_named_by_its_path(details: object, says: str) -> Non
 
 
 def test_members_of_a_later_version() -> None:
-    """Members that aren't known are passed over."""
+    """Unknown members are ignored."""
     assert parse_event(event_record(seen("j")) | {"colour": "green"}) == seen("j")
 
 
 def test_a_record_in_the_services_words() -> None:
-    """Names are the service's where it has them."""
+    """Members have the service's names where it has any."""
     value = event_record(seen("j", kind=Kind.EXACT, snapshot=snapshot("j", exact=True, began_at=NOON)))
     assert value["type"] == "observation"
     assert value["snapshot"]["taskCounts"] == {
@@ -190,7 +190,7 @@ def test_a_record_in_the_services_words() -> None:
 
 @pytest.mark.parametrize("where", [(), ("taskCounts",), ("taskSlotCounts",)])
 def test_deeply_nested_lines_are_refused(where: tuple[str, ...]) -> None:
-    """Unknown members are kept up to the depth that an answer may have."""
+    """Unknown members are kept up to the depth that an answer may have; deeper ones are refused."""
     for depth, sound in ((90, True), (300, False)):
         deep: object = []
         for _ in range(depth):
@@ -209,7 +209,7 @@ def test_deeply_nested_lines_are_refused(where: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("year", [1, 2, 999, 9000, 9998, 9999])
 def test_times_at_the_ends_of_the_calendar(year: int) -> None:
-    """A time with which nothing can be reckoned makes a line no record."""
+    """A line is refused if its time is too close to an end of the calendar to calculate with."""
     value = event_record(seen("j")) | {"at": datetime(year, 6, 1, tzinfo=UTC).isoformat()}
     with pytest.raises(InvalidRecord, match="its member at is out of range"):
         parse_event(value)

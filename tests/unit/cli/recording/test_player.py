@@ -44,7 +44,7 @@ class Audience(Viewer):
 
 
 def played(path: Path, speed: float) -> tuple[Audience, list[float], Any]:
-    """Play a recording for an audience; return it, the seconds slept, and the result."""
+    """Play a recording to a recording viewer; return the viewer, the seconds slept, and the result."""
     clock, slept = PlaybackClock(), list[float]()
     audience = Audience(clock)
     result = play(path, summarize(path), audience, clock, speed=speed, sleep=slept.append)
@@ -56,7 +56,7 @@ def played(path: Path, speed: float) -> tuple[Audience, list[float], Any]:
 
 @pytest.mark.parametrize("speed", [1.0, 4.0, 0.5])
 def test_a_recording_is_played_at_a_pace(tmp_path: Path, speed: float) -> None:
-    """Everything comes in its order at its time, with ticks in between."""
+    """Events arrive in order at their times, with ticks in between."""
     record(tmp_path / "r", FIRST, SECOND, LAST)
     audience, slept, result = played(tmp_path / "r", speed)
     assert audience.times == [NOON, NOON + timedelta(seconds=5), NOON + timedelta(seconds=6)]
@@ -69,15 +69,15 @@ def test_a_recording_is_played_at_a_pace(tmp_path: Path, speed: float) -> None:
 
 
 def test_a_recording_is_played_at_once(tmp_path: Path) -> None:
-    """Speed 0 sleeps never; ages are measured from the last event."""
+    """Speed 0 never sleeps, and ages are measured from the last event."""
     record(tmp_path / "r", FIRST, SECOND, LAST)
     audience, slept, result = played(tmp_path / "r", 0)
     assert slept == []
     assert audience.times[-1] == result.ended_at == NOON + timedelta(seconds=6)
 
 
-def test_between_two_watches_nothing_is_played(tmp_path: Path) -> None:
-    """A second watch in the same file begins at once, and an old verdict isn't its own; no time goes back."""
+def test_the_time_between_two_watches_is_skipped(tmp_path: Path) -> None:
+    """A second watch in one file begins at once, without the old verdict, and the clock never goes back."""
     later = 86_400.0
     again = [seen("j", number=1, at=later), seen("j", at=later - 5), seen("j", at=later + 1)]
     record(tmp_path / "r", FIRST, judged("j", Outcome.TIMED_OUT, at=1), *again)

@@ -13,8 +13,8 @@ from taskcounts_cli.recording import reader
 from taskcounts_cli.recording.reader import BadLine, read_events, read_lines, summarize
 
 
-def test_a_torn_end_is_survived(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A recording that a crash cut off is read up to there, and the loss is reported."""
+def test_a_truncated_recording_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A recording that was cut off by a crash is read up to that point, with a warning."""
     whole = (event_json(FIRST) + "\n" + event_json(SECOND) + "\n").encode()
     first = len(event_json(FIRST)) + 1
     for end in (first + 1, first + 100, len(whole) - 2):
@@ -67,7 +67,7 @@ def test_foreign_files(tmp_path: Path, content: bytes, says: str) -> None:
 
 
 def test_a_line_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line longer than any record isn't kept in memory."""
+    """A line longer than any record is skipped without being kept in memory."""
     monkeypatch.setattr(reader, "MAX_LINE", 2000)
     long = b"x" * 7000
     (tmp_path / "r").write_bytes(long + b"\n" + event_json(FIRST).encode() + b"\n" + long)
@@ -78,7 +78,7 @@ def test_a_line_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
-def test_events_that_come_later_are_left(tmp_path: Path) -> None:
-    """Of a recording that still grows only what was there is read."""
+def test_events_added_while_reading_are_ignored(tmp_path: Path) -> None:
+    """Events that are added while a recording is read are not read."""
     record(tmp_path / "r", FIRST, SECOND, LAST)
     assert list(read_events(tmp_path / "r", 2)) == [FIRST, SECOND]

@@ -21,7 +21,7 @@ from taskcounts_emulator import Emulator
 
 
 def test_an_observation_that_cannot_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An observation that JSON can't hold is reported once, and costs no other line."""
+    """An observation that JSON cannot hold is reported once, and all other lines are written."""
     recorder = Recorder(tmp_path / "r")
     for event in (
         seen("j", number=1),
@@ -42,7 +42,7 @@ def test_an_observation_that_cannot_be_kept(tmp_path: Path, capsys: pytest.Captu
 def test_no_empty_recording_is_left(
     emulator: Emulator, command: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A watch that doesn't begin leaves no new file, and an old one as it was."""
+    """A watch that does not begin leaves no new file, and an existing one unchanged."""
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", "")
     new, old = tmp_path / "new", tmp_path / "old"
     old.touch()
@@ -54,8 +54,8 @@ def test_no_empty_recording_is_left(
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_is_not_taken_away(tmp_path: Path) -> None:
-    """Only a new file is taken away again, and only where the watch doesn't begin."""
+def test_a_pipe_is_not_removed(tmp_path: Path) -> None:
+    """Only a new regular file is removed, and only if the watch does not begin."""
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     with (tmp_path / "pipe").open("wb", buffering=0):
@@ -70,7 +70,7 @@ def test_a_pipe_is_not_taken_away(tmp_path: Path) -> None:
     assert (tmp_path / "new").exists()
 
 
-def test_everything_is_kept_at_once(tmp_path: Path) -> None:
+def test_every_event_is_written_at_once(tmp_path: Path) -> None:
     """Each event is in the file as soon as it is known."""
     recorder = Recorder(tmp_path / "r")
     recorder.observe(FIRST)
@@ -81,7 +81,7 @@ def test_everything_is_kept_at_once(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    """A file that is there is refused, or gone on with where that is asked for."""
+    """An existing file is refused, or continued with --append."""
     record(tmp_path / "r", FIRST)
     with pytest.raises(CommandError, match="exists already") as caught:
         Recorder(tmp_path / "r")
@@ -92,8 +92,8 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert list(read_lines(tmp_path / "new")) == [FIRST]
 
 
-def test_only_recordings_are_gone_on_with(tmp_path: Path) -> None:
-    """A foreign file isn't written to."""
+def test_only_recordings_are_continued(tmp_path: Path) -> None:
+    """A file that is not a recording is not written to."""
     (tmp_path / "notes").write_text("buy milk\n")
     (tmp_path / "blank").write_text("\n")
     record(tmp_path / "blank", FIRST, append=True)
@@ -103,8 +103,8 @@ def test_only_recordings_are_gone_on_with(tmp_path: Path) -> None:
     assert (tmp_path / "notes").read_text() == "buy milk\n"
 
 
-def test_a_torn_line_is_ended_before_the_next(tmp_path: Path) -> None:
-    """Going on after a crash costs the torn line alone."""
+def test_a_truncated_line_is_ended_before_the_next(tmp_path: Path) -> None:
+    """After a crash only the line that was cut off is lost."""
     (tmp_path / "r").write_text(event_json(FIRST) + "\n" + event_json(SECOND)[:50])
     record(tmp_path / "r", LAST, append=True)
     first, torn, last = read_lines(tmp_path / "r")
@@ -113,7 +113,7 @@ def test_a_torn_line_is_ended_before_the_next(tmp_path: Path) -> None:
 
 
 def test_a_device_is_written_to(tmp_path: Path) -> None:
-    """A pipe gets the lines as they come."""
+    """Lines are written to a pipe at once."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -126,7 +126,7 @@ def test_a_device_is_written_to(tmp_path: Path) -> None:
 
 
 class Full(io.FileIO):
-    """A file on a disk that has room for so many bytes."""
+    """A file on a disk with room for a number of bytes."""
 
     room = 0
 

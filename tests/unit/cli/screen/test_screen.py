@@ -55,8 +55,8 @@ def test_a_whole_view(monkeypatch: pytest.MonkeyPatch, tty: bool) -> None:
     assert "✓" in text[text.rindex("\x1b[?1049l") :]
 
 
-def test_the_terminal_knows_its_size_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable is believed; a terminal that comes to have no size keeps the one that it had."""
+def test_the_size_is_the_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """COLUMNS and LINES are ignored; a terminal that reports no size keeps its last one."""
     monkeypatch.setenv("COLUMNS", "33")
     ours, theirs = pty.openpty()
     try:
@@ -71,7 +71,7 @@ def test_the_terminal_knows_its_size_best(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_still_view() -> None:
-    """However much time passes, it draws nothing but the last state."""
+    """A still view draws only the last state, however much time passes."""
     stream, clock = FakeTerminal(), FakeClock()
     view = Screen(stream, clock=clock, still=True)
     view.begin(["j"])
@@ -97,7 +97,7 @@ def test_an_end_without_a_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_view_in_another_thread() -> None:
-    """Elsewhere than in the main thread, signals are left alone."""
+    """Outside the main thread no signal handler is set."""
     stream = FakeTerminal()
     before = signal.getsignal(signal.SIGTSTP)
 
@@ -114,7 +114,7 @@ def test_a_view_in_another_thread() -> None:
 
 
 def test_signals_come_after_the_terminal_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Ctrl-C in the moment of leaving comes when all is given back."""
+    """Ctrl-C while the view ends takes effect after the terminal is restored."""
     stream = FakeTerminal()
     view = Screen(stream)
     view.begin(["j"])
@@ -147,8 +147,8 @@ def test_a_still_view_shows_the_end_alone() -> None:
     assert "\x1b[?1049h" not in stream.getvalue()
 
 
-def test_a_tick_stops_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However it came to be asked for, one tick stops, and only one."""
+def test_ctrl_z_suspends_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After Ctrl-Z exactly one tick suspends the process."""
     stopped: list[int] = []
     monkeypatch.setattr("taskcounts_cli.screen.screen.os.kill", lambda _, number: stopped.append(number))
     view = Screen(FakeTerminal())

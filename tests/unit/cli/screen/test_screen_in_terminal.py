@@ -30,7 +30,7 @@ def job(emulator: Emulator) -> Emulator:
 def watching(
     *arguments: str, columns: int = 80, lines: int = 24, environ: Mapping[str, str] | None = None
 ) -> Terminal:
-    """Start to watch the job."""
+    """Start a watch of the job."""
     return Terminal(
         "watch", *(arguments or ("render",)), *OFTEN, columns=columns, lines=lines, environ=environ
     )
@@ -78,7 +78,7 @@ def test_a_job_from_its_beginning_to_its_end(job: Emulator) -> None:
 
 
 def test_a_window_of_another_size(job: Emulator) -> None:
-    """In a window that gets narrower, lower, wider the view is whole, and nothing of the old one stays."""
+    """After each resize the view is complete, and nothing of the old one remains."""
     with watching(columns=100) as terminal:
         job.step("render", start=5)
         terminal.until_shown("5 running")
@@ -101,7 +101,7 @@ def test_a_window_of_another_size(job: Emulator) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption(job: Emulator, number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM leave the terminal whole, with the last state and what is known."""
+    """Ctrl-C and SIGTERM restore the terminal, and leave the last state and the outcome."""
     with watching() as terminal:
         job.step("render", start=5)
         terminal.until_shown("5 running")
@@ -138,7 +138,7 @@ def test_ctrl_z(job: Emulator) -> None:
 
 
 def test_many_jobs_in_a_low_window(emulator: Emulator) -> None:
-    """More jobs than lines: those in trouble first, the others counted; numbers stay whole."""
+    """With more jobs than lines, jobs in trouble come first, the others are counted, and no number is cut."""
     emulator.reset()
     for n in range(30):
         emulator.add_job(f"job-{n:02}", n + 1)
@@ -223,7 +223,7 @@ def recorded(tmp_path: Path) -> str:
 
 
 def test_a_replay(tmp_path: Path) -> None:
-    """A recording is shown as the watch was, at its time, and leaves its last state and the verdict."""
+    """A recording is shown at its pace as the watch was, and leaves the last state and the verdict."""
     with Terminal("replay", recorded(tmp_path)) as terminal:
         terminal.until_shown("6 running")
         assert terminal.alternate
@@ -240,7 +240,7 @@ def test_a_replay(tmp_path: Path) -> None:
 
 
 def test_a_replay_at_once(tmp_path: Path) -> None:
-    """At once there is only the last state."""
+    """With --speed 0 only the last state is shown."""
     with Terminal("replay", recorded(tmp_path), "--speed", "0") as terminal:
         assert terminal.ends() == 0
         assert b"\x1b[?1049h" not in terminal.raw

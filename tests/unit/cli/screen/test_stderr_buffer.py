@@ -26,7 +26,7 @@ def test_messages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_too_many_messages() -> None:
-    """Of more messages than are kept the oldest are left out, with a word."""
+    """If there are too many messages, the oldest are dropped and counted."""
     stream = FakeTerminal()
     kept = StderrBuffer(stream, FakeClock())
     for n in range(MAX_KEPT_LINES + 5):
@@ -38,7 +38,7 @@ def test_too_many_messages() -> None:
 
 
 def test_messages_that_cannot_be_written() -> None:
-    """A standard error that is gone costs nothing but the messages."""
+    """A closed stderr loses the messages, and has no other effect."""
 
     class Gone(FakeTerminal):
         def write(self, _: str, /) -> int:

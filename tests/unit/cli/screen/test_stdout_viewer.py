@@ -13,7 +13,7 @@ from taskcounts_cli.screen.stdout_viewer import can_animate, stdout_viewer
 
 
 def test_no_stream_animates_nothing() -> None:
-    """Without a stdout there is nothing to draw on."""
+    """Without a stdout nothing is animated."""
     assert not can_animate(None)
 
 
@@ -21,7 +21,7 @@ def test_no_stream_animates_nothing() -> None:
     ("term", "draws"), [("xterm", True), ("DUMB", False), ("unknown", False), ("", False)]
 )
 def test_only_capable_terminals_are_drawn_on(term: str, draws: bool) -> None:
-    """Things are drawn on a terminal that can do it."""
+    """Only a terminal that can redraw its lines is drawn on."""
     assert can_animate(FakeTerminal(), {"TERM": term}) is draws
     assert not can_animate(FakeTerminal(), {})
     assert not can_animate(io.StringIO(), {"TERM": term})

@@ -60,7 +60,7 @@ def test_nothing_is_beyond_the_window(
     st.none() | st.integers(1, 60),
 )
 def test_no_number_is_cut(jobs: list[WatchedJob], width: int, height: int | None) -> None:
-    """Law: a job that is shown has its numbers whole, each in one line; all others are counted."""
+    """Law: a job that is shown has all its numbers uncut; the others are counted."""
     # Such as no text holds.
     jobs = [evolve(job, job_id=f"{n}-{job.job_id}-{n}") for n, job in enumerate(jobs)]
     lines = [line.plain for line in frame(jobs, NOW, width, height)]
@@ -113,13 +113,13 @@ def test_one_job_in_ascii() -> None:
     ("encoding", "glyphs"), [("utf-8", UNICODE), ("UTF8", UNICODE), ("latin-1", ASCII), (None, ASCII)]
 )
 def test_characters_by_encoding(encoding: str | None, glyphs: Glyphs) -> None:
-    """Only where the encoding is Unicode's there are characters beyond ASCII."""
+    """Characters beyond ASCII are used only with a Unicode encoding."""
     assert glyphs_for(encoding) is glyphs
     assert glyphs.met.isascii() is (glyphs is ASCII)
 
 
 def test_a_narrow_window_has_whole_numbers() -> None:
-    """In forty columns names and numbers go on in further lines."""
+    """In forty columns names and numbers continue in further lines."""
     job = "a-job-with-a-name-that-is-longer-than-the-window-is-wide"
     big = (1_234_567, 7_654_321, 2_147_483_647, 999_999_999)
     assert shown(watched(job, seen(job, big)), width=40) == [
@@ -140,7 +140,7 @@ def test_a_narrow_window_has_whole_numbers() -> None:
 
 
 def test_a_narrow_window_shows_a_message() -> None:
-    """A window too narrow for numbers shows none."""
+    """A window too narrow for numbers shows a message instead."""
     assert shown(MANY[0], width=MIN_WIDTH - 1) == ["window too narrow"]
     assert shown(MANY[0], width=10) == ["window too", "narrow"]
     assert shown(MANY[0], width=10, height=1) == ["window too"]
@@ -148,7 +148,7 @@ def test_a_narrow_window_shows_a_message() -> None:
 
 
 def test_unknown_counts_are_not_shown_as_zero() -> None:
-    """Without counts there are no numbers, and no bar."""
+    """A job without counts has neither numbers nor a bar."""
     assert shown(watched("j")) == ["? j", "  no counts yet"]
     lines = shown(watched("j", failed("j", None)))
     assert lines[:2] == ["? j", "  no counts yet"]
@@ -158,7 +158,7 @@ def test_unknown_counts_are_not_shown_as_zero() -> None:
 
 
 def test_a_job_without_tasks() -> None:
-    """A job without tasks has no bar and no part that is done."""
+    """A job without tasks has neither a bar nor a percentage."""
     assert shown(watched("j", seen("j", (0, 0, 0, 0))))[1:] == ["  no tasks"]
     assert "%" not in "".join(shown(watched("j", seen("j", (0, 0, 0, 0)))))
 
@@ -174,7 +174,7 @@ def test_polls_without_answer() -> None:
 
 
 def test_doubtful_counts() -> None:
-    """Counts that a list or they themselves contradict are marked, with the reason."""
+    """Counts that contradict a list or themselves are marked, with the reason."""
     refuted = watched("j", seen("j", (0, 0, 5, 0), doubtful=True, note="but 'task-9' is running"))
     assert shown(refuted, after=3600)[0].startswith("! j")
     assert "100.0 %, doubtful" in shown(refuted)[0]
@@ -213,7 +213,7 @@ def test_a_job_that_is_not_active() -> None:
     ],
 )
 def test_verdicts(outcome: Outcome, mark: str, word: str) -> None:
-    """A verdict has its mark and its text, or in a table its word; what failed before is over."""
+    """A verdict has its mark and text, or in a table its word; earlier failures are no longer shown."""
     job = watched("j", failed("j"), judged("j", outcome, text="job 'j': how\nit\x1b[2J ended"))
     assert shown(job)[0].startswith(f"{mark} j")
     assert shown(job)[-1] == "  job 'j': how it ended"
@@ -223,12 +223,12 @@ def test_verdicts(outcome: Outcome, mark: str, word: str) -> None:
 
 
 def test_a_goal_that_is_no_end() -> None:
-    """A goal that says nothing of success is met, not done."""
+    """A goal other than done or all-succeeded is shown as met."""
     assert watched("j", judged("j", goal="percent=50")).status == "met"
 
 
 def test_a_table() -> None:
-    """Many jobs are a table, and below it what the table has no place for."""
+    """Many jobs are shown in a table, with warnings and verdicts below it."""
     lines = shown(*MANY, width=110, height=16)
     assert lines[0].split() == ["job", *SEGMENTS, "total", "percent", "age"]
     row = lines[1].split()
@@ -240,7 +240,7 @@ def test_a_table() -> None:
 
 
 def test_a_table_in_a_narrow_window() -> None:
-    """Without room for names above the columns there are the bar's characters, and what they mean."""
+    """Without room for column names the heading has the bar's characters, with a legend."""
     lines = shown(*MANY, width=44, height=12)
     assert lines[0] == "  █ succeeded  x failed  > running  · active"
     assert lines[1].split()[:5] == ["job", *"█x>·"]
@@ -248,14 +248,14 @@ def test_a_table_in_a_narrow_window() -> None:
 
 
 def test_a_table_in_the_narrowest_window() -> None:
-    """In a narrow window the numbers stand below the names."""
+    """In the narrowest window the numbers are below the names."""
     lines = shown(*MANY, width=30, height=26)
     assert lines[2:5] == ["  nightly-render", "  █ 36  x 2  > 16  · 6  of 60", "  3 s"]
     assert lines[20:23] == ["? new", "  █ ?  x ?  > ?  · ?  of ?", "  asking"]
 
 
 def test_more_jobs_than_lines() -> None:
-    """Those in trouble come first, then those that aren't done; the others are counted."""
+    """Jobs in trouble come first, then unfinished ones; the others are counted."""
     lines = shown(*MANY, height=5)
     assert [line.split()[1] for line in lines[1:3]] == ["reindex", "weekly-report:job-7"]
     assert "nightly-render" in lines[3]
@@ -266,7 +266,7 @@ def test_more_jobs_than_lines() -> None:
     assert shown(*MANY, height=1) == ["… and 7 more: 2 in trouble, 3 waiting, 1 not met, 1 met"]
 
 
-def test_no_room_for_what_the_others_are() -> None:
+def test_no_room_for_the_summary() -> None:
     """If even the summary is too long for the window, the number of jobs is shown."""
     assert shown(*MANY, width=32, height=1) == ["… and 7 more"]
 
@@ -283,7 +283,7 @@ def test_no_room_to_tell_jobs_apart() -> None:
 
 
 def test_a_thousand_jobs() -> None:
-    """However many there are, the window holds them."""
+    """A thousand jobs fit into the window."""
     jobs = [watched(f"job-{n}", seen(f"job-{n}", (n, 0, 0, 0))) for n in range(5000)]
     lines = shown(*jobs, height=10)
     assert len(lines) == 10
@@ -292,7 +292,7 @@ def test_a_thousand_jobs() -> None:
 
 
 def test_blocks_stand_apart_if_there_is_room() -> None:
-    """A line between jobs is the first thing to go."""
+    """Blank lines between jobs are the first to be dropped."""
     two = MANY[0], MANY[5]
     assert len(shown(*two, height=20)) == 4 + 1 + 2
     assert len(shown(*two, height=6)) == 4 + 2
@@ -300,7 +300,7 @@ def test_blocks_stand_apart_if_there_is_room() -> None:
 
 
 def test_a_window_has_messages_and_a_footer() -> None:
-    """Messages stand above the footer, the newest lowest, in a quarter of the window at most."""
+    """Messages are above the footer, the newest lowest, in at most a quarter of the window."""
     lines = [
         line.plain
         for line in window(
@@ -321,7 +321,7 @@ def test_a_window_has_messages_and_a_footer() -> None:
 
 
 def test_rich_shows_what_was_laid_out() -> None:
-    """rich prints the view as it was laid out."""
+    """rich prints the lines of the view unchanged."""
     console = Console(width=80, height=24, color_system=None)
     with console.capture() as captured:
         console.print(Group(*frame(MANY[:2], NOW, 80, 24)))
@@ -335,8 +335,8 @@ def test_parts_have_colours_of_their_own() -> None:
     assert len(set(bar.plain.strip())) == 4
 
 
-def test_a_job_that_begins_anew() -> None:
-    """A first observation begins a job anew: an old verdict is none of the new watch."""
+def test_another_watch_replaces_the_old_verdict() -> None:
+    """The first observation of another watch replaces the old verdict."""
     job = watched("j", seen("j", number=1), judged("j"), seen("j", number=1, kind=Kind.COUNTS))
     assert job.verdict is None
     assert job.rank == 1
@@ -350,7 +350,7 @@ def test_a_job_that_begins_anew() -> None:
     ],
 )  # fmt: skip
 def test_spans(seconds: float, text: str) -> None:
-    """A span has the units that matter, and is never rounded up."""
+    """A duration has one or two units, and is rounded down."""
     assert formatting.duration(seconds) == text
 
 
@@ -359,16 +359,16 @@ def test_spans(seconds: float, text: str) -> None:
     [(1234.5, "1,234/s"), (100, "100/s"), (1.44, "1.4/s"), (0.5, "30.0/min"), (0.001, "3.6/h"), (0, "0.0/h")],
 )
 def test_rates(rate: float, text: str) -> None:
-    """A rate is per second, minute or hour, so that it is a number of some size."""
+    """A rate is per second, minute or hour, whichever gives at least 1."""
     assert formatting.rate(rate) == text
 
 
 def test_a_percentage_is_cut() -> None:
-    """100 % is said only if every task is completed, however many there are."""
+    """100 % is shown only if every task is completed, however many there are."""
     assert formatting.percent(snapshot("j", (1, 0, 10**15, 0))) == "99.9 %"
     assert formatting.percent(snapshot("j", (0, 0, 10**15, 0))) == "100.0 %"
 
 
-def test_left_is_never_nothing() -> None:
-    """As long as a job isn't done there is time left."""
+def test_the_time_left_is_at_least_a_second() -> None:
+    """The time left of an unfinished job is at least a second."""
     assert formatting.time_left(0.2) == "about 1 s left"
