@@ -28,15 +28,9 @@ _ANY_KEY = "AAAA"
 
 
 @click.command
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=0,
-    show_default=True,
-    help="The port; 0 takes a free one.",
-)
-@click.option("--account", default="emulated", show_default=True, help="The name of the account.")
+@click.option("--host", default="127.0.0.1", help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 takes a free one.")
+@click.option("--account", default="emulated", help="The name of the account.")
 @click.option("--key", metavar="KEY", help="The account's access key; a new one by default.")
 @click.option("--scenario", type=FilePath(), help="A JSON file with the jobs and pools to start with.")
 @click.option("--data", type=FilePath(), help="Keep the state in this file instead of in memory.")
@@ -55,7 +49,6 @@ _ANY_KEY = "AAAA"
     "--clock",
     type=click.Choice(["machine", "scripted"]),
     default="machine",
-    show_default=True,
     help="The clock that tasks run by; the scripted one is moved through the admin API.",
 )
 @click.option("--tls", is_flag=True, help="Serve https, with a new certificate authority.")

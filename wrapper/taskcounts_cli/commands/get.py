@@ -42,7 +42,6 @@ from taskcounts_cli.output.writers import WRITERS, ResultOrder
     "--output",
     type=click.Choice(list(WRITERS)),
     default="table",
-    show_default=True,
     help="A table; a JSON array; a JSON object in each line; or tab-separated values.",
 )
 @click.option("--exact", is_flag=True, help="List all tasks and count them, with a request for each 1,000.")
@@ -53,15 +52,12 @@ from taskcounts_cli.output.writers import WRITERS, ResultOrder
     type=click.IntRange(1, MAX_CONNECTIONS),
     metavar="N",
     default=DEFAULT_CONCURRENCY,
-    show_default=True,
     help="The number of jobs that are asked for at once. Jobs whose tasks are listed come one by one.",
 )
 @click.option(
     "--timeout",
     type=Duration(),
-    metavar="DURATION",
     default=f"{DEFAULT_DEADLINE:g}s",
-    show_default=True,
     help="Give up on a job after this time, over all attempts and pages: 90 (seconds), 90s, 10m, 1h30m.",
 )
 @attempt_timeout_option

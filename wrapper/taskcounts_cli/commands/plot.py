@@ -20,7 +20,6 @@ from taskcounts_cli.recording.reader import read_events, summarize
     "-o",
     "--output",
     type=FilePath(),
-    metavar="FILE",
     required=True,
     help="The chart to write; its name ends in .svg or .png.",
 )

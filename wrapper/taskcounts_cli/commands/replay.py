@@ -29,7 +29,6 @@ def _finite(_: click.Context, parameter: click.Parameter, value: float) -> float
     type=click.FloatRange(0),
     metavar="N",
     default=1.0,
-    show_default=True,
     callback=_finite,
     help="Play N recorded seconds in one second; 0 plays everything at once.",
 )

@@ -24,7 +24,6 @@ from taskcounts_cli.viewer import Viewer
     "--output",
     type=click.Choice(["text", "json", "ndjson"]),
     default="text",
-    show_default=True,
     help="One line; a JSON array of verdicts; or each verdict as a line of JSON as soon as it is known.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress, only the verdict.")

@@ -28,15 +28,9 @@ from taskcounts_cli.viewer import Viewer
     "--output",
     type=click.Choice(["view", "ndjson"]),
     default="view",
-    show_default=True,
     help="A live view, or lines if stdout is no terminal; or each observation and verdict as a line of JSON.",
 )
-@click.option(
-    "--record",
-    type=FilePath(),
-    metavar="FILE",
-    help="Write every observation to a new file, for replay and plot.",
-)
+@click.option("--record", type=FilePath(), help="Write every observation to a new file, for replay and plot.")
 @click.option("--append", is_flag=True, help="Let --record continue an existing file.")
 @notify_option
 @account_options

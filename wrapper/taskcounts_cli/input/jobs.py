@@ -107,7 +107,6 @@ def job_options(command: Command) -> Command:
         click.option("--all", "everything", is_flag=True, help="Take all jobs of the account."),
         click.option(
             "--filter",
-            metavar="TEXT",
             callback=_filter,
             help="With --all: only jobs that match this filter of the service, "
             "such as \"state eq 'active'\" or \"startswith(id,'nightly')\".",

@@ -183,14 +183,12 @@ def account_options(command: Command) -> Command:
         click.option(
             "--key-file",
             type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
-            metavar="FILE",
             help="Read the access key from a file, or - for standard input.",
         ),
         click.option(
             "--auth",
             type=click.Choice(["shared-key", "entra"]),
             default="shared-key",
-            show_default=True,
             help="Sign with an access key, or use the Microsoft Entra identity that azure-identity finds.",
         ),
         click.option(
@@ -212,9 +210,7 @@ service_timeout_option = click.option(
 attempt_timeout_option = click.option(
     "--attempt-timeout",
     type=Duration(),
-    metavar="DURATION",
     default=f"{DEFAULT_TIMEOUT:g}s",
-    show_default=True,
     help="The time that one attempt at a request may take.",
 )
 

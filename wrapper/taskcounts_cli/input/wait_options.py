@@ -48,7 +48,6 @@ def wait_options(command: Command) -> Command:
             "until",
             metavar="GOAL",
             default="done",
-            show_default=True,
             callback=_goal,
             help="The goal: done, all-succeeded, any-failed, no-active, percent=N, count>=N "
             "(completed tasks), or another counter: active, running, completed, succeeded, failed, total.",
@@ -57,15 +56,15 @@ def wait_options(command: Command) -> Command:
             "--timeout",
             "deadline",
             type=Duration(),
-            metavar="DURATION",
             default=math.inf,
+            show_default=False,
             help="Give up after this time: 90 (seconds), 90s, 10m, 2h, 1h30m. Never by default.",
         ),
         click.option(
             "--stall",
             type=Duration(),
-            metavar="DURATION",
             default=math.inf,
+            show_default=False,
             help="Give up when nothing changes for this time.",
         ),
         click.option(
@@ -73,7 +72,6 @@ def wait_options(command: Command) -> Command:
             type=Duration("auto"),
             metavar="auto|DURATION",
             default="auto",
-            show_default=True,
             help="The time between two polls; auto lengthens it while nothing changes.",
         ),
         click.option(
@@ -81,7 +79,6 @@ def wait_options(command: Command) -> Command:
             type=click.IntRange(1),
             metavar="N",
             default=DEFAULT_MAX_FAILURES,
-            show_default=True,
             help="Give up after N polls in a row without a trustworthy answer.",
         ),
         click.option("--fail-fast", is_flag=True, help="End as soon as a task has failed."),
