@@ -179,12 +179,9 @@ def report(job: str, result: Result) -> Exit:
         for doubt in (*result.inconsistencies, *listed):
             print_warning(f"job {job!r}: {doubt.text}; don't rely on these numbers")
         return Exit.OK
-    if isinstance(result, TaskCountsError):
-        code, hint = code_and_hint(result)
-        print_error(str(result), hint)
-        return code
-    print_error(str(result))
-    return Exit.USAGE
+    code, hint = code_and_hint(result) if isinstance(result, TaskCountsError) else (Exit.USAGE, None)
+    print_error(str(result), hint)
+    return code
 
 
 class JobSequence:

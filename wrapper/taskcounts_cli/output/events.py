@@ -6,7 +6,6 @@ The names of members are those of the attributes, in camelCase; a member ``type`
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -46,7 +45,7 @@ def _json_value(value: object) -> object:
         return value.isoformat()
     if isinstance(value, StrEnum):
         return str(value)
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return value
 
 
 def _snapshot_record(snapshot: Snapshot) -> dict[str, Any]:
