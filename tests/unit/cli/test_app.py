@@ -80,25 +80,6 @@ def test_examples_in_help_are_right(command: RunCommand, monkeypatch: pytest.Mon
         assert found.make_context(name, arguments).params
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("get",), "error: no job is named; give job ids, - for standard input, or --all"),
-        (("get", "x", "--output", "xml"), "error: Invalid value for '-o'"),
-        (("gett",), "error: No such command 'gett'"),
-        (("get", "x", "--timeou", "5"), "error: No such option"),
-        (("get", "x", "--timeout", "-1"), "'-1' is not a duration above 0"),
-        (("get", "x", "--concurrency", "257"), "257 is not in the range 1<=x<=256"),
-    ],
-)
-def test_wrong_usage(command: RunCommand, arguments: tuple[str, ...], says: str) -> None:
-    """Wrong usage is exit code 2, one line, and mostly a hint."""
-    ended = command(*arguments)
-    assert (ended.code, ended.out) == (2, "")
-    assert says in ended.err.splitlines()[0]
-    assert len(ended.err.splitlines()) <= 2
-
-
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(command: RunCommand, shell: str) -> None:
     """Each shell's script completes the commands."""
@@ -328,18 +309,6 @@ def test_demo_as_a_command(command: RunCommand, monkeypatch: pytest.MonkeyPatch)
         ended = command("demo")
         assert ended.code == code
         assert ended.err.strip().splitlines()[0].startswith("error: ")
-
-
-def test_demo_without_its_packages(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the emulator's packages the demonstration says what to install."""
-    monkeypatch.delitem(sys.modules, "taskcounts_emulator.server", raising=False)
-    monkeypatch.delattr("taskcounts_emulator.Emulator")
-    monkeypatch.setitem(sys.modules, "uvicorn.config", None)
-    ended = command("demo")
-    assert ended.code == 2
-    assert ended.err == (
-        "error: the emulator needs uvicorn\nhint: install taskcounts with its extra 'emulator'\n"
-    )
 
 
 def test_an_incomplete_installation_is_a_defect(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:

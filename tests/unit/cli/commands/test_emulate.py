@@ -181,27 +181,3 @@ def test_tls_is_served(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> 
     told = dict(re.findall(r"export (REQUESTS_CA_BUNDLE|SSL_CERT_FILE)=(\S+)", ended.out))
     assert told["REQUESTS_CA_BUNDLE"] == told["SSL_CERT_FILE"]
     assert not Path(told["SSL_CERT_FILE"]).exists()
-
-
-def test_tls_without_its_package(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without trustme the error says how to install it."""
-    monkeypatch.setitem(sys.modules, "trustme", None)
-    ended = command("emulate", "--tls")
-    assert (ended.code, ended.err) == (
-        2,
-        "error: TLS needs trustme: install taskcounts with its extra 'tls'\n",
-    )
-
-
-def test_without_its_packages(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra, the error says how to install it."""
-    for name in [
-        name
-        for name in sys.modules
-        if name.startswith(("taskcounts_emulator", "taskcounts_cli.commands.emulate"))
-    ]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "uvicorn.config", None)
-    ended = command("emulate")
-    assert ended.code == 2
-    assert "install taskcounts with its extra 'emulator'" in ended.err

@@ -179,28 +179,6 @@ def test_a_filter_that_the_service_refuses(many: Emulator, command: RunCommand) 
     assert ended.err.startswith("error: the list of jobs: 400 ")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("--all", "x"), "give either --all or jobs, not both"),
-        (("x", "--filter", "y"), "--filter needs --all"),
-        ((), "no job is named"),
-        (("-", "-"), "standard input can be read only once"),
-        (("-", "--key-file", "-"), "standard input can hold the access key or jobs"),
-        (("x", "--exact", "--verify"), "give either --exact or --verify"),
-        (("x", "--concurrency", "0"), "Invalid value for '--concurrency'"),
-    ],
-)
-def test_contradictory_options_are_refused(
-    emulator: Emulator, command: RunCommand, arguments: tuple[str, ...], says: str
-) -> None:
-    """Options that contradict each other are wrong usage, and nothing is sent."""
-    ended = command("get", *arguments)
-    assert (ended.code, ended.out) == (2, "")
-    assert says in ended.err.splitlines()[0]
-    assert not emulator.journal.entries()
-
-
 @pytest.mark.parametrize("output", ["ndjson", "tsv", "table"])
 def test_the_first_failure_in_the_order_asked_for(
     many: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch, output: str

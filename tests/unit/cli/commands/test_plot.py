@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -90,14 +89,3 @@ def test_a_drawing_of_a_job_that_is_not_there(
     ended = command("plot", str(tmp_path / "r"), "-o", out, "--job", "nobody")
     assert ended.err.splitlines()[1] == "hint: it has job-0"
     assert not Path(out).exists()
-
-
-def test_drawing_without_its_packages(
-    emulator: Emulator, command: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without matplotlib the error says what to install."""
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "taskcounts_cli.recording.chart", raising=False)
-    ended = command("plot", "/dev/null", "-o", "x.svg")
-    assert ended.code == 2
-    assert "extra 'plot'" in ended.err

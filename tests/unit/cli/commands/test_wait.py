@@ -179,34 +179,6 @@ def test_no_job_is_no_success(emulator: Emulator, command: RunCommand) -> None:
         assert (ended.code, ended.out, ended.err) == (3, "", f"error: {says}\n")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ("", "no job is named"),
-        ("x --all", "give either --all or jobs"),
-        ("x --for donne", "'donne' can't be waited for: give done, "),
-        ("x --for percent=101", "can't be waited for"),
-        ("x --for count", "quote it for the shell: 'count>=N'"),
-        ("x --timeout soon", "'soon' is not a duration above 0"),
-        ("x --timeout 0", "'0' is not a duration above 0"),
-        ("x --timeout auto", "'auto' is not a duration above 0"),
-        ("x --interval never", "give auto, seconds, or 90s"),
-        ("x --max-failures 0", "Invalid value for '--max-failures'"),
-        ("x --service-timeout 31", "'--service-timeout': 31 is not in the range 1<=x<=30"),
-        ("x -o table", "Invalid value for '-o'"),
-        ("a/b", "'a/b' is not a job id"),
-        ("x --notify ftp://x", "Invalid value for '--notify'"),
-    ],
-)
-def test_wrong_usage(emulator: Emulator, command: RunCommand, arguments: str, says: str) -> None:
-    """Wrong usage is exit code 2 and one line, before anything is sent."""
-    ended = command("wait", *arguments.split())
-    assert (ended.code, ended.out) == (2, "")
-    assert says in ended.err.splitlines()[0]
-    assert len(ended.err.splitlines()) <= 2
-    assert not emulator.journal.entries()
-
-
 def test_a_line_that_is_no_job_id(emulator: Emulator, command: RunCommand) -> None:
     """One invalid line ends the command: a wait that skipped a job would look complete."""
     ended = command("wait", "-", stdin="nightly-render\na/b\n")

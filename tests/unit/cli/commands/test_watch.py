@@ -77,29 +77,6 @@ def test_an_account_without_jobs(emulator: Emulator, command: RunCommand) -> Non
     assert (ended.code, ended.out, ended.err) == (3, "", "error: the account has no jobs\n")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("watch", "j", "--append"), "--append needs --record"),
-        (("watch", "j", "--notify", "no-such-command"), "there is no command 'no-such-command'"),
-        (("watch", "j", "--notify", "ftp://x/"), "http:// or https://"),
-        (("watch", "j", "-o", "xml"), "'xml' is not one of"),
-        (("replay", "no-such-file"), "does not exist"),
-        (("replay", "/dev/null", "--speed", "-1"), "-1"),
-        (("replay", "/dev/null"), "holds no observations"),
-        (("plot", "/dev/null"), "Missing option '-o'"),
-        (("plot", "/dev/null", "-o", "x.gif"), "x.gif ends in neither .svg nor .png"),
-        (("plot", "/dev/null", "-o", "x.svg"), "holds no observations"),
-    ],
-)
-def test_wrong_usage(jobs: Emulator, command: RunCommand, arguments: tuple[str, ...], says: str) -> None:
-    """Wrong usage is one line and exit code 2, before anything is asked."""
-    ended = command(*arguments)
-    assert (ended.code, ended.out) == (2, "")
-    assert says in ended.err.splitlines()[0]
-    assert not jobs.journal.entries()
-
-
 def test_record_replay_plot(jobs: Emulator, command: RunCommand, tmp_path: Path) -> None:
     """A recording is replayed as the watch was shown, and can be plotted."""
     file = tmp_path / "today.ndjson"

@@ -14,11 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.command_line import RunCommand
 from taskcounts import TaskCountsClient
 from taskcounts.many.values import ListedJob
 from taskcounts.snapshot import Inconsistency
-from taskcounts_cli.exits import Exit
 from taskcounts_cli.input import jobs
 from taskcounts_cli.input.jobs import JobSource, read_ids
 
@@ -70,14 +68,6 @@ def test_standard_input_that_does_not_wait() -> None:
         os.write(sink, b"one\n")
         os.close(sink)
         assert [job for job in ids if job is not None] == ["one"]
-
-
-@pytest.mark.parametrize("text", ["", "  ", "state eq '\udcff'"])
-def test_filters_that_are_none(command: RunCommand, text: str) -> None:
-    """An empty filter, which would match all jobs, and one that is not UTF-8 are wrong usage."""
-    told = command("get", "--all", "--filter", text)
-    assert told.code == Exit.USAGE
-    assert "error: Invalid value for '--filter': the filter is " in told.err
 
 
 def test_a_standard_input_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
