@@ -10,8 +10,9 @@ from typing import TextIO
 
 from taskcounts.clock import Clock
 
-# Seconds for which the view shows a message.
+# Seconds for which the view shows a message, and messages that it shows at the same time.
 VISIBLE_SECONDS = 10.0
+VISIBLE_LINES = 5
 
 # Lines that are kept; of more, the oldest are dropped and counted.
 MAX_KEPT_LINES = 1000
@@ -57,11 +58,11 @@ class StderrBuffer(io.TextIOBase):
             self.lines_written += len(lines)
         return len(text)
 
-    def recent(self, number: int = 5) -> list[str]:
-        """Return the last lines that are no older than VISIBLE_SECONDS."""
+    def recent(self) -> list[str]:
+        """Return the last lines, up to VISIBLE_LINES, that are no older than VISIBLE_SECONDS."""
         since = self._clock.monotonic() - VISIBLE_SECONDS
         with self._lock:
-            return [line for moment, line in list(self._lines)[-number:] if moment > since]
+            return [line for moment, line in list(self._lines)[-VISIBLE_LINES:] if moment > since]
 
     def flush_to_stream(self) -> None:
         """Write all lines to the stream."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from typing import TextIO
 
 from taskcounts.clock import SYSTEM_CLOCK, Clock
@@ -12,11 +11,11 @@ from taskcounts_cli.output.viewers import LineViewer
 from taskcounts_cli.viewer import Viewer
 
 
-def can_animate(stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> bool:
+def can_animate(stream: TextIO | None) -> bool:
     """Return whether a stream is a terminal that can redraw its lines."""
     if stream is None or not stream.isatty():
         return False
-    return environ.get("TERM", "").lower() not in ("", "dumb", "unknown")
+    return os.environ.get("TERM", "").lower() not in ("", "dumb", "unknown")
 
 
 def stdout_viewer(footer: str, *, clock: Clock = SYSTEM_CLOCK, still: bool = False) -> Viewer:

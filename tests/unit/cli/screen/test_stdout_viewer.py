@@ -20,11 +20,13 @@ def test_no_stream_animates_nothing() -> None:
 @pytest.mark.parametrize(
     ("term", "draws"), [("xterm", True), ("DUMB", False), ("unknown", False), ("", False)]
 )
-def test_only_capable_terminals_are_drawn_on(term: str, draws: bool) -> None:
+def test_only_capable_terminals_are_drawn_on(monkeypatch: pytest.MonkeyPatch, term: str, draws: bool) -> None:
     """Only a terminal that can redraw its lines is drawn on."""
-    assert can_animate(FakeTerminal(), {"TERM": term}) is draws
-    assert not can_animate(FakeTerminal(), {})
-    assert not can_animate(io.StringIO(), {"TERM": term})
+    monkeypatch.setenv("TERM", term)
+    assert can_animate(FakeTerminal()) is draws
+    assert not can_animate(io.StringIO())
+    monkeypatch.delenv("TERM")
+    assert not can_animate(FakeTerminal())
 
 
 def test_a_terminal_gets_the_live_view(monkeypatch: pytest.MonkeyPatch) -> None:
