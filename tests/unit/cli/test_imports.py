@@ -11,7 +11,7 @@ from taskcounts_emulator import Emulator
 
 pytestmark = pytest.mark.slow  # Its tests start interpreters.
 
-# What one call of `get` doesn't need: it would take longer to load than the call takes.
+# Modules that `get` does not need: loading them would take longer than the call.
 HEAVY = ["asyncio", "httpx", "importlib.metadata", "matplotlib", "rich", "subprocess"]
 LATER = [
     "taskcounts.many",
@@ -21,7 +21,7 @@ LATER = [
     "taskcounts_cli.screen",
     "taskcounts_emulator",
 ]
-# What is loaded to ask, and by which of our modules.
+# Modules that send requests, and the command that loads them.
 ASKING = ["taskcounts.net.engine", "taskcounts.net.transport_engine", "taskcounts_cli.commands.get"]
 
 

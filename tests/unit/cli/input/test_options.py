@@ -180,7 +180,7 @@ def test_each_option_is_handed_over() -> None:
     assert "QUFB" not in repr(account)
 
 
-# What each option that takes a value refuses.
+# Invalid values of each option that takes one.
 NUMBERS = ("", "x", "-1", "99999999999999999999")
 DURATIONS = ("", "x", "0", "-1", "nan", "inf")
 REFUSED: dict[str, tuple[str, ...]] = {

@@ -62,7 +62,7 @@ JOBS = """
     CREATE TABLE jobs (job INTEGER, id TEXT COLLATE NOCASE, state TEXT, created INTEGER, modified INTEGER,
     changed INTEGER, started INTEGER, ended INTEGER, pool TEXT COLLATE NOCASE)
 """
-# What the columns are to whoever filters; the rest is one to one.
+# Columns, and the names of their properties in filters.
 PROPERTIES = {
     "id": "id",
     "created": "creationTime",

@@ -27,7 +27,7 @@ from taskcounts_emulator.state.world import World
 
 FAILED = NewTask("f", state=TaskState.FAILED)
 
-# How a job comes into each state, with a second to settle.
+# The steps that bring a job into each state, with a settle time of one second.
 WAYS: dict[str, tuple[Callable[[World], object], ...]] = {
     "active": (),
     "disabling": (lambda world: world.disable_job("j", "requeue", anything),),
