@@ -284,3 +284,10 @@ def test_speed_is_what_was_measured() -> None:
 def test_versions_agree() -> None:
     """The newest section of the changelog is of this version."""
     assert re.findall(r"^## (\d\S+)", text_of("CHANGELOG.md"), re.MULTILINE)[0] == __version__
+
+
+def test_the_helpers_of_the_tests_are_listed() -> None:
+    """The page of the tests names every module of tests/support, and no other."""
+    rows = re.findall(r"^\| `(\w+)` \| ", text_of("tests/README.md"), flags=re.MULTILINE)
+    modules = {path.stem for path in (PROJECT / "tests" / "support").glob("*.py")} - {"__init__"}
+    assert sorted(rows) == sorted(modules)

@@ -75,7 +75,7 @@ def authenticate(raw: RawRequest, key: SharedKey, now: datetime) -> None:
     """Check the credentials of a request.
 
     Args:
-        call: The request.
+        raw: The request.
         key: The name of the account and its access key.
         now: The service's time.
 

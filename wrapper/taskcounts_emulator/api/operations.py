@@ -47,7 +47,7 @@ class Request(NamedTuple):
 
     Attributes:
         operation: The operation's name.
-        call: The request as it was sent.
+        raw: The request as it was sent.
         context: The values of this request that its response repeats.
         parameters: The parameters of the query, by name in lower case.
         job_id: The job id in the path; empty if there is none.

@@ -29,7 +29,7 @@ async def deliver(
         send: The send function of ASGI.
 
     Raises:
-        ClientGone: The connection is closed.
+        ClientDisconnected: The connection is closed.
         ConnectionResetError: A fault breaks the connection, and the application runs in process.
     """
     match fault:

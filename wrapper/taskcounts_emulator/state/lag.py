@@ -3,7 +3,6 @@
 The real service counts in the background: a state change shows after a while, and a missed one shows with the
 next validation pass. The known anomalies, from public threads, each have a switch (named as in JSON):
 
-
 ==================== ============================================== =======================================
 switch               reported counts                                source
 ==================== ============================================== =======================================
@@ -44,6 +43,9 @@ __all__ = ["IN_JSON", "Lag", "LagModel", "parse_lag", "sum_tallies"]
 VALIDATED_UP_TO = 200_000
 
 _STATES = tuple(TaskState)
+
+# In place of the reported state of a task whose addition was missed.
+_UNADDED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +141,16 @@ class Lag:
         self._db = db
         self._seed = seed
         # The other switches only change the current numbers, and need no history.
-        self.follows = (
+        self.keeps_history = (
             bool(model.delay or model.miss or model.stale_failures) or model.freeze_above is not None
         )
 
-    def begin(self, at: int) -> None:
+    def restart(self, at: int) -> None:
         """Discard earlier reports, and report the true counts of this moment."""
         for table in ("reports", "unseen", "adjustments"):
             self._db.execute(f"DELETE FROM {table}")
-        if self.follows:
-            # They count as reported since the delay began, so that they are visible at once.
+        if self.keeps_history:
+            # The reports are dated back by the delay, so that they show at once.
             delay = round(self.model.delay * 1e6)
             for number, created in self._db.execute("SELECT number, created FROM jobs").fetchall():
                 self.record((number,), max(created, at - delay))
@@ -157,39 +159,40 @@ class Lag:
         self, job: int, task: int, run: int, slots: int, old: TaskState | None, new: TaskState | None
     ) -> None:
         """Record a change; an added task has no old state, a deleted one no new state."""
-        row = None
+        row, reported = None, old
         if self.model.miss:
             row = self._db.execute("SELECT state FROM unseen WHERE task = ?", (task,)).fetchone()
-        reported = old if row is None else None if row[0] < 0 else TaskState(row[0])
+        if row is not None:
+            reported = None if row[0] == _UNADDED else TaskState(row[0])
         # Take back the effect of an earlier miss, then apply that of this change.
         if reported is not old:
             self._adjust(job, reported, -1, slots)
             self._adjust(job, old, 1, slots)
-        if self._stays(reported, new):
+        if self._is_stale_failure(reported, new):
             self._adjust(job, TaskState.FAILED, 1, slots)
         elif self.model.miss and draw(self._seed, "miss", job, task, run, old, new) < self.model.miss:
             self._adjust(job, reported, 1, slots)
             self._adjust(job, new, -1, slots)
-            state = -1 if reported is None else reported
+            state = _UNADDED if reported is None else reported
             self._db.execute("INSERT OR REPLACE INTO unseen VALUES (?, ?, ?)", (task, job, state))
             return
         if row is not None:
             self._db.execute("DELETE FROM unseen WHERE task = ?", (task,))
 
-    def _stays(self, reported: TaskState | None, new: TaskState | None) -> bool:
+    def _is_stale_failure(self, reported: TaskState | None, new: TaskState | None) -> bool:
         """Return whether a reported failure is still counted although it is gone."""
         return self.model.stale_failures and reported is TaskState.FAILED and new is not TaskState.FAILED
 
     def record(self, jobs: Iterable[int], at: int) -> None:
         """Store the counts of some jobs, to be reported once the delay has passed."""
-        frozen, delay = self.model.freeze_above, round(self.model.delay * 1e6)
+        freeze_above, delay = self.model.freeze_above, round(self.model.delay * 1e6)
         for job in jobs:
             tallies = self._db.execute(
                 "SELECT state, tasks, slots FROM tallies WHERE job = ?", (job,)
             ).fetchall()
             size = sum(tasks for _, tasks, _ in tallies)
             # A deleted job has no tallies.
-            if not tallies or (frozen is not None and size > frozen and self._latest(job, at)):
+            if not tallies or (freeze_above is not None and size > freeze_above and self._latest(job, at)):
                 continue
             adjusted = self._db.execute(
                 "SELECT state, tasks, slots FROM adjustments WHERE job = ?", (job,)
@@ -224,7 +227,7 @@ class Lag:
     def reported(self, job: int, truth: JobCounts, now: int) -> JobCounts:
         """Return the reported counts of a job."""
         counts = truth
-        if self.follows:
+        if self.keeps_history:
             row = self._latest(job, now - round(self.model.delay * 1e6))
             numbers = json.loads(row[0]) if row else [0] * 8
             counts = JobCounts(Counts(*numbers[:4]), Counts(*numbers[4:]))

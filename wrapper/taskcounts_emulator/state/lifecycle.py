@@ -119,7 +119,7 @@ class Lifecycle:
                         pools[row.pool.lower()] = None
         for pool in pools:
             self.fill(pool, at)
-        if self.lag.follows:
+        if self.lag.keeps_history:
             self.lag.record(sorted(self.transitions.touched), at)
         self.transitions.touched.clear()
 

@@ -154,7 +154,7 @@ class Timeline:
         self._store.put("settle", settle)
         if lag is not None:
             self._store.put("lag", lag.as_json())
-            lifecycle.lag.begin(transaction.at)
+            lifecycle.lag.restart(transaction.at)
         return transaction._replace(lifecycle=lifecycle)
 
     @contextlib.contextmanager

@@ -184,5 +184,5 @@ class TaskTransitions:
         self, job: int, task: int, run: int, slots: int, old: TaskState | None, new: TaskState | None
     ) -> None:
         self.touched.add(job)
-        if self._lag.follows:
+        if self._lag.keeps_history:
             self._lag.task_changed(job, task, run, slots, old, new)
