@@ -343,7 +343,7 @@ def _parameters(query: str) -> Mapping[str, str]:
         found.setdefault(unquote_plus(name).lower(), []).append(unquote_plus(value))
     for name, values in found.items():
         if len(values) > 1 and name in _PARAMETERS:
-            raise Refusal("InvalidQueryParameterValue", name, ", ".join(values), "The parameter stands twice")
+            raise Refusal("InvalidQueryParameterValue", name, ", ".join(values), "The parameter is repeated")
     return {name: values[0] for name, values in found.items()}
 
 
@@ -372,7 +372,7 @@ def _check_headers(raw: RawRequest) -> None:
     """Refuse a header whose value does not have its type."""
     for name in _SINGLE:
         if name in raw.repeated:
-            raise Refusal("InvalidHeaderValue", name, raw.headers[name], "The header stands twice")
+            raise Refusal("InvalidHeaderValue", name, raw.headers[name], "The header is repeated")
     given = raw.headers.get("client-request-id")
     if given is not None and not responses.GUID.fullmatch(given):
         raise Refusal(

@@ -197,7 +197,7 @@ def _check_head(version: str, headers: list[tuple[bytes, bytes]]) -> None:
         raise Refusal("HostInformationNotPresent")
     host = b", ".join(hosts)
     if len(hosts) > 1:
-        raise Refusal("InvalidHeaderValue", "host", host.decode("latin-1"), "The Host header stands twice")
+        raise Refusal("InvalidHeaderValue", "host", host.decode("latin-1"), "The Host header is repeated")
     if not _HOST.fullmatch(host):
         raise Refusal("InvalidHeaderValue", "host", host.decode("latin-1"), "The Host header names no host")
 

@@ -85,7 +85,7 @@ def authenticate(raw: RawRequest, key: SharedKey, now: datetime) -> None:
     if "authorization" in raw.repeated:
         raise Refusal("InvalidAuthenticationInfo")
     if "ocp-date" in raw.repeated:
-        raise Refusal("InvalidHeaderValue", "ocp-date", raw.headers["ocp-date"], "The header stands twice")
+        raise Refusal("InvalidHeaderValue", "ocp-date", raw.headers["ocp-date"], "The header is repeated")
     given = raw.headers.get("authorization")
     if given is None:
         raise _unauthenticated("The request has no Authorization header.")
@@ -127,7 +127,7 @@ def _check_shared_key(raw: RawRequest, credentials: str, key: SharedKey, now: da
     named, signed = match.groups()
 
     if named.lower() != key.account:
-        reason = f"The account {named!r} is not the one that is asked, {key.account!r}."
+        reason = f"The account {named!r} does not match {key.account!r}."
     elif reason := _wrong_date(raw, now):
         pass
     else:

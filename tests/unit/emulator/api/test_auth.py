@@ -113,7 +113,7 @@ def test_a_date_may_be_a_quarter_of_an_hour_off(minutes: int) -> None:
     [
         (signed({}), "no ocp-date and no Date"),
         (signed({"ocp-date": "today"}), "RFC 1123"),
-        (signed({"ocp-date": DATE}, account="other"), "'other' is not the one that is asked, 'myaccount'"),
+        (signed({"ocp-date": DATE}, account="other"), "'other' does not match 'myaccount'"),
     ],
 )
 def test_a_wrong_date_or_account_is_forbidden_with_the_string_to_sign(call: RawRequest, reason: str) -> None:

@@ -197,7 +197,7 @@ def test_an_option_that_an_operation_has_not_is_refused(full: Api, path: str, na
 def test_a_parameter_that_stands_twice_is_refused(full: Api, name: str) -> None:
     """Names are compared without case."""
     answer = full.send("GET", f"/jobs?api-version={VERSION}&{name}=1&{name.upper()}=1")
-    assert refused(answer, 400, "InvalidQueryParameterValue")["Reason"] == "The parameter stands twice"
+    assert refused(answer, 400, "InvalidQueryParameterValue")["Reason"] == "The parameter is repeated"
 
 
 def test_lists_do_not_lag(full: Api) -> None:

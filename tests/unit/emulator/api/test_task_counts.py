@@ -208,7 +208,7 @@ def test_a_timeout_beyond_its_range_is_out_of_range(ask: Ask, value: str) -> Non
 def test_a_parameter_that_stands_twice_is_invalid(ask: Ask, query: str) -> None:
     """A known query parameter can be sent once, in any case."""
     details = refused(ask(f"/jobs/nightly/taskcounts?{query}"), 400, "InvalidQueryParameterValue")
-    assert details["Reason"] == "The parameter stands twice"
+    assert details["Reason"] == "The parameter is repeated"
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_an_ocp_date_of_the_wrong_form_is_refused(ask: Ask, date: str) -> None:
 def test_a_header_that_stands_twice_is_refused(ask: Ask, name: str, value: str) -> None:
     """The headers of the operation can be sent once."""
     answer = ask(headers=[(name, value), (name, value)])
-    assert refused(answer, 400, "InvalidHeaderValue")["Reason"] == "The header stands twice"
+    assert refused(answer, 400, "InvalidHeaderValue")["Reason"] == "The header is repeated"
     assert "client-request-id" not in answer.headers
 
 
