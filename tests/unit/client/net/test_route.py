@@ -570,7 +570,8 @@ def test_broken_tunnels_are_forgotten(
     outer: bool,
 ) -> None:
     """A client that lives through an outage of its proxy works again after it: nothing stays behind."""
-    monkeypatch.setattr("taskcounts.net.engine.MAX_CONNECTIONS", 3)
+    for name in ("sync_engine", "async_engine"):
+        monkeypatch.setattr(f"taskcounts.net.{name}.MAX_CONNECTIONS", 3)
     secure = serve(always(answer()), authority.server)
 
     def behave(peer: Peer) -> None:
