@@ -146,11 +146,11 @@ def _task_page(
     options: dict[str, Any] = {"select": SELECT, "maxresults": 1}
     if (filter_ := FILTERS[query]) is not None:
         options["filter_"] = filter_
-    operation = task_list_operation(endpoint, link=link, **options)
+    operation = task_list_operation(endpoint, link=link, loop_detector=loop_detector, **options)
 
     def build(answer: CheckedAnswer) -> tuple[Task | None, str | None]:
         page: Page = operation.build(answer)
-        return first_task(page.items, query), loop_detector.follow(page.link)
+        return first_task(page.items, query), page.link
 
     return Operation(operation.parts, operation.check, build, operation.limit)
 
