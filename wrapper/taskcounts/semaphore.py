@@ -56,7 +56,7 @@ class Semaphore:
         """Make a semaphore.
 
         Args:
-            number: How many permits there are.
+            number: The number of permits.
             on_return: Called after each return of a permit, in the thread that releases or drops it.
         """
         self.number = number

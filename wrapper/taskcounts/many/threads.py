@@ -81,7 +81,7 @@ class _Workers:
         # A queue for each idle thread that waits for an id. To wake all threads at once, or some in vain at
         # one common queue, would cost more.
         self._idle: list[SimpleQueue[None]] = []
-        # Whether a thread was woken that has not taken its id yet.
+        # True while a thread that was woken has not taken its id yet.
         self._waking = False
 
     def renew(self) -> None:
