@@ -11,7 +11,7 @@ from taskcounts.text import one_line
 from taskcounts.waiting.values import Observation, Outcome, Verdict
 from taskcounts_cli.output import formatting
 
-# How long a note is shown at least, so that a person sees it.
+# The shortest time that a note is shown, so that a person sees it.
 NOTE_STAYS = timedelta(seconds=10)
 
 
