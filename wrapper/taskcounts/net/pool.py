@@ -110,9 +110,12 @@ class Pool(Generic[C]):
         self._idle.append((connection, time.monotonic()))
         if self.closed:
             self.close_idle()
-        while self._idle and self._idle[0][1] < time.monotonic() - IDLE:
-            if (kept := self._pop(oldest=True)) is not None:
-                kept[0].close()
+        try:
+            while self._idle[0][1] < time.monotonic() - IDLE:
+                self._idle.popleft()[0].close()
+        except IndexError:
+            # Other threads have taken all of them meanwhile.
+            return
 
     def discard(self, connection: C) -> bool:
         """Close a connection that failed; return whether the server had closed it while it was idle.
@@ -136,9 +139,8 @@ class Pool(Generic[C]):
         self.closed = True
         self.close_idle()
 
-    def _pop(self, *, oldest: bool = False) -> tuple[C, float] | None:
+    def _pop(self) -> tuple[C, float] | None:
         try:
-            return self._idle.popleft() if oldest else self._idle.pop()
+            return self._idle.pop()
         except IndexError:
-            # Another thread has taken the last one.
             return None

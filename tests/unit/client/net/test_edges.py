@@ -4,6 +4,7 @@ import asyncio
 import select
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -189,16 +190,19 @@ def test_a_family_that_is_lacking(monkeypatch: pytest.MonkeyPatch, serve: Callab
 
 
 def test_taken_by_another_thread() -> None:
-    """An idle connection that another thread takes at the same moment is not closed."""
+    """A connection is put back although another thread takes all that are idle at the same moment."""
 
-    class Taken(Pool[Any]):
-        def _pop(self, **_: bool) -> Any:
-            self._idle.clear()
+    class Taken(deque[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            self.clear()
+            return super().__getitem__(index)
 
-    pool = Taken()
-    pool._idle.append((None, float("-inf")))
-    pool.put(Mock(), reusable=True)
+    pool = Pool[Any]()
+    pool._idle = Taken()
+    connection = Mock()
+    pool.put(connection, reusable=True)
     assert pool.take() is None
+    assert not connection.close.called
 
 
 def test_nothing_to_read_after_all(monkeypatch: pytest.MonkeyPatch) -> None:
