@@ -11,7 +11,7 @@ from taskcounts.clock import AnyClock, SystemClock
 from taskcounts.flow.steps import Acquire, Flow, Outcome, Pause, Send
 
 if TYPE_CHECKING:
-    from taskcounts.net.base import AsyncEngine, Sender
+    from taskcounts.net.base import AsyncEngine, Engine
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Stop:
             raise Stopped
 
 
-def run(flow: Flow[T], engine: Sender, clock: AnyClock, stop: Stop | None = None) -> T:
+def run(flow: Flow[T], engine: Engine, clock: AnyClock, stop: Stop | None = None) -> T:
     """Return the value that a flow comes to, or raise its error; raise Stopped once ``stop`` is set."""
     try:
         return _run(flow, engine, clock, stop)
@@ -53,7 +53,7 @@ def run(flow: Flow[T], engine: Sender, clock: AnyClock, stop: Stop | None = None
     raise original
 
 
-def _run(flow: Flow[T], engine: Sender, clock: AnyClock, stop: Stop | None) -> T:
+def _run(flow: Flow[T], engine: Engine, clock: AnyClock, stop: Stop | None) -> T:
     outcome: Outcome = None
     try:
         while True:
