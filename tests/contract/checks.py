@@ -79,7 +79,7 @@ def error_body(answered: Answered) -> Complaints:
         return
     try:
         error = read_json(answered.headers, answered.body)
-        _check_error(error, "$")
+        _check_error(error)
     except Violation as violation:
         yield f"{violation.path}: {violation.reason}"
         return

@@ -94,7 +94,7 @@ class Answered:
             return None, "a path that the fragment doesn't have is answered"
         try:
             value = read_json(self.headers, self.body)
-            _CHECKS[self.asked.operation](value, "$")
+            _CHECKS[self.asked.operation](value)
         except Violation as violation:
             return None, f"{violation.path}: {violation.reason}"
         return value, None

@@ -31,7 +31,7 @@ ROOMS = {
         "snapshot": "",
         "errors": "text",
         "credentials": "urls",
-        "protocol": "credentials errors snapshot text",
+        "protocol": "credentials errors snapshot text urls",
         "net": "errors forks protocol retry semaphore urls",
         "tokens": "clock credentials errors forks net protocol text",
         "flow": "_version clock credentials errors net protocol retry semaphore text tokens",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from taskcounts.arguments import (
     check_callback,
@@ -16,7 +16,7 @@ from taskcounts.arguments import (
     check_token_channel,
     new_guid,
 )
-from taskcounts.clock import SYSTEM_CLOCK, AsyncClock, SyncClock
+from taskcounts.clock import SYSTEM_CLOCK, AnyClock
 from taskcounts.credentials import AsyncTokenCredential, BearerToken, Credential, SharedKey, scope_for
 from taskcounts.flow.exchange import exchange
 from taskcounts.flow.steps import Flow, Limiter, Settings
@@ -55,10 +55,6 @@ DEFAULT_CONCURRENCY = 16
 
 # The variables that the az CLI reads.
 ENVIRONMENT = ("AZURE_BATCH_ACCOUNT", "AZURE_BATCH_ENDPOINT", "AZURE_BATCH_ACCESS_KEY")
-
-
-class AnyClock(SyncClock, AsyncClock, Protocol):
-    """A clock for both kinds of clients."""
 
 
 SomeTransport = TypeVar("SomeTransport", "httpx.BaseTransport", "httpx.AsyncBaseTransport")

@@ -21,15 +21,11 @@ class Clock(Protocol):
         """Return a number from a uniform distribution over [0, 1)."""
 
 
-class SyncClock(Clock, Protocol):
-    """A clock that also makes a thread wait."""
+class AnyClock(Clock, Protocol):
+    """A clock for both kinds of clients, which also makes a thread or a coroutine wait."""
 
     def sleep(self, seconds: float) -> None:
         """Wait for some seconds."""
-
-
-class AsyncClock(Clock, Protocol):
-    """A clock that also makes a coroutine wait."""
 
     async def sleep_async(self, seconds: float) -> None:
         """Wait for some seconds."""

@@ -13,22 +13,21 @@ from queue import Empty, SimpleQueue
 
 
 class _Token:
-    """One of a semaphore's tokens: free in its queue, or held by a permit."""
+    """One of a semaphore's tokens: free in its queue, or held by a permit.
 
-    __slots__ = ("_home",)
+    Attributes:
+        home: The semaphore, as long as there is one.
+    """
+
+    __slots__ = ("home",)
 
     def __init__(self, home: weakref.ref[Semaphore]) -> None:
-        self._home = home
-
-    def put_back(self) -> None:
-        """Return to the semaphore, if that is still there."""
-        if (home := self._home()) is not None:
-            home.put(self)
+        self.home = home
 
     def __del__(self) -> None:
         # Only a token that was lost comes here: Python swallows an interruption of a finalizer.
-        if (home := self._home()) is not None:
-            home.put(_Token(self._home))
+        if (home := self.home()) is not None:
+            home.put(_Token(self.home))
 
 
 class Permit:
@@ -46,8 +45,8 @@ class Permit:
     def release(self) -> None:
         """Return the token; a second call does nothing."""
         token, self.token = self.token, None
-        if token is not None:
-            token.put_back()
+        if token is not None and (home := token.home()) is not None:
+            home.put(token)
 
 
 class Semaphore:
@@ -57,7 +56,7 @@ class Semaphore:
         """Make a semaphore.
 
         Args:
-            number: How many permits there are.
+            number: The number of permits.
             on_return: Called after each return of a permit, in the thread that releases or drops it.
         """
         self.number = number

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Self
 
-from taskcounts.base_client import DEFAULT_CONCURRENCY, DEFAULT_MIN_INTERVAL, AnyClock
+from taskcounts.base_client import DEFAULT_CONCURRENCY, DEFAULT_MIN_INTERVAL
 from taskcounts.client import AsyncTaskCountsClient
-from taskcounts.clock import SYSTEM_CLOCK
+from taskcounts.clock import SYSTEM_CLOCK, AnyClock
 from taskcounts.waiting.values import Observation, Verdict
 from taskcounts_cli.input.options import Account
 from taskcounts_cli.input.wait_options import WaitOptions

@@ -58,7 +58,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._cycles: list[RequestResponseCycle] = []
         self._head = 0
         self._upgrade_headers: list[tuple[bytes, bytes]] = []
-        # Whether the newest request has been received as a whole.
+        # True once the newest request has been received as a whole.
         self._complete = True
         # The last bytes to send on the connection, once nothing more is read from it.
         self._refusal: bytes | None = None

@@ -22,7 +22,7 @@ LATER = [
     "taskcounts_emulator",
 ]
 # Modules that send requests, and the command that loads them.
-ASKING = ["taskcounts.net.engine", "taskcounts.net.transport_engine", "taskcounts_cli.commands.get"]
+ASKING = ["taskcounts.net.sync_engine", "taskcounts.net.transport_engine", "taskcounts_cli.commands.get"]
 
 
 def loaded(*arguments: str) -> list[str]:
@@ -39,7 +39,7 @@ def loaded(*arguments: str) -> list[str]:
 
 def test_unneeded_modules_are_not_loaded(emulator: Emulator) -> None:
     """A call for one job loads no module that only other commands need."""
-    asking = ["taskcounts_cli.commands.get", "taskcounts.net.engine"]
+    asking = ["taskcounts_cli.commands.get", "taskcounts.net.sync_engine"]
     assert loaded("get", "empty") == asking
     assert loaded("get", "empty", "-o", "json") == asking
     assert loaded("get", "-h") == asking[:1]

@@ -14,6 +14,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from support.answers import BUSY, Script, answer, error
 from support.client import ENDPOINT, KEY, Call
 from support.clocks import FakeClock
+from support.credentials import each_credential, sent
 from taskcounts import (
     AuthenticationFailed,
     BearerToken,
@@ -86,21 +87,9 @@ class AsyncCredential(Credential):
         return self.give(claims)
 
 
-KINDS = [
-    ("sync", Credential),
-    ("sync", KeywordsCredential),
-    ("sync", InfoCredential),
-    ("async", AsyncCredential),
-    ("async", Credential),
-]
-with_credentials = pytest.mark.parametrize(
-    ("call", "kind"), KINDS, ids=[f"{name}-{kind.__name__}" for name, kind in KINDS], indirect=["call"]
+with_credentials = each_credential(
+    [Credential, KeywordsCredential, InfoCredential], [AsyncCredential, Credential]
 )
-
-
-def sent(script: Script) -> list[str]:
-    """Return the tokens of all requests."""
-    return [request.headers["authorization"].removeprefix("Bearer ") for request in script.requests]
 
 
 @with_credentials

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import math
 import os
 import pickle
 import signal
-import sys
 import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -22,6 +19,8 @@ import pytest
 from support.answers import BUSY, Script, answer, error
 from support.client import ENDPOINT, TOKEN, Call
 from support.clocks import FakeClock
+from support.credentials import each_credential, sent
+from support.threads import Interrupted, in_threads, interrupted, join
 from taskcounts import (
     AsyncTaskCountsClient,
     AuthenticationFailed,
@@ -98,22 +97,9 @@ class AsyncInfoCredential(Credential):
         return self.give()
 
 
-# What goes together: a synchronous client takes no asynchronous credential.
-KINDS = [
-    ("sync", Credential),
-    ("sync", InfoCredential),
-    ("async", AsyncCredential),
-    ("async", AsyncInfoCredential),
-    ("async", Credential),
-]
-with_credentials = pytest.mark.parametrize(
-    ("call", "kind"), KINDS, ids=[f"{name}-{kind.__name__}" for name, kind in KINDS], indirect=["call"]
+with_credentials = each_credential(
+    [Credential, InfoCredential], [AsyncCredential, AsyncInfoCredential, Credential]
 )
-
-
-def sent(script: Script) -> list[str]:
-    """Return the tokens of all requests."""
-    return [request.headers["authorization"].removeprefix("Bearer ") for request in script.requests]
 
 
 @with_credentials
@@ -271,21 +257,6 @@ class Gated:
             self.busy -= 1
 
 
-def in_threads(number: int, work: Callable[[], Any]) -> tuple[list[threading.Thread], list[Any]]:
-    """Start threads; return them and where their results come."""
-    results: list[Any] = []
-    threads = [threading.Thread(target=lambda: results.append(work()), daemon=True) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    return threads, results
-
-
-def end(threads: list[threading.Thread]) -> None:
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
-
-
 @pytest.mark.parametrize("fails", [None, OSError("no")], ids=["token", "failure"])
 def test_threads_fetch_once(fails: Exception | None) -> None:
     """Of threads that want a token, one fetches it; the others wait for that, or for its failure."""
@@ -296,7 +267,7 @@ def test_threads_fetch_once(fails: Exception | None) -> None:
     # All of them wait by now, or nearly so; who comes later fetches after a failure once more.
     time.sleep(0.2)
     credential.leave.release(8)
-    end(threads)
+    join(*threads)
     assert (credential.inner.fetches, credential.most) == (1, 1)
     assert len(results) == 8
     assert all(each is results[0] for each in results)
@@ -311,7 +282,7 @@ def test_threads_whose_tokens_are_used_once() -> None:
     credential.leave.release(8)
     source = TokenCache(credential)
     threads, results = in_threads(8, lambda: source.fetch(step(source), SYSTEM_CLOCK))
-    end(threads)
+    join(*threads)
     assert (credential.inner.fetches, credential.most) == (8, 1)
     assert len(set(map(id, results))) == 8
 
@@ -337,43 +308,10 @@ def test_waiting_for_another_thread_ends_in_time() -> None:
             client.get_job_task_counts("job-1", deadline=0.1)
         assert time.monotonic() - began < 5
         credential.leave.release()
-        end(threads)
+        join(*threads)
         assert results[0].total
         assert client.get_job_task_counts("job-1", deadline=math.inf).total
     assert credential.inner.fetches == 1
-
-
-class Interrupted(BaseException):
-    """The exception of a signal handler."""
-
-
-def interrupted(work: Callable[[], object], at: int) -> bool:
-    """Do something, and interrupt it once, where Python would: at the call of a function, or after it.
-
-    Returns whether it came so far: ``at`` counts these moments.
-    """
-    moments = 0
-
-    def look(_: Any, event: str, argument: object) -> None:
-        nonlocal moments
-        # The last one is the end of looking itself.
-        if event in ("call", "c_return") and argument is not sys.setprofile:
-            moments += 1
-            if moments == at:
-                raise Interrupted
-
-    # What the collector calls swallows an interruption.
-    gc.disable()
-    try:
-        sys.setprofile(look)
-        work()
-        sys.setprofile(None)
-    except Interrupted:
-        return True
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return False
 
 
 @pytest.mark.parametrize("fails", [None, OSError("no")], ids=["token", "failure"])
@@ -390,7 +328,7 @@ def test_interrupted_fetches(fails: Exception | None) -> None:
     source, at = TokenCache(Once(lives=None)), 1
     while interrupted(lambda: source.fetch(step(source), SYSTEM_CLOCK), at):
         threads, results = in_threads(1, lambda: source.fetch(step(source, 5), SYSTEM_CLOCK))
-        end(threads)
+        join(*threads)
         assert isinstance(results[0], NoToken if fails else BearerToken), at
         assert not isinstance(results[0], NoToken) or not results[0].timed_out, at
         at += 1
@@ -415,7 +353,7 @@ def test_an_interrupted_wait() -> None:
     finally:
         signal.signal(signal.SIGALRM, before)
     credential.leave.release()
-    end(threads)
+    join(*threads)
     assert isinstance(results[0], BearerToken)
 
 
@@ -435,7 +373,7 @@ def test_a_fork_during_a_fetch() -> None:
         os._exit(0 if isinstance(fetched, BearerToken) else 1)
     assert os.waitpid(child, 0)[1] == 0
     credential.leave.release()
-    end(threads)
+    join(*threads)
 
 
 class Slow(Credential):
@@ -577,7 +515,7 @@ def test_bugs_are_not_shared() -> None:
             source.fetch(step(source), SYSTEM_CLOCK)
 
     threads, _ = in_threads(4, fetch)
-    end(threads)
+    join(*threads)
     assert credential.inner.fetches == 4
 
 

@@ -7,11 +7,11 @@ from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from taskcounts.clock import AsyncClock, SyncClock, SystemClock
+from taskcounts.clock import AnyClock, SystemClock
 from taskcounts.flow.steps import Acquire, Flow, Outcome, Pause, Send
 
 if TYPE_CHECKING:
-    from taskcounts.net.base import AsyncEngine, Sender
+    from taskcounts.net.base import AsyncEngine, Engine
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Stop:
             raise Stopped
 
 
-def run(flow: Flow[T], engine: Sender, clock: SyncClock, stop: Stop | None = None) -> T:
+def run(flow: Flow[T], engine: Engine, clock: AnyClock, stop: Stop | None = None) -> T:
     """Return the value that a flow comes to, or raise its error; raise Stopped once ``stop`` is set."""
     try:
         return _run(flow, engine, clock, stop)
@@ -53,7 +53,7 @@ def run(flow: Flow[T], engine: Sender, clock: SyncClock, stop: Stop | None = Non
     raise original
 
 
-def _run(flow: Flow[T], engine: Sender, clock: SyncClock, stop: Stop | None) -> T:
+def _run(flow: Flow[T], engine: Engine, clock: AnyClock, stop: Stop | None) -> T:
     outcome: Outcome = None
     try:
         while True:
@@ -78,7 +78,7 @@ def _run(flow: Flow[T], engine: Sender, clock: SyncClock, stop: Stop | None) -> 
         flow.close()
 
 
-async def run_async(flow: Flow[T], engine: AsyncEngine, clock: AsyncClock) -> T:
+async def run_async(flow: Flow[T], engine: AsyncEngine, clock: AnyClock) -> T:
     """Return the value that a flow comes to, or raise its error.
 
     No StopIteration can leave a coroutine: Python raises a RuntimeError with it as the cause.
@@ -109,7 +109,7 @@ async def run_async(flow: Flow[T], engine: AsyncEngine, clock: AsyncClock) -> T:
         flow.close()
 
 
-def _sleep(clock: SyncClock, seconds: float, stop: Stop | None) -> None:
+def _sleep(clock: AnyClock, seconds: float, stop: Stop | None) -> None:
     """Sleep for some seconds, or until soon after a stop on the machine's own clock."""
     if stop is None or not isinstance(clock, SystemClock):
         clock.sleep(seconds)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from taskcounts.arguments import JOB_ID, new_guid
-from taskcounts.clock import AsyncClock, SyncClock
+from taskcounts.clock import AnyClock
 from taskcounts.flow.drive import run, run_async
 from taskcounts.flow.exchange import exchange
 from taskcounts.flow.steps import Flow, Settings
@@ -30,7 +30,7 @@ class Listing:
     def __init__(self, settings: Settings, call: Call, filter_: str | None) -> None:
         self.ended = False
         self._settings = settings
-        self._question = call
+        self._call = call
         self._options: dict[str, Any] = {"select": "id,state"}
         if filter_ is not None:
             self._options["filter_"] = filter_
@@ -47,14 +47,14 @@ class Listing:
         page: Page = yield from exchange(
             self._settings,
             operation._replace(build=lambda answer: self._checked(operation, answer)),
-            self._question,
+            self._call,
         )
         if page.inconsistencies:
             _warn(page.inconsistencies)
         self._empty = 0 if page.items else self._empty + 1
         self._link = page.link
         self.ended = page.link is None
-        self._question = self._question._replace(client_request_id=new_guid())
+        self._call = self._call._replace(client_request_id=new_guid())
         return [
             ListedJob(job_id=item["id"], state=item["state"].lower(), inconsistencies=page.inconsistencies)
             for item in page.items
@@ -78,14 +78,14 @@ def _warn(doubts: Iterable[Inconsistency]) -> None:
         logging.getLogger("taskcounts").warning("the list of jobs: %s", doubt.text)
 
 
-def list_jobs(listing: Listing, engine: Engine, clock: SyncClock) -> Generator[ListedJob, None, None]:
+def list_jobs(listing: Listing, engine: Engine, clock: AnyClock) -> Generator[ListedJob, None, None]:
     """Yield the jobs of all pages; the next page is asked for once the jobs before are used up."""
     while not listing.ended:
         yield from run(listing.next_page(), engine, clock)
 
 
 async def list_jobs_async(
-    listing: Listing, engine: AsyncEngine, clock: AsyncClock
+    listing: Listing, engine: AsyncEngine, clock: AnyClock
 ) -> AsyncGenerator[ListedJob, None]:
     """Yield the jobs of all pages; the next page is asked for once the jobs before are used up."""
     while not listing.ended:

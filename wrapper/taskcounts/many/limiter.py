@@ -14,16 +14,14 @@ from collections.abc import Callable
 from functools import partial
 from itertools import chain
 from queue import Empty, SimpleQueue
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
-from taskcounts.clock import AsyncClock, SyncClock, SystemClock
+from taskcounts.clock import AnyClock, SystemClock
 from taskcounts.flow.drive import Stop
 from taskcounts.flow.steps import NoPermit
 from taskcounts.forks import renew_after_fork
 from taskcounts.many.window import open_window
 from taskcounts.semaphore import Permit, Semaphore
-
-SomeClock = TypeVar("SomeClock", SyncClock, AsyncClock)
 
 
 class _Wait(NamedTuple):
@@ -43,12 +41,12 @@ class _Waiter:
         self.wake = wake
 
 
-class _Limiter(Generic[SomeClock]):
+class _Limiter:
     """The common part of both limiters: everything but the waiting."""
 
-    def __init__(self, most: int, clock: SomeClock) -> None:
+    def __init__(self, most: int, clock: AnyClock) -> None:
         self._window = open_window(most)
-        self._clock: SomeClock = clock
+        self._clock = clock
         self._now = clock.monotonic
         self.renew()
         renew_after_fork(self)
@@ -140,7 +138,7 @@ class _Limiter(Generic[SomeClock]):
                 queue.remove(waiter)
 
 
-class ThreadLimiter(_Limiter[SyncClock]):
+class ThreadLimiter(_Limiter):
     """A limiter for any number of threads."""
 
     def acquire(self, until: float, is_retry: bool = False, stop: Stop | None = None) -> Permit | NoPermit:
@@ -179,7 +177,7 @@ class ThreadLimiter(_Limiter[SyncClock]):
             self._leave(waiter)
 
 
-class TaskLimiter(_Limiter[AsyncClock]):
+class TaskLimiter(_Limiter):
     """A limiter for the tasks of one event loop."""
 
     async def acquire(self, until: float, is_retry: bool = False) -> Permit | NoPermit:

@@ -29,7 +29,7 @@ class ManyPlan(NamedTuple):
 
     Attributes:
         settings: The client's, with a limiter.
-        call: The question about each job, without its id.
+        call: The call about each job, without its id.
         concurrency: The number of jobs that may be asked for at once.
         deadline: Seconds that all jobs may take together.
         progress: Called before each result is yielded.

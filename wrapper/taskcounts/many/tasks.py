@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
-from taskcounts.clock import AsyncClock
+from taskcounts.clock import AnyClock
 from taskcounts.errors import TaskCountsError
 from taskcounts.flow.drive import run_async
 from taskcounts.many.plan import PREFETCH, ManyPlan, Tally, count_job, error_result, job_id_error
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def count_many_async(
-    plan: ManyPlan, job_ids: Iterable[str] | AsyncIterable[str], engine: AsyncEngine, clock: AsyncClock
+    plan: ManyPlan, job_ids: Iterable[str] | AsyncIterable[str], engine: AsyncEngine, clock: AnyClock
 ) -> AsyncGenerator[JobResult, None]:
     """Yield the results of all jobs as they come."""
     tally = Tally(plan.progress)
@@ -41,7 +41,7 @@ async def count_many_async(
 class _Workers:
     """Tasks: one that reads ids, and others that each ask for one job after the other."""
 
-    def __init__(self, plan: ManyPlan, engine: AsyncEngine, clock: AsyncClock) -> None:
+    def __init__(self, plan: ManyPlan, engine: AsyncEngine, clock: AnyClock) -> None:
         self._loop = running_loop()
         # The number of jobs that were read whose results were not taken yet.
         self.pending = 0

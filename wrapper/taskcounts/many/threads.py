@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, cast
 
-from taskcounts.clock import SyncClock
+from taskcounts.clock import AnyClock
 from taskcounts.errors import TaskCountsError
 from taskcounts.flow.drive import STOP_INTERVAL, Stop, Stopped, run
 from taskcounts.forks import renew_after_fork
@@ -31,7 +31,7 @@ GRACE = 1.0
 
 
 def count_many(
-    plan: ManyPlan, job_ids: Iterator[str], engine: Engine, clock: SyncClock
+    plan: ManyPlan, job_ids: Iterator[str], engine: Engine, clock: AnyClock
 ) -> Generator[JobResult, None, None]:
     """Yield the results of all jobs as they come."""
     tally = Tally(plan.progress)
@@ -67,7 +67,7 @@ def count_many(
 class _Workers:
     """Threads that each ask for one job after the other."""
 
-    def __init__(self, plan: ManyPlan, engine: Engine, clock: SyncClock) -> None:
+    def __init__(self, plan: ManyPlan, engine: Engine, clock: AnyClock) -> None:
         # The number of submitted jobs whose results were not taken yet.
         self.pending = 0
         self._plan = plan
@@ -81,7 +81,7 @@ class _Workers:
         # A queue for each idle thread that waits for an id. To wake all threads at once, or some in vain at
         # one common queue, would cost more.
         self._idle: list[SimpleQueue[None]] = []
-        # Whether a thread was woken that has not taken its id yet.
+        # True while a thread that was woken has not taken its id yet.
         self._waking = False
 
     def renew(self) -> None:

@@ -55,18 +55,18 @@ class NeverWorks(ConnectionError):
     """An error that another attempt would meet again, such as a proxy's refusal of a password."""
 
 
-class Sender(Protocol):
-    """The part of an engine that sends requests, one at a time in each of any number of threads."""
+class Engine(Protocol):
+    """The part of a client that sends its requests, one at a time in each of any number of threads.
+
+    Attributes:
+        name: The library that reads the answers, with its version.
+    """
+
+    name: str
 
     def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
         """Send a request and read its answer, up to a limit of bytes, within some seconds."""
         ...
-
-
-class Engine(Sender, Protocol):
-    """The part of a client that sends its requests, named after the library that reads the answers."""
-
-    name: str
 
     def close(self) -> None:
         """Close all connections. Later requests get a Failure."""

@@ -9,15 +9,23 @@ from taskcounts.net.route import Route
 
 def make_engine(route: Route, *, awaits: bool) -> Any:
     """Return an engine for a route: an AsyncEngine for an asynchronous client, else an Engine."""
+    if route.encrypted:
+        # Loaded once for all connections: it takes 20 ms.
+        route = route._replace(context=route.tls())
     try:
-        from taskcounts.net import engine  # noqa: PLC0415 - not needed with a transport of the caller's.
+        if awaits:
+            from taskcounts.net.async_engine import AsyncSocketEngine  # noqa: PLC0415 - threads need no asyncio.
+
+            return AsyncSocketEngine(route)
+        from taskcounts.net.sync_engine import SocketEngine  # noqa: PLC0415
+
+        return SocketEngine(route)
     except ModuleNotFoundError as error:
         if error.name != "httptools":
             raise
         from taskcounts.net import transport_engine  # noqa: PLC0415 - takes 40 ms to load.
 
         return transport_engine.over_httpx(route, awaits=awaits)
-    return (engine.AsyncSocketEngine if awaits else engine.SocketEngine)(route)
 
 
 def engine_over(transport: object, *, awaits: bool) -> Any:

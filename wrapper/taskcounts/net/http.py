@@ -17,6 +17,9 @@ from taskcounts.net.base import BrokenAnswer, Conversation, PartialAnswer, join_
 from taskcounts.net.route import Route
 from taskcounts.protocol.messages import Request
 
+# The name of the engines that read answers with it.
+NAME = f"httptools {httptools.__version__}"
+
 # Events of the parser; the others are pieces of a body.
 _BEGIN, _END = True, None
 

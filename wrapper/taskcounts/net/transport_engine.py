@@ -87,10 +87,8 @@ class TransportEngine(_OverTransport):
         try:
             timeout = seconds if seconds < LONGEST_TIMEOUT else None
             response = self._transport.handle_request(self._request(request, timeout))
-            answer.status, answer.headers = (
-                response.status_code,
-                join_headers(response.headers.multi_items()),
-            )
+            answer.status = response.status_code
+            answer.headers = join_headers(response.headers.multi_items())
             try:
                 for chunk in response.stream:
                     answer.body += chunk
@@ -131,10 +129,8 @@ class AsyncTransportEngine(_OverTransport):
         try:
             async with timeout(seconds):
                 response = await self._transport.handle_async_request(self._request(request, None))
-                answer.status, answer.headers = (
-                    response.status_code,
-                    join_headers(response.headers.multi_items()),
-                )
+                answer.status = response.status_code
+                answer.headers = join_headers(response.headers.multi_items())
                 try:
                     async for chunk in response.stream:
                         answer.body += chunk

@@ -48,7 +48,7 @@ def read_result(headers: Mapping[str, str], body: bytes, check: Check) -> dict[s
     if content_type not in USUAL_TYPES:
         check_type(content_type)
     result = read_json(headers, body)
-    check(result, "$")
+    check(result)
     return result  # type: ignore[no-any-return]
 
 

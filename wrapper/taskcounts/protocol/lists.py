@@ -14,6 +14,7 @@ from taskcounts.protocol import answers
 from taskcounts.protocol.messages import Call, CheckedAnswer, Operation, RequestParts
 from taskcounts.protocol.schema import Violation, compile_schema
 from taskcounts.snapshot import Inconsistency
+from taskcounts.urls import PORTS
 from taskcounts_rest import contract
 
 # Bytes. A page has up to 1,000 items. Most have some 300 bytes; a failed task has a message of any length.
@@ -26,7 +27,6 @@ _CHECKS = {
     name: compile_schema(contract.OPERATIONS[name].result) for name in ("Task_List", "Job_Get", "Job_List")
 }
 _NAMES = {"filter_": "$filter", "select": "$select", "maxresults": "maxresults"}
-_PORTS = {"http": 80, "https": 443}
 
 
 class Page(NamedTuple):
@@ -62,20 +62,13 @@ class LoopDetector:
         self._since = 0
         self._room = 1
 
-    def follow(self, link: str | None) -> str | None:
-        """Return the link, or None after the last page.
-
-        Raises:
-            Violation: The link was followed before.
-        """
-        if link is None:
-            return None
+    def follow(self, link: str) -> None:
+        """Note a link; raise Violation if it was followed before."""
         if link == self._kept:
             raise Violation("odata.nextLink", "it leads to a page before: the list has no end")
         self._since += 1
         if self._since == self._room:
             self._kept, self._since, self._room = link, 0, 2 * self._room
-        return link
 
 
 def task_list_operation(
@@ -86,7 +79,8 @@ def task_list_operation(
     Args:
         endpoint: The account's URL.
         link: The link of the previous page, None for the first page.
-        trail: Follows the links of the whole list; a page that leads back to an earlier one is refused.
+        loop_detector: Follows the links of the whole list, so that a page which leads back to an earlier one
+            is refused; None for a page by itself.
         options: ``filter_``, ``select``, and ``maxresults``, 1 to 1,000 (the default).
     """
 
@@ -174,7 +168,7 @@ def _checked_link(link: str, endpoint: str, path: str) -> str:
 
 
 def _port(url: SplitResult) -> int:
-    return _PORTS[url.scheme] if url.port is None else url.port
+    return PORTS[url.scheme] if url.port is None else url.port
 
 
 def _segments(path: str) -> list[bytes]:

@@ -69,7 +69,7 @@ class Operation(NamedTuple, Generic[T]):
     """
 
     parts: RequestParts
-    check: Callable[[Any, str], None]
+    check: Callable[[Any], None]
     build: Callable[[CheckedAnswer], T]
     limit: int = MAX_BODY
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-Check = Callable[[Any, str], None]
+Check = Callable[[Any], None]
 
 # A time of RFC 3339.
 _TIME = re.compile(
@@ -38,11 +38,11 @@ def compile_schema(schema: Mapping[str, Any]) -> Check:
     """
     check_value = _compile(schema)
 
-    def check(value: Any, path: str) -> None:
+    def check(value: Any) -> None:
         try:
             check_value(value)
         except Violation as violation:
-            violation.path = _under(path, violation.path)
+            violation.path = _under("$", violation.path)
             raise
 
     return check
@@ -55,7 +55,7 @@ def _under(name: str, path: str) -> str:
     return path if name == "$" else f"{name}.{path}"
 
 
-def _compile(schema: Mapping[str, Any]) -> Callable[[Any], None]:
+def _compile(schema: Mapping[str, Any]) -> Check:
     """Return a check whose violations have a path relative to the value; the callers add the rest."""
     match schema["type"]:
         case "object":
@@ -72,7 +72,7 @@ def _compile(schema: Mapping[str, Any]) -> Callable[[Any], None]:
             raise ValueError(f"no check for the type {other!r}")
 
 
-def _object(schema: Mapping[str, Any]) -> Callable[[Any], None]:
+def _object(schema: Mapping[str, Any]) -> Check:
     required = tuple(schema.get("required", ()))
     members = [(name, _compile(member)) for name, member in schema.get("properties", {}).items()]
 
@@ -98,7 +98,7 @@ def _object(schema: Mapping[str, Any]) -> Callable[[Any], None]:
     return check if len(numbers) < len(members) else _numbers(numbers, check)
 
 
-def _numbers(ranges: list[tuple[str, int, int]], check: Callable[[Any], None]) -> Callable[[Any], None]:
+def _numbers(ranges: list[tuple[str, int, int]], check: Check) -> Check:
     """Return a fast check of an object of numbers alone; a value that it doesn't accept goes to ``check``."""
 
     def quick_check(value: Any) -> None:
@@ -114,7 +114,7 @@ def _numbers(ranges: list[tuple[str, int, int]], check: Callable[[Any], None]) -
     return quick_check
 
 
-def _array(schema: Mapping[str, Any]) -> Callable[[Any], None]:
+def _array(schema: Mapping[str, Any]) -> Check:
     check_item = _compile(schema["items"])
 
     def check(value: Any) -> None:
@@ -131,7 +131,7 @@ def _array(schema: Mapping[str, Any]) -> Callable[[Any], None]:
     return check
 
 
-def _integer(schema: Mapping[str, Any]) -> Callable[[Any], None]:
+def _integer(schema: Mapping[str, Any]) -> Check:
     least, most = _range(schema)
 
     def check(value: Any) -> None:

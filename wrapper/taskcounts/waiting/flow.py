@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from taskcounts.arguments import new_guid
 from taskcounts.clock import Clock
@@ -11,11 +11,9 @@ from taskcounts.errors import DeadlineExceeded, ServiceError, TaskCountsError
 from taskcounts.exact import exact_counts
 from taskcounts.flow.exchange import exchange
 from taskcounts.flow.steps import Flow, Pause, Settings
-from taskcounts.protocol.answers import header_inconsistencies
 from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
 from taskcounts.protocol.lists import LoopDetector, Page, job_get_operation, task_list_operation
 from taskcounts.protocol.messages import Call, CheckedAnswer, Operation
-from taskcounts.protocol.schema import Violation
 from taskcounts.retry import RETRYABLE_STATUSES
 from taskcounts.text import one_line
 from taskcounts.waiting.machine import begin, begin_tick, handle
@@ -41,8 +39,6 @@ from taskcounts.waiting.state import (
     State,
 )
 from taskcounts.waiting.values import Kind, Observation, Observer, Verdict, WaitFailed
-
-T = TypeVar("T")
 
 _KINDS = {
     Counted: Kind.COUNTS,
@@ -92,7 +88,7 @@ def wait(
 
 
 def _limited(call: Call, step: Poll, left: float) -> Call:
-    """Return a question with an id of its own that ends with the wait at the latest.
+    """Return a call with a client request id of its own that ends with the wait at the latest.
 
     A list of all tasks may take all of the time that is left: each of its pages has limits of its own.
     """
@@ -106,10 +102,12 @@ def _ask(settings: Settings, call: Call, step: Poll, *, cut: bool) -> Flow[Event
     try:
         if isinstance(step, AskCounts):
             return Counted((yield from exchange(settings, TASK_COUNTS_OPERATION, call)))
+        # A proof: an answer that may be stale, or not the service's to this request, proves nothing.
+        strict = settings._replace(strict=True)
         if isinstance(step, AskTasks):
-            return Queried(step.query, (yield from _find_task(settings, call, step.query)))
+            return Queried(step.query, (yield from _find_task(strict, call, step.query)))
         if isinstance(step, AskJob):
-            return JobSeen((yield from exchange(settings, _JOB, call)))
+            return JobSeen((yield from exchange(strict, _JOB, call)))
         snapshot = yield from exact_counts(settings, call)
         return Listed(snapshot, settings.clock.monotonic() - began)
     except TaskCountsError as error:
@@ -131,7 +129,7 @@ def _find_task(settings: Settings, call: Call, query: str) -> Flow[Task | None]:
     ends = settings.clock.monotonic() + call.deadline
     loop_detector, link = LoopDetector(), None
     while True:
-        operation = _trusted(_task_page(settings.endpoint, query, loop_detector, link))
+        operation = _task_page(settings.endpoint, query, loop_detector, link)
         found, link = yield from exchange(settings, operation, call)
         if found is not None or link is None:
             return found
@@ -146,22 +144,11 @@ def _task_page(
     options: dict[str, Any] = {"select": SELECT, "maxresults": 1}
     if (filter_ := FILTERS[query]) is not None:
         options["filter_"] = filter_
-    operation = task_list_operation(endpoint, link=link, **options)
+    operation = task_list_operation(endpoint, link=link, loop_detector=loop_detector, **options)
 
     def build(answer: CheckedAnswer) -> tuple[Task | None, str | None]:
         page: Page = operation.build(answer)
-        return first_task(page.items, query), loop_detector.follow(page.link)
-
-    return Operation(operation.parts, operation.check, build, operation.limit)
-
-
-def _trusted(operation: Operation[T]) -> Operation[T]:
-    """Return an operation that refuses an answer which may be stale, or not the service's to this request."""
-
-    def build(answer: CheckedAnswer) -> T:
-        if doubts := header_inconsistencies(answer.headers):
-            raise Violation(doubts[0].path, "; ".join(each.text for each in doubts))
-        return operation.build(answer)
+        return first_task(page.items, query), page.link
 
     return Operation(operation.parts, operation.check, build, operation.limit)
 
@@ -173,7 +160,7 @@ def _job_state() -> Operation[str]:
     def build(answer: CheckedAnswer) -> str:
         return str(operation.build(answer)["state"]).lower()
 
-    return _trusted(Operation(operation.parts, operation.check, build, operation.limit))
+    return Operation(operation.parts, operation.check, build, operation.limit)
 
 
 _JOB = _job_state()
@@ -232,6 +219,6 @@ def _failure(verdict: Verdict, asked: Call) -> WaitFailed:
         verdict.text,
         job_id=verdict.job_id,
         attempts=verdict.polls,
-        client_request_id=str(asked.client_request_id),
+        client_request_id=asked.client_request_id,
         verdict=verdict,
     )

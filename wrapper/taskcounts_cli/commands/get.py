@@ -52,7 +52,7 @@ from taskcounts_cli.output.writers import WRITERS, ResultOrder
     type=click.IntRange(1, MAX_CONNECTIONS),
     metavar="N",
     default=DEFAULT_CONCURRENCY,
-    help="The number of jobs that are asked for at once. Jobs whose tasks are listed come one by one.",
+    help="The most requests under way at a time. With --exact or --verify, one job follows the other.",
 )
 @click.option(
     "--timeout",
@@ -84,8 +84,8 @@ def get(
 
     Jobs are arguments, or lines of standard input for -, or --all of the account. A job that can't be counted
     is reported on stderr, and the others are counted all the same; the exit code is that of the first failure
-    in the order named, or 3 if there is no job at all. A table, a JSON array, and the TSV lines of arguments
-    keep the order named; ndjson, and TSV lines of other jobs, have the order of the answers.
+    in the order given, or 3 if there is no job at all. The output keeps that order, too; only ndjson, and TSV
+    of jobs that are not arguments, have the order of the answers.
 
     \b
     taskcounts get nightly-render reindex
@@ -93,14 +93,14 @@ def get(
     taskcounts get - -o ndjson < jobs.txt
     """
     if exact and verify:
-        raise click.UsageError("give either --exact or --verify, which shows both counts")
+        raise click.UsageError("--exact and --verify can't be combined; --verify shows both counts")
     source.check(account)
-    lines = output in ("ndjson", "tsv")
-    at_once = output == "ndjson" or (output == "tsv" and source.open_ended)
-    progress = ProgressLine(shown=exact or verify or not lines)
+    is_line_by_line = output in ("ndjson", "tsv")
+    immediate = output == "ndjson" or (output == "tsv" and source.open_ended)
+    progress = ProgressLine(shown=exact or verify or not is_line_by_line)
     log_attempts(verbose, before=progress.clear)
     with account.client(TaskCountsClient, strict=strict, timeout=attempt_timeout, deadline=timeout) as client:
-        results = ResultOrder(WRITERS[output](), at_once=at_once)
+        results = ResultOrder(WRITERS[output](), immediate=immediate)
         jobs = JobSequence(source.ids(client))
         answers: Generator[tuple[str, Result], None, None]
         if exact or verify or not (source.open_ended or len(source.named) > 1):
@@ -111,17 +111,17 @@ def get(
             answers = count_concurrently(
                 client, jobs, progress, concurrency=concurrency, service_timeout=service_timeout
             )
-        first, code = None, Exit.OK
+        first_failed, code = None, Exit.OK
         try:
             with closing(answers):
                 for job, result in answers:
-                    if lines or not isinstance(result, Snapshot) or result.inconsistencies:
+                    if is_line_by_line or not isinstance(result, Snapshot) or result.inconsistencies:
                         progress.clear()
-                    number = jobs.pop_number(job)
+                    number = jobs.take_number(job)
                     results.add(number, job, result)
                     failed = report(job, result)
-                    if failed is not Exit.OK and (first is None or number < first):
-                        first, code = number, failed
+                    if failed is not Exit.OK and (first_failed is None or number < first_failed):
+                        first_failed, code = number, failed
         finally:
             progress.clear()
             # After an interruption, the results so far are written.
@@ -216,7 +216,7 @@ class JobSequence:
                 return
         self.ended = True
 
-    def pop_number(self, job: str) -> int:
+    def take_number(self, job: str) -> int:
         """Return and forget the position of a job, from 0; a job that is named twice has two."""
         numbers = self._pending[job]
         number = numbers.popleft()

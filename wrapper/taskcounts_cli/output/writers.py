@@ -137,11 +137,11 @@ WRITERS: dict[str, Callable[[], Writer]] = {
 
 
 class ResultOrder:
-    """Passes results on to a writer at once, or in the order in which the user named their jobs."""
+    """Passes results on to a writer immediately, or in the order in which the user named their jobs."""
 
-    def __init__(self, writer: Writer, *, at_once: bool = False) -> None:
+    def __init__(self, writer: Writer, *, immediate: bool = False) -> None:
         self._writer = writer
-        self._at_once = at_once
+        self._immediate = immediate
         self._next = 0
         self._early: dict[int, tuple[str, Result]] = {}
 
@@ -153,7 +153,7 @@ class ResultOrder:
             job_id: The job.
             result: The result.
         """
-        if self._at_once:
+        if self._immediate:
             self._writer.add(job_id, result)
             return
         self._early[number] = job_id, result

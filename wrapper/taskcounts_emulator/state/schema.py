@@ -203,7 +203,7 @@ _TRIGGERS = (
             WHERE id = {_POOL_OF.format("new")};
     END
     """,
-    # Whether a job has active tasks at all.
+    # A job is waiting while it has active tasks.
     """
     CREATE TRIGGER tally_crossed AFTER UPDATE OF tasks ON tallies
     WHEN new.state = 0 AND (new.tasks > 0) <> (old.tasks > 0) BEGIN

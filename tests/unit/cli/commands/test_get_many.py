@@ -310,7 +310,7 @@ def test_positions_are_returned_once() -> None:
     assert list(numbered.next_batch()) == ["a"]
     assert not numbered.ended
     assert list(numbered) == []
-    assert [numbered.pop_number(job) for job in ("b", "a", "a")] == [1, 0, 2]
+    assert [numbered.take_number(job) for job in ("b", "a", "a")] == [1, 0, 2]
     assert (numbered.count, numbered.ended, numbered._pending) == (3, True, {})
 
 

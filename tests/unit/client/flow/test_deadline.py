@@ -4,7 +4,6 @@ import asyncio
 import gc
 import math
 import socket
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,7 @@ from support.certificates import Authority
 from support.client import ENDPOINT, KEY, Call
 from support.clocks import FakeClock, NoPauses
 from support.servers import Peer, Server, always
+from support.threads import in_thread, join, until
 from taskcounts import (
     AsyncTaskCountsClient,
     DeadlineExceeded,
@@ -288,19 +288,9 @@ def test_server_that_drips_tls_inside_tls(serve: Callable[..., Server], authorit
                 return
 
     proxy = serve(drip, authority.server)
-    started = time.monotonic()
-    with (
-        TaskCountsClient(
-            "https://127.0.0.1:9",
-            KEY,
-            proxy=proxy.url,
-            verify=str(authority.certificate),
-            deadline=DEADLINE,
-        ) as client,
-        pytest.raises(DeadlineExceeded),
-    ):
-        client.get_job_task_counts("job-1")
-    assert time.monotonic() - started < DEADLINE + GRACE
+    _within_the_deadline(
+        Call(awaits=False), "https://127.0.0.1:9", proxy=proxy.url, verify=str(authority.certificate)
+    )
 
 
 def test_a_tls_proxy_that_hangs_up(serve: Callable[..., Server], authority: Authority) -> None:
@@ -311,38 +301,23 @@ def test_a_tls_proxy_that_hangs_up(serve: Callable[..., Server], authority: Auth
         peer.socket.shutdown(socket.SHUT_RDWR)
 
     proxy = serve(hang_up, authority.server)
-    retry = RetryPolicy(max_attempts=1)
-    with (
-        TaskCountsClient(
-            "https://127.0.0.1:9",
-            KEY,
-            proxy=proxy.url,
-            verify=str(authority.certificate),
-            retry=retry,
-        ) as client,
-        pytest.raises(ServiceUnreachable),
-    ):
-        client.get_job_task_counts("job-1", deadline=5)
+    client = {
+        "proxy": proxy.url,
+        "verify": str(authority.certificate),
+        "retry": RetryPolicy(max_attempts=1),
+    }
+    with pytest.raises(ServiceUnreachable):
+        Call(awaits=False)("https://127.0.0.1:9", client=client, deadline=5)
 
 
 def test_closing_ends_what_goes_on(serve: Callable[..., Server]) -> None:
     """A client that is closed during another thread's call begins no further attempt."""
     server = serve(Peer.wait)
     client = TaskCountsClient(server.url, KEY, timeout=0.3, retry=RetryPolicy(first_pause=0))
-    ended: list[BaseException] = []
-
-    def ask() -> None:
-        try:
-            client.get_job_task_counts("job-1")
-        except ServiceUnreachable as error:
-            ended.append(error)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    while not server.requests:
-        time.sleep(0.01)
+    thread, ended = in_thread(lambda: client.get_job_task_counts("job-1"))
+    until(lambda: bool(server.requests))
     client.close()
-    thread.join(5)
+    join(thread)
     assert [str(error).partition(": ")[2].partition(" (")[0] for error in ended] == [
         f"no answer from {server.url}: the client was closed"
     ]

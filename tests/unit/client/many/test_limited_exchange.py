@@ -58,6 +58,8 @@ class Limiter:
 class Engine:
     """An engine that gives one outcome after the other."""
 
+    name = "script"
+
     def __init__(self, *outcomes: Answer | Failure | BaseException) -> None:
         self.outcomes = list(outcomes)
 

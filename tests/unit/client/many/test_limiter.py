@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import logging
-import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from support.clocks import FakeClock
+from support.threads import in_thread, join, until
 from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.flow.drive import Stop, Stopped
 from taskcounts.flow.steps import NoPermit
@@ -24,29 +23,6 @@ def waiting(limiter: Any) -> int:
     return sum(map(len, limiter._queues))
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition is true; fail the test if it never is."""
-    patience = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < patience
-        time.sleep(0.001)
-
-
-def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
-    """Start a thread; what it returns or raises ends up in the list."""
-    came: list[Any] = []
-
-    def run() -> None:
-        try:
-            came.append(work())
-        except Stopped as stopped:
-            came.append(stopped)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    return thread, came
-
-
 def test_thread_waits_for_a_permit() -> None:
     """A waiting thread gets the permit that another one releases."""
     limiter = ThreadLimiter(1, SYSTEM_CLOCK)
@@ -56,7 +32,7 @@ def test_thread_waits_for_a_permit() -> None:
     until(lambda: waiting(limiter) == 1)
     assert came == []
     limiter.release(first, 200, 0)
-    thread.join(20)
+    join(thread)
     assert not isinstance(came[0], NoPermit)
     assert limiter.in_flight == 1
 
@@ -78,7 +54,7 @@ def test_threads_get_in_by_turns() -> None:
         until(lambda number=number: waiting(limiter) == number + 1)  # type: ignore[misc]
     limiter.release(permit, 200, 0)  # type: ignore[arg-type]
     for thread in threads:
-        thread.join(20)
+        join(thread)
     assert order == ["c", "d", "a", "b"]
     assert limiter.in_flight == 0
 
@@ -175,7 +151,7 @@ def test_waiting_without_end() -> None:
         thread, came = in_thread(lambda limiter=limiter, until_then=until_then: limiter.acquire(until_then))  # type: ignore[misc]
         until(lambda limiter=limiter: waiting(limiter) == 1)  # type: ignore[misc]
         limiter.release(permit, 200, 0)  # type: ignore[arg-type]
-        thread.join(20)
+        join(thread)
         assert came
         assert not isinstance(came[0], NoPermit)
 
@@ -188,10 +164,10 @@ def test_waiting_threads_hear_of_a_refusal() -> None:
     late, refused = in_thread(lambda: limiter.acquire(time.monotonic() + 3600))
     until(lambda: waiting(limiter) == 2)
     limiter.release(permit, 429, 0.05)  # type: ignore[arg-type]
-    thread.join(20)
+    join(thread)
     assert not isinstance(came[0], NoPermit)
     limiter.release(came[0], 429, 7200)
-    late.join(20)
+    join(late)
     assert refused[0].cooldown == pytest.approx(7200, abs=30)
 
 
@@ -223,7 +199,7 @@ def test_stopped_threads_leave() -> None:
     until(lambda: waiting(limiter) == 1)
     stop.is_set = True
     limiter.wake()
-    for_a_permit.join(20)
+    join(for_a_permit)
     assert isinstance(came[0], Stopped)
     limiter.release(permit, 429, 3600)  # type: ignore[arg-type]
     stop = Stop()
@@ -231,7 +207,7 @@ def test_stopped_threads_leave() -> None:
     until(lambda: waiting(limiter) == 1)
     stop.is_set = True
     limiter.wake()
-    for_a_moment.join(20)
+    join(for_a_moment)
     assert isinstance(came[0], Stopped)
     assert limiter.in_flight == waiting(limiter) == 0
 

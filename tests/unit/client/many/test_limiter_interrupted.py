@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 
 from support.answers import answer
 from support.client import ENDPOINT, KEY
+from support.threads import in_thread, interrupted, join, until
 from taskcounts import TaskCountsClient
 from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.flow.steps import NoPermit
@@ -21,44 +19,15 @@ from taskcounts.many.limiter import ThreadLimiter
 NEVER = float("inf")
 
 
-def interrupted(work: Callable[[], object], at: int) -> bool:
-    """Call a function and interrupt it once, where Python would: at the call of a function, or after it.
-
-    Returns whether it came so far: ``at`` counts these moments.
-    """
-    moments = 0
-
-    def look(frame: Any, event: str, argument: object) -> None:
-        nonlocal moments
-        # The last moment is the end of the profiling itself.
-        if event in ("call", "c_return") and argument is not sys.setprofile:
-            moments += 1
-            if moments == at:
-                raise KeyboardInterrupt
-
-    try:
-        sys.setprofile(look)
-        work()
-        sys.setprofile(None)
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.setprofile(None)
-    return False
-
-
 def test_dropped_permit() -> None:
     """A permit that is dropped goes to the request that waits, or to the next one."""
     limiter = ThreadLimiter(1, SYSTEM_CLOCK)
     permit = limiter.acquire(NEVER)
-    came: list[Any] = []
-    thread = threading.Thread(target=lambda: came.append(limiter.acquire(NEVER)))
-    thread.start()
-    while not any(limiter._queues):
-        time.sleep(0.001)
+    thread, came = in_thread(lambda: limiter.acquire(NEVER))
+    until(lambda: any(limiter._queues))
     assert isinstance(limiter.acquire(time.monotonic() + 0.001), NoPermit)
     del permit
-    thread.join(20)
+    join(thread)
     assert (len(came), limiter.in_flight) == (1, 1)
     limiter.release(came[0], 200, 0)
     assert limiter.in_flight == 0

@@ -19,6 +19,7 @@ from support.client import ENDPOINT, KEY, TOKEN
 from support.clocks import FakeClock, NoPauses
 from support.many import by_id, ids
 from support.servers import Peer, Server, always
+from support.threads import in_thread, join, until
 from taskcounts import TaskCountsClient
 from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.flow.drive import Stop, Stopped, run
@@ -33,28 +34,9 @@ def ours() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("taskcounts-")]
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition is true; fail the test if it never is."""
-    patience = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < patience
-        time.sleep(0.001)
-
-
-def no_threads() -> bool:
-    """Return whether all worker threads have ended, or do so soon."""
-    patience = time.monotonic() + 20
-    while ours() and time.monotonic() < patience:
-        time.sleep(0.001)
-    return not ours()
-
-
-def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
-    """Start a thread; what it returns ends up in the list."""
-    came: list[Any] = []
-    thread = threading.Thread(target=lambda: came.append(work()), daemon=True)
-    thread.start()
-    return thread, came
+def check_no_threads() -> None:
+    """Check that all worker threads have ended, or do so soon."""
+    until(lambda: not ours())
 
 
 def client_for(handler: Any, **options: Any) -> TaskCountsClient:
@@ -186,7 +168,7 @@ def test_closed_while_the_service_is_busy() -> None:
         next(results)
         # Some are refused by now or soon, and the rest waits for them.
         results.close()
-        assert no_threads()
+        check_no_threads()
 
 
 def test_closed_while_threads_wait_for_a_permit() -> None:
@@ -198,7 +180,7 @@ def test_closed_while_threads_wait_for_a_permit() -> None:
         assert next(results).job_id == "no id"
         until(lambda: sum(map(len, limiter._queues)) == 2)
         results.close()
-        assert no_threads()
+        check_no_threads()
         limiter.release(permit, 200, 0)
         assert limiter.in_flight == 0
         assert client.get_job_task_counts("job-1").total == 12
@@ -223,7 +205,7 @@ def test_requests_under_way_end_by_themselves(
         results.close()
         assert len(ours()) <= 2
         hold.set()
-        assert no_threads()
+        check_no_threads()
     # Job 0 had its four attempts; the others none after the end.
     assert len([head for head in server.requests if b"/jobs/job-0/" not in head]) <= 2
 
@@ -237,7 +219,7 @@ def test_collector_may_end_it_anywhere() -> None:
         mine, came = in_thread(
             lambda: workers._threads.append(threading.current_thread()) or workers.stop() or "ended"
         )
-        mine.join(20)
+        join(mine)
         assert came == ["ended"]
         results.close()
 
@@ -256,7 +238,7 @@ def test_end_between_two_jobs() -> None:
 
         workers._idle = Idle(workers._idle)
         mine, came = in_thread(lambda: workers._next_id(SimpleQueue()))
-        mine.join(20)
+        join(mine)
         assert came == [None]
         results.close()
 
@@ -280,7 +262,7 @@ def test_nothing_is_sent_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
         assert asked.wait(20)
         results.close()
         go_on.set()
-        assert no_threads()
+        check_no_threads()
         assert sent == []
 
 
@@ -320,7 +302,7 @@ def test_no_more_threads_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     with client_for(good) as client, pytest.raises(RuntimeError, match="can't start new thread"):
         list(client.get_many(ids(100), concurrency=8))
     assert len(begun) == 2
-    assert no_threads()
+    check_no_threads()
 
 
 def test_results_do_not_wait_for_ids() -> None:

@@ -22,7 +22,7 @@ CLIENTS = [TaskCountsClient, AsyncTaskCountsClient]
 
 def forget_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the engine loaded anew, as in a fresh process."""
-    for name in ("engine", "http", "connection", "pool", "sync_sockets", "async_sockets", "tunnel"):
+    for name in ("http", "pool", "sync_engine", "async_engine", "tunnel"):
         monkeypatch.delitem(sys.modules, f"taskcounts.net.{name}", raising=False)
         monkeypatch.delattr(net, name, raising=False)
 

@@ -4,9 +4,11 @@ import asyncio
 import select
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -15,13 +17,13 @@ from support.answers import Script, answer
 from support.client import ENDPOINT, KEY, Call, get, route_to
 from support.servers import Peer, Server
 from taskcounts import AsyncTaskCountsClient, RetryPolicy, ServiceUnreachable, TaskCountsClient, forks
-from taskcounts.net import async_sockets, engine, sync_sockets
-from taskcounts.net.async_sockets import AsyncConnection
+from taskcounts.net import async_engine, sync_engine
+from taskcounts.net.async_engine import AsyncConnection
 from taskcounts.net.base import AttemptTimedOut
 from taskcounts.net.http import RequestEncoder
 from taskcounts.net.pool import Pool
 from taskcounts.net.route import Proxy
-from taskcounts.net.sync_sockets import SyncConnection
+from taskcounts.net.sync_engine import SyncConnection
 from taskcounts.protocol.messages import Request
 
 KEPT = answer(connection="keep-alive")
@@ -74,7 +76,7 @@ def test_no_time_to_wait() -> None:
     """Nobody waits for a socket once the time is over."""
     here, there = socket.socketpair()
     with here, there, pytest.raises(AttemptTimedOut):
-        sync_sockets._wait(here, 0.0, writes=True)
+        sync_engine._wait(here, 0.0, writes=True)
 
 
 @pytest.mark.parametrize("path", ["/a b", "/a\r\nb", "/ä"])
@@ -140,7 +142,7 @@ def test_a_server_that_reads_slowly(monkeypatch: pytest.MonkeyPatch, polls: bool
     here, there = socket.socketpair()
     here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     here.setblocking(False)
-    waits = sync_sockets._wait
+    waits = sync_engine._wait
     skipped: list[bool] = []
 
     def wait(connected: socket.socket, ends: float, *, writes: bool) -> None:
@@ -149,7 +151,7 @@ def test_a_server_that_reads_slowly(monkeypatch: pytest.MonkeyPatch, polls: bool
             waits(connected, ends, writes=writes)
         skipped.append(writes)
 
-    monkeypatch.setattr(sync_sockets, "_wait", wait)
+    monkeypatch.setattr(sync_engine, "_wait", wait)
     request = b"x" * 500_000
 
     def serve() -> None:
@@ -164,20 +166,14 @@ def test_a_server_that_reads_slowly(monkeypatch: pytest.MonkeyPatch, polls: bool
     with here, there:
         server = threading.Thread(target=serve)
         server.start()
-        connection = SyncConnection(here)
-        if polls:
-            connection.run(talk(), float("inf"))
-        else:
-            connection._write(request, float("inf"))
-            skipped.clear()
-            assert connection._read(float("inf")) == b"done"
+        SyncConnection(here).run(talk(), float("inf"))
         server.join()
 
 
 def test_a_family_that_is_lacking(monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server]) -> None:
     """An address of a family for which there is no socket is passed over."""
     server = serve(lambda peer: peer.send(KEPT.raw()))
-    real = sync_sockets._Socket
+    real = sync_engine._Socket
 
     class Lacking(real):  # type: ignore[misc, valid-type]
         def __init__(self, family: int, kind: int) -> None:
@@ -185,25 +181,28 @@ def test_a_family_that_is_lacking(monkeypatch: pytest.MonkeyPatch, serve: Callab
                 raise OSError(97, "Address family not supported by protocol")
             super().__init__(family, kind)
 
-    monkeypatch.setattr(sync_sockets, "_Socket", Lacking)
+    monkeypatch.setattr(sync_engine, "_Socket", Lacking)
     families = [(socket.AF_INET6, ("::1", server.port)), (socket.AF_INET, ("127.0.0.1", server.port))]
     found = [(family, socket.SOCK_STREAM, 6, "", address) for family, address in families]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    with closing(engine.SocketEngine(route_to(server.port))) as sender:
+    with closing(sync_engine.SocketEngine(route_to(server.port))) as sender:
         assert sender.send(get(server.port), 5, 9999).status == 200  # type: ignore[union-attr]
 
 
 def test_taken_by_another_thread() -> None:
-    """An idle connection that another thread takes at the same moment is not closed."""
+    """A connection is put back although another thread takes all that are idle at the same moment."""
 
-    class Taken(Pool[Any]):
-        def _pop(self, **_: bool) -> Any:
-            self._idle.clear()
+    class Taken(deque[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            self.clear()
+            return super().__getitem__(index)
 
-    pool = Taken()
-    pool._idle.append((None, float("-inf")))
-    pool.put(None)
+    pool = Pool[Any]()
+    pool._idle = Taken()
+    connection = Mock()
+    pool.put(connection, reusable=True)
     assert pool.take() is None
+    assert not connection.close.called
 
 
 def test_nothing_to_read_after_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,9 +216,14 @@ def test_nothing_to_read_after_all(monkeypatch: pytest.MonkeyPatch) -> None:
             there.sendall(b"x")
         waited.append(writes)
 
-    monkeypatch.setattr(sync_sockets, "_wait", wait)
+    monkeypatch.setattr(sync_engine, "_wait", wait)
+
+    def talk() -> Any:
+        assert (yield b"") == b"x"
+
     with here, there:
-        assert SyncConnection(here)._read(float("inf")) == b"x"
+        SyncConnection(here).run(talk(), float("inf"))
+    assert waited == [False, False]
 
 
 def test_the_last_address_refuses(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +257,7 @@ def test_a_loop_that_is_eager(monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as patched:
             patched.setattr(loop, "create_task", make)
             with pytest.raises(OSError, match="unreachable"):
-                await async_sockets._connect("127.0.0.1", 9)
+                await async_engine._connect("127.0.0.1", 9)
 
     asyncio.run(connect())
 
@@ -265,7 +269,7 @@ def test_a_connection_that_comes_too_late() -> None:
     async def end() -> None:
         late = asyncio.get_running_loop().create_future()
         late.set_result(here)
-        async_sockets._close(late)  # type: ignore[arg-type]
+        async_engine._close(late)  # type: ignore[arg-type]
 
     with here, there:
         asyncio.run(end())

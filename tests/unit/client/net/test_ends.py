@@ -16,8 +16,9 @@ import pytest
 from support.answers import answer
 from support.client import get, route_to
 from support.servers import Peer, Server
-from taskcounts.net import engine as net
+from taskcounts.net.async_engine import AsyncSocketEngine
 from taskcounts.net.base import MAX_CONNECTIONS
+from taskcounts.net.sync_engine import SocketEngine
 from taskcounts.protocol.messages import Failure
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -41,7 +42,7 @@ def test_a_task_that_is_cancelled(serve: Callable[..., Server]) -> None:
     server = serve(behave)
 
     async def cancel() -> tuple[BaseException, Any]:
-        engine = net.AsyncSocketEngine(route_to(server.port))
+        engine = AsyncSocketEngine(route_to(server.port))
         task = asyncio.create_task(engine.send(get(server.port), 5, 1000))
         while not server.requests:  # noqa: ASYNC110 - another thread's list.
             await asyncio.sleep(0.01)
@@ -64,7 +65,7 @@ def test_a_task_that_is_cancelled(serve: Callable[..., Server]) -> None:
 def test_another_event_loop(serve: Callable[..., Server]) -> None:
     """An engine belongs to the event loop that it was first used in; another one gets an error."""
     server = serve(lambda peer: peer.send(answer(connection="keep-alive").raw()))
-    engine = net.AsyncSocketEngine(route_to(server.port))
+    engine = AsyncSocketEngine(route_to(server.port))
 
     async def ask() -> Any:
         return await engine.send(get(server.port), 5, 1000)
@@ -83,11 +84,11 @@ def test_closing_ends_what_is_under_way(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     """Tasks that wait for an answer, or for room, hear at once that the client was closed."""
-    monkeypatch.setattr("taskcounts.net.engine.MAX_CONNECTIONS", limit)
+    monkeypatch.setattr("taskcounts.net.async_engine.MAX_CONNECTIONS", limit)
     server = serve(Peer.wait)
 
     async def ask_and_close() -> list[Any]:
-        engine = net.AsyncSocketEngine(route_to(server.port))
+        engine = AsyncSocketEngine(route_to(server.port))
         tasks = [asyncio.create_task(engine.send(get(server.port), 5, 1000)) for _ in range(3)]
         while not server.requests:  # noqa: ASYNC110 - another thread's list.
             await asyncio.sleep(0.01)
@@ -112,7 +113,7 @@ def test_closing_while_a_thread_waits(serve: Callable[..., Server]) -> None:
         peer.send(answer(connection="keep-alive").raw())
 
     server = serve(behave)
-    engine = net.SocketEngine(route_to(server.port))
+    engine = SocketEngine(route_to(server.port))
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.append(engine.send(get(server.port), 5, 1000)))
     thread.start()
@@ -137,11 +138,11 @@ def test_no_connection_is_left_open(serve: Callable[..., Server]) -> None:
     server = serve(behave)
 
     async def ask() -> None:
-        engine = net.AsyncSocketEngine(route_to(server.port))
+        engine = AsyncSocketEngine(route_to(server.port))
         await asyncio.gather(*[engine.send(get(server.port), 5, 1000) for _ in range(3)])
         await engine.close()
 
-    engine = net.SocketEngine(route_to(server.port))
+    engine = SocketEngine(route_to(server.port))
     engine.send(get(server.port), 5, 1000)
     forgotten = weakref.ref(engine)
     engine.close()
@@ -159,7 +160,8 @@ PROGRAM = """
 import os, signal, sys, threading, time
 from taskcounts.net.route import Route
 from taskcounts.flow.steps import Request
-from taskcounts.net.engine import AsyncSocketEngine, SocketEngine
+from taskcounts.net.async_engine import AsyncSocketEngine
+from taskcounts.net.sync_engine import SocketEngine
 port = {port}
 engine = SocketEngine(Route("http", "127.0.0.1", port, None, None))
 request = Request("GET", f"http://127.0.0.1:{{port}}/x", {{"authorization": "secretword"}})

@@ -348,7 +348,7 @@ def test_schema_words_that_no_check_knows() -> None:
 def test_checks_of_other_shapes(value: object, path: str, reason: str) -> None:
     """The checks know all shapes that the fragment has, the error's lists and strings among them."""
     with pytest.raises(Violation) as caught:
-        compile_schema(contract.ERROR)(value, "$")
+        compile_schema(contract.ERROR)(value)
     assert caught.value.path == path
     assert reason in caught.value.reason
 
@@ -375,8 +375,8 @@ def test_checks_of_jobs(member: str, value: object, reason: str) -> None:
         "usesTaskDependencies": False,
         "executionInfo": {"startTime": "2016-11-19T00:05:25Z"},
     }
-    check({"value": [job, {"id": "job-2", "state": "of another age"}], "unknown": None}, "$")
+    check({"value": [job, {"id": "job-2", "state": "of another age"}], "unknown": None})
     with pytest.raises(Violation) as caught:
-        check({"value": [job, job | {member: value}]}, "$")
+        check({"value": [job, job | {member: value}]})
     assert caught.value.path.startswith(f"value[1].{member}")
     assert reason in caught.value.reason

@@ -91,15 +91,14 @@ def test_numbers_at_a_glance(body: Any) -> None:
     found: list[tuple[str, str] | None] = []
     for check in (compile_schema(schema), thorough):
         try:
-            check(counters, "$")
+            check(counters)
             found.append(None)
         except Violation as violation:
             found.append((violation.path, violation.reason))
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("path", ["$", "answer", "value[2]"])
-def test_where_a_value_stands(path: str) -> None:
+def test_where_a_value_stands() -> None:
     """A violation has the whole path of the value at fault, also through lists of lists."""
     schema = {
         "type": "array",
@@ -107,13 +106,13 @@ def test_where_a_value_stands(path: str) -> None:
     }
     schema["items"]["properties"]["n"]["items"] = {"type": "boolean"}  # type: ignore[index]
     check = compile_schema({"type": "array", "items": schema})
-    check([[], [{}, {"n": [True]}]], path)
+    check([[], [{}, {"n": [True]}]])
     with pytest.raises(Violation) as caught:
-        check([[], [{}, {"n": [True, 5]}]], path)
-    assert caught.value.path == f"{path}[1][1].n[1]"
+        check([[], [{}, {"n": [True, 5]}]])
+    assert caught.value.path == "$[1][1].n[1]"
     with pytest.raises(Violation) as caught:
-        check({}, path)
-    assert caught.value.path == path
+        check({})
+    assert caught.value.path == "$"
 
 
 def test_invariants_at_any_depth() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from traceback import TracebackException
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import taskcounts
 from support.answers import COUNTS, GUID, Reply, Script, answer, error, wire
 from support.client import TOKEN, Call
 from support.clocks import FakeClock
@@ -27,6 +29,8 @@ from taskcounts.protocol.redact import (
     secrets_of,
     unescaped_run,
 )
+
+PACKAGE = Path(taskcounts.__file__).parent
 
 
 def told(sent: str) -> Reply:
@@ -90,7 +94,7 @@ def test_an_interruption_shows_no_token(call: Call, monkeypatch: pytest.MonkeyPa
     with pytest.raises(KeyboardInterrupt) as caught:
         call(Script(answer()), credential=BearerToken(TOKEN))
     frames = TracebackException.from_exception(caught.value, capture_locals=True).stack
-    ours = [frame for frame in frames if "taskcounts" in frame.filename and "tests" not in frame.filename]
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
     assert len(ours) >= 3
     assert not [frame.name for frame in ours if TOKEN in str(frame.locals)]
 

@@ -1,4 +1,4 @@
-"""Connections for threads: every operation of a socket ends with the attempt at the latest."""
+"""The engine for threads, over sockets: every operation ends with the attempt at the latest."""
 
 from __future__ import annotations
 
@@ -7,20 +7,96 @@ import os
 import select
 import selectors
 import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, Self
+from weakref import WeakSet
 
+from taskcounts.forks import renew_after_fork
 from taskcounts.net.base import (
     LONGEST_TIMEOUT,
+    MAX_CONNECTIONS,
     NEXT_ADDRESS,
     READ_SIZE,
     AttemptTimedOut,
     Conversation,
+    PartialAnswer,
+    closed_failure,
+    failure_from,
     first_hop,
+    without_frames,
 )
-from taskcounts.net.connection import HttpConnection
+from taskcounts.net.http import NAME, RequestEncoder
+from taskcounts.net.pool import HttpConnection, Pool
 from taskcounts.net.route import Route
+from taskcounts.protocol.messages import Answer, Failure, Request
+from taskcounts.semaphore import Permit, Semaphore
+
+
+class SocketEngine:
+    """An engine over sockets, for one request at a time in each of any number of threads."""
+
+    name = NAME
+
+    def __init__(self, route: Route) -> None:
+        """Make an engine for a route. It opens connections as they are needed."""
+        self._route = route
+        self._requests = RequestEncoder(route)
+        self._pool: Pool[SyncConnection] = Pool()
+        self._opened: WeakSet[SyncConnection] = WeakSet()
+        self._semaphore = Semaphore(MAX_CONNECTIONS)
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Start afresh in a forked process: its parent goes on using the connections and permits."""
+        self._semaphore = Semaphore(MAX_CONNECTIONS)
+        self._pool.close_idle()
+        for connection in list(self._opened):
+            connection.close()
+
+    def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
+        """Send a request and read its answer, up to a limit of bytes, within some seconds."""
+        handled = sys.exc_info()[1]
+        try:
+            return self._send(request, seconds, limit, handled)
+        except BaseException as error:
+            without_frames(error, handled)
+            raise
+
+    def _send(
+        self, request: Request, seconds: float, limit: int, handled: BaseException | None
+    ) -> Answer | Failure:
+        ends = time.monotonic() + seconds
+        answer, broken = PartialAnswer(limit), None
+        permit: Permit | None = None
+        connection: SyncConnection | None = None
+        try:
+            permit = self._semaphore.acquire(seconds)
+            if permit is None:
+                raise AttemptTimedOut
+            while not answer.status:
+                connection = self._pool.take() or SyncConnection.open(self._route, ends, self._opened.add)
+                if self._pool.closed:
+                    break
+                try:
+                    # No local variable holds the bytes, which hold the signature or token.
+                    connection.run(connection.round_trip(self._requests.encode(request), answer), ends)
+                except OSError as error:
+                    if not self._pool.discard(connection) or isinstance(error, TimeoutError):
+                        raise
+        except OSError as error:
+            broken = failure_from(error, seconds, handled)
+        finally:
+            if connection is not None:
+                self._pool.put(connection, reusable=answer.reusable)
+            if permit is not None:
+                permit.release()
+        return closed_failure() if self._pool.closed and not answer.status else answer.outcome(broken)
+
+    def close(self) -> None:
+        """Close the idle connections; one that a thread uses is closed when the thread puts it back."""
+        self._pool.close()
 
 
 class SyncConnection(HttpConnection):
@@ -54,14 +130,21 @@ class SyncConnection(HttpConnection):
 
     def run(self, conversation: Conversation[None], ends: float) -> None:
         """Run a conversation, until ``ends`` on the monotonic clock at the latest."""
-        data: Any = None
+        data: bytes | None = None
         while True:
             try:
-                written = conversation.send(data)
+                written = conversation.send(data)  # type: ignore[arg-type]
             except StopIteration:
                 return
-            self._write(written, ends)
-            data = self._read(ends)
+            while written:
+                try:
+                    written = written[self._socket.send(written) :]
+                except BlockingIOError:
+                    _wait(self._socket, ends, writes=True)
+            data = None
+            while data is None:
+                _wait(self._socket, ends, writes=False)
+                data = self.receive_nowait()
 
     def receive_nowait(self) -> bytes | None:
         """Return the bytes that came, b"" at the end of the stream, None if none came."""
@@ -73,19 +156,6 @@ class SyncConnection(HttpConnection):
     def close(self) -> None:
         """Close the connection at once, without TLS's closing message: answers have an end of their own."""
         self._socket.close()
-
-    def _read(self, ends: float) -> bytes:
-        while True:
-            _wait(self._socket, ends, writes=False)
-            if (data := self.receive_nowait()) is not None:
-                return data
-
-    def _write(self, data: bytes, ends: float) -> None:
-        while data:
-            try:
-                data = data[self._socket.send(data) :]
-            except BlockingIOError:
-                _wait(self._socket, ends, writes=True)
 
 
 class _Socket(socket.socket):

@@ -1,19 +1,119 @@
-"""Connections for asyncio. They have no timeouts of their own: the caller cancels an operation."""
+"""The engine for asyncio, over its sockets. They have no timeouts: the engine cancels their operations."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any, Self
+from weakref import WeakSet
 
-from taskcounts.net.base import NEXT_ADDRESS, READ_SIZE, Conversation, first_hop
-from taskcounts.net.connection import HttpConnection
+from taskcounts.forks import renew_after_fork
+from taskcounts.net.base import (
+    MAX_CONNECTIONS,
+    NEXT_ADDRESS,
+    READ_SIZE,
+    Conversation,
+    PartialAnswer,
+    closed_failure,
+    failure_from,
+    first_hop,
+    running_loop,
+    without_frames,
+)
+from taskcounts.net.http import NAME, RequestEncoder
+from taskcounts.net.pool import HttpConnection, Pool
 from taskcounts.net.route import Route
+from taskcounts.protocol.messages import Answer, Failure, Request
 
 # Bytes that may wait to be read. A reading task takes them at once, so more than this came unasked.
 _MOST_UNREAD = 2**20
+
+
+class AsyncSocketEngine:
+    """An engine over asyncio's sockets, for any number of requests at once in one event loop."""
+
+    name = NAME
+
+    def __init__(self, route: Route) -> None:
+        """Make an engine for a route. It opens connections as they are needed."""
+        self._route = route
+        self._requests = RequestEncoder(route)
+        self._pool: Pool[AsyncConnection] = Pool()
+        self._opened: WeakSet[AsyncConnection] = WeakSet()
+        self._permits = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._buffer = memoryview(bytearray(READ_SIZE))
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Start afresh in a forked process, which has an event loop of its own."""
+        for connection in list(self._opened):
+            connection.close_inherited()
+        self._permits, self._loop = asyncio.Semaphore(MAX_CONNECTIONS), None
+
+    async def send(self, request: Request, seconds: float, limit: int) -> Answer | Failure:
+        """Send a request and read its answer, up to a limit of bytes, within some seconds.
+
+        Raises:
+            RuntimeError: This isn't the event loop that the first request was sent in.
+        """
+        if self._loop is None or self._loop is not asyncio._get_running_loop():
+            self._check_loop()
+        handled = sys.exc_info()[1]
+        try:
+            return await self._send(request, seconds, limit, handled)
+        except BaseException as error:
+            without_frames(error, handled)
+            raise
+
+    async def _send(
+        self, request: Request, seconds: float, limit: int, handled: BaseException | None
+    ) -> Answer | Failure:
+        answer, broken = PartialAnswer(limit), None
+        connection: AsyncConnection | None = None
+        try:
+            async with asyncio.timeout(seconds), self._permits:
+                while not answer.status:
+                    connection = self._pool.take() or await AsyncConnection.open(
+                        self._route, self._buffer, self._opened.add
+                    )
+                    if self._pool.closed:
+                        break
+                    try:
+                        await connection.run(connection.round_trip(self._requests.encode(request), answer))
+                    except OSError:
+                        if not self._pool.discard(connection):
+                            raise
+        except OSError as error:
+            if connection is not None:
+                # After a timeout as well: the next attempt shall open a new connection.
+                self._pool.discard(connection)
+            broken = failure_from(error, seconds, handled)
+        finally:
+            if connection is not None:
+                self._pool.put(connection, reusable=answer.reusable)
+        return closed_failure() if self._pool.closed and not answer.status else answer.outcome(broken)
+
+    async def close(self) -> None:
+        """Close all connections, also those in use, which ends their requests.
+
+        Raises:
+            RuntimeError: This isn't the event loop that the first request was sent in; the connections are
+                closed all the same.
+        """
+        self._pool.close()
+        for connection in list(self._opened):
+            connection.close()
+        self._check_loop()
+
+    def _check_loop(self) -> None:
+        if self._loop is None:
+            self._loop = running_loop()
+        elif self._loop is not running_loop():
+            raise RuntimeError("the client is bound to a different event loop; make one in each")
 
 
 class AsyncConnection(HttpConnection, asyncio.BufferedProtocol):
