@@ -1,7 +1,7 @@
 """Credentials: a shared key, a bearer token, or any credential object of azure-identity.
 
-Signing is a pure function of the request; this module does no I/O. None of its reprs, pickles and errors
-holds a key, a token or a signature.
+Signing is a pure function of the request; this module does no I/O. No repr, pickle or error of it contains a
+key, a token or a signature.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def string_to_sign(
     headers: Mapping[str, str],
     account: str,
     *,
-    fold_names: bool = True,
-    date_counts: bool = False,
+    lowercase_names: bool = True,
+    sign_date: bool = False,
 ) -> str:
     """Return the string that the shared key signs for a request.
 
@@ -66,9 +66,9 @@ def string_to_sign(
         target: Path and query exactly as they are sent, percent-encoded.
         headers: All headers of the request, names in lower case.
         account: The account's name.
-        fold_names: Write the names of query parameters in lower case, as documented. The service also
+        lowercase_names: Write the names of query parameters in lower case, as documented. The service also
             accepts them as they were sent, which Microsoft's Python client signs.
-        date_counts: Sign ``date`` even beside an ``ocp-date``, as Microsoft's clients do; by the
+        sign_date: Sign ``date`` even beside an ``ocp-date``, as Microsoft's clients do; by the
             documentation its line is empty then.
 
     Source: the page "Authenticate requests to the Azure Batch service", checked against signatures made by
@@ -77,9 +77,9 @@ def string_to_sign(
     one.
     """
     path, _, query = target.partition("?")
-    if "ocp-date" in headers and not date_counts:
+    if "ocp-date" in headers and not sign_date:
         headers = {name: value for name, value in headers.items() if name != "date"}
-    head, tail = head_to_sign(method, headers), query_to_sign(query, fold_names=fold_names)
+    head, tail = head_to_sign(method, headers), query_to_sign(query, lowercase_names=lowercase_names)
     return f"{head}\n/{account}{path}{tail}"
 
 
@@ -93,13 +93,13 @@ def head_to_sign(method: str, headers: Mapping[str, str] = _UNDATED) -> str:
     return "\n".join(lines)
 
 
-def query_to_sign(query: str, *, fold_names: bool = True) -> str:
+def query_to_sign(query: str, *, lowercase_names: bool = True) -> str:
     """Return the end of the string to sign: for each parameter of a query a newline and a line."""
     lines = []
     for part in sorted(filter(None, query.split("&")), key=lambda part: part.partition("=")[0].lower()):
         name, _, value = part.partition("=")
         name = unquote_plus(name)
-        lines.append(f"\n{name.lower() if fold_names else name}:{unquote_plus(value)}")
+        lines.append(f"\n{name.lower() if lowercase_names else name}:{unquote_plus(value)}")
     return "".join(lines)
 
 
@@ -150,7 +150,7 @@ class SharedKey(_Secret):
             raise TypeError(f"account must be a str, not {type(account).__name__}")
         if not _ACCOUNT.fullmatch(account.lower()):
             raise ValueError(
-                f"account {account!r} is not the name of a Batch account (3 to 24 letters and digits, no URL)"
+                f"account {account!r} is not the name of a Batch account: 3 to 24 letters and digits, no URL"
             )
         if not self._key:
             raise ValueError(

@@ -79,7 +79,7 @@ def _freeze(value: Any, room: int) -> Any:
     if not isinstance(value, (Mapping, list, tuple)):
         return value
     if value and room == 1:
-        raise ValueError("it is nested too deep")
+        raise ValueError("it is nested too deeply")
     if isinstance(value, Mapping):
         return FrozenMapping(value, room - 1)
     return tuple([_freeze(item, room - 1) for item in value])

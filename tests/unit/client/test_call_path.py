@@ -34,7 +34,8 @@ def answer_counts(peer: Peer) -> None:
 
 def test_one_call_over_a_connection_that_is_open() -> None:
     """A warm call stays short: each function and each file more is one that everybody pays for and reads."""
-    passed: Counter[tuple[str, str]] = Counter()
+    # The first call of a second also formats the date, so the shortest of several counts.
+    runs: list[Counter[tuple[str, str]]] = []
 
     def note(frame: FrameType, event: str, _: object) -> None:
         code = frame.f_code
@@ -42,7 +43,7 @@ def test_one_call_over_a_connection_that_is_open() -> None:
         if event == "call" and not code.co_name.endswith("comp>"):
             path = Path(code.co_filename)
             if path.is_relative_to(PACKAGE):
-                passed[path.relative_to(PACKAGE).as_posix(), code.co_qualname] += 1
+                runs[-1][path.relative_to(PACKAGE).as_posix(), code.co_qualname] += 1
 
     server = Server(answer_counts)
     try:
@@ -50,15 +51,18 @@ def test_one_call_over_a_connection_that_is_open() -> None:
             for _ in range(2):
                 client.get_job_task_counts("job-1")
             before = sys.getprofile()
-            sys.setprofile(note)
-            try:
-                snapshot = client.get_job_task_counts("job-1")
-            finally:
-                sys.setprofile(before)
+            for _ in range(3):
+                runs.append(Counter())
+                sys.setprofile(note)
+                try:
+                    snapshot = client.get_job_task_counts("job-1")
+                finally:
+                    sys.setprofile(before)
     finally:
         server.close()
     assert snapshot.total == 12
     assert server.accepted == 1
+    passed = min(runs, key=Counter.total)
     files = {path for path, _ in passed}
     assert passed.total() <= MOST_CALLS, passed
     assert len(files) <= MOST_FILES, files

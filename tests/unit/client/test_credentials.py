@@ -68,10 +68,10 @@ def test_what_is_sent_is_what_was_signed(
 
 
 def test_date_variants() -> None:
-    """Beside an ocp-date the line of the date is empty, unless ``date_counts`` is set."""
+    """Beside an ocp-date the line of the date is empty, unless ``sign_date`` is set."""
     both = {"date": "Thu, 01 Aug 2024 12:34:56 GMT", "ocp-date": "Thu, 01 Aug 2024 12:34:57 GMT"}
     assert string_to_sign("GET", "/jobs", both, "a").split("\n")[6] == ""
-    assert string_to_sign("GET", "/jobs", both, "a", date_counts=True).split("\n")[6] == both["date"]
+    assert string_to_sign("GET", "/jobs", both, "a", sign_date=True).split("\n")[6] == both["date"]
     alone = {"date": both["date"]}
     assert string_to_sign("GET", "/jobs", alone, "a").split("\n")[6] == both["date"]
 
@@ -80,7 +80,9 @@ def test_name_variants() -> None:
     """Names of query parameters are signed in lower case, or as sent if asked; both sort alike."""
     target = "/jobs?timeOut=20&api-version=1"
     assert string_to_sign("GET", target, {}, "a").endswith("\napi-version:1\ntimeout:20")
-    assert string_to_sign("GET", target, {}, "a", fold_names=False).endswith("\napi-version:1\ntimeOut:20")
+    assert string_to_sign("GET", target, {}, "a", lowercase_names=False).endswith(
+        "\napi-version:1\ntimeOut:20"
+    )
     assert string_to_sign("GET", "/jobs?B=1&a=2", {}, "a").endswith("\na:2\nb:1")
 
 

@@ -291,7 +291,7 @@ def test_answers_that_are_nested_deep(rest: RestCall, name: str) -> None:
     nested: Any = []
     for _ in range(MAX_DEPTH):
         nested = [nested]
-    with pytest.raises(ContractViolation, match="nested too deep"):
+    with pytest.raises(ContractViolation, match="nested too deeply"):
         rest(name, Script(answer({**BODIES[name], "other": nested})))
 
 

@@ -136,7 +136,7 @@ def test_a_challenge_at_the_deadline(call: Call, clock: FakeClock) -> None:
             return super().give(asked)
 
     script = Script(CHALLENGE, answer())
-    with pytest.raises(AuthenticationFailed, match="gave up: the deadline of 5 s is over") as caught:
+    with pytest.raises(AuthenticationFailed, match="gave up: the deadline of 5 s has passed") as caught:
         call(script, credential=Slow(), client={"clock": clock}, deadline=5)
     assert caught.value.attempts == len(script.requests) == 1
 

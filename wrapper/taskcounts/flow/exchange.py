@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from attrs import evolve
 
@@ -56,6 +56,20 @@ T = TypeVar("T")
 DEBUG, INFO = 10, 20
 
 USER_AGENT = f"taskcounts/{__version__}"
+
+
+class RetryPlan(NamedTuple):
+    """What follows a failed attempt.
+
+    Attributes:
+        retryable: Whether another attempt may succeed.
+        pause: Seconds to pause before it; None if the policy allows no other attempt.
+        cooldown: Seconds for which the client's other calls hold off, too: Retry-After, else the next pause.
+    """
+
+    retryable: bool
+    pause: float | None
+    cooldown: float
 
 
 def exchange(
@@ -121,6 +135,7 @@ def exchange(
         fits = pause is not None and pause < LONGEST and now + pause < ends
         _log(call, attempt, error, pause if fits else None)
         if not retryable or (pause is None and left > 0):
+            # Another attempt is useless, or the policy allows none: the deadline is not the reason.
             raise error
         if pause is None or not fits:
             raise failures.deadline_passed(error, call, pause, left)
@@ -142,8 +157,8 @@ def _acquire(
 
 def _plan_retry(
     settings: Settings, attempt: int, error: TaskCountsError, outcome: Answer | Failure, *, challenged: bool
-) -> tuple[bool, float | None, float]:
-    """Return what follows a failed attempt.
+) -> RetryPlan:
+    """Plan what follows a failed attempt.
 
     Args:
         settings: The client's settings.
@@ -151,21 +166,16 @@ def _plan_retry(
         error: Its error.
         outcome: Its outcome.
         challenged: Whether one attempt answered a challenge, so that the policy doesn't count it.
-
-    Returns:
-        Whether another attempt may succeed; the seconds to pause before it, None if the policy allows none;
-        and the seconds for which the client's other calls leave a busy service alone, also where this one
-        ends: those that the service asks for, else the next pause.
     """
     retryable = failures.is_retryable(error, outcome)
     retry_after = error.retry_after if isinstance(error, ServiceError) else None
     draw = settings.clock.draw() if retryable else 0.0
     pause = settings.retry.pause_after(attempt - challenged, retry_after, draw) if retryable else None
     if retry_after is not None and retry_after <= LONGEST:
-        return retryable, pause, retry_after
-    # A wish for more than a year is a mistake, and must not silence a client for good.
+        return RetryPlan(retryable, pause, retry_after)
+    # A Retry-After of more than a year is a mistake, which must not silence a client for good.
     cooldown = evolve(settings.retry, max_attempts=attempt + 1).pause_after(attempt, None, draw)
-    return retryable, pause, cooldown or 0.0
+    return RetryPlan(retryable, pause, cooldown or 0.0)
 
 
 def _new_request(settings: Settings, parts: RequestParts, call: Call, claims: str | None) -> Request:
@@ -275,7 +285,7 @@ def _value(
             # JSON escapes may have concealed a secret up to here.
             body = redact_value(body, secrets)
     except RecursionError:
-        raise Violation("$", "it is nested too deep") from None
+        raise Violation("$", "it is nested too deeply") from None
     checked = CheckedAnswer(call, attempt, body, answer.headers, settings.clock.now(), settings.strict)
     return operation.build(checked)
 

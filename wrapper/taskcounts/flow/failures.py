@@ -94,7 +94,7 @@ def service_error(call: Call, attempts: int, answer: Answer, now: datetime) -> S
         # The further lines repeat the request id and the time.
         text += f": {message.strip().splitlines()[0]}"
     elif answer.status == 407:
-        text += ": the proxy wants a user name and password that it knows"
+        text += ": the proxy requires valid credentials"
     elif 300 <= answer.status < 400 and answer.status != 304 and answer.headers.get("location"):
         # Whoever follows a redirect hands the signature or the token to its target.
         text += f": a redirect{_redirect_host(answer)}, which is not followed"
@@ -158,7 +158,7 @@ def deadline_passed(
         pause: Seconds that the next attempt would have had to wait, None if it needn't have.
         left: Seconds up to the deadline.
     """
-    why = f"the deadline of {format_seconds(call.deadline)} is over"
+    why = f"the deadline of {format_seconds(call.deadline)} has passed"
     if pause is not None and left > 0:
         retry_after = error.retry_after if isinstance(error, ServiceError) else None
         is_asked_for = retry_after is not None and retry_after >= pause

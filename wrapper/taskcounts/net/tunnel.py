@@ -32,7 +32,7 @@ def _connect(route: Route, proxy: Proxy) -> Conversation[None]:
         if not answer.reusable:
             raise BrokenAnswer("it sent more than its answer to CONNECT")
         return
-    refusal = "it wants a user name and password that it knows" if answer.status == 407 else "no tunnel"
+    refusal = "it requires valid credentials" if answer.status == 407 else "no tunnel"
     kind = ConnectionError if answer.status in RETRYABLE_STATUSES else NeverWorks
     raise kind(f"{answer.status} to CONNECT: {refusal}")
 

@@ -110,7 +110,7 @@ def read_json(headers: Mapping[str, str], body: bytes) -> Any:
 
     Raises:
         Violation: The body is compressed, not UTF-8 or not JSON, has a member twice, a number that is not
-            finite, or is nested too deep.
+            finite, or is nested too deeply.
     """
     coding = headers.get("content-encoding", "identity")
     if coding != "identity" and coding.strip().lower() != "identity":
@@ -130,7 +130,7 @@ def read_json(headers: Mapping[str, str], body: bytes) -> Any:
     except UnicodeDecodeError:
         raise Violation("$", "it is not UTF-8") from None
     except RecursionError:
-        raise Violation("$", "it is nested too deep") from None
+        raise Violation("$", "it is nested too deeply") from None
     except ValueError as error:
         raise Violation("$", f"it is not JSON ({error})") from None
 

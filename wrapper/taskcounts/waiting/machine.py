@@ -1,12 +1,12 @@
-"""Decides on the next poll of a wait, and on its end. Pure: no clock, no I/O, no chance.
+"""Decides on the next poll of a wait, and on its end. Pure: no clock, no I/O, no randomness.
 
 A wait is a series of ticks, with a sleep after each. A tick makes one cheap poll, mostly for the counts. If
 the counts claim that the goal is reached, the tick goes on with a `proof` by list queries, which are never
 behind. Counts may also stand still after the job has ended, so a check takes their place now and then: in
 every second tick once two answers in a row brought no change, else after eight.
 
-No wait ends blind: its last tick comes shortly before the deadline, whatever the interval. It polls the
-counts, and makes all checks that could end the wait, as the counts may be behind.
+Every wait polls once more before its deadline: its last tick comes shortly before the deadline, whatever the
+interval. It polls the counts, and makes all checks that could end the wait, as the counts may be behind.
 
 `begin`, `begin_tick` (after a sleep) and `handle` (after a poll) return a `Move`: the new state, the next
 step, and notes for people.
@@ -43,7 +43,7 @@ from taskcounts.waiting.state import (
     State,
 )
 
-# The next list of all tasks waits for so many times as long as the last one took.
+# All tasks are listed again only after this multiple of the time that the last list took.
 LIST_SPACING = 9
 
 

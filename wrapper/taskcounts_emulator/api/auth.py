@@ -152,7 +152,7 @@ def _signable(raw: RawRequest, account: str) -> Iterator[str]:
         # Microsoft's clients decode a plus sign as a space, as in a form; others sign the plus sign.
         targets.append(f"{raw.path}?{raw.query.replace('+', '%2B')}")
     for headers, target, folds, dates in product(lengths, targets, (True, False), (False, True)):
-        yield string_to_sign(raw.method, target, headers, account, fold_names=folds, date_counts=dates)
+        yield string_to_sign(raw.method, target, headers, account, lowercase_names=folds, sign_date=dates)
 
 
 def _wrong_date(raw: RawRequest, now: datetime) -> str:

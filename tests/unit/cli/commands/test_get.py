@@ -97,7 +97,7 @@ def test_a_table_of_nothing_is_no_table(emulator: Emulator, command: RunCommand)
         ({"kind": "busy", "retry_after": 0}, "2m", 5, "503 ServerBusy"),
         ({"kind": "wrong-shape", "variant": "negative"}, "120", 6, "can't be trusted"),
         ({"kind": "throttled", "retry_after": 3600}, "5s", 5, "the service asks to wait 3600 s"),
-        ({"kind": "slow", "seconds": 30}, "0.2", 124, "the deadline of 0.2 s is over"),
+        ({"kind": "slow", "seconds": 30}, "0.2", 124, "the deadline of 0.2 s has passed"),
     ],
 )
 @pytest.mark.usefixtures("no_pauses")

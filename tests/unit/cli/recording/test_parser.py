@@ -203,7 +203,7 @@ def test_deeply_nested_lines_are_refused(where: tuple[str, ...]) -> None:
         if sound:
             assert event_record(parse_event(source)) == source
         else:
-            with pytest.raises(InvalidRecord, match="nested too deep"):
+            with pytest.raises(InvalidRecord, match="nested too deeply"):
                 parse_event(source)
 
 

@@ -42,7 +42,7 @@ def test_time_is_up_after_an_attempt(call: Call, clock: FakeClock) -> None:
         raise httpx.ReadTimeout("")
 
     script = Script(slow)
-    with pytest.raises(DeadlineExceeded, match=r"gave up: the deadline of 120 s is over$") as caught:
+    with pytest.raises(DeadlineExceeded, match=r"gave up: the deadline of 120 s has passed$") as caught:
         call(script, client={"clock": clock})
     assert caught.value.attempts == len(script.requests) == 2
     assert isinstance(caught.value, ServiceUnreachable)
@@ -57,7 +57,7 @@ def test_what_the_service_said_outlives_the_deadline(call: Call, clock: FakeCloc
         clock.pass_by(200)
         return BUSY
 
-    with pytest.raises(ServiceBusy, match=r"503 ServerBusy: .*; gave up: the deadline of 120 s is over$"):
+    with pytest.raises(ServiceBusy, match=r"503 ServerBusy: .*; gave up: the deadline of 120 s has passed$"):
         call(Script(slow), client={"clock": clock})
 
 

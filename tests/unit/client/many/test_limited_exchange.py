@@ -196,7 +196,7 @@ def test_no_permit_in_time(clock: FakeClock) -> None:
 def test_no_permit_for_another_attempt(clock: FakeClock) -> None:
     """The error is that of the attempt before, with the reason to give up."""
     limiter = Limiter(None, NoPermit(0))
-    with pytest.raises(ServiceBusy, match="gave up: the deadline of 120 s is over") as caught:
+    with pytest.raises(ServiceBusy, match="gave up: the deadline of 120 s has passed") as caught:
         ask(limiter, busy(), clock=clock)
     assert caught.value.attempts == 1
     assert len(limiter.back) == 1

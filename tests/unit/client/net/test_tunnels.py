@@ -31,7 +31,7 @@ def proxy(scheme: str, auth: tuple[str, str] | None = None) -> Proxy:
         (
             [b"HTTP/1.1 407 No\r\n\r\n"],
             NeverWorks,
-            "407 to CONNECT: it wants a user name and password that it knows",
+            "407 to CONNECT: it requires valid credentials",
         ),
         ([b"HTTP/1.1 403 No\r\n\r\n"], NeverWorks, "403 to CONNECT: no tunnel"),
         ([b"HTTP/1.1 302 Found\r\nLocation: http://x\r\n\r\n"], NeverWorks, "302 to CONNECT"),

@@ -158,7 +158,7 @@ def test_nested_as_deep_as_may_be(  # noqa: PLR0917 - pytest gives them by name.
         assert holder.additional_properties.to_dict() == more
         assert pickle.loads(pickle.dumps(snapshot)) == snapshot  # noqa: S301
     else:
-        with pytest.raises(ContractViolation, match="nested too deep"):
+        with pytest.raises(ContractViolation, match="nested too deeply"):
             call(script)
 
 

@@ -105,7 +105,7 @@ def test_what_is_nested_too_deep(call: Call, depth: int, more: str) -> None:
     """A body that others couldn't write again is refused as a whole, at any depth."""
     deep = "[" * depth + "]" * depth
     body = wire(COUNTS).decode()[:-1] + f', "deep": {deep}, "more": "{more}"}}'
-    with pytest.raises(ContractViolation, match="nested too deep"):
+    with pytest.raises(ContractViolation, match="nested too deeply"):
         call(Script(answer(body.encode())))
 
 

@@ -51,15 +51,15 @@ def bearer(claims: object) -> RawRequest:
     return RawRequest("GET", PATH, "", {"authorization": f"Bearer e30.{payload}.c2ln"})
 
 
-@pytest.mark.parametrize("fold_names", [True, False])
-@pytest.mark.parametrize("date_counts", [True, False])
+@pytest.mark.parametrize("lowercase_names", [True, False])
+@pytest.mark.parametrize("sign_date", [True, False])
 @pytest.mark.parametrize("account", ["myaccount", "MyAccount"])
 def test_all_forms_that_official_clients_sign_are_taken(
-    fold_names: bool, date_counts: bool, account: str
+    lowercase_names: bool, sign_date: bool, account: str
 ) -> None:
     """Query names in any case, Date signed beside ocp-date or not, the account in any case."""
     headers = {"ocp-date": DATE, "date": "Thu, 01 Aug 2024 12:00:00 GMT", "content-type": "application/json"}
-    check(signed(headers, account=account, fold_names=fold_names, date_counts=date_counts))
+    check(signed(headers, account=account, lowercase_names=lowercase_names, sign_date=sign_date))
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
