@@ -112,10 +112,11 @@ def requires_extra(extra: str, feature: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        package = str(error.name).partition(".")[0]
-        # A missing module of our own means a broken installation, which no extra mends.
+        package = (error.name or "taskcounts").partition(".")[0]
+        # A broken installation, of our own modules or of a library's files, is mended by no extra.
         if package.startswith("taskcounts"):
             raise
+        package = "azure-identity" if package == "azure" else package
         raise CommandError(
             f"{feature} needs {package}", f"install taskcounts with its extra '{extra}'"
         ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import importlib
 import os
 import pty
 import re
@@ -320,3 +321,8 @@ def test_an_incomplete_installation_is_a_defect(command: RunCommand, monkeypatch
 def test_no_command_shows_the_help(command: RunCommand) -> None:
     """Without a command the help is shown."""
     assert command().out == command("--help").out
+
+
+def test_importing_the_module_runs_nothing() -> None:
+    """Tools that import every module of a package start no command."""
+    importlib.import_module("taskcounts.__main__")

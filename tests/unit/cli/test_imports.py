@@ -45,6 +45,13 @@ def test_unneeded_modules_are_not_loaded(emulator: Emulator) -> None:
     assert loaded("get", "-h") == asking[:1]
 
 
+def test_the_help_of_a_command_loads_no_network() -> None:
+    """Help, completion and errors of usage are there before anything that only sends."""
+    code = "import sys, taskcounts_cli.commands.get; print(*{'ssl', 'socket'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.split() == []
+
+
 def test_waiting_loads_no_other_client(emulator: Emulator) -> None:
     """A wait without notifications loads neither httpx nor the libraries of the live view."""
     emulator.add_job("done", [{"state": "completed", "result": "success"}])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from taskcounts.net.base import MAX_CONNECTIONS
+from taskcounts.net.limits import MAX_CONNECTIONS
 
 # The statuses of a service that has too much to do.
 BUSY_STATUSES = frozenset({429, 503})

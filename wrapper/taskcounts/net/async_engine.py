@@ -12,7 +12,6 @@ from weakref import WeakSet
 
 from taskcounts.forks import renew_after_fork
 from taskcounts.net.base import (
-    MAX_CONNECTIONS,
     NEXT_ADDRESS,
     READ_SIZE,
     Conversation,
@@ -24,6 +23,7 @@ from taskcounts.net.base import (
     without_frames,
 )
 from taskcounts.net.http import NAME, RequestEncoder
+from taskcounts.net.limits import MAX_CONNECTIONS
 from taskcounts.net.pool import HttpConnection, Pool
 from taskcounts.net.route import Route
 from taskcounts.protocol.messages import Answer, Failure, Request

@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The number of requests of a client that can be under way at once.
-MAX_CONNECTIONS = 256
-
-# Seconds that an idle connection is kept, so that polling doesn't open a new one each time.
-IDLE = 60.0
-
 # A conversation with a server, without I/O: a generator that yields bytes to write, is sent the bytes that
 # came in answer, or b"" at the end of the stream, and returns a result.
 Conversation = Generator[bytes, bytes, T]

@@ -7,8 +7,9 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import Generic, TypeVar
 
-from taskcounts.net.base import IDLE, BrokenAnswer, Conversation, PartialAnswer, T
+from taskcounts.net.base import BrokenAnswer, Conversation, PartialAnswer, T
 from taskcounts.net.http import AnswerReader
+from taskcounts.net.limits import IDLE
 from taskcounts.net.route import Route
 from taskcounts.net.tls import Tls
 from taskcounts.net.tunnel import open_tunnel

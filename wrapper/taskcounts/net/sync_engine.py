@@ -16,7 +16,6 @@ from weakref import WeakSet
 from taskcounts.forks import renew_after_fork
 from taskcounts.net.base import (
     LONGEST_TIMEOUT,
-    MAX_CONNECTIONS,
     NEXT_ADDRESS,
     READ_SIZE,
     AttemptTimedOut,
@@ -28,6 +27,7 @@ from taskcounts.net.base import (
     without_frames,
 )
 from taskcounts.net.http import NAME, RequestEncoder
+from taskcounts.net.limits import MAX_CONNECTIONS
 from taskcounts.net.pool import HttpConnection, Pool
 from taskcounts.net.route import Route
 from taskcounts.protocol.messages import Answer, Failure, Request

@@ -9,9 +9,7 @@ from typing import Any
 
 from taskcounts.forks import renew_after_fork
 from taskcounts.net.base import (
-    IDLE,
     LONGEST_TIMEOUT,
-    MAX_CONNECTIONS,
     AttemptTimedOut,
     PartialAnswer,
     closed_failure,
@@ -20,6 +18,7 @@ from taskcounts.net.base import (
     running_loop,
     without_frames,
 )
+from taskcounts.net.limits import IDLE, MAX_CONNECTIONS
 from taskcounts.net.route import Route
 from taskcounts.protocol.messages import Answer, Failure, Request
 

@@ -16,7 +16,7 @@ from taskcounts.arguments import check_job_id
 from taskcounts.base_client import DEFAULT_CONCURRENCY, DEFAULT_DEADLINE
 from taskcounts.client import TaskCountsClient
 from taskcounts.errors import TaskCountsError
-from taskcounts.net.base import MAX_CONNECTIONS
+from taskcounts.net.limits import MAX_CONNECTIONS
 from taskcounts.snapshot import Snapshot
 from taskcounts_cli.exits import Exit, code_and_hint
 from taskcounts_cli.input.jobs import JobSource, job_options

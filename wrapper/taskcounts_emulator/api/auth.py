@@ -146,7 +146,7 @@ def _signable(raw: RawRequest, account: str) -> Iterator[str]:
     if raw.method not in ("GET", "HEAD") and raw.headers.get("content-length") in (None, "0"):
         # Clients sign the length of an empty body as 0 or not at all, and send it as 0 or not at all.
         without = {name: value for name, value in raw.headers.items() if name != "content-length"}
-        lengths = [{**without, "content-length": "0"}, without]
+        lengths = [without, {**without, "content-length": "0"}]
     targets = [raw.target]
     if "+" in raw.query:
         # Microsoft's clients decode a plus sign as a space, as in a form; others sign the plus sign.

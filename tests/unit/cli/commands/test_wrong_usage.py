@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 
@@ -45,5 +46,23 @@ def test_a_missing_package_is_named_with_its_extra(
             monkeypatch.setitem(sys.modules, name, None)
     ended = command(*line.split())
     assert (ended.code, ended.out) == (2, "")
-    assert f" needs {package}" in ended.err
+    named = {"azure": "azure-identity"}.get(package, package)
+    assert re.match(rf"error: .* needs {named}[:\n]", ended.err)
     assert f"install taskcounts with its extra '{extra}'" in ended.err
+
+
+def test_a_broken_library_is_no_missing_one(command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package whose files can't be loaded is a defect: no extra would mend it."""
+
+    class Broken:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name.partition(".")[0] == "matplotlib":
+                raise ImportError("libpng.so: cannot open shared object file")
+
+    loaded = ("matplotlib", "taskcounts_cli.recording.chart")
+    for name in [name for name in sys.modules if name.startswith(loaded)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    ended = command("plot", "/dev/null", "-o", "x.svg")
+    assert (ended.code, ended.out) == (70, "")
+    assert "libpng.so: cannot open shared object file" in ended.err

@@ -15,7 +15,7 @@ from support.client import ENDPOINT, KEY
 from support.many import by_id, ids
 from taskcounts import AsyncTaskCountsClient, JobResult
 from taskcounts.many.plan import PREFETCH
-from taskcounts.net.base import MAX_CONNECTIONS
+from taskcounts.net.limits import MAX_CONNECTIONS
 
 
 async def good(request: httpx.Request) -> httpx.Response:

@@ -26,7 +26,7 @@ from taskcounts.flow.drive import Stop, Stopped, run
 from taskcounts.flow.steps import Flow, Pause
 from taskcounts.many import threads as many_threads
 from taskcounts.many.plan import PREFETCH
-from taskcounts.net.base import MAX_CONNECTIONS
+from taskcounts.net.limits import MAX_CONNECTIONS
 
 
 def ours() -> list[threading.Thread]:

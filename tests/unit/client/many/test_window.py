@@ -3,7 +3,7 @@
 import pytest
 
 from taskcounts.many.window import Window, check_concurrency, open_window
-from taskcounts.net.base import MAX_CONNECTIONS
+from taskcounts.net.limits import MAX_CONNECTIONS
 
 
 def test_begins_open() -> None:

@@ -17,7 +17,7 @@ from support.answers import answer
 from support.client import get, route_to
 from support.servers import Peer, Server
 from taskcounts.net.async_engine import AsyncSocketEngine
-from taskcounts.net.base import MAX_CONNECTIONS
+from taskcounts.net.limits import MAX_CONNECTIONS
 from taskcounts.net.sync_engine import SocketEngine
 from taskcounts.protocol.messages import Failure
 

@@ -139,6 +139,15 @@ def test_a_wrong_signature_is_forbidden_without_showing_the_right_one() -> None:
     assert expected not in detail
 
 
+@pytest.mark.parametrize("length", [None, "0"])
+def test_the_string_to_sign_is_the_documented_one(length: str | None) -> None:
+    """The refusal of a request without a body shows the string without a length, not a client's variant."""
+    sized = {} if length is None else {"content-length": length}
+    headers = {**signed({"ocp-date": DATE}).headers, **sized}
+    detail = refusal(RawRequest("DELETE", "/jobs/other", "api-version=2", headers)).details[0][1]
+    assert "'DELETE\n\n\n\n\n\n\n\n\n\n\n\nocp-date:" in detail
+
+
 def test_a_request_without_authorization_is_challenged() -> None:
     """Without Authorization the response is 401 with a challenge."""
     refused = refusal(RawRequest("GET", PATH, "", {}))
