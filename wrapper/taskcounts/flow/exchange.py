@@ -59,7 +59,7 @@ USER_AGENT = f"taskcounts/{__version__}"
 
 
 class RetryPlan(NamedTuple):
-    """What follows a failed attempt.
+    """The decision on a failed attempt.
 
     Attributes:
         retryable: Whether another attempt may succeed.
