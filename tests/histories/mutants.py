@@ -111,7 +111,7 @@ def _refutes_nothing(tried: Proof, found: Task | None) -> Proof | Finding:
 def _ignores_failed_queries(state: State, event: Failed, now: float) -> Move:
     if state.proof is None:
         return _ON_FAILURE(state, event, now)
-    return machine._on_task(state, Queried(state.proof.query, None), now)
+    return machine._on_queried(state, Queried(state.proof.query, None), now)
 
 
 def _keeps_failures(state: State, event: Event, now: float) -> Move:
@@ -146,9 +146,9 @@ def _leaves_checks_out(state: State, now: float, notes: tuple[str, ...]) -> Move
 
 _PROVE, _ON_FAILURE, _HANDLE, _ON_JOB_STATE = (
     machine._prove,
-    machine._on_failure,
+    machine._on_failed,
     machine.handle,
-    machine._on_job_state,
+    machine._on_job_seen,
 )
 _ADVANCE, _BEGIN, _CLAIMS = proof.advance, proof.begin_proof, rules.claims
 
@@ -222,7 +222,7 @@ MUTANTS = (
     Mutant("forgets tasks that are prepared", ((flow, "FILTERS", _HASTY),), "not so", _prepares),
     Mutant(
         "takes a query that failed for one that found nothing",
-        ((machine, "_on_failure", _ignores_failed_queries),),
+        ((machine, "_on_failed", _ignores_failed_queries),),
         "not so",
         lambda history: history.after_all and _fails(history),
     ),
@@ -253,7 +253,7 @@ MUTANTS = (
     Mutant("never gives up", ((flow, "handle", _forgets_failures),), "went on", _fails),
     Mutant(
         "takes the end of a job for that of its tasks",
-        ((machine, "_on_job_state", _believes_the_job),),
+        ((machine, "_on_job_seen", _believes_the_job),),
         "not so",
         _ends_jobs,
     ),

@@ -92,15 +92,15 @@ def handle(state: State, event: Event, now: float) -> Move:
     """Return the move after a poll, with or without an answer."""
     state = state.replace(polls=state.polls + 1)
     if isinstance(event, Failed):
-        return _on_failure(state, event, now)
+        return _on_failed(state, event, now)
     state = state.replace(failures=0, last_error=None)
     if isinstance(event, Counted):
-        return _on_counts(state, event, now)
+        return _on_counted(state, event, now)
     if isinstance(event, Queried):
-        return _on_task(state, event, now)
+        return _on_queried(state, event, now)
     if isinstance(event, JobSeen):
-        return _on_job_state(state, event, now)
-    return _on_exact(state, event, now)
+        return _on_job_seen(state, event, now)
+    return _on_listed(state, event, now)
 
 
 def _ask(state: State, question: Poll, now: float, notes: tuple[str, ...] = ()) -> Move:
@@ -122,19 +122,23 @@ def _sleep(state: State, now: float, notes: tuple[str, ...] = ()) -> Move:
         left = state.left or None
         interval = interval_seconds(plan.min_interval, state.unchanged + state.failures, left, limit=limit)
     until = min(max(state.tick + interval, state.not_before, now), now + LONGEST)
-    last_tick_at, over = state.last_tick_at, state.last_tick
+    last_tick_at, deadline_reached = state.last_tick_at, state.last_tick
     # A tick that begins just before the last one may still be under way when that is due.
     if until >= last_tick_at or last_tick_at - until < state.ends - last_tick_at:
         until = max(last_tick_at, state.not_before, now)
         # After this moment there is no time for an answer.
-        over = over or until > last_tick_at
+        deadline_reached = deadline_reached or until > last_tick_at
         state = state.replace(last_tick=True)
-    if over:
+    if deadline_reached:
         until = max(state.ends, now)
     fallback_end = state.fallback_end if isinstance(state.resume_with, Proof | AskJob) else None
     job_ended = state.job_ended and state.resume_with is not None
     state = state.replace(
-        proof=None, pending_end=None, fallback_end=fallback_end, deadline_reached=over, job_ended=job_ended
+        proof=None,
+        pending_end=None,
+        fallback_end=fallback_end,
+        deadline_reached=deadline_reached,
+        job_ended=job_ended,
     )
     return Move(state, Sleep(until), notes)
 
@@ -173,7 +177,7 @@ def _prove(state: State, claim: Claim, cause: Cause, now: float, notes: tuple[st
     return _ask(state.replace(proof=proof, cause=cause), AskTasks(proof.query), now, notes)
 
 
-def _on_task(state: State, event: Queried, now: float) -> Move:
+def _on_queried(state: State, event: Queried, now: float) -> Move:
     assert state.proof is not None  # noqa: S101 - only proofs query tasks.
     after = advance(state.proof, event.found)
     state = _record_contradiction(state, event)
@@ -265,7 +269,7 @@ def _end(
 # Answers.
 
 
-def _on_counts(state: State, event: Counted, now: float) -> Move:
+def _on_counted(state: State, event: Counted, now: float) -> Move:
     new = event.snapshot
     notes = about_counts(state.reported, new)
     changed = state.reported is None or state.reported.task_counts != new.task_counts
@@ -304,7 +308,7 @@ def _evaluate_counts(state: State, now: float, notes: tuple[str, ...]) -> Move:
     return _sleep(state, now, notes)
 
 
-def _on_job_state(state: State, event: JobSeen, now: float) -> Move:
+def _on_job_seen(state: State, event: JobSeen, now: float) -> Move:
     notes = about_job(state.job_state, event.job_state)
     state = state.replace(job_state=event.job_state, job_ended=event.job_state == "completed")
     if event.job_state == "deleting":
@@ -318,7 +322,7 @@ def _on_job_state(state: State, event: JobSeen, now: float) -> Move:
     return _sleep(state, now, notes)
 
 
-def _on_exact(state: State, event: Listed, now: float) -> Move:
+def _on_listed(state: State, event: Listed, now: float) -> Move:
     assert state.pending_end is not None  # noqa: S101 - all tasks are listed only before a verdict.
     exact, pending = event.snapshot, state.pending_end
     reason = (
@@ -338,7 +342,7 @@ def _on_exact(state: State, event: Listed, now: float) -> Move:
     return Move(state, pending._replace(reason=reason, confirmed=True), notes)
 
 
-def _on_failure(state: State, event: Failed, now: float) -> Move:
+def _on_failed(state: State, event: Failed, now: float) -> Move:
     """Return the move after a poll without a trustworthy answer."""
     error, pending = event.error, state.pending_end
     never_answered = state.failed_polls + 1 == state.polls
