@@ -116,11 +116,6 @@ class EmulatedAccount:
         self._versions: set[str] = set()
         self._lock = threading.Lock()
 
-    @property
-    def decoded_key(self) -> bytes:
-        """The access key, decoded."""
-        return base64.b64decode(self.key)
-
     def load(self, scenario: object) -> list[str]:
         """Apply a scenario, all of it or nothing, and return the ids of its jobs.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def test_every_account_has_a_key_of_its_own() -> None:
     """The default key is 64 random bytes."""
     first, second = EmulatedAccount(), EmulatedAccount()
     assert first.key != second.key
-    assert len(first.decoded_key) == 64
+    assert len(base64.b64decode(first.key)) == 64
 
 
 def test_a_repr_shows_where_the_store_is_and_no_key(tmp_path: Path) -> None:

@@ -130,9 +130,7 @@ def parse_pool(document: object, path: str) -> Pool:
     """
     given = json_reader.members(document, path, _MEMBERS, ("id", "slots"))
     return Pool(
-        json_reader.matching(
-            given["id"], f"{path}.id", _POOL_ID, "a pool id (1 to 64 letters, digits, '-' and '_') or '*'"
-        ),
+        json_reader.matching(given["id"], f"{path}.id", _POOL_ID, _POOL_ID_FORM),
         json_reader.whole_number(given["slots"], f"{path}.slots", 0, MAX_POOL_SLOTS),
         parse_distribution(given["preparing"], f"{path}.preparing") if "preparing" in given else AT_ONCE,
         parse_distribution(given["duration"], f"{path}.duration")

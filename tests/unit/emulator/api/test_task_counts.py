@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import re
 from collections.abc import Callable
@@ -284,7 +285,7 @@ def test_nothing_that_is_refused_or_logged_shows_a_secret(
     """Neither the key, nor a right or wrong signature, nor a token is in any response, log or repr."""
     headers = {"host": "myaccount.test", "ocp-date": DATE}
     good = signature(
-        emulator.decoded_key,
+        base64.b64decode(emulator.key),
         string_to_sign("GET", f"/jobs/nightly/taskcounts?{VERSION}", headers, "myaccount"),
     )
     bad = "A" * 43 + "="
