@@ -3,9 +3,10 @@
 `make generate` runs `generate.py`, `make check-generated` runs `generate.py --check`.
 The output is the same byte for byte on any machine and needs no network:
 
+- `openapi/` has the whole description of each version: the fragment with the patch of that version;
 - openapi-python-client writes the models and the httpx client, with the configuration
   and templates beside this file; any warning fails the run;
-- `contract.py` is derived here: for each operation the schema of its answers, their
+- `contract.py` is derived here: for each version and operation the schema of its answers, their
   invariants, and other facts for the wrapper and the contract checks;
 - RECORD.json names the inputs, the generator and the formatter that made the tree.
 """
@@ -34,6 +35,7 @@ SPEC = Path(__file__).resolve().parent
 PROJECT = SPEC.parent
 GENERATED = PROJECT / "generated"
 FRAGMENT = SPEC / "taskcounts.openapi.yaml"
+VERSIONS = SPEC / "versions"
 CONFIG = SPEC / "generator.yaml"
 TEMPLATES = SPEC / "templates"
 PACKAGE = "taskcounts_rest"
@@ -56,22 +58,26 @@ from typing import Any, Final, NamedTuple
 
 
 class Operation(NamedTuple):
-    """An operation: its request, and its answers.
+    """An operation at one api-version: its request, and its answers.
 
     Attributes:
         method: The verb.
         path: The path, with the names of parameters in braces.
         parameters: The schema of each parameter by its name, with its location (`in`).
+        headers: The schema of each header of a 200 by its name, and whether it is required.
         result: The schema of the body of a 200.
         invariants: The sums that the numbers of such a body should satisfy: `whole` is that of `parts`.
+        error_headers: The schema of each header of an error by its name, and whether it is required.
         error_codes: The known error codes, by status.
     """
 
     method: str
     path: str
     parameters: dict[str, dict[str, Any]]
+    headers: dict[str, dict[str, Any]]
     result: dict[str, Any]
     invariants: tuple[dict[str, Any], ...]
+    error_headers: dict[str, dict[str, Any]]
     error_codes: dict[int, tuple[str, ...]]
 
 
@@ -106,15 +112,21 @@ def build(target: Path) -> None:
     check_config()
     # First, since the generator takes seconds, and ignores much that is refused here.
     try:
-        derived = contract_module(YAML(typ="safe").load(FRAGMENT))
+        described = descriptions()
+        derived = contract_module(described)
     except (YAMLError, LookupError, TypeError, AttributeError) as error:
-        raise GenerationError(f"{FRAGMENT.name} can't be read: {error!r}") from None
-    target.mkdir()
-    run(
-        "openapi-python-client", "generate", "--path", FRAGMENT, "--config", CONFIG,
-        "--custom-template-path", TEMPLATES, "--meta", "none", "--fail-on-warning",
-        "--output-path", target / PACKAGE,
-    )  # fmt: skip
+        raise GenerationError(f"{FRAGMENT.name} or {VERSIONS.name}/ can't be read: {error!r}") from None
+    (target / "openapi").mkdir(parents=True)
+    for version, description in described.items():
+        write_json(target / "openapi" / f"{version}.json", description)
+    with tempfile.TemporaryDirectory() as scratch:
+        merged = Path(scratch) / "openapi.json"
+        write_json(merged, for_generator(described))
+        run(
+            "openapi-python-client", "generate", "--path", merged, "--config", CONFIG,
+            "--custom-template-path", TEMPLATES, "--meta", "none", "--fail-on-warning",
+            "--output-path", target / PACKAGE,
+        )  # fmt: skip
     package = target / PACKAGE
     # `--meta none` leaves it out, and type checkers ignore a package without it.
     (package / "py.typed").touch()
@@ -128,7 +140,7 @@ def build(target: Path) -> None:
         "formatter": pins["ruff"],
         "inputs": {path.relative_to(PROJECT).as_posix(): digest(path) for path in inputs()},
     }
-    (target / "RECORD.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_json(target / "RECORD.json", record)
 
 
 def pinned_versions() -> dict[str, str]:
@@ -152,28 +164,110 @@ def check_config() -> None:
         raise GenerationError(f"{CONFIG.name}: the generator knows no {', '.join(sorted(unknown))}")
 
 
-def contract_module(fragment: dict[str, Any]) -> str:
+def descriptions() -> dict[str, dict[str, Any]]:
+    """Return the whole description of each version, the default first; examples stand in their places."""
+    fragment = with_examples(YAML(typ="safe").load(FRAGMENT))
+    found = {fragment["info"]["version"]: fragment}
+    for path in sorted(VERSIONS.glob("*.yaml")):
+        patched = merge_patch(fragment, YAML(typ="safe").load(path))
+        constant = patched["components"]["parameters"]["apiVersion"]["schema"]["const"]
+        if not path.stem == patched["info"]["version"] == constant:
+            raise GenerationError(f"{path.name} has to set its version in info and in apiVersion")
+        if patched["components"]["schemas"] != fragment["components"]["schemas"]:
+            # The models, and the checks of answers, are the same for all versions.
+            raise GenerationError(f"{path.name} may not change schemas: the versions share their models")
+        found[path.stem] = patched
+    return found
+
+
+def with_examples(node: Any) -> Any:
+    """Return a node with the examples of other files in place of the references to them."""
+    if isinstance(node, list):
+        return [with_examples(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    file, hash_mark, pointer = str(node.get("$ref", "")).partition("#/")
+    if not file or not hash_mark:
+        return {name: with_examples(each) for name, each in node.items()}
+    found = json.loads((SPEC / file).read_text(encoding="utf-8"))
+    for part in pointer.split("/"):
+        found = found[part]
+    return found
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """Return a value with a JSON Merge Patch applied (RFC 7396)."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            del merged[name]
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged
+
+
+def for_generator(described: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the default version's description, with each version allowed: one client speaks them all."""
+    default, *_ = described
+    # An enumeration would give a module for each operation, and a class whose members are called VALUE_0.
+    schema = {"const": None, "oneOf": [{"type": "string", "const": version} for version in described]}
+    return dict(
+        merge_patch(described[default], {"components": {"parameters": {"apiVersion": {"schema": schema}}}})
+    )
+
+
+def contract_module(described: dict[str, dict[str, Any]]) -> str:
     """Return the source of contract.py."""
-    components = fragment["components"]
-    parameters = {
-        key: {"in": parameter["in"], **parameter["schema"]}
-        for key, parameter in components["parameters"].items()
-    }
-    operations = {
-        operation["operationId"]: operation_source(fragment, path, method, operation)
+    default, *others = described
+    fragment = described[default]
+    schemas = fragment["components"]["schemas"]
+    first = operation_sources(fragment, fragment)
+    written = {name: f"Operation({_arguments(fields)})" for name, fields in first.items()}
+    versions = {default: "OPERATIONS"}
+    for version in others:
+        changed = {
+            name: {field: source for field, source in fields.items() if source != first[name][field]}
+            for name, fields in operation_sources(described[version], fragment).items()
+        }
+        versions[version] = written_dict(
+            {name: f"OPERATIONS[{name!r}]._replace({_arguments(fields)})" for name, fields in changed.items()}
+        )
+    error = plain_schema(fragment, schemas["BatchError"])
+    values: list[tuple[str, str, str]] = [
+        ("API_VERSION", "str", repr(default)),
+        ("MEDIA_TYPE", "str", repr(media_type(fragment))),
+        ("PARAMETERS", "dict[str, dict[str, Any]]", repr(parameter_schemas(fragment))),
+        ("ERROR", "dict[str, Any]", repr(error)),
+        ("KNOWN_VALUES", "dict[str, tuple[str, ...]]", repr(known_values(schemas))),
+        ("OPERATIONS", "dict[str, Operation]", written_dict(written)),
+        ("VERSIONS", "dict[str, dict[str, Operation]]", written_dict(versions)),
+    ]
+    return HEADER + "".join(f"{name}: Final[{kind}] = {source}\n" for name, kind, source in values)
+
+
+def _arguments(fields: dict[str, str]) -> str:
+    return ", ".join(f"{name}={source}" for name, source in fields.items())
+
+
+def operation_sources(fragment: dict[str, Any], default: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the sources of the fields of each operation; parameters of the default version by reference."""
+    return {
+        operation["operationId"]: operation_source(
+            fragment, path, method, operation, parameter_schemas(default)
+        )
         for path, methods in fragment["paths"].items()
         for method, operation in methods.items()
     }
-    error = plain_schema(fragment, components["schemas"]["BatchError"])
-    values: list[tuple[str, str, str]] = [
-        ("API_VERSION", "str", repr(parameters["apiVersion"]["const"])),
-        ("MEDIA_TYPE", "str", repr(media_type(fragment))),
-        ("PARAMETERS", "dict[str, dict[str, Any]]", repr(parameters)),
-        ("ERROR", "dict[str, Any]", repr(error)),
-        ("KNOWN_VALUES", "dict[str, tuple[str, ...]]", repr(known_values(components["schemas"]))),
-        ("OPERATIONS", "dict[str, Operation]", written_dict(operations)),
-    ]
-    return HEADER + "".join(f"{name}: Final[{kind}] = {source}\n" for name, kind, source in values)
+
+
+def parameter_schemas(fragment: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the schemas of all parameters, each with its location, by their names among the components."""
+    return {
+        key: {"in": parameter["in"], **parameter["schema"]}
+        for key, parameter in fragment["components"]["parameters"].items()
+    }
 
 
 def media_type(fragment: dict[str, Any]) -> str:
@@ -190,35 +284,56 @@ def media_type(fragment: dict[str, Any]) -> str:
     return str(found.pop())
 
 
-def operation_source(fragment: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
-    """Return the source of an operation's value in contract.py."""
+def operation_source(
+    fragment: dict[str, Any],
+    path: str,
+    method: str,
+    operation: dict[str, Any],
+    shared: dict[str, dict[str, Any]],
+) -> dict[str, str]:
+    """Return the sources of the fields of an operation's value in contract.py."""
     if method != "get":
         raise GenerationError(
             f"{FRAGMENT.name}: {operation['operationId']} is no GET; nothing here may write"
         )
+    schemas = parameter_schemas(fragment)
     parameters = {}
     for reference in operation["parameters"]:
         if "$ref" not in reference:
             raise GenerationError(f"{FRAGMENT.name}: parameters have to stand among the components")
-        # PARAMETERS has the whole parameter, by its name there.
+        # PARAMETERS has the default version's, by their names there.
         key = reference["$ref"].rpartition("/")[2]
-        parameters[resolve(fragment, reference)["name"]] = f"PARAMETERS[{key!r}]"
-    (content,) = operation["responses"]["200"]["content"].values()
+        source = f"PARAMETERS[{key!r}]" if schemas[key] == shared.get(key) else repr(schemas[key])
+        parameters[resolve(fragment, reference)["name"]] = source
+    success = operation["responses"]["200"]
+    (content,) = success["content"].values()
     schema = resolve(fragment, content["schema"])
     result = plain_schema(fragment, schema)
     codes: dict[int, tuple[str, ...]] = {}
     for known in (fragment["x-error-codes"], operation.get("x-error-codes", {})):
         for status, more in known.items():
             codes[int(status)] = codes.get(int(status), ()) + tuple(more)
-    fields = {
+    return {
         "method": repr(method.upper()),
         "path": repr(path),
         "parameters": written_dict(parameters),
+        "headers": repr(header_schemas(fragment, success)),
         "result": repr(result),
         "invariants": repr(invariants(schema, result)),
+        "error_headers": repr(header_schemas(fragment, operation["responses"]["default"])),
         "error_codes": repr(dict(sorted(codes.items()))),
     }
-    return f"Operation({', '.join(f'{name}={source}' for name, source in fields.items())})"
+
+
+def header_schemas(fragment: dict[str, Any], response: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the schemas of a response's headers, each with whether it is required."""
+    described = {
+        name: resolve(fragment, header) for name, header in resolve(fragment, response)["headers"].items()
+    }
+    return {
+        name: {"required": header.get("required", False), **header["schema"]}
+        for name, header in described.items()
+    }
 
 
 def written_dict(members: dict[str, str]) -> str:
@@ -295,7 +410,19 @@ def counter_path(text: str, result: dict[str, Any]) -> tuple[str, ...]:
 
 def inputs() -> list[Path]:
     """Return the files that determine the output, in a fixed order."""
-    return [FRAGMENT, CONFIG, Path(__file__), *sorted(TEMPLATES.rglob("*.jinja"))]
+    return [
+        FRAGMENT,
+        *sorted(VERSIONS.glob("*.yaml")),
+        *sorted((SPEC / "examples").glob("*.json")),
+        CONFIG,
+        Path(__file__),
+        *sorted(TEMPLATES.rglob("*.jinja")),
+    ]
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as JSON."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def digest(path: Path) -> str:
