@@ -6,22 +6,26 @@ from typing import Any, Final, NamedTuple
 
 
 class Operation(NamedTuple):
-    """An operation: its request, and its answers.
+    """An operation at one api-version: its request, and its answers.
 
     Attributes:
         method: The verb.
         path: The path, with the names of parameters in braces.
         parameters: The schema of each parameter by its name, with its location (`in`).
+        headers: The schema of each header of a 200 by its name, and whether it is required.
         result: The schema of the body of a 200.
         invariants: The sums that the numbers of such a body should satisfy: `whole` is that of `parts`.
+        error_headers: The schema of each header of an error by its name, and whether it is required.
         error_codes: The known error codes, by status.
     """
 
     method: str
     path: str
     parameters: dict[str, dict[str, Any]]
+    headers: dict[str, dict[str, Any]]
     result: dict[str, Any]
     invariants: tuple[dict[str, Any], ...]
+    error_headers: dict[str, dict[str, Any]]
     error_codes: dict[int, tuple[str, ...]]
 
 
@@ -99,6 +103,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
             "return-client-request-id": PARAMETERS["returnClientRequestId"],
             "ocp-date": PARAMETERS["ocpDate"],
         },
+        headers={
+            "client-request-id": {"required": False, "type": "string", "format": "uuid"},
+            "request-id": {"required": True, "type": "string", "format": "uuid"},
+        },
         result={
             "type": "object",
             "required": ["taskCounts", "taskSlotCounts"],
@@ -141,6 +149,15 @@ OPERATIONS: Final[dict[str, Operation]] = {
                 "parts": (("taskSlotCounts", "succeeded"), ("taskSlotCounts", "failed")),
             },
         ),
+        error_headers={
+            "client-request-id": {"required": False, "type": "string", "format": "uuid"},
+            "request-id": {"required": False, "type": "string", "format": "uuid"},
+            "Retry-After": {
+                "required": False,
+                "type": "string",
+                "pattern": "^([0-9]{1,10}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT)$",
+            },
+        },
         error_codes={
             400: (
                 "InvalidAuthenticationInfo",
@@ -174,6 +191,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
             "client-request-id": PARAMETERS["clientRequestId"],
             "return-client-request-id": PARAMETERS["returnClientRequestId"],
             "ocp-date": PARAMETERS["ocpDate"],
+        },
+        headers={
+            "client-request-id": {"required": False, "type": "string", "format": "uuid"},
+            "request-id": {"required": True, "type": "string", "format": "uuid"},
         },
         result={
             "type": "object",
@@ -218,6 +239,15 @@ OPERATIONS: Final[dict[str, Operation]] = {
             },
         },
         invariants=(),
+        error_headers={
+            "client-request-id": {"required": False, "type": "string", "format": "uuid"},
+            "request-id": {"required": False, "type": "string", "format": "uuid"},
+            "Retry-After": {
+                "required": False,
+                "type": "string",
+                "pattern": "^([0-9]{1,10}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT)$",
+            },
+        },
         error_codes={
             400: (
                 "InvalidAuthenticationInfo",
@@ -249,6 +279,12 @@ OPERATIONS: Final[dict[str, Operation]] = {
             "client-request-id": PARAMETERS["clientRequestId"],
             "return-client-request-id": PARAMETERS["returnClientRequestId"],
             "ocp-date": PARAMETERS["ocpDate"],
+        },
+        headers={
+            "client-request-id": {"required": False, "type": "string", "format": "uuid"},
+            "request-id": {"required": True, "type": "string", "format": "uuid"},
+            "ETag": {"required": False, "type": "string", "minLength": 1},
+            "Last-Modified": {"required": False, "type": "string", "format": "date-time-rfc1123"},
         },
         result={
             "type": "object",
@@ -282,6 +318,15 @@ OPERATIONS: Final[dict[str, Operation]] = {
             },
         },
         invariants=(),
+        error_headers={
+            "client-request-id": {"required": False, "type": "string", "format": "uuid"},
+            "request-id": {"required": False, "type": "string", "format": "uuid"},
+            "Retry-After": {
+                "required": False,
+                "type": "string",
+                "pattern": "^([0-9]{1,10}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT)$",
+            },
+        },
         error_codes={
             400: (
                 "InvalidAuthenticationInfo",
@@ -313,6 +358,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
             "client-request-id": PARAMETERS["clientRequestId"],
             "return-client-request-id": PARAMETERS["returnClientRequestId"],
             "ocp-date": PARAMETERS["ocpDate"],
+        },
+        headers={
+            "client-request-id": {"required": False, "type": "string", "format": "uuid"},
+            "request-id": {"required": True, "type": "string", "format": "uuid"},
         },
         result={
             "type": "object",
@@ -356,6 +405,15 @@ OPERATIONS: Final[dict[str, Operation]] = {
             },
         },
         invariants=(),
+        error_headers={
+            "client-request-id": {"required": False, "type": "string", "format": "uuid"},
+            "request-id": {"required": False, "type": "string", "format": "uuid"},
+            "Retry-After": {
+                "required": False,
+                "type": "string",
+                "pattern": "^([0-9]{1,10}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT)$",
+            },
+        },
         error_codes={
             400: (
                 "InvalidAuthenticationInfo",
@@ -374,4 +432,151 @@ OPERATIONS: Final[dict[str, Operation]] = {
             503: ("ServerBusy",),
         },
     ),
+}
+VERSIONS: Final[dict[str, dict[str, Operation]]] = {
+    "2024-07-01.20.0": OPERATIONS,
+    "2025-06-01": {
+        "Job_GetTaskCounts": OPERATIONS["Job_GetTaskCounts"]._replace(
+            parameters={
+                "jobId": PARAMETERS["jobId"],
+                "api-version": {
+                    "in": "query",
+                    "type": "string",
+                    "const": "2025-06-01",
+                    "default": "2025-06-01",
+                },
+                "timeOut": PARAMETERS["timeout"],
+                "client-request-id": {
+                    "in": "header",
+                    "type": "string",
+                    "pattern": "^[!-~]([ -~]{0,126}[!-~])?$",
+                },
+                "return-client-request-id": PARAMETERS["returnClientRequestId"],
+                "ocp-date": PARAMETERS["ocpDate"],
+            },
+            headers={
+                "client-request-id": {"required": False, "type": "string"},
+                "request-id": {"required": True, "type": "string", "format": "uuid"},
+                "ETag": {"required": False, "type": "string", "minLength": 1},
+                "Last-Modified": {"required": False, "type": "string", "format": "date-time-rfc1123"},
+            },
+            error_headers={
+                "client-request-id": {"required": False, "type": "string"},
+                "request-id": {"required": False, "type": "string", "format": "uuid"},
+                "Retry-After": {
+                    "required": False,
+                    "type": "string",
+                    "pattern": "^([0-9]{1,10}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT)$",
+                },
+            },
+        ),
+        "Task_List": OPERATIONS["Task_List"]._replace(
+            parameters={
+                "jobId": PARAMETERS["jobId"],
+                "api-version": {
+                    "in": "query",
+                    "type": "string",
+                    "const": "2025-06-01",
+                    "default": "2025-06-01",
+                },
+                "$filter": PARAMETERS["taskFilter"],
+                "$select": PARAMETERS["taskSelect"],
+                "maxresults": PARAMETERS["maxResults"],
+                "timeOut": PARAMETERS["timeout"],
+                "client-request-id": {
+                    "in": "header",
+                    "type": "string",
+                    "pattern": "^[!-~]([ -~]{0,126}[!-~])?$",
+                },
+                "return-client-request-id": PARAMETERS["returnClientRequestId"],
+                "ocp-date": PARAMETERS["ocpDate"],
+            },
+            headers={
+                "client-request-id": {"required": False, "type": "string"},
+                "request-id": {"required": True, "type": "string", "format": "uuid"},
+                "ETag": {"required": False, "type": "string", "minLength": 1},
+                "Last-Modified": {"required": False, "type": "string", "format": "date-time-rfc1123"},
+            },
+            error_headers={
+                "client-request-id": {"required": False, "type": "string"},
+                "request-id": {"required": False, "type": "string", "format": "uuid"},
+                "Retry-After": {
+                    "required": False,
+                    "type": "string",
+                    "pattern": "^([0-9]{1,10}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT)$",
+                },
+            },
+        ),
+        "Job_Get": OPERATIONS["Job_Get"]._replace(
+            parameters={
+                "jobId": PARAMETERS["jobId"],
+                "api-version": {
+                    "in": "query",
+                    "type": "string",
+                    "const": "2025-06-01",
+                    "default": "2025-06-01",
+                },
+                "$select": PARAMETERS["jobSelect"],
+                "timeOut": PARAMETERS["timeout"],
+                "client-request-id": {
+                    "in": "header",
+                    "type": "string",
+                    "pattern": "^[!-~]([ -~]{0,126}[!-~])?$",
+                },
+                "return-client-request-id": PARAMETERS["returnClientRequestId"],
+                "ocp-date": PARAMETERS["ocpDate"],
+            },
+            headers={
+                "client-request-id": {"required": False, "type": "string"},
+                "request-id": {"required": True, "type": "string", "format": "uuid"},
+                "ETag": {"required": False, "type": "string", "minLength": 1},
+                "Last-Modified": {"required": False, "type": "string", "format": "date-time-rfc1123"},
+            },
+            error_headers={
+                "client-request-id": {"required": False, "type": "string"},
+                "request-id": {"required": False, "type": "string", "format": "uuid"},
+                "Retry-After": {
+                    "required": False,
+                    "type": "string",
+                    "pattern": "^([0-9]{1,10}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT)$",
+                },
+            },
+        ),
+        "Job_List": OPERATIONS["Job_List"]._replace(
+            parameters={
+                "api-version": {
+                    "in": "query",
+                    "type": "string",
+                    "const": "2025-06-01",
+                    "default": "2025-06-01",
+                },
+                "$filter": PARAMETERS["jobFilter"],
+                "$select": PARAMETERS["jobSelect"],
+                "maxresults": PARAMETERS["maxResults"],
+                "timeOut": PARAMETERS["timeout"],
+                "client-request-id": {
+                    "in": "header",
+                    "type": "string",
+                    "pattern": "^[!-~]([ -~]{0,126}[!-~])?$",
+                },
+                "return-client-request-id": PARAMETERS["returnClientRequestId"],
+                "ocp-date": PARAMETERS["ocpDate"],
+            },
+            headers={
+                "client-request-id": {"required": False, "type": "string"},
+                "request-id": {"required": True, "type": "string", "format": "uuid"},
+                "ETag": {"required": False, "type": "string", "minLength": 1},
+                "Last-Modified": {"required": False, "type": "string", "format": "date-time-rfc1123"},
+            },
+            error_headers={
+                "client-request-id": {"required": False, "type": "string"},
+                "request-id": {"required": False, "type": "string", "format": "uuid"},
+                "Retry-After": {
+                    "required": False,
+                    "type": "string",
+                    "pattern": "^([0-9]{1,10}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT)$",
+                },
+            },
+        ),
+    },
 }

@@ -14,7 +14,7 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     job_id: str,
     *,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     select: str | Unset = UNSET,
     timeout: int | Unset = UNSET,
     client_request_id: UUID | Unset = UNSET,
@@ -33,7 +33,9 @@ def _get_kwargs(
 
     params: dict[str, Any] = {}
 
-    params["api-version"] = api_version
+    json_api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"]
+    json_api_version = api_version
+    params["api-version"] = json_api_version
 
     params["$select"] = select
 
@@ -81,7 +83,7 @@ def sync_detailed(
     job_id: str,
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     select: str | Unset = UNSET,
     timeout: int | Unset = UNSET,
     client_request_id: UUID | Unset = UNSET,
@@ -96,7 +98,8 @@ def sync_detailed(
 
     Args:
         job_id (str):
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         select (str | Unset):
         timeout (int | Unset):
         client_request_id (UUID | Unset):
@@ -132,7 +135,7 @@ def sync(
     job_id: str,
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     select: str | Unset = UNSET,
     timeout: int | Unset = UNSET,
     client_request_id: UUID | Unset = UNSET,
@@ -147,7 +150,8 @@ def sync(
 
     Args:
         job_id (str):
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         select (str | Unset):
         timeout (int | Unset):
         client_request_id (UUID | Unset):
@@ -178,7 +182,7 @@ async def asyncio_detailed(
     job_id: str,
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     select: str | Unset = UNSET,
     timeout: int | Unset = UNSET,
     client_request_id: UUID | Unset = UNSET,
@@ -193,7 +197,8 @@ async def asyncio_detailed(
 
     Args:
         job_id (str):
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         select (str | Unset):
         timeout (int | Unset):
         client_request_id (UUID | Unset):
@@ -227,7 +232,7 @@ async def asyncio(
     job_id: str,
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     select: str | Unset = UNSET,
     timeout: int | Unset = UNSET,
     client_request_id: UUID | Unset = UNSET,
@@ -242,7 +247,8 @@ async def asyncio(
 
     Args:
         job_id (str):
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         select (str | Unset):
         timeout (int | Unset):
         client_request_id (UUID | Unset):

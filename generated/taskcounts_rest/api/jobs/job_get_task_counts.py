@@ -14,7 +14,7 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     job_id: str,
     *,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     timeout: int | Unset = UNSET,
     client_request_id: UUID | Unset = UNSET,
     return_client_request_id: bool | Unset = UNSET,
@@ -32,7 +32,9 @@ def _get_kwargs(
 
     params: dict[str, Any] = {}
 
-    params["api-version"] = api_version
+    json_api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"]
+    json_api_version = api_version
+    params["api-version"] = json_api_version
 
     params["timeout"] = timeout
 
@@ -78,7 +80,7 @@ def sync_detailed(
     job_id: str,
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     timeout: int | Unset = UNSET,
     client_request_id: UUID | Unset = UNSET,
     return_client_request_id: bool | Unset = UNSET,
@@ -92,7 +94,8 @@ def sync_detailed(
 
     Args:
         job_id (str):
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         timeout (int | Unset):
         client_request_id (UUID | Unset):
         return_client_request_id (bool | Unset):
@@ -126,7 +129,7 @@ def sync(
     job_id: str,
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     timeout: int | Unset = UNSET,
     client_request_id: UUID | Unset = UNSET,
     return_client_request_id: bool | Unset = UNSET,
@@ -140,7 +143,8 @@ def sync(
 
     Args:
         job_id (str):
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         timeout (int | Unset):
         client_request_id (UUID | Unset):
         return_client_request_id (bool | Unset):
@@ -169,7 +173,7 @@ async def asyncio_detailed(
     job_id: str,
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     timeout: int | Unset = UNSET,
     client_request_id: UUID | Unset = UNSET,
     return_client_request_id: bool | Unset = UNSET,
@@ -183,7 +187,8 @@ async def asyncio_detailed(
 
     Args:
         job_id (str):
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         timeout (int | Unset):
         client_request_id (UUID | Unset):
         return_client_request_id (bool | Unset):
@@ -215,7 +220,7 @@ async def asyncio(
     job_id: str,
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     timeout: int | Unset = UNSET,
     client_request_id: UUID | Unset = UNSET,
     return_client_request_id: bool | Unset = UNSET,
@@ -229,7 +234,8 @@ async def asyncio(
 
     Args:
         job_id (str):
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         timeout (int | Unset):
         client_request_id (UUID | Unset):
         return_client_request_id (bool | Unset):

@@ -12,7 +12,7 @@ from ...types import UNSET, Response, Unset
 
 def _get_kwargs(
     *,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     filter_: str | Unset = UNSET,
     select: str | Unset = UNSET,
     maxresults: int | Unset = UNSET,
@@ -33,7 +33,9 @@ def _get_kwargs(
 
     params: dict[str, Any] = {}
 
-    params["api-version"] = api_version
+    json_api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"]
+    json_api_version = api_version
+    params["api-version"] = json_api_version
 
     params["$filter"] = filter_
 
@@ -82,7 +84,7 @@ def _build_response(
 def sync_detailed(
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     filter_: str | Unset = UNSET,
     select: str | Unset = UNSET,
     maxresults: int | Unset = UNSET,
@@ -96,7 +98,8 @@ def sync_detailed(
      Answers each job as Job_Get does.
 
     Args:
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         filter_ (str | Unset):
         select (str | Unset):
         maxresults (int | Unset):
@@ -134,7 +137,7 @@ def sync_detailed(
 def sync(
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     filter_: str | Unset = UNSET,
     select: str | Unset = UNSET,
     maxresults: int | Unset = UNSET,
@@ -148,7 +151,8 @@ def sync(
      Answers each job as Job_Get does.
 
     Args:
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         filter_ (str | Unset):
         select (str | Unset):
         maxresults (int | Unset):
@@ -181,7 +185,7 @@ def sync(
 async def asyncio_detailed(
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     filter_: str | Unset = UNSET,
     select: str | Unset = UNSET,
     maxresults: int | Unset = UNSET,
@@ -195,7 +199,8 @@ async def asyncio_detailed(
      Answers each job as Job_Get does.
 
     Args:
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         filter_ (str | Unset):
         select (str | Unset):
         maxresults (int | Unset):
@@ -231,7 +236,7 @@ async def asyncio_detailed(
 async def asyncio(
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     filter_: str | Unset = UNSET,
     select: str | Unset = UNSET,
     maxresults: int | Unset = UNSET,
@@ -245,7 +250,8 @@ async def asyncio(
      Answers each job as Job_Get does.
 
     Args:
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         filter_ (str | Unset):
         select (str | Unset):
         maxresults (int | Unset):

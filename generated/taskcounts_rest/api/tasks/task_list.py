@@ -14,7 +14,7 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     job_id: str,
     *,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     filter_: str | Unset = UNSET,
     select: str | Unset = UNSET,
     maxresults: int | Unset = UNSET,
@@ -35,7 +35,9 @@ def _get_kwargs(
 
     params: dict[str, Any] = {}
 
-    params["api-version"] = api_version
+    json_api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"]
+    json_api_version = api_version
+    params["api-version"] = json_api_version
 
     params["$filter"] = filter_
 
@@ -87,7 +89,7 @@ def sync_detailed(
     job_id: str,
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     filter_: str | Unset = UNSET,
     select: str | Unset = UNSET,
     maxresults: int | Unset = UNSET,
@@ -103,7 +105,8 @@ def sync_detailed(
 
     Args:
         job_id (str):
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         filter_ (str | Unset):
         select (str | Unset):
         maxresults (int | Unset):
@@ -143,7 +146,7 @@ def sync(
     job_id: str,
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     filter_: str | Unset = UNSET,
     select: str | Unset = UNSET,
     maxresults: int | Unset = UNSET,
@@ -159,7 +162,8 @@ def sync(
 
     Args:
         job_id (str):
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         filter_ (str | Unset):
         select (str | Unset):
         maxresults (int | Unset):
@@ -194,7 +198,7 @@ async def asyncio_detailed(
     job_id: str,
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     filter_: str | Unset = UNSET,
     select: str | Unset = UNSET,
     maxresults: int | Unset = UNSET,
@@ -210,7 +214,8 @@ async def asyncio_detailed(
 
     Args:
         job_id (str):
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         filter_ (str | Unset):
         select (str | Unset):
         maxresults (int | Unset):
@@ -248,7 +253,7 @@ async def asyncio(
     job_id: str,
     *,
     client: AuthenticatedClient | Client,
-    api_version: Literal["2024-07-01.20.0"] = "2024-07-01.20.0",
+    api_version: Literal["2024-07-01.20.0"] | Literal["2025-06-01"] = "2024-07-01.20.0",
     filter_: str | Unset = UNSET,
     select: str | Unset = UNSET,
     maxresults: int | Unset = UNSET,
@@ -264,7 +269,8 @@ async def asyncio(
 
     Args:
         job_id (str):
-        api_version (Literal['2024-07-01.20.0']):  Default: '2024-07-01.20.0'.
+        api_version (Literal['2024-07-01.20.0'] | Literal['2025-06-01']):  Default:
+            '2024-07-01.20.0'.
         filter_ (str | Unset):
         select (str | Unset):
         maxresults (int | Unset):
