@@ -24,7 +24,7 @@ PEERS   := $(patsubst %,$(BENCH)/%/.ready,azure-batch-15 httpx httpx2 urllib3 ai
 OURS    := $(patsubst %,$(BENCH)/%/.installed,default cli)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint format generate api check-generated contract interop histories matrix bench bench-reference bench-emulator lock clean
+.PHONY: help demo test unit lint format generate api check-generated drift contract interop histories matrix bench bench-reference bench-emulator lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -59,6 +59,9 @@ api: $(READY) ## Write tests/data/public_api.txt, the public API as it is
 
 check-generated: $(READY) ## Fail if generated/ is not what spec/ gives
 	@$(BIN)/python spec/generate.py --check
+
+drift: $(READY) ## Compare spec/ with what Microsoft published: PUBLISHED=file-or-folder
+	@$(BIN)/python spec/drift.py '$(PUBLISHED)'
 
 contract: $(READY) ## Check an endpoint: ENDPOINT=https://… JOB=job-id, or the emulator
 	@PYTHONPATH=tests $(BIN)/python -m contract $(if $(ENDPOINT),--endpoint '$(ENDPOINT)') $(if $(JOB),--job '$(JOB)') $(ARGS)

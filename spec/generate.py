@@ -9,6 +9,8 @@ The output is the same byte for byte on any machine and needs no network:
 - `contract.py` is derived here: for each version and operation the schema of its answers, their
   invariants, and other facts for the wrapper and the contract checks;
 - RECORD.json names the inputs, the generator and the formatter that made the tree.
+
+The table of deviations in README.md beside this file is written from deviations.yaml by the same commands.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ PROJECT = SPEC.parent
 GENERATED = PROJECT / "generated"
 FRAGMENT = SPEC / "taskcounts.openapi.yaml"
 VERSIONS = SPEC / "versions"
+DEVIATIONS = SPEC / "deviations.yaml"
+README = SPEC / "README.md"
 CONFIG = SPEC / "generator.yaml"
 TEMPLATES = SPEC / "templates"
 PACKAGE = "taskcounts_rest"
@@ -97,11 +101,17 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             fresh = Path(scratch) / "generated"
             build(fresh)
+            readme = with_deviations(README.read_text(encoding="utf-8"))
             if arguments.check:
                 compare(fresh, GENERATED)
+                if readme != README.read_text(encoding="utf-8"):
+                    raise GenerationError(
+                        f"the table of spec/{README.name} is not {DEVIATIONS.name}: run 'make generate'"
+                    )
             else:
                 replace(fresh, GENERATED)
-                sys.stdout.write(f"wrote {GENERATED.name}/\n")
+                README.write_text(readme, encoding="utf-8")
+                sys.stdout.write(f"wrote {GENERATED.name}/ and the deviations in spec/{README.name}\n")
     except GenerationError as refusal:
         sys.exit(f"generate: {refusal}")
 
@@ -141,6 +151,24 @@ def build(target: Path) -> None:
         "inputs": {path.relative_to(PROJECT).as_posix(): digest(path) for path in inputs()},
     }
     write_json(target / "RECORD.json", record)
+
+
+def with_deviations(readme: str) -> str:
+    """Return the text of README.md with its table of deviations as deviations.yaml has them."""
+    begin, end = "<!-- `make generate` writes this table from deviations.yaml. -->\n\n", "\n<!-- end -->"
+    before, begun, rest = readme.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not begun or not ended:
+        raise GenerationError(f"spec/{README.name} lacks {begin.strip()} or {end.strip()}")
+    table = "| where | published | here | why |\n| --- | --- | --- | --- |\n"
+    try:
+        for row in YAML(typ="safe").load(DEVIATIONS):
+            only = f" ({', '.join(row['versions'])})" if "versions" in row else ""
+            cells = row["where"] + only, row["published"], row["here"], row["why"]
+            table += "".join("| " + cell.replace("|", "\\|") + " " for cell in cells) + "|\n"
+    except (YAMLError, LookupError, TypeError, AttributeError) as error:
+        raise GenerationError(f"{DEVIATIONS.name} can't be read: {error!r}") from None
+    return before + begin + table + end + after
 
 
 def pinned_versions() -> dict[str, str]:
