@@ -98,10 +98,10 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="change nothing; fail if generated/ differs")
     arguments = parser.parse_args()
     try:
+        readme = with_deviations(README.read_text(encoding="utf-8"))
         with tempfile.TemporaryDirectory() as scratch:
             fresh = Path(scratch) / "generated"
             build(fresh)
-            readme = with_deviations(README.read_text(encoding="utf-8"))
             if arguments.check:
                 compare(fresh, GENERATED)
                 if readme != README.read_text(encoding="utf-8"):
