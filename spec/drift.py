@@ -174,6 +174,7 @@ class Description:
         return [f"{method.upper()} {path}" for path, item in self.paths.items() for method in item]
 
     def _base_url(self) -> str:
+        """Return the beginning of all URLs, with the names of its variables."""
         if not self.swagger:
             return str(self.document.get("servers", [{"url": "/"}])[0]["url"])
         scheme = f"{self.document.get('schemes', ['https'])[0]}://"

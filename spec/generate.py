@@ -276,6 +276,7 @@ def contract_module(described: dict[str, dict[str, Any]]) -> str:
 
 
 def _arguments(fields: dict[str, str]) -> str:
+    """Return the source of named arguments, given the sources of their values."""
     return ", ".join(f"{name}={source}" for name, source in fields.items())
 
 
