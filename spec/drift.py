@@ -91,11 +91,9 @@ def files(published: Path) -> Iterator[Path]:
         for path in (Path(root, name) for name in sorted(names) if name.endswith((".json", ".yaml", ".yml"))):
             if path.is_file():
                 with path.open("rb") as file:
-                    head = file.read(4096)
-                    if re.search(rb"\b(swagger|openapi)\b", head) and b"/taskcounts" in head + file.read(
-                        LARGEST
-                    ):
-                        yield path
+                    text = file.read(LARGEST)
+                if b"/taskcounts" in text and re.search(rb"\b(swagger|openapi)\b", text):
+                    yield path
 
 
 def load(path: Path) -> Any:

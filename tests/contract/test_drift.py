@@ -468,7 +468,7 @@ def test_a_deviation_that_covers_nothing_is_found(drift: Callable[..., Drift], p
 def test_a_folder_is_searched(drift: Callable[..., Drift], project: Path) -> None:
     """Each description of our versions is compared; previews, examples and other files are passed over."""
     folder = project / "published"
-    newer = {**SWAGGER, "info": {"version": "2025-02-02"}}
+    newer = {**SWAGGER, "info": {"description": "long " * 10_000, "version": "2025-02-02"}}
     write(folder / "stable" / "2024-01-01" / "Batch.json", SWAGGER)
     write(folder / "stable" / "2025-02-02" / "Batch.yaml", newer)
     write(folder / "stable" / "2026-03-03" / "Batch.json", {**SWAGGER, "info": {"version": "2026-03-03"}})
