@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from taskcounts_rest import contract
+
 T = TypeVar("T")
 
 # The bytes of a body that are read at most. An answer has some 400 bytes, an error some 1,000.
@@ -21,6 +23,7 @@ class Call(NamedTuple):
         timeout: Seconds that one attempt may take.
         deadline: Seconds that all attempts and pauses may take together.
         client_request_id: The GUID that all requests of the call carry.
+        api_version: The api-version that they name.
     """
 
     job_id: str
@@ -28,6 +31,7 @@ class Call(NamedTuple):
     timeout: float
     deadline: float
     client_request_id: str
+    api_version: str = contract.API_VERSION
 
 
 class CheckedAnswer(NamedTuple):
