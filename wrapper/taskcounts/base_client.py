@@ -100,9 +100,8 @@ class Client(Generic[SomeTransport, SomeEngine]):
             endpoint: The account's URL, such as ``https://myaccount.westeurope.batch.azure.com``.
                 Without a scheme, https is meant.
             credential: A SharedKey, a BearerToken, or a credential object of azure-identity.
-            api_version: The version of the service's interface that all requests name, such as
-                ``2025-06-01``; the counts mean the same in each. The error for an unknown one names those
-                that can be chosen.
+            api_version: The api-version that all requests name, one of ``taskcounts_rest.contract.VERSIONS``.
+                The answers are the same in each.
             retry: The number of attempts, and the pauses between them.
             timeout: Seconds that one attempt may take to connect, send, wait and read.
             deadline: Seconds that all attempts and pauses of a call may take together.
