@@ -275,8 +275,8 @@ def test_a_refused_version(call: Call, version: str, reply: Reply) -> None:
         call(script, client={"api_version": version, "clock": FakeClock()})
     text = str(caught.value)
     assert (
-        f": The request is refused; the service refuses api-version {version}: choose one of {SPOKEN} "
-        "by api_version=, --api-version or AZURE_BATCH_API_VERSION (1 attempt, request id "
+        f": The request is refused; the service refuses api-version {version}; this client speaks {SPOKEN}: "
+        "choose by api_version=, --api-version or AZURE_BATCH_API_VERSION (1 attempt, request id "
     ) in text
     assert text.isprintable()
     assert (len(script.requests), caught.value.status, caught.value.message) == (
@@ -301,7 +301,7 @@ def test_other_refusals(call: Call, reply: Reply) -> None:
     """What refuses something else says nothing of versions, and a wait goes on after it."""
     with pytest.raises(ServiceError) as caught:
         call(Script(reply))
-    assert "choose one of" not in str(caught.value)
+    assert "this client speaks" not in str(caught.value)
     service = Service(
         Job([(0, "add", "a"), (0, "succeed", "a")]), FakeClock(), lambda _, n: reply if n < 2 else None
     )
@@ -317,7 +317,7 @@ def test_a_wait_ends_at_a_refused_version(call: Call, reply: Reply, answered: in
     assert (verdict.outcome, verdict.failed_polls) == (Outcome.LOST, 1)
     assert len(service.requests) == answered + 1
     assert isinstance(verdict.error, ServiceError)
-    assert f"choose one of {SPOKEN}" in verdict.text
+    assert f"this client speaks {SPOKEN}: choose by" in verdict.text
 
 
 def test_many_jobs_at_a_refused_version(call: Call) -> None:
@@ -325,7 +325,7 @@ def test_many_jobs_at_a_refused_version(call: Call) -> None:
     script = Script(REFUSALS[0])
     results = Many(awaits=call.awaits)(script, ["a", "b", "c"])
     assert len(script.requests) == len(results) == 3
-    assert all(f"choose one of {SPOKEN}" in str(result.error) for result in results)
+    assert all(f"this client speaks {SPOKEN}: choose by" in str(result.error) for result in results)
 
 
 def test_a_version_more_needs_no_line(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,8 +131,9 @@ def _refusal_reasons(
     """Yield the reasons of a refusal: the api-version, or of a credential the service's words and clock."""
     if refuses_version(code, details):
         yield (
-            f"the service refuses api-version {call.api_version}: choose one of "
-            f"{', '.join(contract.VERSIONS)} by api_version=, --api-version or AZURE_BATCH_API_VERSION"
+            f"the service refuses api-version {call.api_version}; "
+            f"this client speaks {', '.join(contract.VERSIONS)}: "
+            "choose by api_version=, --api-version or AZURE_BATCH_API_VERSION"
         )
     if answer.status not in (401, 403):
         return
