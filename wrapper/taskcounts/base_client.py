@@ -101,7 +101,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
                 Without a scheme, https is meant.
             credential: A SharedKey, a BearerToken, or a credential object of azure-identity.
             api_version: The api-version that all requests name, one of ``taskcounts_rest.contract.VERSIONS``.
-                The answers are the same in each.
+                The methods return the same in each.
             retry: The number of attempts, and the pauses between them.
             timeout: Seconds that one attempt may take to connect, send, wait and read.
             deadline: Seconds that all attempts and pauses of a call may take together.

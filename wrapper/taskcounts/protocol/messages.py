@@ -53,7 +53,7 @@ class RequestParts(NamedTuple):
 
     Attributes:
         operation_id: The operation's name in the fragment.
-        options: Pairs of name and value for the query, with the names of the fragment.
+        options: Pairs of name and value for the query, with the names of the fragment in lower case.
         link: The path and query that the previous page gave, in place of the operation's own; None without.
     """
 
