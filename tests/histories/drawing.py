@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from taskcounts import RetryPolicy
 from taskcounts_emulator.faults.malformed import VARIANTS
+from taskcounts_rest.contract import VERSIONS
 
 __all__ = ["Act", "History", "draw_history"]
 
@@ -57,6 +58,7 @@ class History(NamedTuple):
         retry: The client's retries.
         strict: Whether the client refuses numbers that contradict each other.
         awaits: Whether it is the asynchronous client.
+        api_version: The api-version of its requests.
     """
 
     seed: int
@@ -72,6 +74,7 @@ class History(NamedTuple):
     retry: RetryPolicy
     strict: bool
     awaits: bool
+    api_version: str
 
     @property
     def job_id(self) -> str:
@@ -125,6 +128,8 @@ def draw_history(seed: int) -> History:
         retry=RetryPolicy(max_attempts=chance.choice((1, 2, 4))),
         strict=chance.random() < 0.1,
         awaits=chance.random() < 0.25,
+        # Drawn apart, so that a new version changes nothing else in any history.
+        api_version=random.Random(f"version {seed}").choice(list(VERSIONS)),  # noqa: S311 - to be repeated.
     )
     trap = chance.choice((None,) * 9 + (_late_tasks,) * 3 + (_one_too_many, _made_up_tasks, _rare_polls))
     return history if trap is None else trap(chance, history)

@@ -42,6 +42,7 @@ class Report:
     requests: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     lags: Counter[str] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
     histories: int = 0
     refuted: int = 0
     failures: int = 0
@@ -64,6 +65,10 @@ class Report:
         self.answers = max(self.answers, judgement.answers)
         self.failures += sum(each.failures > 0 for each in played.observations)
         self.lags.update(played.history.lag.keys() - {"validation"} or {"none"})
+        # Of the answers, and not as it was drawn.
+        self.versions.update(
+            {str(each.snapshot.api_version) for each in played.observations if each.snapshot}
+        )
         for each in played.asked:
             self.requests[each.what if each.what in ("counts", "job", "exact") else "query"] += 1
             if each.fault is not None:
@@ -78,7 +83,7 @@ class Report:
             self.rows[key].update(row)
         for mine, theirs in ((self.wrong, other.wrong), (self.apart, other.apart)):
             mine.update(theirs)
-        for name in ("requests", "faults", "lags"):
+        for name in ("requests", "faults", "lags", "versions"):
             getattr(self, name).update(getattr(other, name))
         for name in ("histories", "refuted", "failures", "moments", "seconds"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -101,6 +106,7 @@ class Report:
             f"most right answers in a row from the end of a job to its verdict: {self.answers}",
             f"lag: {_listed(self.lags)}",
             f"faults: {_listed(self.faults)}",
+            f"api-versions: {_listed(self.versions)}",
             f"{self.seconds:.1f} s of processor time",
         ]
         for seed, why in sorted(self.apart.items()):
@@ -172,6 +178,7 @@ def told(played: Played, judgement: Judgement) -> str:
     history = played.history
     lines = [f"history {history.seed}: {history.goal} {history.options}", f"  {history.scenario}"]
     lines.append(f"  strict={history.strict} awaits={history.awaits} retry={history.retry}")
+    lines.append(f"  api-version={history.api_version}")
     lines += [f"  plan {at:9.3f} {act}" for at, act in sorted(history.events, key=lambda event: event[0])]
     lines += [f"  spite {part} {at:8.3f} {act}" for part, at, act in history.spite]
     lines += [f"  after all {at:5.3f} {act}" for at, act in history.after_all]

@@ -245,7 +245,12 @@ class Stage:
 
     def _wait(self, history: History, observations: list[Observation]) -> Verdict:
         key = SharedKey(self.emulator.account, self.emulator.key)
-        options: dict[str, Any] = {"retry": history.retry, "strict": history.strict, "clock": self.clock}
+        options: dict[str, Any] = {
+            "retry": history.retry,
+            "strict": history.strict,
+            "clock": self.clock,
+            "api_version": history.api_version,
+        }
         ask = {**history.options, "check": False, "observer": observations.append}
         silent: Any = httpx.MockTransport(lambda _: httpx.Response(500))
         if not history.awaits:

@@ -14,6 +14,7 @@ from histories.run import Report, play, play_all, told
 from histories.stage import Played, Stage
 from taskcounts.waiting.values import Outcome
 from taskcounts_emulator.state.lag import IN_JSON, LagModel
+from taskcounts_rest.contract import VERSIONS
 
 HISTORIES = 1000
 
@@ -38,7 +39,7 @@ def test_every_verdict_holds(report: Report, capsys: pytest.CaptureFixture[str])
 
 
 def test_histories_are_rich(report: Report) -> None:
-    """Every way to end a wait is there, every goal, every kind of lag and fault, and counts that lie."""
+    """Every way to end a wait is there, every kind of lag and fault, every version, and counts that lie."""
     ends = {outcome for _, outcome in report.rows}
     assert ends == {outcome.value for outcome in Outcome}
     switches = {IN_JSON.get(name, name) for name in LagModel.__slots__} - {"validation"}
@@ -47,6 +48,8 @@ def test_histories_are_rich(report: Report) -> None:
         "throttled", "busy", "internal-error", "bad-gateway", "unknown-status", "reset", "drip", "truncate",
         "lag", "slow", "wrong-shape",
     }  # fmt: skip
+    assert report.versions.keys() == VERSIONS.keys()
+    assert min(report.versions.values()) > HISTORIES / len(VERSIONS) / 2
     assert report.requests.keys() == {"counts", "query", "job", "exact"}
     assert report.refuted > 20
     assert report.failures > 500

@@ -5,6 +5,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import example, given
@@ -55,6 +56,11 @@ def rest(request: pytest.FixtureRequest) -> RestCall:
     return RestCall(awaits=request.param == "async")
 
 
+def query_of(head: bytes) -> str:
+    """Return the query of a request's first line."""
+    return head.split(b" ")[1].partition(b"?")[2].decode()
+
+
 def flow(client: Any, name: str, job_id: str, limits: dict[str, Any], known: dict[str, Any]) -> Flow[Any]:
     """Return the client's own exchange for a list, or for a job's state."""
     if name == "Job_Get":
@@ -68,13 +74,16 @@ def flow(client: Any, name: str, job_id: str, limits: dict[str, Any], known: dic
     return exchange(client._settings, ask, call)
 
 
-def ask_both(rest: RestCall, url: str, name: str, job_id: str, limits: dict[str, Any], **known: Any) -> None:
+def ask_both(  # noqa: PLR0917 - an operation's options are named.
+    rest: RestCall, url: str, version: str, name: str, job_id: str, limits: dict[str, Any], **known: Any
+) -> None:
     """Call an operation with the client's own method and with the generated function, one after the other."""
+    client_options: Any = {"clock": FakeClock(), "api_version": version}
     function, job = OPERATIONS[name], arguments(name, job_id)
     marked = uuid.UUID(limits["client_request_id"])
     named = {**known, "client_request_id": marked, "timeout": limits["service_timeout"] or UNSET}
     if not rest.awaits:
-        with TaskCountsClient(url, KEY, clock=FakeClock()) as client:
+        with TaskCountsClient(url, KEY, **client_options) as client:
             if name == "Job_GetTaskCounts":
                 client.get_job_task_counts(job_id, **limits)
             else:
@@ -83,7 +92,7 @@ def ask_both(rest: RestCall, url: str, name: str, job_id: str, limits: dict[str,
         return
 
     async def ask() -> None:
-        async with AsyncTaskCountsClient(url, KEY, clock=FakeClock()) as client:
+        async with AsyncTaskCountsClient(url, KEY, **client_options) as client:
             if name == "Job_GetTaskCounts":
                 await client.get_job_task_counts(job_id, **limits)
             else:
@@ -94,6 +103,7 @@ def ask_both(rest: RestCall, url: str, name: str, job_id: str, limits: dict[str,
     asyncio.run(ask())
 
 
+@pytest.mark.parametrize("version", contract.VERSIONS)
 @pytest.mark.parametrize("name", OPERATIONS)
 @given(
     job_id=job_ids,
@@ -110,21 +120,28 @@ def ask_both(rest: RestCall, url: str, name: str, job_id: str, limits: dict[str,
 def test_both_send_the_same(  # noqa: PLR0917 - Hypothesis gives them by name.
     rest: RestCall,
     server: Server,
+    version: str,
     name: str,
     job_id: str,
     service_timeout: int | None,
     client_request_id: str,
     given_options: dict[str, Any],
 ) -> None:
-    """Byte for byte, the generated function sends what the client's own method sends, signature included."""
-    described = contract.OPERATIONS[name]
+    """Byte for byte, the generated function sends what the client's own method sends, signature included.
+
+    Both name the client's api-version and parameters as it spells them, whatever the function's defaults.
+    """
+    described = contract.VERSIONS[version][name]
     known = {key: value for key, value in given_options.items() if NAMES[key] in described.parameters}
     limits = {"service_timeout": service_timeout, "client_request_id": client_request_id}
     server.requests.clear()
-    ask_both(rest, server.url, name, job_id, limits, **known)
+    ask_both(rest, server.url, version, name, job_id, limits, **known)
     fast, generated = server.requests
     assert generated == fast
     assert fast.startswith(f"GET {described.path.partition('{')[0]}".encode())
+    names = {unquote(part.partition("=")[0]) for part in query_of(fast).split("&")}
+    assert names <= described.parameters.keys()
+    assert f"api-version={version}" in query_of(fast).split("&")
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

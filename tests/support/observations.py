@@ -153,6 +153,7 @@ def _errors() -> st.SearchStrategy[TaskCountsError]:
         "job_id": names,
         "attempts": whole,
         "client_request_id": texts,
+        "api_version": texts,
         "status": whole,
         "code": st.none() | texts,
         "message": st.none() | texts,
@@ -190,6 +191,7 @@ plain_snapshots = st.builds(
     additional_properties=st.dictionaries(texts, json_values, max_size=2),
     exact=st.booleans(),
     began_at=st.none() | moments,
+    api_version=st.none() | texts,
 )
 snapshots = plain_snapshots | st.builds(
     lambda one, other: evolve(one, listed=other), plain_snapshots, plain_snapshots

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 import resource
 import select
 import ssl
@@ -28,6 +27,7 @@ from taskcounts import (
     TaskCountsClient,
     TaskCountsError,
 )
+from taskcounts_rest import contract
 from wire.cases import play
 from wire.conftest import Jump, Open, over_own_engine
 from wire.sessions import Session, Transport, answering, body, eventually, one_line, whole
@@ -36,16 +36,19 @@ from wire.test_limits import DRIPS, ONCE, SECONDS
 Serve = Callable[..., Server]
 
 
-def test_what_is_sent(open_session: Open, serve: Serve) -> None:
+@pytest.mark.parametrize("version", contract.VERSIONS)
+def test_what_is_sent(open_session: Open, serve: Serve, version: str) -> None:
     """Each transport sends the same: the target as it was signed, our headers, the host; none of its own."""
     server = serve(answering)
-    session = open_session(server)
-    session.ask("nightly:job-1")
+    session = open_session(server, api_version=version)
+    session.ask("nightly:job-1", service_timeout=20)
     head = server.requests[0].decode()
     lines = head.strip().split("\r\n")
-    assert re.fullmatch(r"GET /jobs/nightly%3Ajob-1/taskcounts\?api-version=[0-9.-]+ HTTP/1\.1", lines[0])
-    names = sorted(line.partition(":")[0].lower() for line in lines[1:])
-    assert names == [
+    names = contract.VERSIONS[version]["Job_GetTaskCounts"].parameters
+    [timeout] = [name for name in names if name.lower() == "timeout"]
+    query = f"api-version={version}&{timeout}=20"
+    assert lines[0] == f"GET /jobs/nightly%3Ajob-1/taskcounts?{query} HTTP/1.1"
+    assert sorted(line.partition(":")[0].lower() for line in lines[1:]) == [
         "accept",
         "accept-encoding",
         "authorization",

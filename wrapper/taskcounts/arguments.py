@@ -44,6 +44,18 @@ def check_endpoint(endpoint: str) -> str:
     return f"{url.scheme}://{bracketed(host)}" + (f":{port}" if port not in (None, PORTS[url.scheme]) else "")
 
 
+def check_api_version(api_version: str) -> str:
+    """Return an api-version that the contract describes; raise ValueError or TypeError for any other."""
+    if not isinstance(api_version, str):
+        raise TypeError(f"api_version must be a str, not {type(api_version).__name__}")
+    if api_version not in contract.VERSIONS:
+        raise ValueError(
+            f"api_version {one_line(ascii(api_version), 60)} is not known; "
+            f"this client speaks {', '.join(contract.VERSIONS)}"
+        )
+    return api_version
+
+
 def check_credential(credential: object, *, awaits: bool) -> None:
     """Raise TypeError unless a credential fits a client; ``awaits`` marks an asynchronous one."""
     if isinstance(credential, SharedKey | BearerToken):

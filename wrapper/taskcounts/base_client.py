@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from taskcounts.arguments import (
+    check_api_version,
     check_callback,
     check_credential,
     check_endpoint,
@@ -27,6 +28,7 @@ from taskcounts.protocol.messages import Call
 from taskcounts.retry import RetryPolicy
 from taskcounts.snapshot import Snapshot
 from taskcounts.tokens import TokenCache
+from taskcounts_rest import contract
 
 if TYPE_CHECKING:
     import ssl
@@ -53,10 +55,16 @@ DEFAULT_MAX_FAILURES = 10
 
 DEFAULT_CONCURRENCY = 16
 
-# The variables that the az CLI reads.
+# The api-versions that the client speaks, and the one that it speaks unless another is chosen.
+API_VERSIONS = tuple(contract.VERSIONS)
+DEFAULT_API_VERSION = contract.API_VERSION
+
+# The variables that the az CLI reads, and one that it doesn't know.
 ENVIRONMENT = ("AZURE_BATCH_ACCOUNT", "AZURE_BATCH_ENDPOINT", "AZURE_BATCH_ACCESS_KEY")
+VERSION_VARIABLE = "AZURE_BATCH_API_VERSION"
 
 
+Checked = TypeVar("Checked")
 SomeTransport = TypeVar("SomeTransport", "httpx.BaseTransport", "httpx.AsyncBaseTransport")
 SomeEngine = TypeVar("SomeEngine", "Engine", "AsyncEngine")
 
@@ -72,6 +80,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
         endpoint: str,
         credential: Credential | AsyncTokenCredential,
         *,
+        api_version: str = DEFAULT_API_VERSION,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen.
         timeout: float = DEFAULT_TIMEOUT,
         deadline: float = DEFAULT_DEADLINE,
@@ -91,6 +100,8 @@ class Client(Generic[SomeTransport, SomeEngine]):
             endpoint: The account's URL, such as ``https://myaccount.westeurope.batch.azure.com``.
                 Without a scheme, https is meant.
             credential: A SharedKey, a BearerToken, or a credential object of azure-identity.
+            api_version: The api-version that all requests name, one of ``taskcounts_rest.contract.VERSIONS``.
+                The methods return the same in each.
             retry: The number of attempts, and the pauses between them.
             timeout: Seconds that one attempt may take to connect, send, wait and read.
             deadline: Seconds that all attempts and pauses of a call may take together.
@@ -132,6 +143,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
         # An error reporter prints local variables: it must not find the proxy's password here.
         del proxy
         self._endpoint = check_endpoint(endpoint)
+        self._api_version = check_api_version(api_version)
         self._timeout = check_seconds("timeout", timeout)
         self._deadline = check_seconds("deadline", deadline)
         if not isinstance(retry, RetryPolicy):
@@ -155,34 +167,20 @@ class Client(Generic[SomeTransport, SomeEngine]):
     def from_environment(cls, **options: Any) -> Self:
         """Return a client for the account that the environment names.
 
-        Reads AZURE_BATCH_ACCOUNT, AZURE_BATCH_ENDPOINT and AZURE_BATCH_ACCESS_KEY, as the az CLI does.
+        Reads AZURE_BATCH_ACCOUNT, AZURE_BATCH_ENDPOINT and AZURE_BATCH_ACCESS_KEY, as the az CLI does, and
+        AZURE_BATCH_API_VERSION if that is set.
 
         Args:
-            **options: Keyword arguments of the client. With ``credential``, only AZURE_BATCH_ENDPOINT is
-                read.
+            **options: Keyword arguments of the client. With ``credential``, the account and its key are not
+                read; with ``api_version``, its variable is not.
 
         Raises:
             ValueError: A variable is missing or can't be used; the message names it.
         """
-        credential = options.pop("credential", None)
-        needed = ENVIRONMENT if credential is None else ("AZURE_BATCH_ENDPOINT",)
-        missing = [name for name in needed if not os.environ.get(name)]
-        if missing:
-            verb = "is" if len(missing) == 1 else "are"
-            named = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
-            raise ValueError(f"{named} {verb} not set in the environment")
         try:
-            endpoint = check_endpoint(os.environ["AZURE_BATCH_ENDPOINT"])
-        except ValueError as error:
-            raise ValueError(f"AZURE_BATCH_ENDPOINT: {error}") from None
-        if credential is None:
-            try:
-                credential = SharedKey(
-                    os.environ["AZURE_BATCH_ACCOUNT"], os.environ["AZURE_BATCH_ACCESS_KEY"]
-                )
-            except ValueError as error:
-                raise ValueError(f"AZURE_BATCH_ACCOUNT or AZURE_BATCH_ACCESS_KEY: {error}") from None
-        try:
+            endpoint, credential = _read_environment(options.pop("credential", None))
+            if "api_version" not in options and os.environ.get(VERSION_VARIABLE):
+                options["api_version"] = _checked(check_api_version, VERSION_VARIABLE)
             return cls(endpoint, credential, **options)
         except BaseException:
             # A proxy's URL may hold a password, which this frame must not show.
@@ -212,6 +210,7 @@ class Client(Generic[SomeTransport, SomeEngine]):
             self._timeout if timeout is None else check_seconds("timeout", timeout),
             self._deadline if deadline is None else check_seconds("deadline", deadline),
             new_guid() if client_request_id is None else check_guid(client_request_id),
+            self._api_version,
         )
 
     def _task_counts(self, job_id: str, verify: bool, *limits: Any) -> Flow[Snapshot]:
@@ -276,7 +275,14 @@ class Client(Generic[SomeTransport, SomeEngine]):
         if "_rest" not in vars(self):
             from taskcounts.rest import RestClient  # noqa: PLC0415 - takes 40 ms to load.
 
-            rest = RestClient(self._settings, self._call, self._engine, self._clock, awaits=self._awaits)
+            rest = RestClient(
+                self._settings,
+                self._call,
+                self._engine,
+                self._clock,
+                api_version=self._api_version,
+                awaits=self._awaits,
+            )
             # Threads that get here at once all get the same one.
             vars(self).setdefault("_rest", rest)
         return self._rest
@@ -291,12 +297,42 @@ class Client(Generic[SomeTransport, SomeEngine]):
         """The URL that requests go to, without a slash at its end."""
         return self._endpoint
 
+    @property
+    def api_version(self) -> str:
+        """The api-version that requests name."""
+        return self._api_version
+
     def __repr__(self) -> str:
+        shown = ""
         # An error reporter may call this while the constructor refuses its arguments.
-        settings = getattr(self, "_settings", "Settings()")
-        return type(self).__name__ + repr(settings).strip("'").removeprefix("Settings")
+        if hasattr(self, "_settings"):
+            credential = self._settings.credential
+            shown = f"{self._endpoint!r}, {credential!r}, api_version={self._api_version!r}"
+        return f"{type(self).__name__}({shown})"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
             f"{type(self).__name__} holds connections and can't be pickled; create one in each process"
         )
+
+
+def _read_environment(credential: Any) -> tuple[str, Any]:
+    """Return the endpoint that the environment names, and the credential if it is None."""
+    needed = ENVIRONMENT if credential is None else ("AZURE_BATCH_ENDPOINT",)
+    missing = [name for name in needed if not os.environ.get(name)]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        named = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+        raise ValueError(f"{named} {verb} not set in the environment")
+    endpoint = _checked(check_endpoint, "AZURE_BATCH_ENDPOINT")
+    if credential is None:
+        credential = _checked(SharedKey, "AZURE_BATCH_ACCOUNT", "AZURE_BATCH_ACCESS_KEY")
+    return endpoint, credential
+
+
+def _checked(check: Callable[..., Checked], *variables: str) -> Checked:
+    """Return what a check makes of variables; raise its ValueError with their names."""
+    try:
+        return check(*(os.environ[name] for name in variables))
+    except ValueError as error:
+        raise ValueError(f"{' or '.join(variables)}: {error}") from None

@@ -2,7 +2,7 @@
 
 ::
 
-    TaskCountsError           root; .job_id .attempts .client_request_id
+    TaskCountsError           root; .job_id .attempts .client_request_id .api_version
     ├── CredentialFailed      the credential gave no token; this attempt was not sent
     ├── ServiceUnreachable    no usable answer; the transport's error is the cause
     │   └── DeadlineExceeded  the deadline passed before there was one
@@ -44,11 +44,13 @@ class TaskCountsError(Exception):
         job_id: The job of the call; empty for the account's list of jobs.
         attempts: The number of requests that were sent.
         client_request_id: The GUID that all these requests carried.
+        api_version: The api-version that they named.
     """
 
     job_id: str
     attempts: int
     client_request_id: str
+    api_version: str
 
     def __init__(self, text: str, **facts: Any) -> None:
         super().__init__(text)

@@ -91,6 +91,7 @@ def verified_counts(settings: Settings, call: Call) -> Flow[Snapshot]:
             job_id=call.job_id,
             attempts=reported.attempts + listed.attempts,
             client_request_id=reported.client_request_id,
+            api_version=call.api_version,
         )
     return evolve(reported, inconsistencies=reported.inconsistencies + differences, listed=listed)
 
@@ -193,6 +194,7 @@ class Tally:
             observed_at=page.observed_at,
             request_id=page.request_id,
             client_request_id=call.client_request_id,
+            api_version=call.api_version,
             attempts=attempts,
             inconsistencies=tuple(inconsistencies),
             exact=True,

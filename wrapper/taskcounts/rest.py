@@ -27,7 +27,7 @@ from taskcounts.protocol.schema import Violation
 from taskcounts.snapshot import FrozenMapping
 from taskcounts.text import one_line
 from taskcounts_rest.client import Client
-from taskcounts_rest.contract import OPERATIONS
+from taskcounts_rest.contract import API_VERSION, OPERATIONS, VERSIONS
 
 __all__ = ["RestClient"]
 
@@ -61,6 +61,10 @@ class RestClient(Client):
     ContractViolation for an answer whose numbers contradict each other, which lacks the client request id or
     the service's, or which comes from a cache; otherwise its model is returned unchanged.
 
+    Requests name the client's api-version. The functions have an ``api_version`` of their own, whose default
+    can't be told from a version that the caller names: that default is replaced, and any other version than
+    the client's is refused. To send another version, give it to the client.
+
     A list is a single page with the link to the next one. To read all pages, use the client's ``list_jobs``
     and ``get_exact_job_task_counts``.
 
@@ -68,7 +72,14 @@ class RestClient(Client):
     """
 
     def __init__(
-        self, settings: Settings, make_call: Callable[..., Call], engine: Any, clock: Any, *, awaits: bool
+        self,
+        settings: Settings,
+        make_call: Callable[..., Call],
+        engine: Any,
+        clock: Any,
+        *,
+        api_version: str,
+        awaits: bool,
     ) -> None:
         """Make a client that sends over an engine.
 
@@ -77,10 +88,12 @@ class RestClient(Client):
             make_call: Returns a call with checked limits; raises RuntimeError if the client is closed.
             engine: The engine of that client.
             clock: The clock of that client.
+            api_version: The api-version of that client.
             awaits: Whether that client is asynchronous.
         """
         super().__init__(base_url=settings.endpoint)
-        transport: Any = _Transport(settings, make_call, engine, clock)
+        self._api_version = api_version
+        transport: Any = _Transport(settings, make_call, engine, clock, api_version)
         # The environment may name a proxy, or have a password in .netrc.
         if awaits:
             self._async_client = _AsyncHttp(base_url=self._base_url, transport=transport, trust_env=False)
@@ -129,7 +142,7 @@ class RestClient(Client):
         """Close nothing: the client closes what there is to close."""
 
     def __repr__(self) -> str:
-        return f"RestClient({self._base_url!r})"
+        return f"RestClient({self._base_url!r}, api_version={self._api_version!r})"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
@@ -140,7 +153,10 @@ class RestClient(Client):
 class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """A transport that sends the requests of the generated functions through the flow."""
 
-    def __init__(self, settings: Settings, make_call: Callable[..., Call], engine: Any, clock: Any) -> None:
+    def __init__(
+        self, settings: Settings, make_call: Callable[..., Call], engine: Any, clock: Any, api_version: str
+    ) -> None:
+        self._api_version = api_version
         self._settings = settings
         self._make_call = make_call
         self._engine = engine
@@ -169,7 +185,7 @@ class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             raise ValueError(f"client.rest sends no header {one_line(', '.join(others), 100)}")
         path, _, query = request.url.raw_path.decode("ascii").partition("?")
         name, job_id = _operation(request.method, path)
-        options, service_timeout = _options(name, query)
+        options, service_timeout = _options(self._api_version, name, query)
         call = self._make_call(job_id, service_timeout, None, None, request.headers.get("client-request-id"))
         operation = self._operations[name]
         operation = operation._replace(
@@ -188,13 +204,16 @@ def _operation(method: str, path: str) -> tuple[str, str]:
     raise ValueError(f"client.rest has no such operation; it sends GET to {paths}")
 
 
-def _options(operation: str, query: str) -> tuple[tuple[tuple[str, str | int], ...], Any]:
+def _options(api_version: str, operation: str, query: str) -> tuple[tuple[tuple[str, str | int], ...], Any]:
     """Return the options in a query, and the service timeout, None without one."""
+    # The generated functions have the spelling of one version, and versions differ in the case of names.
+    schemas = {name.lower(): schema for name, schema in VERSIONS[api_version][operation].parameters.items()}
     options: dict[str, Any] = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
-        schema = OPERATIONS[operation].parameters.get(name, {})
+    for given, text in parse_qsl(query, keep_blank_values=True):
+        name = given.lower()
+        schema = schemas.get(name, {})
         if schema.get("in") != "query":
-            raise TypeError(f"{operation} has no parameter {one_line(name, 60)}")
+            raise TypeError(f"{operation} has no parameter {one_line(given, 60)}")
         if name in options:
             raise ValueError(f"{name} is given twice")
         options[name] = _value(name, text, schema)
@@ -209,8 +228,10 @@ def _value(name: str, text: str, schema: dict[str, Any]) -> str | int:
     shown = one_line(ascii(text), 60)
     if not text.strip():
         raise ValueError(f"{name} is empty; leave it out")
-    if text != schema.get("const", text):
-        raise ValueError(f"{name} is {shown}; this client speaks {schema['const']}")
+    if "const" in schema and text not in (schema["const"], API_VERSION):
+        raise ValueError(
+            f"{name} is {shown}; this client speaks {schema['const']}: give api_version= to the client"
+        )
     if schema["type"] != "integer":
         return text
     if not re.fullmatch("-?[0-9]{1,20}", text):

@@ -208,6 +208,7 @@ class Snapshot:
         began_at: The time at which an exact count began, in UTC by this machine's clock; None for other
             counts.
         listed: The exact count that these counts were compared with, None without one.
+        api_version: The api-version of the request; None if a recording lacks it.
     """
 
     job_id: str
@@ -222,6 +223,7 @@ class Snapshot:
     exact: bool = False
     began_at: datetime | None = None
     listed: Snapshot | None = None
+    api_version: str | None = None
 
     @property
     def total(self) -> int:

@@ -15,6 +15,7 @@ from attrs import evolve
 from support.client import ACCESS_KEY
 from support.clocks import FakeClock
 from support.observations import NOON, bare_verdict
+from taskcounts.base_client import DEFAULT_API_VERSION
 from taskcounts.flow.steps import Flow, Pause, Settings
 from taskcounts.protocol.messages import Call
 from taskcounts.waiting import flow
@@ -33,6 +34,7 @@ ACCOUNT = Account(
     key_file=None,
     auth="shared-key",
     allow_token_over_http=False,
+    api_version=DEFAULT_API_VERSION,
 )
 OPTIONS = WaitOptions(until="done", deadline=math.inf, attempt_timeout=35.0, others={})
 
@@ -340,9 +342,7 @@ def test_a_session_runs_in_any_thread(waits: Waits) -> None:
 def test_an_account_that_cannot_be_used(waits: Waits) -> None:
     """An invalid account is reported before the viewer begins."""
     recorder = Recorder()
-    wrong = Account(
-        endpoint=None, account="x", key="QUFB", key_file=None, auth="shared-key", allow_token_over_http=False
-    )
+    wrong = evolve(ACCOUNT, endpoint=None)
     with pytest.raises(CommandError, match="no endpoint"):
         run_session(wrong, ["a"], OPTIONS, recorder)
     assert recorder.told == []

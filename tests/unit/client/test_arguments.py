@@ -15,6 +15,7 @@ from support.answers import GUID, Script, answer
 from support.client import ACCESS_KEY, ENDPOINT, KEY, TOKEN, Call
 from taskcounts import BearerToken, SharedKey
 from taskcounts.net.route import RouteOptions, find_route
+from taskcounts_rest.contract import API_VERSION
 
 VARIABLES = {
     "AZURE_BATCH_ACCOUNT": "myaccount",
@@ -281,14 +282,11 @@ def test_closed_client(call: Call) -> None:
 
 
 def test_repr(call: Call) -> None:
-    """A client's repr shows the endpoint and the account, and no secret."""
-    name = call.client_type.__name__
-    assert (
-        repr(call.client_type(ENDPOINT, KEY)) == f"{name}('{ENDPOINT}', SharedKey('myaccount', key=<hidden>))"
-    )
-    assert (
-        repr(call.client_type(ENDPOINT, BearerToken(TOKEN))) == f"{name}('{ENDPOINT}', BearerToken(<hidden>))"
-    )
+    """A client's repr shows the endpoint, the account and the api-version, and no secret."""
+    begin = f"{call.client_type.__name__}('{ENDPOINT}', "
+    end = f", api_version='{API_VERSION}')"
+    assert repr(call.client_type(ENDPOINT, KEY)) == f"{begin}SharedKey('myaccount', key=<hidden>){end}"
+    assert repr(call.client_type(ENDPOINT, BearerToken(TOKEN))) == f"{begin}BearerToken(<hidden>){end}"
 
 
 def test_client_is_not_pickled(call: Call) -> None:

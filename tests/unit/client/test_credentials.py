@@ -20,6 +20,7 @@ from support.servers import Server, always, header
 from support.signing import signature
 from taskcounts import SharedKey
 from taskcounts.credentials import string_to_sign
+from taskcounts_rest.contract import VERSIONS
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "sharedkey_vectors.json").read_text())["vectors"]
 
@@ -34,26 +35,32 @@ def test_vectors(vector: dict[str, Any]) -> None:
     """String and signature are those of Microsoft's clients and of the published rules."""
     headers = {name.lower(): value for name, value in vector["headers"].items()}
     target = _target(vector["url"])
-    text = string_to_sign(vector["method"], target, headers, vector["account"])
+    as_sent = vector["name"].endswith("-as-sent")
+    text = string_to_sign(vector["method"], target, headers, vector["account"], lowercase_names=not as_sent)
     assert text == vector["string_to_sign"]
     key = SharedKey(vector["account"], vector["key"])
-    assert key.authorization(vector["method"], target, headers) == vector["authorization"]
+    assert key.sign(text) == vector["authorization"]
+    # The client itself signs the documented spelling.
+    ours = key.authorization(vector["method"], target, headers)
+    assert ours == key.sign(text.replace("\ntimeOut:", "\ntimeout:"))
+    assert (ours == vector["authorization"]) != as_sent
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("job_id", ["job-1", "nightly:job-7"])
 @pytest.mark.parametrize("service_timeout", [None, 20])
 def test_what_is_sent_is_what_was_signed(
-    call: Call, serve: Callable[..., Server], job_id: str, service_timeout: int | None
+    call: Call, serve: Callable[..., Server], version: str, job_id: str, service_timeout: int | None
 ) -> None:
     """The signature on the wire is that of the bytes on the wire, computed anew from the rules."""
     server = serve(always(answer()))
-    call(server.url, job_id, service_timeout=service_timeout)
+    call(server.url, job_id, service_timeout=service_timeout, client={"api_version": version})
     (head,) = server.requests
     method, target, _ = head.split(b"\r\n")[0].decode().split(" ")
     path, _, query = target.partition("?")
     date = header(head, "ocp-date")
     lines = ["GET", *[""] * 11, f"ocp-date:{date}", f"/myaccount{path}"]
-    lines += [part.replace("=", ":") for part in sorted(query.split("&"))]
+    lines += [part.replace("=", ":").lower() for part in sorted(query.split("&"))]
     mac = hmac.digest(base64.b64decode(ACCESS_KEY), "\n".join(lines).encode(), hashlib.sha256)
     assert method == "GET"
     assert header(head, "authorization") == f"SharedKey myaccount:{base64.b64encode(mac).decode()}"

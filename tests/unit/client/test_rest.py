@@ -495,7 +495,7 @@ def test_errors_show_no_secret(rest: RestCall, credential: Any, reply: Any, cloc
 def test_what_it_shows(kind: Any) -> None:
     """No repr of its parts shows a secret; it can't be pickled or copied."""
     rest = kind(ENDPOINT, BearerToken(TOKEN)).rest
-    assert repr(rest) == f"RestClient('{ENDPOINT}')"
+    assert repr(rest) == f"RestClient('{ENDPOINT}', api_version='{API_VERSION}')"
     http = rest._client or rest._async_client
     assert TOKEN not in repr(vars(http)) + repr(vars(http._transport))
     for take in (pickle.dumps, copy.copy, copy.deepcopy):
@@ -617,4 +617,4 @@ slow = {{"httpx", "taskcounts.rest", "taskcounts_rest.client"}}
 print(slow & set(sys.modules), client.rest, sorted(slow & set(sys.modules)) == sorted(slow))
 """
     run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)  # noqa: S603
-    assert run.stdout == f"set() RestClient('{ENDPOINT}') True\n"
+    assert run.stdout == f"set() RestClient('{ENDPOINT}', api_version='{API_VERSION}') True\n"

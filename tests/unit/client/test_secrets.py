@@ -367,10 +367,22 @@ def test_frames_of_a_key_that_is_not_wrapped(call: Call) -> None:
     assert leaks(frames_of(caught.value), [ACCESS_KEY]) == []
 
 
-def test_frames_of_an_environment_with_a_bad_proxy(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor does a frame show a proxy's password."""
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("AZURE_BATCH_ENDPOINT", ENDPOINT, "the proxy is not a URL"),
+        ("AZURE_BATCH_ENDPOINT", "", "AZURE_BATCH_ENDPOINT is not set"),
+        ("AZURE_BATCH_ENDPOINT", "ftp://x", "AZURE_BATCH_ENDPOINT: "),
+        ("AZURE_BATCH_API_VERSION", "x", "AZURE_BATCH_API_VERSION: "),
+    ],
+)
+def test_frames_of_an_environment_with_a_proxy(
+    call: Call, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    """Nor does a frame show a proxy's password, whatever is wrong."""
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", ENDPOINT)
-    with pytest.raises(ValueError, match="the proxy is not a URL") as caught:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match=says) as caught:
         call.client_type.from_environment(credential=KEY, proxy="ftp://me:secretword@proxy.example")
     assert "secretword" not in frames_of(caught.value)
 

@@ -180,7 +180,7 @@ def _plan_retry(
 
 def _new_request(settings: Settings, parts: RequestParts, call: Call, claims: str | None) -> Request:
     """Return the request of a new attempt, dated now; without authorization if a token has to be fetched."""
-    template = request_template(parts, call.service_timeout)
+    template = request_template(parts, call.service_timeout, call.api_version)
     now = settings.clock.now()
     path, date = template.path(call.job_id), format_http_date(now)
     request = Request(
@@ -312,5 +312,9 @@ def _log(call: Call, attempt: int, error: TaskCountsError | None, pause: float |
         attempt,
         "200" if error is None else one_line(failures.summary(error), 200),
         "" if pause is None else f"; next attempt in {failures.format_seconds(pause)}",
-        extra={"client_request_id": call.client_request_id, "pause": pause},
+        extra={
+            "api_version": call.api_version,
+            "client_request_id": call.client_request_id,
+            "pause": pause,
+        },
     )

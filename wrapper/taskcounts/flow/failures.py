@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ from taskcounts.protocol.schema import Violation
 from taskcounts.retry import RETRYABLE_STATUSES, parse_http_date, retry_after_seconds
 from taskcounts.text import one_line
 from taskcounts.tokens import NoToken
+from taskcounts_rest import contract
 
 # Seconds by which clocks that nobody sets may differ. The service refuses a date that is 15 minutes off.
 MAX_SKEW = 300.0
@@ -100,9 +101,8 @@ def service_error(call: Call, attempts: int, answer: Answer, now: datetime) -> S
         text += f": a redirect{_redirect_host(answer)}, which is not followed"
     elif not code:
         text += ": not in the service's error format; a proxy on the way may have answered"
-    if kind is AuthenticationFailed:
-        for reason in _refusal_reasons(details, answer, now):
-            text = f"{text.rstrip('.')}; {reason}"
+    for reason in _refusal_reasons(call, code, details, answer, now):
+        text = f"{text.rstrip('.')}; {reason}"
     request_id = answer.headers.get("request-id")
     return kind(
         _text(call, text, attempts, request_id),
@@ -116,8 +116,27 @@ def service_error(call: Call, attempts: int, answer: Answer, now: datetime) -> S
     )
 
 
-def _refusal_reasons(details: tuple[tuple[str, str], ...], answer: Answer, now: datetime) -> Iterator[str]:
-    """Yield the reasons for a refused credential: the service's own words, and a difference of the clocks."""
+def refuses_version(code: str | None, details: Iterable[tuple[str, str]]) -> bool:
+    """Return whether an error of the service, by its code and details, refuses the api-version."""
+    named = ("queryparametername", "api-version")
+    return code == "UnsupportedRequestVersion" or (
+        code == "InvalidQueryParameterValue"
+        and any((key.lower(), value.lower()) == named for key, value in details)
+    )
+
+
+def _refusal_reasons(
+    call: Call, code: str | None, details: tuple[tuple[str, str], ...], answer: Answer, now: datetime
+) -> Iterator[str]:
+    """Yield the reasons of a refusal: the api-version, or of a credential the service's words and clock."""
+    if refuses_version(code, details):
+        yield (
+            f"the service refuses api-version {call.api_version}; "
+            f"this client speaks {', '.join(contract.VERSIONS)}: "
+            "choose by api_version=, --api-version or AZURE_BATCH_API_VERSION"
+        )
+    if answer.status not in (401, 403):
+        return
     for key, value in details:
         if key == "AuthenticationErrorDetail":
             yield one_line(value, 600)
@@ -191,7 +210,12 @@ def format_seconds(seconds: float) -> str:
 
 
 def _facts(call: Call, attempts: int) -> dict[str, Any]:
-    return {"job_id": call.job_id, "attempts": attempts, "client_request_id": call.client_request_id}
+    return {
+        "job_id": call.job_id,
+        "attempts": attempts,
+        "client_request_id": call.client_request_id,
+        "api_version": call.api_version,
+    }
 
 
 def _text(call: Call, text: str, attempts: int, request_id: str | None = None) -> str:

@@ -99,7 +99,7 @@ def count_job(plan: ManyPlan, job_id: str, ends: float) -> Flow[Snapshot]:
     if ends != math.inf:
         # At the very end the time may be over by now; then the exchange says so.
         deadline = min(deadline, max(ends - settings.clock.monotonic(), 0.0))
-    call = Call(job_id, call.service_timeout, call.timeout, deadline, new_guid())
+    call = call._replace(job_id=job_id, deadline=deadline, client_request_id=new_guid())
     return (yield from exchange(settings, TASK_COUNTS_OPERATION, call, cast(Permit, permit)))
 
 
@@ -111,6 +111,7 @@ def _not_asked(plan: ManyPlan, job_id: str, cooldown: float) -> DeadlineExceeded
         job_id=job_id,
         attempts=0,
         client_request_id=new_guid(),
+        api_version=plan.call.api_version,
     )
 
 

@@ -29,6 +29,7 @@ def _build(answer: CheckedAnswer) -> Snapshot:
             observed_at=answer.observed_at,
             request_id=headers.get("request-id"),
             client_request_id=answer.call.client_request_id,
+            api_version=answer.call.api_version,
             attempts=answer.attempt,
             inconsistencies=inconsistencies,
             additional_properties=others,

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from taskcounts_rest import contract
+
 T = TypeVar("T")
 
 # The bytes of a body that are read at most. An answer has some 400 bytes, an error some 1,000.
@@ -21,6 +23,7 @@ class Call(NamedTuple):
         timeout: Seconds that one attempt may take.
         deadline: Seconds that all attempts and pauses may take together.
         client_request_id: The GUID that all requests of the call carry.
+        api_version: The api-version that they name.
     """
 
     job_id: str
@@ -28,6 +31,7 @@ class Call(NamedTuple):
     timeout: float
     deadline: float
     client_request_id: str
+    api_version: str = contract.API_VERSION
 
 
 class CheckedAnswer(NamedTuple):
@@ -49,7 +53,7 @@ class RequestParts(NamedTuple):
 
     Attributes:
         operation_id: The operation's name in the fragment.
-        options: Pairs of name and value for the query, with the names of the fragment.
+        options: Pairs of name and value for the query, with the names of the fragment in lower case.
         link: The path and query that the previous page gave, in place of the operation's own; None without.
     """
 

@@ -48,16 +48,18 @@ class RequestTemplate(NamedTuple):
         return f"{self.head}{date}\n/{account}{path}{self.tail}"
 
 
-def request_template(parts: RequestParts, service_timeout: int | None) -> RequestTemplate:
-    """Return the template for the requests of an operation.
+def request_template(
+    parts: RequestParts, service_timeout: int | None, api_version: str = contract.API_VERSION
+) -> RequestTemplate:
+    """Return the template for the requests of an operation at an api-version.
 
     Raises:
         TypeError: The operation has no such option.
     """
     operation_id, options, link = parts
     if link is None:
-        return _cached_template(operation_id, options, service_timeout)
-    method = contract.OPERATIONS[operation_id].method
+        return _cached_template(operation_id, options, service_timeout, api_version)
+    method = contract.VERSIONS[api_version][operation_id].method
     path, question_mark, query = link.partition("?")
     return RequestTemplate(
         method, path, None, question_mark + query, head_to_sign(method), query_to_sign(query)
@@ -66,9 +68,12 @@ def request_template(parts: RequestParts, service_timeout: int | None) -> Reques
 
 @lru_cache(maxsize=64)
 def _cached_template(
-    operation_id: str, options: tuple[tuple[str, str | int], ...], service_timeout: int | None
+    operation_id: str,
+    options: tuple[tuple[str, str | int], ...],
+    service_timeout: int | None,
+    api_version: str,
 ) -> RequestTemplate:
-    operation = contract.OPERATIONS[operation_id]
+    operation = contract.VERSIONS[api_version][operation_id]
     before, braces, after = operation.path.partition("{jobId}")
     unused = dict(options)
     if service_timeout is not None:
@@ -76,7 +81,8 @@ def _cached_template(
     values: dict[str, str | int] = {}
     for name, schema in operation.parameters.items():
         if schema["in"] == "query":
-            value = schema["const"] if "const" in schema else unused.pop(name, None)
+            # Versions differ in the case of names.
+            value = schema["const"] if "const" in schema else unused.pop(name.lower(), None)
             if value is not None:
                 values[name] = value
     if unused:

@@ -220,5 +220,6 @@ def _failure(verdict: Verdict, asked: Call) -> WaitFailed:
         job_id=verdict.job_id,
         attempts=verdict.polls,
         client_request_id=asked.client_request_id,
+        api_version=asked.api_version,
         verdict=verdict,
     )

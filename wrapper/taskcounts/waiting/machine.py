@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 
 from taskcounts.errors import AuthenticationFailed, CredentialFailed, ServiceError
+from taskcounts.flow.failures import refuses_version
 from taskcounts.retry import LONGEST
 from taskcounts.waiting import rules
 from taskcounts.waiting.notes import about_counts, about_exact, about_finding, about_job
@@ -356,7 +357,9 @@ def _on_failed(state: State, event: Failed, now: float) -> Move:
         return Move(state, End(Reason.GONE, error=error))
     if now >= state.ends:
         return Move(state, End(Reason.TIMED_OUT))
-    refused = never_answered and isinstance(error, AuthenticationFailed | CredentialFailed)
+    refused = (never_answered and isinstance(error, AuthenticationFailed | CredentialFailed)) or (
+        isinstance(error, ServiceError) and refuses_version(error.code, error.details)
+    )
     if refused or (state.failures >= state.plan.max_failures and not event.cut_off):
         lost = End(Reason.LOST, error=error)
         # If only the job's own state is missing, the rest is known.

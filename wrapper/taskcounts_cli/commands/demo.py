@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from taskcounts.base_client import DEFAULT_API_VERSION
 from taskcounts.clock import SYSTEM_CLOCK
 from taskcounts.waiting.values import Observation, Outcome, Verdict
 from taskcounts_cli.exits import requires_extra
@@ -68,6 +69,7 @@ def run_demo(print_line: Callable[[str], object], *, pace: float = 1.0, seed: in
             key_file=None,
             auth="shared-key",
             allow_token_over_http=False,
+            api_version=DEFAULT_API_VERSION,
         )
         log_attempts(verbose=False)
         viewers = Broadcast(FaultInjector(emulator, pace), stdout_viewer("a demonstration; Ctrl-C ends it"))

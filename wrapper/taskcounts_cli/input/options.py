@@ -19,7 +19,7 @@ import click
 from attrs import field, frozen
 
 from taskcounts.arguments import check_endpoint
-from taskcounts.base_client import DEFAULT_TIMEOUT
+from taskcounts.base_client import API_VERSIONS, DEFAULT_API_VERSION, DEFAULT_TIMEOUT, VERSION_VARIABLE
 from taskcounts.credentials import SharedKey
 from taskcounts_cli.exits import CommandError, requires_extra
 
@@ -100,6 +100,7 @@ class Account:
     key_file: Path | None
     auth: str
     allow_token_over_http: bool
+    api_version: str
     # Kept, since standard input can be read only once, and a token credential caches its tokens.
     _credentials: list[SharedKey | TokenCredential] = field(factory=list, init=False, eq=False, repr=False)
 
@@ -123,6 +124,7 @@ class Account:
                 endpoint,
                 self._credentials[0],
                 allow_token_over_http=self.allow_token_over_http,
+                api_version=self.api_version,
                 **options,
             )
         except ValueError as error:
@@ -195,6 +197,14 @@ def account_options(command: Command) -> Command:
             "--allow-token-over-http",
             is_flag=True,
             help="With --auth entra: allow http to an emulator on this machine.",
+        ),
+        click.option(
+            "--api-version",
+            type=click.Choice(API_VERSIONS),
+            envvar=VERSION_VARIABLE,
+            show_envvar=True,
+            default=DEFAULT_API_VERSION,
+            help="The version of the service's interface that requests name.",
         ),
     ]
     return option_group(command, options, "account", Account)

@@ -17,6 +17,7 @@ ERROR_ATTRIBUTES = (
     "job_id",
     "attempts",
     "client_request_id",
+    "api_version",
     "status",
     "code",
     "message",
@@ -65,6 +66,7 @@ def result_record(result: Result, job_id: str = "") -> dict[str, Any]:
         "exact": result.exact,
         "beganAt": None if result.began_at is None else result.began_at.isoformat(),
         "listed": None if result.listed is None else result_record(result.listed),
+        "apiVersion": result.api_version,
     }
 
 

@@ -201,6 +201,7 @@ _SNAPSHOT = _members(
     exact=_flag,
     began_at=_optional(_time),
     listed=_optional(_snapshot),
+    api_version=_optional(_text),
 )
 
 _EVENTS = {

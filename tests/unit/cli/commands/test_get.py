@@ -142,7 +142,7 @@ def test_a_record_of_no_answer(emulator: Emulator, command: RunCommand) -> None:
     """Without an answer, a record has neither status nor code; --attempt-timeout limits one attempt."""
     emulator.fault("slow", seconds=30)
     [record] = json.loads(command("get", "empty", "-o", "json", "--timeout", "0.2").out)
-    assert record["error"].keys() == {"type", "text", "attempts", "clientRequestId"}
+    assert record["error"].keys() == {"type", "text", "attempts", "clientRequestId", "apiVersion"}
     assert record["error"]["type"] == "DeadlineExceeded"
     ended = command("get", "empty", "-o", "json", "--timeout", "1s", "--attempt-timeout", "0.2s")
     assert json.loads(ended.out)[0]["error"]["attempts"] > 1

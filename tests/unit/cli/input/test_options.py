@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.command_line import RunCommand
+from taskcounts.base_client import DEFAULT_API_VERSION
 from taskcounts_cli.app import COMMANDS, cli
 from taskcounts_cli.input.jobs import JobSource, job_options
 from taskcounts_cli.input.options import Account, Duration, account_options, log_attempts
@@ -26,7 +27,7 @@ from taskcounts_emulator.state.pool import MAX_POOL_SLOTS
 EACH = """
 a b --filter x --own 4 --for percent=50 --timeout 1h --stall 5m --interval 7 --max-failures 2
 --fail-fast --exact-at-end --empty-is-done --service-timeout 3 --attempt-timeout 9s
---endpoint e --account a --key QUFB --auth entra --allow-token-over-http
+--endpoint e --account a --key QUFB --auth entra --allow-token-over-http --api-version 2025-06-01
 """
 
 
@@ -117,7 +118,7 @@ def values(*arguments: str) -> dict[str, Any]:
     def command(**given: Any) -> None:
         got.update(given)
 
-    names = ("ENDPOINT", "ACCOUNT", "ACCESS_KEY")
+    names = ("ENDPOINT", "ACCOUNT", "ACCESS_KEY", "API_VERSION")
     done = CliRunner(env={f"AZURE_BATCH_{name}": None for name in names}).invoke(
         command, arguments, standalone_mode=False
     )
@@ -152,6 +153,7 @@ def test_a_command_gets_values() -> None:
             key_file=None,
             auth="shared-key",
             allow_token_over_http=False,
+            api_version=DEFAULT_API_VERSION,
         ),
     }
 
@@ -177,6 +179,7 @@ def test_each_option_is_handed_over() -> None:
     account = given["account"]
     assert (account.endpoint, account.account, account.key) == ("e", "a", "QUFB")
     assert (account.auth, account.allow_token_over_http) == ("entra", True)
+    assert account.api_version == "2025-06-01"
     assert "QUFB" not in repr(account)
 
 
@@ -185,6 +188,7 @@ NUMBERS = ("", "x", "-1", "99999999999999999999")
 DURATIONS = ("", "x", "0", "-1", "nan", "inf")
 REFUSED: dict[str, tuple[str, ...]] = {
     "--account": ("a b", "https://a"),
+    "--api-version": ("", " ", "2023-05-01.17.0", "2025-06-01 "),
     "--attempt-timeout": DURATIONS,
     "--auth": ("", "x"),
     "--clock": ("", "x"),

@@ -75,7 +75,7 @@ WHOLE = [
 # Members of a snapshot for other programs: we know them from the rest.
 UNREAD = {"total", "completed", "percent"}
 OPTIONAL = {"lookedFor", "found", "jobState", "error", "note", "rate", "left", "snapshot", "taskId"}
-OPTIONAL |= {"requestId", "beganAt", "listed", "details"}
+OPTIONAL |= {"requestId", "beganAt", "listed", "details", "apiVersion"}
 
 
 @pytest.mark.parametrize("event", WHOLE)

@@ -49,10 +49,15 @@ options = st.fixed_dictionaries(
 service_timeouts = st.none() | st.integers(1, 30)
 
 
-def sent(ask: Operation[Any], job_id: str = "job-1", service_timeout: int | None = None) -> Request:
+def sent(
+    ask: Operation[Any],
+    job_id: str = "job-1",
+    service_timeout: int | None = None,
+    version: str = contract.API_VERSION,
+) -> Request:
     """Return the first request of an exchange."""
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, FakeClock())
-    flow = exchange(settings, ask, Call(job_id, service_timeout, 10, 10, GUID))
+    flow = exchange(settings, ask, Call(job_id, service_timeout, 10, 10, GUID, version))
     step = next(flow)
     flow.close()
     assert isinstance(step, Send)
@@ -70,6 +75,16 @@ def asked(
     return OPERATIONS[name][0](**known), ["jobId"] if "jobId" in described.parameters else [], known
 
 
+def respelled(query: str, name: str, version: str) -> str:
+    """Return a query with the names of parameters as a version spells them.
+
+    The generated functions have the spelling of the default version.
+    """
+    for each in map(quote, contract.VERSIONS[version][name].parameters):
+        query = re.sub(f"(^|[?&]){re.escape(each)}=", rf"\g<1>{each}=", query, flags=re.IGNORECASE)
+    return query
+
+
 def common(service_timeout: int | None) -> dict[str, Any]:
     """Return the arguments of the generated functions that belong to every request."""
     return {
@@ -80,6 +95,7 @@ def common(service_timeout: int | None) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("version", contract.VERSIONS)
 @pytest.mark.parametrize("name", OPERATIONS)
 @given(job_id=job_ids, given_options=options, service_timeout=service_timeouts)
 @example(job_id="..", given_options={}, service_timeout=None)
@@ -87,20 +103,22 @@ def common(service_timeout: int | None) -> dict[str, Any]:
 @example(job_id="schedule:job-1", given_options={"filter_": "state eq 'active'"}, service_timeout=30)
 @example(job_id="\ud800", given_options={}, service_timeout=None)
 def test_what_is_sent(
-    name: str, job_id: str, given_options: dict[str, Any], service_timeout: int | None
+    version: str, name: str, job_id: str, given_options: dict[str, Any], service_timeout: int | None
 ) -> None:
-    """URL, headers and method are those of the generated functions, for any job id and option."""
+    """URL, headers and method are those of the generated functions, for any job id, option and version."""
     ask, named, known = asked(name, given_options, job_id)
     arguments = [job_id] if named else []
     try:
-        parts = OPERATIONS[name][1]._get_kwargs(*arguments, **known, **common(service_timeout))
+        parts = OPERATIONS[name][1]._get_kwargs(
+            *arguments, api_version=version, **known, **common(service_timeout)
+        )
         query = urlencode(parts["params"], quote_via=quote)
     except UnicodeEncodeError:
         with pytest.raises(UnicodeEncodeError):
-            sent(ask, job_id, service_timeout)
+            sent(ask, job_id, service_timeout, version)
         return
-    request = sent(ask, job_id, service_timeout)
-    assert request.url == f"{ENDPOINT}{parts['url']}?{query}"
+    request = sent(ask, job_id, service_timeout, version)
+    assert request.url == f"{ENDPOINT}{parts['url']}?" + respelled(query, name, version)
     assert request.method == parts["method"].upper()
     signature = request.headers.pop("authorization")
     assert request.headers == {
@@ -113,10 +131,11 @@ def test_what_is_sent(
     assert signature == KEY.authorization(request.method, target, request.headers)
 
 
+@pytest.mark.parametrize("version", contract.VERSIONS)
 @pytest.mark.parametrize("name", OPERATIONS)
 @given(job_id=sound_ids, given_options=options, service_timeout=service_timeouts)
 def test_what_the_generated_client_sends(
-    name: str, job_id: str, given_options: dict[str, Any], service_timeout: int | None
+    version: str, name: str, job_id: str, given_options: dict[str, Any], service_timeout: int | None
 ) -> None:
     """It is also what the generated client sends, but that httpx writes blanks as plus signs."""
     seen: list[httpx.Request] = []
@@ -130,9 +149,11 @@ def test_what_the_generated_client_sends(
     arguments = [job_id] if named else []
     with pytest.raises(KeyError):
         # The answer says nothing.
-        OPERATIONS[name][1].sync(*arguments, client=client, **known, **common(service_timeout))
-    ours, [theirs] = sent(ask, job_id, service_timeout), seen
-    assert ours.url == str(theirs.url).replace("+", "%20")
+        OPERATIONS[name][1].sync(
+            *arguments, client=client, api_version=version, **known, **common(service_timeout)
+        )
+    ours, [theirs] = sent(ask, job_id, service_timeout, version), seen
+    assert ours.url == respelled(str(theirs.url).replace("+", "%20"), name, version)
     assert ours.method == theirs.method
     for header in ("client-request-id", "return-client-request-id", "ocp-date"):
         assert ours.headers[header] == theirs.headers[header]
@@ -156,10 +177,13 @@ def test_options_that_are_none(name: str) -> None:
 
 
 def test_prepared_once() -> None:
-    """A template is made for the first request alone, and again for another service timeout."""
+    """A template is made for the first request alone, and again for another timeout or version."""
     first = request_template(TASK_COUNTS_OPERATION.parts, None)
     assert request_template(TASK_COUNTS_OPERATION.parts, None) is first
     assert request_template(TASK_COUNTS_OPERATION.parts, 20).query == f"{first.query}&timeout=20"
+    other = request_template(TASK_COUNTS_OPERATION.parts, 20, "2025-06-01")
+    assert other.query == "?api-version=2025-06-01&timeOut=20"
+    assert other.tail == "\napi-version:2025-06-01\ntimeout:20"
 
 
 @given(st.datetimes(), st.integers(-1439, 1439))
