@@ -13,16 +13,17 @@ from typing import Any
 from taskcounts_emulator.api.timestamps import etag, http_date, timestamp
 from taskcounts_emulator.model import JobRow, TaskRow, TaskState
 from taskcounts_emulator.responses import ResourceVersion
+from taskcounts_emulator.versions import ApiVersion
 
 __all__ = [
     "AUTO_USER",
     "JOB_MEMBERS",
     "NO_LIMIT",
     "RETENTION",
-    "TASK_MEMBERS",
     "JobView",
     "TaskView",
     "duration",
+    "task_members",
     "version",
 ]
 
@@ -65,6 +66,11 @@ _JobGetter = Callable[[JobRow, str], object]
 def version(row: JobRow | TaskRow) -> ResourceVersion:
     """Return the version of a resource, for the headers of a response."""
     return ResourceVersion(etag(row.modified, row.number), http_date(row.modified))
+
+
+def task_members(version: ApiVersion) -> frozenset[str]:
+    """Return the members of tasks that can be selected at an api-version."""
+    return _TASK_MEMBERS if version.task_slots else _TASK_MEMBERS_WITHOUT_SLOTS
 
 
 def duration(seconds: float | None) -> str:
@@ -225,5 +231,6 @@ _JOB: Mapping[str, _JobGetter] = {
 }
 
 # The members that can be selected, including some of the service that the emulator never has.
-TASK_MEMBERS = frozenset((*_TASK, *_TASK_KEPT_MEMBERS, "nodeInfo", "stats"))
+_TASK_MEMBERS = frozenset((*_TASK, *_TASK_KEPT_MEMBERS, "nodeInfo", "stats"))
+_TASK_MEMBERS_WITHOUT_SLOTS = _TASK_MEMBERS - {"requiredSlots"}
 JOB_MEMBERS = frozenset((*_JOB, *_JOB_KEPT_MEMBERS, "stats"))

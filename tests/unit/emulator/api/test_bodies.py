@@ -28,6 +28,7 @@ from taskcounts_emulator.api.job_bodies import _JOB, parse_job
 from taskcounts_emulator.api.resources import JobView, TaskView
 from taskcounts_emulator.api.task_bodies import _TASK, TaskRules, parse_task
 from taskcounts_emulator.refusals import Refusal
+from taskcounts_emulator.versions import VERSIONS
 
 BODY = {"id": "job", "poolInfo": {"poolId": "pool"}}
 TARGET = f"/jobs?api-version={VERSION}"
@@ -370,6 +371,6 @@ def test_any_task_is_added_or_refused(body: dict[str, Any]) -> None:
         job = world.job("job")
         known = {name: value for name, value in body.items() if name != "poolInfo"}
         with contextlib.suppress(Refusal):
-            (row,) = world.add_tasks("job", [parse_task(known, TaskRules(True, True))])
+            (row,) = world.add_tasks("job", [parse_task(known, TaskRules(True, True), VERSIONS[VERSION])])
             if not isinstance(row, Refusal):
                 json.dumps(TaskView(job, "http://x").members(row), allow_nan=False).encode()
