@@ -70,9 +70,9 @@ def see_members(client: Client, see: See, thing: object, expected: Mapping[str, 
 
 
 def see_recent(client: Client, see: See, thing: object) -> None:
-    """See that something was created just now."""
+    """See that something was created just now; on a busy machine az comes here minutes later."""
     age = datetime.datetime.now(datetime.UTC) - client.read(thing, "creation_time")
-    see.holds("a recent time", abs(age) < datetime.timedelta(minutes=1))
+    see.holds("a recent time", abs(age) < datetime.timedelta(minutes=10))
 
 
 def ids(client: Client, things: Iterable[object]) -> list[str]:
