@@ -95,10 +95,10 @@ class TaskView:
     Args:
         job: The job.
         endpoint: The URL of the service as the caller knows it, without a slash at the end.
-        selection: The names of the selected members; None for all of them.
+        selection: The names of the selected members.
     """
 
-    def __init__(self, job: JobRow, endpoint: str, selection: Collection[str] | None = None) -> None:
+    def __init__(self, job: JobRow, endpoint: str, selection: Collection[str]) -> None:
         self._place = f"{endpoint}/jobs/{job.id}/tasks/"
         self._constraints: _Members = {
             "maxWallClockTime": NO_LIMIT,
@@ -107,8 +107,8 @@ class TaskView:
         }
         # Defaults of members that every task has, for tasks of scenarios.
         self._defaults: _Members = {"commandLine": "", "userIdentity": AUTO_USER, "constraints": {}}
-        self._getters = {name: get for name, get in _TASK.items() if selection is None or name in selection}
-        self._kept = [name for name in _TASK_KEPT_MEMBERS if selection is None or name in selection]
+        self._getters = {name: get for name, get in _TASK.items() if name in selection}
+        self._kept = [name for name in _TASK_KEPT_MEMBERS if name in selection]
 
     def members(self, row: TaskRow) -> _Members:
         """Return the members of a task."""
@@ -128,13 +128,13 @@ class JobView:
 
     Args:
         endpoint: The URL of the service as the caller knows it, without a slash at the end.
-        selection: The names of the selected members; None for all of them.
+        selection: The names of the selected members.
     """
 
-    def __init__(self, endpoint: str, selection: Collection[str] | None = None) -> None:
+    def __init__(self, endpoint: str, selection: Collection[str]) -> None:
         self._endpoint = endpoint
-        self._getters = {name: get for name, get in _JOB.items() if selection is None or name in selection}
-        self._kept = [name for name in _JOB_KEPT_MEMBERS if selection is None or name in selection]
+        self._getters = {name: get for name, get in _JOB.items() if name in selection}
+        self._kept = [name for name in _JOB_KEPT_MEMBERS if name in selection]
 
     def members(self, row: JobRow) -> _Members:
         """Return the members of a job."""
