@@ -16,6 +16,7 @@ LOCK    := $(RESOLVE) pyproject.toml
 # Microsoft's clients, each in an environment of its own; az takes longer than the others.
 INTEROP := $(VENV)/interop
 SDKS    := $(INTEROP)/azure-batch-15/.ready $(INTEROP)/azure-batch-14/.ready
+OLD     := $(patsubst %,$(INTEROP)/azure-batch-%/.ready,13 10 9 8 5)
 AZ      := $(INTEROP)/azure-cli/.ready
 
 # What the benchmark compares beside them, each likewise; ours have this project as others install it.
@@ -32,7 +33,7 @@ help: ## Show the targets
 demo: $(RUNS) ## Start the emulator, move some tasks, ask for their counts
 	@$(BIN)/taskcounts demo
 
-test: $(READY) $(SDKS) lint check-generated ## Pass every check and test, in some minutes
+test: $(READY) $(SDKS) $(OLD) lint check-generated ## Pass every check and test, in some minutes
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal $(ARGS)
 	@$(BIN)/coverage combine --quiet
@@ -66,7 +67,7 @@ drift: $(READY) ## Compare spec/ with what Microsoft published: PUBLISHED=file-o
 contract: $(READY) ## Check an endpoint: ENDPOINT=https://… JOB=job-id, or the emulator
 	@PYTHONPATH=tests $(BIN)/python -m contract $(if $(ENDPOINT),--endpoint '$(ENDPOINT)') $(if $(JOB),--job '$(JOB)') $(ARGS)
 
-interop: $(READY) $(SDKS) $(AZ) ## Run Microsoft's clients against the emulator: ARGS='15.1 az', or all
+interop: $(READY) $(SDKS) $(OLD) $(AZ) ## Run Microsoft's clients against the emulator: ARGS='15.1 az', or all
 	@PYTHONPATH=tests $(BIN)/python -m interop $(ARGS)
 
 histories: $(READY) ## Judge waits for 1,000 random jobs: ARGS='--seed 5000', or ARGS='--only 7' tells one
@@ -93,7 +94,7 @@ lock: $(READY) ## Bring tests/requirements/ in line with pyproject.toml; UPGRADE
 	@$(LOCK) --extra cli --extra emulator --group build --output-file tests/requirements/run.txt
 	@$(LOCK) --all-extras --group dev --constraint tests/requirements/run.txt --output-file tests/requirements/all.txt
 	@$(LOCK) --resolution lowest-direct --override tests/requirements/lowest-overrides.txt --all-extras --group dev --output-file tests/requirements/lowest.txt
-	@for client in azure-batch-15 azure-batch-14 azure-cli; do \
+	@for client in $(patsubst %,azure-batch-%,15 14 13 10 9 8 5) azure-cli; do \
 		$(RESOLVE) tests/requirements/interop/$$client.in --output-file tests/requirements/interop/$$client.txt || exit 1; \
 	done
 	@for client in azure-batch-15 httpx httpx2 urllib3 aiohttp pyreqwest pycurl; do \

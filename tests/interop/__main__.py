@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 import click
@@ -18,8 +17,6 @@ def main(names: tuple[str, ...], *, verbose: bool) -> None:
 
     Exit codes: 0 all is well, 1 something failed, 2 wrong usage.
     """
-    # The emulator warns of every api-version but its own, and the clients send others.
-    logging.getLogger("taskcounts_emulator").setLevel(logging.ERROR)
     outcomes = []
     for client in CLIENTS:
         if names and client.name not in names:

@@ -77,6 +77,11 @@ QUICK = (
     Client("15.1", "azure-batch-15", "interop.clients.azure_batch_15"),
     Client("15.1-async", "azure-batch-15", "interop.clients.azure_batch_15_async"),
     Client("14.2", "azure-batch-14", "interop.clients.azure_batch_14"),
+    Client("13.0", "azure-batch-13", "interop.clients.azure_batch_14"),
+    Client("10.0", "azure-batch-10", "interop.clients.azure_batch_14"),
+    Client("9.0", "azure-batch-9", "interop.clients.azure_batch_9"),
+    Client("8.0", "azure-batch-8", "interop.clients.azure_batch_8"),
+    Client("5.1", "azure-batch-5", "interop.clients.azure_batch_5"),
 )
 CLIENTS = (
     *QUICK,

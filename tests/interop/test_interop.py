@@ -1,4 +1,4 @@
-"""Microsoft's clients for Python, against the emulator over real sockets; az takes longer: `make interop`."""
+"""Microsoft's clients for Python, new and old, over real sockets; az takes longer: `make interop`."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ them.
 from __future__ import annotations
 
 import base64
-import logging
 import os
 import re
 import secrets
@@ -29,25 +28,16 @@ from taskcounts_emulator.state.sampling import MAX_SECONDS
 from taskcounts_emulator.state.scenario import parse_job, parse_scenario, parse_seed
 from taskcounts_emulator.state.store import Store
 from taskcounts_emulator.state.world import World
-from taskcounts_rest import contract
 
-__all__ = ["API_VERSION", "EmulatedAccount", "Settings"]
-
-API_VERSION = contract.API_VERSION
-
-# Each version is logged once and remembered, and a caller can make up any number of versions.
-_MAX_VERSIONS = 100
+__all__ = ["EmulatedAccount", "Settings"]
 
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")
-
-logger = logging.getLogger("taskcounts_emulator")
 
 
 class Settings(TypedDict, total=False):
     """The settings of an ``EmulatedAccount``, for functions that pass them on."""
 
     store: str | os.PathLike[str]
-    strict: bool
     admin_hosts: Iterable[str]
     scripted: bool
     seed: int | None
@@ -62,7 +52,6 @@ class EmulatedAccount:
         account: The account's name.
         key: Its access key, Base64; by default 64 random bytes.
         store: A file for jobs, tasks and settings, made if it does not exist; by default, they are in memory.
-        strict: Whether to refuse every api-version except the emulated one, instead of logging a warning.
         admin_hosts: Further host names that the admin API accepts, such as the name of a container.
         scripted: Whether tasks follow a scripted clock, which ``advance`` moves, instead of the machine's.
             Requests are always dated by the machine's clock.
@@ -81,7 +70,6 @@ class EmulatedAccount:
         key: str | None = None,
         *,
         store: str | os.PathLike[str] = ":memory:",
-        strict: bool = False,
         admin_hosts: Iterable[str] = (),
         scripted: bool = False,
         seed: int | None = None,
@@ -96,7 +84,6 @@ class EmulatedAccount:
             raise EmulatorError(str(error)) from error
         self.account = self.credential.account
         self.key = key.strip()
-        self.strict = strict
         self.admin_hosts = frozenset(host.lower() for host in admin_hosts)
         for host in sorted(self.admin_hosts):
             if not _HOST.fullmatch(host):
@@ -113,7 +100,6 @@ class EmulatedAccount:
         except BaseException:
             self._store.close()
             raise
-        self._versions: set[str] = set()
         self._lock = threading.Lock()
 
     def load(self, scenario: object) -> list[str]:
@@ -315,22 +301,6 @@ class EmulatedAccount:
         pools = () if self._slots is None else (Pool(ANY, self._slots),)
         if pools or self._seed is not None:
             self.world.load((), pools, seed=self._seed)
-
-    def accepts(self, version: str) -> bool:
-        """Return whether an api-version is accepted; log a warning once for each unknown one."""
-        if version == API_VERSION:
-            return True
-        if self.strict:
-            return False
-        with self._lock:
-            new = version not in self._versions and len(self._versions) < _MAX_VERSIONS
-            if new:
-                self._versions.add(version)
-        if new:
-            logger.warning(
-                "api-version %s is answered as if it were %s", json_reader.show(version), API_VERSION
-            )
-        return True
 
     def close(self) -> None:
         """Close the store."""

@@ -1,7 +1,7 @@
 """The admin API of the emulator, under ``/_emulator/``: JSON in, JSON out.
 
 ====== ==================== =========================================================================
-GET    /_emulator/health    status, account and version of the emulator
+GET    /_emulator/health    status, account, version and api-versions of the emulator
 GET    /_emulator/jobs      every job with its true counts, regardless of faults and lag
 POST   /_emulator/scenario  applies a scenario: jobs, pools and settings
 POST   /_emulator/step      ``{"job": id, "start": n, "succeed": n, "fail": n}``: starts and completes tasks
@@ -40,11 +40,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 from taskcounts import __version__
 from taskcounts_emulator import json_reader
-from taskcounts_emulator.account import API_VERSION, EmulatedAccount
+from taskcounts_emulator.account import EmulatedAccount
 from taskcounts_emulator.api.asgi import Receive, Scope, Send, path_of
 from taskcounts_emulator.errors import EmulatorError, NoSuchJob
 from taskcounts_emulator.faults.connection import ClientDisconnected
 from taskcounts_emulator.faults.plan import parse_fault
+from taskcounts_emulator.versions import VERSIONS
 
 __all__ = ["MAX_BODY", "Admin"]
 
@@ -175,7 +176,7 @@ class Admin:
             "status": "ok",
             "account": self._service.account,
             "version": __version__,
-            "apiVersion": API_VERSION,
+            "apiVersions": list(VERSIONS),
             "clock": self._service.clock(),
         }
 

@@ -30,6 +30,7 @@ from taskcounts_emulator.faults.delivery import deliver
 from taskcounts_emulator.faults.plan import Fault, InjectedFault
 from taskcounts_emulator.model import JOB_ID, TASK_ID
 from taskcounts_emulator.refusals import Refusal
+from taskcounts_emulator.versions import GUID, VERSIONS, ApiVersion
 
 __all__ = ["create_app", "request_context"]
 
@@ -81,18 +82,12 @@ class _Service:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raw = _raw(scope)
-        client_request_id = (
-            None if raw.repeated & set(_SINGLE) else responses.echoed_client_request_id(raw.headers)
-        )
-        exchange = _Exchange(
-            self._service, raw, request_context(self._service, scope, raw.headers, client_request_id)
-        )
+        exchange = _Exchange(self._service, scope)
         try:
             response = await exchange.response(receive)
             if scope.get("http_version") == "1.0":
                 response = responses.with_length(response)
-            if raw.method == "HEAD":
+            if scope["method"] == "HEAD":
                 response = response._replace(body=b"")
             exchange.record(response)
             await deliver(response, exchange.fault, connection_of(scope), send)
@@ -108,11 +103,19 @@ class _Exchange:
         fault: The fault that is injected; None without one.
     """
 
-    def __init__(self, service: EmulatedAccount, raw: RawRequest, context: responses.RequestContext) -> None:
+    def __init__(self, service: EmulatedAccount, scope: Scope) -> None:
         self.fault: Fault | None = None
         self._service = service
-        self._raw = raw
-        self._context = context
+        self._raw = raw = _raw(scope)
+        self._parameters = _parameters(raw.query)
+        # Two versions, even if they are equal, make a name that none has.
+        self._version = VERSIONS.get(", ".join(self._parameters.get("api-version", ())))
+        client_request_id = (
+            None
+            if raw.repeated & set(_SINGLE)
+            else responses.echoed_client_request_id(raw.headers, self._version)
+        )
+        self._context = request_context(service, scope, raw.headers, client_request_id)
         self._operation: Operation | None = None
         self._code: str | None = None
         self._begun = time.monotonic()
@@ -129,7 +132,7 @@ class _Exchange:
             if operation is not None and (operation.body is not Body.NONE or _has_body(self._raw.headers)):
                 request = request._replace(document=await self._document(operation, receive))
             self._begun = time.monotonic()
-            injected = self._service.faults.take(request.operation, request.job_id or None)
+            injected = self._service.faults.take(request.operation, request.job_id or None, request.version)
             if injected is not None:
                 self.fault = injected.fault
             return _fault_response(injected, self._context) or self._perform(request, injected)
@@ -175,23 +178,19 @@ class _Exchange:
         operation, job_id, task_id = routes.resolve(raw.method, raw.path)
         self._operation = operation
         auth.authenticate(raw, self._service.credential, context.now)
-        parameters = _parameters(raw.query)
-        version = parameters.get("api-version")
-        if not version:
+        parameters = _single(self._parameters)
+        version, given = self._version, parameters.get("api-version")
+        if not given:
             raise Refusal("MissingRequiredQueryParameter", "api-version")
-        if not self._service.accepts(version):
-            raise Refusal(
-                "UnsupportedRequestVersion",
-                "api-version",
-                version,
-                "The version is not one that is served here",
-            )
+        if version is None:
+            reason = f"The versions known here are {', '.join(VERSIONS)}"
+            raise Refusal("UnsupportedRequestVersion", "api-version", given, reason)
         _check_timeout(parameters.get("timeout"))
         for name in parameters:
             if name.startswith("$") and name not in operation.options:
                 raise Refusal("UnsupportedQueryParameter", name)
-        _check_headers(raw)
-        return Request(operation.name, raw, context, parameters, job_id, task_id, {})
+        _check_headers(raw, version)
+        return Request(operation.name, raw, context, version, parameters, job_id, task_id, {})
 
     async def _document(self, operation: Operation, receive: Receive) -> Members:
         """Return the decoded body; empty if the operation needs none and there is none.
@@ -331,20 +330,25 @@ def _endpoint(scope: Scope, headers: Mapping[str, str]) -> str:
     return f"{scope['scheme']}://{headers.get('host') or (host if port is None else f'{host}:{port}')}"
 
 
-def _parameters(query: str) -> Mapping[str, str]:
-    """Return the parameters by name in lower case; the service ignores the case of names.
-
-    Raises:
-        Refusal: A known parameter is repeated.
-    """
+def _parameters(query: str) -> Mapping[str, list[str]]:
+    """Return the values of each parameter by name in lower case; the service ignores the case of names."""
     found: dict[str, list[str]] = {}
     for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
         found.setdefault(unquote_plus(name).lower(), []).append(unquote_plus(value))
-    for name, values in found.items():
+    return found
+
+
+def _single(parameters: Mapping[str, list[str]]) -> Mapping[str, str]:
+    """Return the value of each parameter, the first one of an unknown parameter.
+
+    Raises:
+        Refusal: A known parameter is repeated.
+    """
+    for name, values in parameters.items():
         if len(values) > 1 and name in _PARAMETERS:
             raise Refusal("InvalidQueryParameterValue", name, ", ".join(values), "The parameter is repeated")
-    return {name: values[0] for name, values in found.items()}
+    return {name: values[0] for name, values in parameters.items()}
 
 
 def _check_timeout(value: str | None) -> None:
@@ -368,16 +372,16 @@ def _check_timeout(value: str | None) -> None:
         )
 
 
-def _check_headers(raw: RawRequest) -> None:
+def _check_headers(raw: RawRequest, version: ApiVersion) -> None:
     """Refuse a header whose value does not have its type."""
     for name in _SINGLE:
         if name in raw.repeated:
             raise Refusal("InvalidHeaderValue", name, raw.headers[name], "The header is repeated")
     given = raw.headers.get("client-request-id")
-    if given is not None and not responses.GUID.fullmatch(given):
-        raise Refusal(
-            "InvalidHeaderValue", "client-request-id", given, "The value is not a GUID without decoration"
-        )
+    if given is not None and not version.client_request_id.fullmatch(given):
+        is_guid = version.client_request_id is GUID
+        form = "a GUID without decoration" if is_guid else "1 to 128 printable ASCII characters"
+        raise Refusal("InvalidHeaderValue", "client-request-id", given, f"The value is not {form}")
     wanted = raw.headers.get("return-client-request-id")
     if wanted is not None and wanted.lower() not in ("true", "false"):
         raise Refusal(

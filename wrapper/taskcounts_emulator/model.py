@@ -72,6 +72,11 @@ class Counts:
         """The number that succeeded or failed."""
         return self.succeeded + self.failed
 
+    @property
+    def total(self) -> int:
+        """The number in any state."""
+        return self.active + self.running + self.completed
+
     def as_json(self) -> dict[str, int]:
         """Return the members in the service's order."""
         return {

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import http
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from hashlib import blake2b
 from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
-from taskcounts_emulator.model import JobCounts
 from taskcounts_emulator.refusals import Refusal
+from taskcounts_emulator.versions import GUID, ApiVersion
 
 __all__ = [
     "RequestContext",
@@ -39,9 +39,6 @@ __all__ = [
 JSON = "application/json;odata=minimalmetadata"
 
 _COMPACT = json.JSONEncoder(separators=(",", ":")).encode
-
-# The reference of the operation demands a GUID "with no decoration such as curly braces".
-GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -90,10 +87,19 @@ class Response(NamedTuple):
     body: bytes
 
 
-def counts_response(context: RequestContext, counts: JobCounts) -> Response:
-    """Return the 200 with a job's counts."""
-    members = {"odata.metadata": metadata(context, "taskcountsresult"), **counts.as_json()}
-    return ok(context, json_body(members))
+def counts_response(
+    context: RequestContext, kind: str, members: Mapping[str, object], modified: str | None = None
+) -> Response:
+    """Return the 200 with a job's counts.
+
+    Args:
+        context: The values of the request that it repeats.
+        kind: The kind of body, as its metadata names it.
+        members: The members of the body.
+        modified: The Last-Modified, which an ETag accompanies; None for neither.
+    """
+    body = json_body({"odata.metadata": metadata(context, kind), **members})
+    return ok(context, body, _version_of(body, modified))
 
 
 def resource_response(
@@ -104,9 +110,15 @@ def resource_response(
 
 
 def collection_response(
-    context: RequestContext, kind: str, items: Sequence[Mapping[str, object]], next_link: str | None = None
+    context: RequestContext,
+    kind: str,
+    items: Sequence[Mapping[str, object]],
+    next_link: str | None = None,
+    modified: str | None = None,
 ) -> Response:
     """Return the 200 with a list of resources or results, and the link to the next page if there is one.
+
+    ``modified`` is the Last-Modified, which an ETag accompanies; None for neither.
 
     Its JSON is compact, unlike the service's: the service's layout takes several times as long to write, and
     a page holds up to a thousand items.
@@ -114,7 +126,8 @@ def collection_response(
     members: dict[str, object] = {"odata.metadata": f"{context.endpoint}/$metadata#{kind}", "value": items}
     if next_link is not None:
         members["odata.nextLink"] = next_link
-    return ok(context, _COMPACT(members).encode())
+    body = _COMPACT(members).encode()
+    return ok(context, body, _version_of(body, modified))
 
 
 def empty_response(context: RequestContext, status: int, further: Headers = ()) -> Response:
@@ -204,14 +217,23 @@ def json_body(value: object) -> bytes:
     return _text(value, "\r\n").encode()
 
 
-def echoed_client_request_id(headers: Mapping[str, str]) -> str | None:
+def echoed_client_request_id(headers: Mapping[str, str], version: ApiVersion | None) -> str | None:
     """Return the client request id if the caller asked for it to be returned.
 
-    An invalid id is not returned: the request is refused, and the value could be anything.
+    An invalid id is not returned: the request is refused, and the value could be anything. A GUID is valid at
+    every version, even at one that is unknown.
     """
     given = headers.get("client-request-id", "")
     wanted = headers.get("return-client-request-id", "").lower() == "true"
-    return given if wanted and GUID.fullmatch(given) else None
+    form = GUID if version is None else version.client_request_id
+    return given if wanted and form.fullmatch(given) else None
+
+
+def _version_of(body: bytes, modified: str | None) -> Headers:
+    """Return the headers of a body that was last modified then; its ETag changes whenever the body does."""
+    if modified is None:
+        return ()
+    return ResourceVersion(f"0x{blake2b(body, digest_size=8).hexdigest().upper()}", modified).headers()
 
 
 def _headers(context: RequestContext, further: Iterable[tuple[str, str]]) -> Headers:

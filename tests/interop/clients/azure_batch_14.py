@@ -1,4 +1,4 @@
-"""The adapter of azure-batch 14.2, the last of the clients that stand on msrest."""
+"""The adapter of azure-batch 10.0 to 14.2, the last of the clients that stand on msrest."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AzureBatch14(Client):
             if self.token
             else SharedKeyCredentials(account.name, self.key)
         )
-        self.client = BatchServiceClient(credentials, batch_url=self.endpoint)
+        self.client = BatchServiceClient(credentials, self.endpoint)
         if self.tls:
             self.client.config.connection.verify = account.authority
         self.client.config.hooks.append(

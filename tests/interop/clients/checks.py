@@ -70,9 +70,9 @@ def see_members(client: Client, see: See, thing: object, expected: Mapping[str, 
 
 
 def see_recent(client: Client, see: See, thing: object) -> None:
-    """See that something was created just now."""
+    """See that something was created just now; on a busy machine az comes here minutes later."""
     age = datetime.datetime.now(datetime.UTC) - client.read(thing, "creation_time")
-    see.holds("a recent time", abs(age) < datetime.timedelta(minutes=1))
+    see.holds("a recent time", abs(age) < datetime.timedelta(minutes=10))
 
 
 def ids(client: Client, things: Iterable[object]) -> list[str]:
@@ -82,7 +82,7 @@ def ids(client: Client, things: Iterable[object]) -> list[str]:
 
 def counted(client: Client, job_id: str) -> dict[str, int]:
     """Return the counts of a job's tasks that aren't 0."""
-    counts = client.members(client.read(client.get_job_task_counts(job_id), "task_counts"))
+    counts = client.members(client.task_counts(client.get_job_task_counts(job_id)))
     return {name: count for name, count in counts.items() if count}
 
 
@@ -105,16 +105,16 @@ def see_state(client: Client, see: See, job_id: str, state: str, seconds: float 
     return job
 
 
-def tally(listed: Iterable[tuple[str, str | None, int]], *, slots: bool) -> dict[str, int]:
-    """Return the right counts, of tasks or of task slots, from each task's state, result and slots."""
+def tally(told: Iterable[tuple[str, str | None]], numbers: Iterable[int]) -> dict[str, int]:
+    """Return the right counts from each task's state and result, and from what it adds to them."""
     counts = dict.fromkeys(("active", "running", "completed", "succeeded", "failed"), 0)
-    for state, result, required in listed:
+    for (state, result), number in zip(told, numbers, strict=True):
         names = {
             "preparing": ["running"],
             "completed": ["completed", "succeeded" if result == "success" else "failed"],
         }
         for name in names.get(state, [state]):
-            counts[name] += required if slots else 1
+            counts[name] += number
     return counts
 
 
@@ -199,7 +199,7 @@ def task_add(client: Client, see: See) -> None:
 
 def task_add_collection(client: Client, see: See) -> None:
     already = len(client.requests)
-    results = client.create_tasks("job-1", MANY, required_slots=2)
+    results = client.create_tasks("job-1", MANY, **({"required_slots": 2} if client.has_slots else {}))
     see("added", Counter(client.read(each, "status") for each in results), {"success": 250})
     see("ids", sorted(client.read(each, "task_id") for each in results), MANY)
     see.holds("an ETag each", all(client.read(each, "etag") for each in results))
@@ -274,13 +274,15 @@ def task_get(client: Client, see: See) -> None:
     expected = {
         "id": "single",
         "state": "active",
-        "required_slots": client.slots,
         "command_line": "/bin/true",
         "execution_info.retry_count": 0,
     }
     see_members(client, see, got, expected)
     see_recent(client, see, got)
-    see_members(client, see, client.get_task("job-1", "many-001"), {"id": "many-001", "required_slots": 2})
+    other = client.get_task("job-1", "many-001")
+    see_members(client, see, other, {"id": "many-001"})
+    if client.has_slots:
+        see("slots", [client.read(each, "required_slots") for each in (got, other)], [client.slots, 2])
 
 
 def task_get_missing(client: Client, see: See) -> None:
@@ -291,14 +293,13 @@ def task_get_missing(client: Client, see: See) -> None:
 def job_task_counts(client: Client, see: See) -> None:
     for job_id in ("job-1", "seeded"):
         counts = client.get_job_task_counts(job_id)
-        decisive = ("state", "execution_info.result", "required_slots")
-        listed = [tuple(client.read(each, path) for path in decisive) for each in client.list_tasks(job_id)]
-        for member, slots in (("task_counts", False), ("task_slot_counts", True)):
-            see(
-                f"{member} of {job_id}",
-                client.members(client.read(counts, member)),
-                tally(listed, slots=slots),
-            )
+        listed = client.list_tasks(job_id)
+        told = [(client.read(each, "state"), client.read(each, "execution_info.result")) for each in listed]
+        see(f"tasks of {job_id}", client.members(client.task_counts(counts)), tally(told, [1] * len(listed)))
+        if client.has_slots:
+            slots = [client.read(each, "required_slots") for each in listed]
+            shown = client.members(client.read(counts, "task_slot_counts"))
+            see(f"slots of {job_id}", shown, tally(told, slots))
 
 
 def task_terminate(client: Client, see: See) -> None:

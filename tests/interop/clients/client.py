@@ -51,6 +51,7 @@ class Client:
         renamed: The client's own names of members and options, where azure-batch 15 has others.
         limit: The longest time that job-1 may take, in the client's own type.
         slots: The slots of job-1's task ``single``.
+        has_slots: Whether tasks have slots, which counts add up beside the tasks.
         settling: Seconds in which a job must reach the state that a call asked for;
             0 if the call itself waits for it.
         requests: The methods of the requests so far.
@@ -64,6 +65,7 @@ class Client:
     renamed: Mapping[str, str] = {}
     limit: object = datetime.timedelta(days=1, seconds=1.5)
     slots = 3
+    has_slots = True
     settling = 20.0
     shows_requests = True
     has_page_length = True
@@ -95,6 +97,10 @@ class Client:
         for name in path.split("."):
             thing = getattr(thing, self.renamed.get(name, name))
         return thing.value if isinstance(thing, Enum) else thing
+
+    def task_counts(self, counts: Any) -> Any:
+        """Return the numbers of tasks in the answer of `get_job_task_counts`."""
+        return self.read(counts, "task_counts")
 
     def members(self, thing: Any) -> dict[str, Any]:
         """Return the members that the service sent."""

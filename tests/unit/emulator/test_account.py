@@ -12,6 +12,7 @@ from taskcounts_emulator import EmulatedAccount
 from taskcounts_emulator.errors import EmulatorError, NoSuchJob
 from taskcounts_emulator.model import Counts
 from taskcounts_emulator.state.timeline import EPOCH
+from taskcounts_emulator.versions import VERSIONS
 
 
 def scripted(**options: object) -> EmulatedAccount:
@@ -202,17 +203,6 @@ def test_the_fault_of_lag_freezes_the_counts_of_its_moment() -> None:
     assert account.clear_faults() == 2
 
 
-def test_other_versions_are_answered_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    """Each has one warning, up to a limit; a strict account accepts only the emulated version."""
-    account = EmulatedAccount()
-    for _ in range(2):
-        assert all(account.accepts(f"version-{number}") for number in range(150))
-    assert len(caplog.records) == 100
-    strict = EmulatedAccount(strict=True)
-    assert not strict.accepts("2018-08-01.7.0")
-    assert strict.accepts("2024-07-01.20.0")
-
-
 def test_ids_and_tasks_of_a_job_are_optional() -> None:
     """A job without an id gets a free one, and a number means so many active tasks."""
     account = EmulatedAccount()
@@ -241,6 +231,8 @@ def test_a_scenarios_seed_is_that_of_faults_too() -> None:
         account = EmulatedAccount()
         account.load({"seed": seed})
         account.fault("busy", probability=0.5)
-        return [account.faults.take("Job_Get", "j") is not None for _ in range(30)]
+        return [
+            account.faults.take("Job_Get", "j", VERSIONS["2024-07-01.20.0"]) is not None for _ in range(30)
+        ]
 
     assert met(7) == met(7) != met(8)

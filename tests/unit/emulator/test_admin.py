@@ -14,7 +14,7 @@ import pytest
 
 from taskcounts import __version__
 from taskcounts_emulator import EmulatedAccount, Emulator, admin, create_app
-from taskcounts_rest import contract
+from taskcounts_emulator.versions import VERSIONS
 
 Ask = Callable[..., httpx.Response]
 Manage = Callable[..., tuple[int, Any]]
@@ -63,9 +63,9 @@ def steer() -> Manage:
 def test_health_has_status_account_and_version(manage: Manage) -> None:
     """The response has status, account and version, and never the key."""
     status, told = manage("GET", "health")
-    assert (status, set(told)) == (200, {"status", "account", "version", "apiVersion", "clock"})
+    assert (status, set(told)) == (200, {"status", "account", "version", "apiVersions", "clock"})
     assert (told["status"], told["account"]) == ("ok", "myaccount")
-    assert (told["version"], told["apiVersion"]) == (__version__, contract.API_VERSION)
+    assert (told["version"], told["apiVersions"]) == (__version__, list(VERSIONS))
     assert told["clock"] == manage("GET", "clock")[1] == {"kind": "machine", "now": told["clock"]["now"]}
     assert datetime.fromisoformat(told["clock"]["now"]).utcoffset() is not None
 

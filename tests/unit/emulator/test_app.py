@@ -31,14 +31,14 @@ def test_counts_are_json_under_any_host(counts: JobCounts, host: str) -> None:
     """A host may contain quotes and percent signs."""
     context = responses.RequestContext(f"http://{host}", ID, NOW)
     whole = {"odata.metadata": f"http://{host}/$metadata#taskcountsresult/@Element", **counts.as_json()}
-    assert json.loads(responses.counts_response(context, counts).body) == whole
+    assert json.loads(responses.counts_response(context, "taskcountsresult", counts.as_json()).body) == whole
 
 
 def test_the_date_is_that_of_the_answer() -> None:
     """The second is that of the response."""
     for second in (1, 2, 1):
         context = responses.RequestContext("http://x", ID, NOW.replace(second=second))
-        headers = dict(responses.counts_response(context, JobCounts()).headers)
+        headers = dict(responses.counts_response(context, "taskcountsresult", {}).headers)
         assert headers["date"] == f"Thu, 01 Aug 2024 12:34:0{second} GMT"
 
 
@@ -123,7 +123,7 @@ def test_an_answer_that_cannot_be_sent_holds_nothing_back() -> None:
 
     transport = _Transport()
     connection = Connection(transport)
-    answer = responses.counts_response(responses.RequestContext("http://x", ID, NOW), JobCounts())
+    answer = responses.counts_response(responses.RequestContext("http://x", ID, NOW), "taskcountsresult", {})
     with pytest.raises(OSError, match="gone"):
         asyncio.run(deliver(answer, None, connection, send))
     connection.write(b"more")

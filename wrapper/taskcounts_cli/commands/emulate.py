@@ -52,7 +52,6 @@ _ANY_KEY = "AAAA"
     help="The clock that tasks run by; the scripted one is moved through the admin API.",
 )
 @click.option("--tls", is_flag=True, help="Serve https, with a new certificate authority.")
-@click.option("--strict", is_flag=True, help="Refuse every api-version but the emulated one.")
 def emulate(
     *,
     host: str,
@@ -65,7 +64,6 @@ def emulate(
     seed: int | None,
     clock: str,
     tls: bool,
-    strict: bool,
 ) -> None:
     """Emulate the jobs and tasks of an Azure Batch account until Ctrl-C.
 
@@ -96,7 +94,6 @@ def emulate(
             account,
             key,
             store=data or ":memory:",
-            strict=strict,
             scripted=clock == "scripted",
             seed=seed,
             slots=_DEFAULT_SLOTS if slots is None and new else slots,

@@ -18,10 +18,10 @@ from taskcounts_emulator.api.bodies import Members
 from taskcounts_emulator.api.filters import FilterError, job_filter, task_filter
 from taskcounts_emulator.api.job_bodies import parse_changes, parse_disable, parse_job, parse_terminate
 from taskcounts_emulator.api.preconditions import precondition
-from taskcounts_emulator.api.resources import JOB_MEMBERS, TASK_MEMBERS, JobView, TaskView, version
+from taskcounts_emulator.api.resources import JOB_MEMBERS, JobView, TaskView, task_members, version
 from taskcounts_emulator.api.selection import parse_select, read_skiptoken, skiptoken
 from taskcounts_emulator.api.task_bodies import TaskRules, parse_task, parse_tasks, rules_of_job
-from taskcounts_emulator.api.timestamps import etag, timestamp
+from taskcounts_emulator.api.timestamps import etag, http_date, timestamp
 from taskcounts_emulator.model import (
     ALL_ROWS,
     JobCounts,
@@ -33,6 +33,8 @@ from taskcounts_emulator.model import (
 )
 from taskcounts_emulator.refusals import Refusal
 from taskcounts_emulator.responses import RequestContext, Response
+from taskcounts_emulator.state.lag import VALIDATED_UP_TO
+from taskcounts_emulator.versions import ApiVersion
 
 __all__ = ["Handler", "Request"]
 
@@ -49,6 +51,7 @@ class Request(NamedTuple):
         operation: The operation's name.
         raw: The request as it was sent.
         context: The values of this request that its response repeats.
+        version: The api-version.
         parameters: The parameters of the query, by name in lower case.
         job_id: The job id in the path; empty if there is none.
         task_id: The task id in the path; empty if there is none.
@@ -59,6 +62,7 @@ class Request(NamedTuple):
     operation: str
     raw: RawRequest
     context: RequestContext
+    version: ApiVersion
     parameters: Mapping[str, str]
     job_id: str
     task_id: str
@@ -83,7 +87,7 @@ def job_list(service: EmulatedAccount, request: Request) -> Response:
     page = _Page(request, JOB_MEMBERS, job_filter)
     rows = service.world.jobs(page.where, page.after, page.size + 1)
     view = JobView(request.context.endpoint, page.selection)
-    return page.response("jobs", rows, view.members)
+    return page.response("jobs", rows, view.members, _modified(service, request))
 
 
 def job_get(service: EmulatedAccount, request: Request) -> Response:
@@ -131,12 +135,19 @@ def job_enable(service: EmulatedAccount, request: Request) -> Response:
 
 
 def job_get_task_counts(service: EmulatedAccount, request: Request) -> Response:
-    """Count the tasks of a job."""
+    """Count the tasks of a job; before versions with task slots, the numbers of tasks are the whole body."""
     counts = service.world.reported(request.job_id)
     if request.counts is not None:
         # A job that was added after the fault was set has no earlier counts.
         counts = request.counts.get(request.job_id.lower(), JobCounts())
-    return responses.counts_response(request.context, counts)
+    if request.version.task_slots:
+        modified = _modified(service, request)
+        return responses.counts_response(request.context, "taskcountsresult", counts.as_json(), modified)
+    members: dict[str, object] = {**counts.tasks.as_json()}
+    if request.version.validation_status:
+        validated = service.counts(request.job_id).tasks.total <= VALIDATED_UP_TO
+        members["validationStatus"] = "validated" if validated else "unvalidated"
+    return responses.counts_response(request.context, "taskcounts", members)
 
 
 # Tasks
@@ -145,7 +156,7 @@ def job_get_task_counts(service: EmulatedAccount, request: Request) -> Response:
 def task_add(service: EmulatedAccount, request: Request) -> Response:
     """Add a task to a job."""
     job = service.world.job(request.job_id)
-    new = parse_task(request.document, rules_of_job(job))
+    new = parse_task(request.document, rules_of_job(job), request.version)
     (added,) = service.world.add_tasks(request.job_id, [new])
     if isinstance(added, Refusal):
         raise added
@@ -157,7 +168,7 @@ def task_add_collection(service: EmulatedAccount, request: Request) -> Response:
     documents = parse_tasks(request.document)
     job = service.world.job(request.job_id)
     rules = rules_of_job(job)
-    parsed = [_parsed(document, rules) for document in documents]
+    parsed = [_parsed(document, rules, request.version) for document in documents]
     added = iter(service.world.add_tasks(request.job_id, [new for new in parsed if isinstance(new, NewTask)]))
     location = f"{request.context.endpoint}/jobs/{job.id}/tasks/"
     results = []
@@ -183,16 +194,16 @@ def task_add_collection(service: EmulatedAccount, request: Request) -> Response:
 
 def task_list(service: EmulatedAccount, request: Request) -> Response:
     """List the tasks of a job in their true states, whatever counts are reported."""
-    page = _Page(request, TASK_MEMBERS, task_filter)
+    page = _Page(request, task_members(request.version), task_filter)
     job = service.world.job(request.job_id)
     rows = service.world.tasks(request.job_id, page.where, page.after, page.size + 1)
     view = TaskView(job, request.context.endpoint, page.selection)
-    return page.response("tasks", rows, view.members)
+    return page.response("tasks", rows, view.members, _modified(service, request))
 
 
 def task_get(service: EmulatedAccount, request: Request) -> Response:
     """Get a task."""
-    selection = _selection(request, TASK_MEMBERS)
+    selection = _selection(request, task_members(request.version))
     check = _check(request, reads=True)
     job = service.world.job(request.job_id)
     row = service.world.task(request.job_id, request.task_id)
@@ -254,13 +265,17 @@ class _Page:
             raise Refusal("InvalidQueryParameterValue", "$skiptoken", token or "", str(error)) from None
 
     def response(
-        self, kind: str, rows: list[Any], to_members: Callable[[Any], dict[str, object]]
+        self,
+        kind: str,
+        rows: list[Any],
+        to_members: Callable[[Any], dict[str, object]],
+        modified: str | None,
     ) -> Response:
         """Return the response, with a link if there are more rows than the page holds."""
         shown = rows[: self.size]
         link = self._link(shown[-1].id) if len(rows) > len(shown) else None
         return responses.collection_response(
-            self._request.context, kind, [to_members(row) for row in shown], link
+            self._request.context, kind, [to_members(row) for row in shown], link, modified
         )
 
     def _link(self, last_id: str) -> str:
@@ -275,15 +290,15 @@ class _Page:
         return f"{self._request.context.endpoint}{self._request.raw.path}?{query}"
 
 
-def _selection(request: Request, known: Collection[str]) -> frozenset[str] | None:
-    """Return the names of the selected members; None for all of them."""
+def _selection(request: Request, known: Collection[str]) -> frozenset[str]:
+    """Return the names of the selected members; without a selection, all that are known."""
     expand = request.parameters.get("$expand")
     # There are no statistics, so nothing is added, as for a new resource of the service.
     if expand is not None and expand.strip() != "stats":
         raise Refusal("InvalidQueryParameterValue", "$expand", expand, "Only stats can be expanded")
     given = request.parameters.get("$select")
     try:
-        return parse_select(given, known)
+        return parse_select(given, known) or frozenset(known)
     except ValueError as error:
         raise Refusal("InvalidQueryParameterValue", "$select", given or "", str(error)) from None
 
@@ -319,11 +334,16 @@ def _check(request: Request, *, reads: bool = False) -> Precondition:
     return precondition(request.raw.headers, reads=reads)
 
 
-def _parsed(document: Members, rules: TaskRules) -> NewTask | Refusal:
+def _parsed(document: Members, rules: TaskRules, version: ApiVersion) -> NewTask | Refusal:
     try:
-        return parse_task(document, rules)
+        return parse_task(document, rules, version)
     except Refusal as refusal:
         return refusal
+
+
+def _modified(service: EmulatedAccount, request: Request) -> str | None:
+    """Return the Last-Modified of counts or a list: now, since nothing changed later; None for none."""
+    return http_date(service.world.now()) if request.version.dated_lists else None
 
 
 def _made(context: RequestContext, status: int, location: str, row: JobRow | TaskRow) -> Response:

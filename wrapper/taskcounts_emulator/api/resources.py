@@ -13,16 +13,17 @@ from typing import Any
 from taskcounts_emulator.api.timestamps import etag, http_date, timestamp
 from taskcounts_emulator.model import JobRow, TaskRow, TaskState
 from taskcounts_emulator.responses import ResourceVersion
+from taskcounts_emulator.versions import ApiVersion
 
 __all__ = [
     "AUTO_USER",
     "JOB_MEMBERS",
     "NO_LIMIT",
     "RETENTION",
-    "TASK_MEMBERS",
     "JobView",
     "TaskView",
     "duration",
+    "task_members",
     "version",
 ]
 
@@ -67,6 +68,11 @@ def version(row: JobRow | TaskRow) -> ResourceVersion:
     return ResourceVersion(etag(row.modified, row.number), http_date(row.modified))
 
 
+def task_members(version: ApiVersion) -> frozenset[str]:
+    """Return the members of tasks that can be selected at an api-version."""
+    return _TASK_MEMBERS if version.task_slots else _TASK_MEMBERS_WITHOUT_SLOTS
+
+
 def duration(seconds: float | None) -> str:
     """Return a duration in the service's form, such as ``P1DT2H0.5S``; None means no limit."""
     if seconds is None:
@@ -89,10 +95,10 @@ class TaskView:
     Args:
         job: The job.
         endpoint: The URL of the service as the caller knows it, without a slash at the end.
-        selection: The names of the selected members; None for all of them.
+        selection: The names of the selected members.
     """
 
-    def __init__(self, job: JobRow, endpoint: str, selection: Collection[str] | None = None) -> None:
+    def __init__(self, job: JobRow, endpoint: str, selection: Collection[str]) -> None:
         self._place = f"{endpoint}/jobs/{job.id}/tasks/"
         self._constraints: _Members = {
             "maxWallClockTime": NO_LIMIT,
@@ -101,8 +107,8 @@ class TaskView:
         }
         # Defaults of members that every task has, for tasks of scenarios.
         self._defaults: _Members = {"commandLine": "", "userIdentity": AUTO_USER, "constraints": {}}
-        self._getters = {name: get for name, get in _TASK.items() if selection is None or name in selection}
-        self._kept = [name for name in _TASK_KEPT_MEMBERS if selection is None or name in selection]
+        self._getters = {name: get for name, get in _TASK.items() if name in selection}
+        self._kept = [name for name in _TASK_KEPT_MEMBERS if name in selection]
 
     def members(self, row: TaskRow) -> _Members:
         """Return the members of a task."""
@@ -122,13 +128,13 @@ class JobView:
 
     Args:
         endpoint: The URL of the service as the caller knows it, without a slash at the end.
-        selection: The names of the selected members; None for all of them.
+        selection: The names of the selected members.
     """
 
-    def __init__(self, endpoint: str, selection: Collection[str] | None = None) -> None:
+    def __init__(self, endpoint: str, selection: Collection[str]) -> None:
         self._endpoint = endpoint
-        self._getters = {name: get for name, get in _JOB.items() if selection is None or name in selection}
-        self._kept = [name for name in _JOB_KEPT_MEMBERS if selection is None or name in selection]
+        self._getters = {name: get for name, get in _JOB.items() if name in selection}
+        self._kept = [name for name in _JOB_KEPT_MEMBERS if name in selection]
 
     def members(self, row: JobRow) -> _Members:
         """Return the members of a job."""
@@ -225,5 +231,6 @@ _JOB: Mapping[str, _JobGetter] = {
 }
 
 # The members that can be selected, including some of the service that the emulator never has.
-TASK_MEMBERS = frozenset((*_TASK, *_TASK_KEPT_MEMBERS, "nodeInfo", "stats"))
+_TASK_MEMBERS = frozenset((*_TASK, *_TASK_KEPT_MEMBERS, "nodeInfo", "stats"))
+_TASK_MEMBERS_WITHOUT_SLOTS = _TASK_MEMBERS - {"requiredSlots"}
 JOB_MEMBERS = frozenset((*_JOB, *_JOB_KEPT_MEMBERS, "stats"))

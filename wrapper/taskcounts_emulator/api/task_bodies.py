@@ -32,6 +32,7 @@ from taskcounts_emulator.json_reader import any_object, array
 from taskcounts_emulator.model import MAX_SLOTS, JobRow, NewTask
 from taskcounts_emulator.refusals import Refusal
 from taskcounts_emulator.state.sampling import MAX_SECONDS
+from taskcounts_emulator.versions import ApiVersion
 
 __all__ = [
     "COMMON_TASK_MEMBERS",
@@ -113,13 +114,14 @@ def parse_tasks(document: Members) -> list[Members]:
     return found
 
 
-def parse_task(document: Members, rules: TaskRules) -> NewTask:
+def parse_task(document: Members, rules: TaskRules, version: ApiVersion) -> NewTask:
     """Parse a task to be added to a job.
 
     Raises:
         Refusal: A member is missing, wrong or not supported.
     """
-    given = members(document, "", _TASK, ("id", "commandLine"))
+    known = _TASK if version.task_slots else _TASK_WITHOUT_SLOTS
+    given = members(document, "", known, ("id", "commandLine"))
     if rules.preparation is not None and given["id"].lower() == rules.preparation:
         raise Refusal("TaskIdSameAsJobPreparationTask")
     new = new_task(given, rules)
@@ -310,3 +312,4 @@ _TASK: dict[str, Check] = {
         }
     ),
 }
+_TASK_WITHOUT_SLOTS = {name: check for name, check in _TASK.items() if name != "requiredSlots"}

@@ -1,16 +1,16 @@
 """Bodies of a 200 that break the contract, each in one way, to test the checks of clients.
 
-Each is made from the right body and is wrong whatever that contains; an empty listing first gets an item.
-
+Each is made from the right body and is wrong whatever that contains; an empty listing first gets an item. The
+counts of versions before 2020-09-01.12.0 are flat, so that two variants do not exist there.
 
 =================== =========================== ==================================================
 variant             of                          defect
 =================== =========================== ==================================================
 missing-member      all but a collection added  counts lack ``failed``, a job or task its ``state``
-missing-slots       counts                      no ``taskSlotCounts``
+missing-slots       nested counts               no ``taskSlotCounts``
 string-number       counts                      a number as text; so with float, negative, null, boolean,
                                                 not-a-number and beyond-int32
-flat                counts                      the form of before 2020-09-01
+flat                nested counts               the form of before 2020-09-01.12.0
 contradiction       counts, tasks               one more completed than there are; completed without a result
 unknown-state       jobs, tasks                 an unknown state
 missing-id          listings                    an item without its id
@@ -38,7 +38,9 @@ from urllib.parse import urlsplit
 
 from taskcounts_emulator import responses
 
-__all__ = ["VARIANTS", "WITH_BODY", "malformed_body"]
+__all__ = ["OF_NESTED_COUNTS", "VARIANTS", "WITH_BODY", "malformed_body"]
+
+OF_NESTED_COUNTS = ("missing-slots", "flat")
 
 _COUNTS = ("Job_GetTaskCounts",)
 _TASKS = ("Task_Get", "Task_List")
@@ -67,6 +69,12 @@ class _ValidBody:
         return items
 
     @property
+    def tasks(self) -> dict[str, Any]:
+        """The numbers of tasks in counts, which are the body itself where counts are flat."""
+        tasks: dict[str, Any] = self.body.get("taskCounts", self.body)
+        return tasks
+
+    @property
     def resource(self) -> dict[str, Any]:
         """The job or task of the response, or the first one of a listing."""
         first: dict[str, Any] = self.items[0] if self.operation in _LISTS else self.body
@@ -93,7 +101,7 @@ def malformed_body(variant: str, operation: str, body: bytes, page: str = "") ->
 
 def _missing_member(valid: _ValidBody) -> None:
     if valid.operation in _COUNTS:
-        del valid.body["taskCounts"]["failed"]
+        del valid.tasks["failed"]
     else:
         # If $select leaves the state out, the id is removed.
         valid.resource.pop("state" if "state" in valid.resource else "id", None)
@@ -107,7 +115,7 @@ def _with_active(change: Callable[[int], object]) -> _Maker:
     """Return a maker that changes the number of active tasks."""
 
     def make(valid: _ValidBody) -> None:
-        valid.body["taskCounts"]["active"] = change(valid.body["taskCounts"]["active"])
+        valid.tasks["active"] = change(valid.tasks["active"])
 
     return make
 
@@ -115,13 +123,13 @@ def _with_active(change: Callable[[int], object]) -> _Maker:
 def _flat(valid: _ValidBody) -> object:
     # The service's own form up to api-version 2020-03-01.11.0.
     metadata = valid.body["odata.metadata"].replace("#taskcountsresult/", "#taskcounts/")
-    return {"odata.metadata": metadata, **valid.body["taskCounts"]}
+    return {"odata.metadata": metadata, **valid.tasks}
 
 
 def _contradiction(valid: _ValidBody) -> None:
     if valid.operation in _COUNTS:
         # Each number is valid, but the sum is wrong.
-        valid.body["taskCounts"]["completed"] += 1
+        valid.tasks["completed"] += 1
     else:
         valid.resource["state"] = "completed"
         valid.resource.setdefault("executionInfo", {}).pop("result", None)
@@ -162,7 +170,7 @@ def _item_not_object(valid: _ValidBody) -> None:
 
 def _duplicate(valid: _ValidBody) -> object:
     # For counts, one of the numbers; otherwise a member of the service rather than an annotation of OData.
-    body = valid.body["taskCounts"] if valid.operation in _COUNTS else valid.body
+    body = valid.tasks if valid.operation in _COUNTS else valid.body
     name = min(body, key=lambda name: name.startswith("odata."))
     once = f"{json.dumps(name)}:".encode()
     return responses.json_body(valid.body).replace(

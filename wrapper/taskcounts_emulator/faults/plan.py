@@ -35,9 +35,10 @@ from functools import partial
 
 from taskcounts_emulator import json_reader
 from taskcounts_emulator.errors import EmulatorError
-from taskcounts_emulator.faults.malformed import VARIANTS, WITH_BODY
+from taskcounts_emulator.faults.malformed import OF_NESTED_COUNTS, VARIANTS, WITH_BODY
 from taskcounts_emulator.json_reader import optional
 from taskcounts_emulator.model import JOB_ID, JobCounts
+from taskcounts_emulator.versions import ApiVersion
 
 __all__ = ["KINDS", "OPERATIONS", "Fault", "FaultPlan", "InjectedFault", "make_fault", "parse_fault"]
 
@@ -118,8 +119,10 @@ class Fault:
                 return WITH_BODY
         return OPERATIONS
 
-    def fits(self, operation: str, job_id: str | None) -> bool:
+    def fits(self, operation: str, job_id: str | None, version: ApiVersion) -> bool:
         """Return whether the fault applies to an operation; ``job_id`` is None if its path names no job."""
+        if self.variant in OF_NESTED_COUNTS and not version.task_slots:
+            return False
         if self.job is not None and (job_id is None or self.job.lower() != job_id.lower()):
             return False
         return self.operation in (None, operation) and operation in self.operations
@@ -187,19 +190,20 @@ class FaultPlan:
             seed = self._seeds.getrandbits(64) if fault.seed is None else fault.seed
             self._entries.append(_Entry(fault, fault.times, counts, random.Random(seed)))  # noqa: S311 - as above.
 
-    def take(self, operation: str, job_id: str | None) -> InjectedFault | None:
+    def take(self, operation: str, job_id: str | None, version: ApiVersion) -> InjectedFault | None:
         """Return the fault for a request, and count the request; None if no fault applies.
 
         Args:
             operation: The operation's name.
             job_id: The job in the path; None if there is none.
+            version: The api-version of the request.
         """
         with self._lock:
             for entry in self._entries:
                 # One draw for each matching request, whatever the probability, so that a seed gives one
                 # sequence.
                 if (
-                    not entry.fault.fits(operation, job_id)
+                    not entry.fault.fits(operation, job_id, version)
                     or entry.chance.random() >= entry.fault.probability
                 ):
                     continue

@@ -25,9 +25,10 @@ from taskcounts.credentials import SharedKey
 from taskcounts_emulator import EmulatedAccount, Emulator
 from taskcounts_emulator.api.bodies import MAX_BODY
 from taskcounts_emulator.api.job_bodies import _JOB, parse_job
-from taskcounts_emulator.api.resources import JobView, TaskView
+from taskcounts_emulator.api.resources import JOB_MEMBERS, JobView, TaskView, task_members
 from taskcounts_emulator.api.task_bodies import _TASK, TaskRules, parse_task
 from taskcounts_emulator.refusals import Refusal
+from taskcounts_emulator.versions import VERSIONS
 
 BODY = {"id": "job", "poolInfo": {"poolId": "pool"}}
 TARGET = f"/jobs?api-version={VERSION}"
@@ -358,7 +359,7 @@ def test_any_job_is_added_or_refused(body: dict[str, Any]) -> None:
     with closing(EmulatedAccount()) as account, contextlib.suppress(Refusal):
         known = {name: value for name, value in body.items() if name != "commandLine"}
         row = account.world.add_job(parse_job(known))
-        json.dumps(JobView("http://x").members(row), allow_nan=False).encode()
+        json.dumps(JobView("http://x", JOB_MEMBERS).members(row), allow_nan=False).encode()
 
 
 @given(_some(_TASK))
@@ -367,9 +368,11 @@ def test_any_task_is_added_or_refused(body: dict[str, Any]) -> None:
     with closing(EmulatedAccount()) as account:
         account.add_job("job")
         world = account.world
-        job = world.job("job")
+        job, version = world.job("job"), VERSIONS[VERSION]
         known = {name: value for name, value in body.items() if name != "poolInfo"}
         with contextlib.suppress(Refusal):
-            (row,) = world.add_tasks("job", [parse_task(known, TaskRules(True, True))])
+            (row,) = world.add_tasks("job", [parse_task(known, TaskRules(True, True), version)])
             if not isinstance(row, Refusal):
-                json.dumps(TaskView(job, "http://x").members(row), allow_nan=False).encode()
+                json.dumps(
+                    TaskView(job, "http://x", task_members(version)).members(row), allow_nan=False
+                ).encode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -147,39 +146,6 @@ def test_the_api_version_is_required(ask: Ask, query: str) -> None:
 def test_query_names_are_taken_in_any_case_and_unknown_ones_ignored(ask: Ask, query: str) -> None:
     """Names of query parameters are case-insensitive, and unknown ones are ignored."""
     assert ask(f"/jobs/nightly/taskcounts?{query}").status_code == 200
-
-
-def test_an_unknown_version_is_answered_and_warned_of_once(
-    ask: Ask, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Any api-version is accepted, with one warning for each unknown one."""
-    with caplog.at_level(logging.WARNING, "taskcounts_emulator"):
-        for version in ("2025-06-01", "2025-06-01", "odd%0Aone", "2024-07-01.20.0"):
-            assert ask(f"/jobs/nightly/taskcounts?api-version={version}").status_code == 200
-    assert [record.getMessage() for record in caplog.records] == [
-        "api-version '2025-06-01' is answered as if it were 2024-07-01.20.0",
-        "api-version 'odd\\none' is answered as if it were 2024-07-01.20.0",
-    ]
-
-
-def test_warnings_of_versions_come_to_an_end(caplog: pytest.LogCaptureFixture) -> None:
-    """Invented versions fill neither the log nor the memory."""
-    service = EmulatedAccount()
-    with caplog.at_level(logging.WARNING, "taskcounts_emulator"):
-        assert all(service.accepts(str(number)) for number in range(500))
-    assert len(caplog.records) == 100
-
-
-def test_a_strict_emulator_refuses_other_versions(caller: Callable[[Emulator], Ask]) -> None:
-    """With strict=True every version but the emulated one is UnsupportedRequestVersion."""
-    with Emulator("myaccount", strict=True, now=_now) as strict:
-        strict.add_job("nightly")
-        ask = caller(strict)
-        assert ask().status_code == 200
-        details = refused(
-            ask("/jobs/nightly/taskcounts?api-version=2025-06-01"), 400, "UnsupportedRequestVersion"
-        )
-    assert details["QueryParameterValue"] == "2025-06-01"
 
 
 @pytest.mark.parametrize("value", ["1", "30", "0031", "2147483647", "31"])

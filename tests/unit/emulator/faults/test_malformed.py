@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from taskcounts_emulator import responses
-from taskcounts_emulator.faults.malformed import VARIANTS, WITH_BODY, malformed_body
+from taskcounts_emulator.faults.malformed import OF_NESTED_COUNTS, VARIANTS, WITH_BODY, malformed_body
 from taskcounts_emulator.faults.plan import OPERATIONS
 
 ENDPOINT = "https://myaccount.test"
@@ -19,6 +19,10 @@ COUNTS = {
     "taskCounts": {"active": 5, "running": 7, "completed": 4, "succeeded": 2, "failed": 2},
     "taskSlotCounts": {"active": 5, "running": 13, "completed": 10, "succeeded": 2, "failed": 8},
 }
+FLAT = {
+    "odata.metadata": f"{ENDPOINT}/$metadata#taskcounts/@Element",
+    "active": 5, "running": 7, "completed": 4, "succeeded": 2, "failed": 2,
+}  # fmt: skip
 JOB = {"id": "nightly", "state": "active", "priority": 0}
 TASK = {"id": "a", "state": "completed", "executionInfo": {"exitCode": 0, "result": "success"}}
 OTHER = {"id": "b", "state": "active"}
@@ -61,8 +65,12 @@ def test_every_variant_fits_what_has_a_body() -> None:
 @pytest.mark.parametrize(("variant", "operation"), PAIRS)
 def test_no_wrong_shape_is_the_right_one(variant: str, operation: str) -> None:
     """A malformed body differs from the right one, and is the same each time."""
-    empty = {**RIGHT[operation], "value": []} if "value" in RIGHT[operation] else RIGHT[operation]
-    for right in (RIGHT[operation], empty):
+    rights = [RIGHT[operation]]
+    if "value" in RIGHT[operation]:
+        rights.append({**RIGHT[operation], "value": []})
+    if operation == "Job_GetTaskCounts" and variant not in OF_NESTED_COUNTS:
+        rights += [FLAT, {**FLAT, "validationStatus": "validated"}]
+    for right in rights:
         body = responses.json_body(right)
         wrong = malformed_body(variant, operation, body, PAGE)
         assert wrong == malformed_body(variant, operation, body, PAGE)

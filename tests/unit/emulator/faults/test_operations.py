@@ -12,13 +12,18 @@ import pytest
 from taskcounts_emulator import Emulator
 from taskcounts_emulator.faults.malformed import VARIANTS, WITH_BODY
 from taskcounts_emulator.faults.plan import OPERATIONS, Fault, FaultPlan, make_fault
+from taskcounts_emulator.versions import VERSIONS, ApiVersion
 
 Ask = Callable[..., httpx.Response]
 
+VERSION = VERSIONS["2024-07-01.20.0"]
 
-def taken(plan: FaultPlan, operation: str, job_id: str | None = "j") -> str | None:
+
+def taken(
+    plan: FaultPlan, operation: str, job_id: str | None = "j", version: ApiVersion = VERSION
+) -> str | None:
     """Return the kind of the fault for a request."""
-    found = plan.take(operation, job_id)
+    found = plan.take(operation, job_id, version)
     return None if found is None else found.fault.kind
 
 
@@ -62,6 +67,15 @@ def test_a_fault_passes_by_what_it_cannot_happen_to(fault: Fault, fits: set[str]
     plan = FaultPlan()
     plan.add(fault)
     assert {name for name in OPERATIONS if taken(plan, name) is not None} == fits
+
+
+@pytest.mark.parametrize("variant", ["missing-slots", "flat"])
+def test_a_fault_passes_by_the_versions_that_it_cannot_happen_to(variant: str) -> None:
+    """Counts without slots, which are flat, have no slots to lose, and cannot become flat."""
+    plan = FaultPlan()
+    plan.add(make_fault("wrong-shape", variant=variant, times=1))
+    assert taken(plan, "Job_GetTaskCounts", version=VERSIONS["2020-03-01.11.0"]) is None
+    assert taken(plan, "Job_GetTaskCounts", version=VERSIONS["2020-09-01.12.0"]) == "wrong-shape"
 
 
 def drawn(

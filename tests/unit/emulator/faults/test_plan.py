@@ -16,6 +16,7 @@ from support.tables import table
 from taskcounts_emulator import Emulator, EmulatorError
 from taskcounts_emulator.faults.malformed import VARIANTS
 from taskcounts_emulator.faults.plan import KINDS, Fault, FaultPlan, make_fault, parse_fault
+from taskcounts_emulator.versions import VERSIONS
 
 Ask = Callable[..., httpx.Response]
 
@@ -201,7 +202,9 @@ def test_a_fault_is_counted_down_once_for_each_call() -> None:
     sys.setswitchinterval(1e-5)
     try:
         with ThreadPoolExecutor(8) as pool:
-            taken = list(pool.map(lambda _: plan.take("Job_Get", "j"), range(500)))
+            taken = list(
+                pool.map(lambda _: plan.take("Job_Get", "j", VERSIONS["2024-07-01.20.0"]), range(500))
+            )
     finally:
         sys.setswitchinterval(interval)
     assert Counter(fault and fault.fault.kind for fault in taken) == {
