@@ -184,7 +184,7 @@ class _Exchange:
             raise Refusal("MissingRequiredQueryParameter", "api-version")
         if version is None:
             reason = f"The versions known here are {', '.join(VERSIONS)}"
-            raise Refusal("UnsupportedRequestVersion", "api-version", given, reason)
+            raise Refusal("InvalidQueryParameterValue", "api-version", given, reason)
         _check_timeout(parameters.get("timeout"))
         for name in parameters:
             if name.startswith("$") and name not in operation.options:

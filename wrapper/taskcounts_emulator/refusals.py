@@ -3,8 +3,8 @@
 Codes and statuses are the published ones, except the code NotImplemented and the status of
 UnsupportedHttpVersion. The messages of AuthenticationFailed, ConditionNotMet, InvalidPropertyValue,
 InvalidQueryParameterValue, RequestBodyTooLarge, TaskExists, TooManyRequests and UnsupportedProperty, and the
-names of the details, were seen in recorded answers and in public threads. InvalidHttpVerb, InvalidInput,
-RequestUrlFailedToParse and UnsupportedRequestVersion have the published messages. The other ones are ours.
+names of the details, were seen in recorded answers and in public threads. InvalidHttpVerb, InvalidInput and
+RequestUrlFailedToParse have the published messages. The other messages are ours.
 """
 
 from __future__ import annotations
@@ -72,7 +72,6 @@ ERRORS: Mapping[str, Error] = {
         "One of the query parameters specified in the request URI is not supported.",
         ("QueryParameterName",),
     ),
-    "UnsupportedRequestVersion": Error(400, "The specified request version is not supported.", _PARAMETER),
     "InvalidHeaderValue": Error(
         400, "The value provided for one of the HTTP headers was not in the correct format.", _HEADER
     ),
