@@ -92,7 +92,7 @@ def error_body(answered: Answered) -> Complaints:
 def error_code(answered: Answered) -> Complaints:
     """An error's code belongs to its status, and to the operation that was asked for."""
     # What has no operation of its own is refused as any operation would refuse it.
-    operation = contract.OPERATIONS[answered.asked.operation or COUNTS]
+    operation = answered.asked.operations[answered.asked.operation or COUNTS]
     known = operation.error_codes.get(answered.status)
     if answered.status == 200 or known is None or list(error_body(answered)):
         return
@@ -116,7 +116,7 @@ def query(answered: Answered) -> Complaints:
     """
     if answered.status != 200 or answered.asked.operation is None:
         return
-    for name, schema in contract.OPERATIONS[answered.asked.operation].parameters.items():
+    for name, schema in answered.asked.operations[answered.asked.operation].parameters.items():
         given = answered.asked.query.get(name.lower())
         if schema["in"] == "query" and given is not None and not _allowed(schema, given):
             yield f"{name} is {given!r}, which should have been refused"

@@ -12,6 +12,7 @@ from taskcounts.net.factory import engine_over
 from taskcounts.net.route import RouteOptions, find_route
 from taskcounts.net.transport_engine import over_httpx
 from taskcounts_emulator import Emulator
+from taskcounts_rest import contract
 
 JOB = "nightly-render"
 
@@ -61,7 +62,7 @@ def make_emulator(**settings: Any) -> Emulator:
     return emulator
 
 
-def make_target(emulator: Emulator, app: Any = None) -> Target:
+def make_target(emulator: Emulator, app: Any = None, api_version: str = contract.API_VERSION) -> Target:
     """Return the target of an emulator: an application in this process, or its socket where none is given."""
 
     def move(step: dict[str, int], counts: Counts) -> Counts:
@@ -74,6 +75,7 @@ def make_target(emulator: Emulator, app: Any = None) -> Target:
         credential=SharedKey(emulator.account, emulator.key),
         engine=engine_over(InProcess(app), awaits=False) if app else socket_engine(emulator.endpoint),
         gets_only=False,
+        api_version=api_version,
         known=KNOWN,
         moves=tuple(partial(move, step, counts) for step, counts in MOVES),
     )

@@ -8,7 +8,7 @@ from functools import partial
 from urllib.parse import quote
 
 from contract.items import Item
-from contract.probing import VERSION, Judged, Probe, expect, needs_own_job
+from contract.probing import Judged, Probe, expect, needs_own_job
 from contract.target import JOB, JOBS, LISTS, TASKS, Answered, Counts, Target
 from taskcounts_rest import contract
 
@@ -62,7 +62,7 @@ def follow(
         most: How many pages to ask for.
     """
     listing = Listing()
-    asked = f"{target.path(job, operation)}?{VERSION}" + (f"&{query}" if query else "")
+    asked = target.locate(operation, job=job) + (f"&{query}" if query else "")
     pages: dict[str, int] = {}
     found: dict[str, int] = {}
     while True:
@@ -148,7 +148,7 @@ def _ended(item: Item, result: str) -> bool:
 
 def job_filters(target: Target) -> Judged:
     """The job is listed by the beginning of its id and by its state, and not by any other state."""
-    answered = target.ask(f"{target.path(None, JOB)}?{VERSION}")
+    answered = target.ask(target.locate(JOB))
     yield expect(answered, 200)
     job = answered.conforming(JOB)
     if job is None:
@@ -192,7 +192,7 @@ def selection(target: Target) -> Judged:
         # Pages needn't end where others do.
         differ = whole.whole and part.whole and part.ids != whole.ids
         yield from part.judged(f"selecting {names} changes which tasks are listed" if differ else None)
-    for asked in (f"{target.path(None, JOB)}?{VERSION}", f"{target.path(None, JOBS)}?{VERSION}"):
+    for asked in (target.locate(JOB), target.locate(JOBS)):
         for names in ("id,state", "id,state,executionInfo"):
             yield expect(target.ask(f"{asked}&$select={names}"), 200)
 
@@ -237,7 +237,7 @@ def _places(state: str, result: str) -> Iterator[int]:
 def page_sizes(target: Target) -> Judged:
     """A page may have 1 to 1000 items; any other number is refused, and what is none as well."""
     for operation in LISTS:
-        asked = f"{target.path(None, operation)}?{VERSION}&maxresults="
+        asked = f"{target.locate(operation)}&maxresults="
         for size in ("1", "1000"):
             yield expect(target.ask(asked + size), 200)
         for size in ("0", "-1", "1001", "abc", "1.5", "4294967297"):
@@ -260,7 +260,7 @@ def bad_filters(target: Target) -> Judged:
         (JOBS, ("startswith(id", "executionInfo/result eq 'x'")),
     ):
         for text in (*broken, *unknown, *own):
-            asked = f"{target.path(None, operation)}?{VERSION}&$filter={quote(text)}"
+            asked = f"{target.locate(operation)}&$filter={quote(text)}"
             yield expect(target.ask(asked), 400, REFUSALS[0])
 
 
@@ -268,19 +268,21 @@ def bad_selections(target: Target) -> Judged:
     """A member that there isn't, or one in the wrong case, can't be selected."""
     for operation in (TASKS, JOB, JOBS):
         for names in ("nonsense", "id,State", "id,state,nonsense"):
-            asked = f"{target.path(None, operation)}?{VERSION}&$select={names}"
+            asked = f"{target.locate(operation)}&$select={names}"
             yield expect(target.ask(asked), 400, REFUSALS[0])
 
 
 def forged_links(target: Target) -> Judged:
     """A token that no page gave is refused, and one that a page of another list gave."""
-    asked = f"{target.path(None, TASKS)}?{VERSION}&maxresults=1"
+    asked = f"{target.locate(TASKS)}&maxresults=1"
     link = (target.ask(asked).conforming(TASKS) or {}).get("odata.nextLink", "")
     _, _, token = link.partition("$skiptoken=")
     other = next(job for job in target.known if job != target.job)
     for job, forged in ((target.job, "bm9uc2Vuc2U"), (other, token)):
         path = target.path(job, TASKS)
-        yield expect(target.ask(f"{path}?{VERSION}&maxresults=1&$skiptoken={forged}"), 400, REFUSALS[0])
+        yield expect(
+            target.ask(f"{path}?{target.version_query}&maxresults=1&$skiptoken={forged}"), 400, REFUSALS[0]
+        )
 
 
 PROBES: dict[str, Probe] = {

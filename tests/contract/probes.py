@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from contract import listing
 from contract.checks import counts_of, new_guid
 from contract.probing import (
-    VERSION,
     Judged,
     Probe,
     expect,
@@ -77,9 +76,9 @@ def version_required(target: Target) -> Judged:
 
 def query_names(target: Target) -> Judged:
     """The names of query parameters may be in any case."""
-    yield expect(target.ask(f"{target.path()}?Api-Version={contract.API_VERSION}&TimeOut=20"), 200)
+    yield expect(target.ask(f"{target.path()}?Api-Version={target.api_version}&TimeOut=20"), 200)
     # A client of Microsoft's spells it so.
-    listed = target.ask(f"{target.path(None, TASKS)}?{VERSION}&maxResults=1")
+    listed = target.ask(f"{target.locate(TASKS)}&maxResults=1")
     yield expect(listed, 200)
     page = listed.conforming(TASKS)
     if page is not None and len(page["value"]) > 1:
@@ -89,18 +88,24 @@ def query_names(target: Target) -> Judged:
 def service_timeout(target: Target) -> Judged:
     """A timeout is a whole number of seconds from 1; above 30 it is taken for 30."""
     for seconds in ("1", "30", "31", "2147483647"):
-        yield expect(target.ask(f"{target.path()}?{VERSION}&timeout={seconds}"), 200)
+        yield expect(target.ask(f"{target.locate()}&timeout={seconds}"), 200)
     refusals = ("InvalidQueryParameterValue", "OutOfRangeQueryParameterValue")
     # Some of these a lenient parser takes for numbers.
     for nonsense in ("0", "-1", "abc", "1.5", "2147483648", "%2B5", "2_0", "%2020", "1e1", "%D9%A1"):
-        yield expect(target.ask(f"{target.path()}?{VERSION}&timeout={nonsense}"), 400, *refusals)
+        yield expect(target.ask(f"{target.locate()}&timeout={nonsense}"), 400, *refusals)
 
 
 def repeated_query(target: Target) -> Judged:
     """A query parameter that stands twice is refused: which one holds?"""
-    for query in (f"{VERSION}&{VERSION}", f"{VERSION}&timeout=10&timeout=20"):
+    for query in (
+        f"{target.version_query}&{target.version_query}",
+        f"{target.version_query}&timeout=10&timeout=20",
+    ):
         yield expect(target.ask(f"{target.path()}?{query}"), 400, "InvalidQueryParameterValue")
-    for query in (f"{VERSION}&maxresults=1&maxresults=2", f"{VERSION}&$select=id,state&$select=id,state"):
+    for query in (
+        f"{target.version_query}&maxresults=1&maxresults=2",
+        f"{target.version_query}&$select=id,state&$select=id,state",
+    ):
         yield expect(target.ask(f"{target.path(None, TASKS)}?{query}"), 400, "InvalidQueryParameterValue")
 
 
@@ -108,13 +113,15 @@ def unknown_job(target: Target) -> Judged:
     """A job that doesn't exist is not found; it has neither counts of zero nor an empty list of tasks."""
     for job in (f"no-such-job-{new_guid()[:8]}", "no-such-schedule:job-1"):
         for operation in (COUNTS, TASKS, JOB):
-            yield expect(target.ask(f"{target.path(job, operation)}?{VERSION}"), 404, "JobNotFound")
+            yield expect(target.ask(target.locate(operation, job=job)), 404, "JobNotFound")
 
 
 def job_case(target: Target) -> Judged:
     """The case of a job id doesn't matter."""
     for operation in (COUNTS, TASKS, JOB):
-        yield expect(target.ask(f"{target.path(target.job.swapcase(), operation)}?{VERSION}"), 200)
+        yield expect(
+            target.ask(f"{target.path(target.job.swapcase(), operation)}?{target.version_query}"), 200
+        )
 
 
 def stillness(target: Target) -> Judged:
@@ -127,7 +134,7 @@ def stillness(target: Target) -> Judged:
 def true_counts(target: Target) -> Judged:
     """Jobs whose tasks are known are counted right, tasks and slots."""
     for job, counts in target.known.items():
-        answered = target.ask(f"{target.path(job)}?{VERSION}")
+        answered = target.ask(f"{target.path(job)}?{target.version_query}")
         yield _compare(answered, job, counts)
 
 
@@ -151,7 +158,7 @@ def no_credential(target: Target) -> Judged:
     paths = [target.path(), target.path("no-such-job")]
     paths += [target.path(None, operation) for operation in (TASKS, JOB, JOBS)]
     for path in paths:
-        answered = target.ask(f"{path}?{VERSION}", own_headers(), authorization="")
+        answered = target.ask(f"{path}?{target.version_query}", own_headers(), authorization="")
         yield expect(answered, 401, "AuthenticationFailed")
         if answered.status == 401 and "www-authenticate" not in answered.headers:
             yield answered, "a 401 must say in WWW-Authenticate how to authenticate (RFC 9110, 15.5.2)"
@@ -195,13 +202,13 @@ def early_date(target: Target) -> Judged:
 
 def signed_query(target: Target) -> Judged:
     """The signature covers the query: adding to it makes it wrong."""
-    signed = f"{target.path()}?{VERSION}"
+    signed = f"{target.locate()}"
     yield expect(target.ask(f"{signed}&timeout=20", sign_as=signed), 403, "AuthenticationFailed")
 
 
 def signed_path(target: Target) -> Judged:
     """The signature covers the path: another job needs another one."""
-    other = f"{target.path('another-job')}?{VERSION}"
+    other = f"{target.path('another-job')}?{target.version_query}"
     yield expect(target.ask(sign_as=other), 403, "AuthenticationFailed")
 
 
@@ -217,7 +224,7 @@ def other_verbs(target: Target) -> Judged:
         for method in ("POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"):
             if method in OTHER_VERBS.get(operation, ()):
                 continue
-            answered = target.ask(f"{target.path(None, operation)}?{VERSION}", method=method)
+            answered = target.ask(target.locate(operation), method=method)
             if answered.status == 405 and "GET" not in answered.headers.get("allow", ""):
                 yield answered, "a 405 whose Allow header doesn't name GET"
             elif method == "HEAD":

@@ -9,10 +9,8 @@ from contract.checks import new_guid
 from contract.target import Answered, Target
 from taskcounts.credentials import SharedKey
 from taskcounts.protocol.answers import read_error
-from taskcounts_rest import contract
 
 Judged = Iterator[tuple[Answered, str | None]]
-VERSION = f"api-version={contract.API_VERSION}"
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,12 @@ class Asked:
     target: str
     headers: Mapping[str, str]
     endpoint: str
+    api_version: str = contract.API_VERSION
+
+    @property
+    def operations(self) -> dict[str, contract.Operation]:
+        """The operations at the version that is under test."""
+        return contract.VERSIONS[self.api_version]
 
     @cached_property
     def operation(self) -> str | None:
@@ -129,6 +135,7 @@ class Target:
         engine: What carries the requests, with all the limits that the client has.
         gets_only: Send nothing but GETs, and no more than a few wrong credentials.
         pause: Seconds between two requests.
+        api_version: The version of the contract that is checked.
         known: Jobs whose true counts the run knows, as tasks and as slots.
         moves: Each moves a task of the job, where the run can do that, and returns its true counts then.
     """
@@ -139,13 +146,28 @@ class Target:
     engine: Engine
     gets_only: bool = True
     pause: float = 0.0
+    api_version: str = contract.API_VERSION
     known: dict[str, Counts] = field(default_factory=dict)
     moves: tuple[Move, ...] = ()
     sleep: Callable[[float], None] = time.sleep
 
+    @property
+    def operations(self) -> dict[str, contract.Operation]:
+        """The operations at the version that is under test."""
+        return contract.VERSIONS[self.api_version]
+
+    @property
+    def version_query(self) -> str:
+        """The query that every right request has."""
+        return f"api-version={self.api_version}"
+
     def path(self, job: str | None = None, operation: str = COUNTS) -> str:
         """Return the path of an operation, for a job."""
-        return contract.OPERATIONS[operation].path.replace("{jobId}", (job or self.job).replace(":", "%3A"))
+        return self.operations[operation].path.replace("{jobId}", (job or self.job).replace(":", "%3A"))
+
+    def locate(self, operation: str = COUNTS, query: str = "", job: str | None = None) -> str:
+        """Return the path of an operation with its query: the version, and what is given beside it."""
+        return f"{self.path(job, operation)}?{self.version_query}" + (f"&{query}" if query else "")
 
     def ask(
         self,
@@ -169,12 +191,12 @@ class Target:
             sign_as: Path and query to sign, instead of those that are sent.
             date: When to pretend that the request is made.
         """
-        target = target or f"{self.path()}?api-version={contract.API_VERSION}"
+        target = target or self.locate()
         credential = credential or self.credential
         throttled = 0
         while True:
             stamped = {"ocp-date": format_datetime(date or datetime.now(UTC), usegmt=True), **(headers or {})}
-            asked = Asked(method, target, headers or {}, self.endpoint)
+            asked = Asked(method, target, headers or {}, self.endpoint, self.api_version)
             if authorization is not None:
                 sent = stamped | ({"authorization": authorization} if authorization else {})
             elif isinstance(credential, SharedKey):
