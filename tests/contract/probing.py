@@ -12,6 +12,9 @@ from taskcounts.protocol.answers import read_error
 
 Judged = Iterator[tuple[Answered, str | None]]
 
+# The codes that refuse the value of a parameter.
+REFUSALS = ("InvalidQueryParameterValue", "OutOfRangeQueryParameterValue")
+
 
 @dataclass(frozen=True)
 class Probe:
