@@ -38,6 +38,8 @@ JOBS: dict[str, list[dict[str, Any]]] = {
         {"count": 1400, "state": "completed", "result": "failure", "requiredSlots": 104},
     ],
 }
+# One job is completed, so that not all are in one state.
+OPTIONS = {"Mixed_Case-1": {"onAllTasksComplete": "terminatejob"}}
 KNOWN: dict[str, Counts] = {
     JOB: ((9, 7, 8, 2, 6), (18, 16, 16, 10, 6)),
     "empty": ((0, 0, 0, 0, 0), (0, 0, 0, 0, 0)),
@@ -57,8 +59,9 @@ MOVES: tuple[tuple[dict[str, int], Counts], ...] = (
 def make_emulator(**settings: Any) -> Emulator:
     """Return an emulator that holds the jobs, and refuses what the fragment doesn't allow."""
     emulator = Emulator(strict=True, **settings)
+    emulator.load({"settle": 0})
     for job, tasks in JOBS.items():
-        emulator.add_job(job, tasks)
+        emulator.add_job(job, tasks, **OPTIONS.get(job, {}))
     return emulator
 
 

@@ -50,11 +50,13 @@ def take_tasks(target: Target, job: str) -> Judged:
         return
     listed = tally(listing.items)
     counts = target.known.get(job, listed)
+    seen = reference.counts.get(job.lower(), counts)
     reference.tasks[job.lower()] = listing.by_id
     reference.counts[job.lower()] = counts
-    yield from listing.judged(
-        f"job {job}: tasks and slots are {counts}, the list comes to {listed}" if listed != counts else None
-    )
+    wrong = None
+    if listed != counts or seen != counts:
+        wrong = f"job {job}: tasks and slots are {counts}, its list comes to {listed}, its counts were {seen}"
+    yield from listing.judged(wrong)
 
 
 def weaknesses(target: Target) -> list[str]:
