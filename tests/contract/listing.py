@@ -14,15 +14,17 @@ from contract.checks import new_guid
 from contract.filters import filter_of
 from contract.paging import Listing, follow
 from contract.probing import REFUSALS, Judged, Probe, expect, needs_own_job
+from contract.reference import JOB_STATES, TASK_STATES
 from contract.target import JOB, JOBS, LISTS, TASKS, Asked, Item, Target
 from taskcounts_rest import contract
 
 # How many pages of a filtered list are looked at: of a job with very many tasks, not all.
 MOST_FILTERED = 5
 
-TASK_STATES = contract.KNOWN_VALUES["CloudTask.state"]
+# What a wait selects.
+SELECTED = "id,state,creationTime,executionInfo"
+
 TASK_RESULTS = contract.KNOWN_VALUES["TaskExecutionInformation.result"]
-JOB_STATES = contract.KNOWN_VALUES["CloudJob.state"]
 
 
 def pages(operation: str, target: Target) -> Judged:
@@ -51,6 +53,9 @@ def task_filters(target: Target) -> Judged:
     ended = [f"{states[3]} and {result}" for result in (*results, *others)]
     for text in (*states, *results, *others, *ended, *either):
         yield from _filtered(target, TASKS, text)
+    for job in target.known:
+        for text in (unfinished, *ended):
+            yield from follow(target, TASKS, f"$filter={quote(text)}", job).judged()
 
 
 def job_filters(target: Target) -> Judged:
@@ -64,16 +69,16 @@ def job_filters(target: Target) -> Judged:
 
 
 def _filtered(target: Target, operation: str, text: str) -> Judged:
-    """Ask for all that fits, and again in some pages with a selection: their links keep both."""
+    """Ask for all that fits, for one of it, and for some pages: their links keep filter and selection."""
     query = f"$filter={quote(text)}"
     yield from follow(target, operation, query, most=MOST_FILTERED).judged()
     fits = filter_of(Asked("GET", target.locate(operation, query), {}, "", target.api_version))
     assert fits is not None
     fitting = sum(fits(item) is True for item in _items(target, operation).values())
+    query += f"&$select={SELECTED}&maxresults="
+    yield from follow(target, operation, f"{query}1", most=1).judged()
     size = max(1, min(1000, -(-fitting // 3)))
-    selection = "id,state,executionInfo" if "or" in text else "id,state"
-    query += f"&$select={selection}&maxresults={size}"
-    yield from follow(target, operation, query, most=MOST_FILTERED).judged()
+    yield from follow(target, operation, f"{query}{size}", most=MOST_FILTERED).judged()
 
 
 def _items(target: Target, operation: str) -> dict[str, Item]:
@@ -163,8 +168,9 @@ def bad_selections(target: Target) -> Judged:
 
 def forged_links(target: Target) -> Judged:
     """A token that no page gave is refused, and one that a page of another list gave."""
-    asked = target.locate(TASKS, "maxresults=1")
-    link = (target.ask(asked).conforming(TASKS) or {}).get("odata.nextLink", "")
+    page = target.ask(target.locate(TASKS, "maxresults=1"))
+    yield expect(page, 200)
+    link = (page.conforming(TASKS) or {}).get("odata.nextLink", "")
     _, _, token = link.partition("$skiptoken=")
     other = next(job for job in target.known if job != target.job)
     for job, forged in ((target.job, "bm9uc2Vuc2U"), (other, token)):

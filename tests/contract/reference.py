@@ -7,7 +7,6 @@ where the run knows all jobs, each of them is.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -22,6 +21,9 @@ from taskcounts_rest import contract
 
 _TASK = contract.OPERATIONS[TASKS].result["properties"]["value"]["items"]
 _JOB = contract.OPERATIONS[JOB].result
+
+TASK_STATES = contract.KNOWN_VALUES["CloudTask.state"]
+JOB_STATES = contract.KNOWN_VALUES["CloudJob.state"]
 
 # What is compared without its case: ids, and values that are known by name.
 _ANY_CASE = {"id", "poolId", *(name.partition(".")[2] for name in contract.KNOWN_VALUES)}
@@ -61,34 +63,42 @@ def take_tasks(target: Target, job: str) -> Judged:
 
 def weaknesses(target: Target) -> list[str]:
     """Return what the run couldn't see, since the job or the account doesn't have it."""
-    return list(_weaknesses(target))
-
-
-def _weaknesses(target: Target) -> Iterator[str]:
-    tasks, jobs = target.reference.tasks.get(target.job.lower()), target.reference.jobs
+    tasks = target.reference.tasks.get(target.job.lower())
     if tasks is None:
-        yield "the tasks of the job could not be listed to the end: counts are only held against each other"
+        found = ["the tasks could not be listed to the end: counts are only held against each other"]
     elif not tasks:
-        yield "the job has no tasks: every count is 0, and no filter finds any"
+        found = ["the job has no tasks: every count is 0, and no filter finds any"]
     else:
-        counts = tally(list(tasks.values()))
-        states = Counter(item["state"].lower() for item in tasks.values())
-        lacking = [state for state in contract.KNOWN_VALUES["CloudTask.state"] if not states[state]]
-        lacking += [name for name, count in zip(COUNTERS[3:], counts[0][3:], strict=True) if not count]
-        if lacking:
-            yield f"the job has no tasks that are {', '.join(lacking)}: filters and counts of those find none"
-        for same in _alike(counts):
-            yield f"{same} are equally many: one taken for the other looks the same"
-        if counts[0] == counts[1]:
-            yield "every task needs one slot: slots that are tasks look the same"
-        if len(tasks) < 3:
-            yield "the job has less than three tasks: there is no second page of most lists"
+        found = list(_weak_tasks(list(tasks.values())))
+    return [*found, *_weak_jobs(target)]
+
+
+def _weak_tasks(tasks: list[Item]) -> Iterator[str]:
+    counts = tally(tasks)
+    there = {item["state"].lower() for item in tasks}
+    there |= {name for name, count in zip(COUNTERS, counts[0], strict=True) if count}
+    lacking = [name for name in (*TASK_STATES, "succeeded", "failed") if name not in there]
+    if lacking:
+        yield f"the job has no tasks that are {' or '.join(lacking)}: their counts and filters don't show"
+    for same in _alike(counts):
+        yield f"{same} are equally many: one taken for the other looks the same"
+    if counts[0] == counts[1]:
+        yield "every task needs one slot: slots that are tasks look the same"
+    if len(tasks) < 3:
+        yield "the job has less than three tasks: most lists have one page"
+    if len(tasks) <= 1000:
+        yield "the job has at most 1,000 tasks: errors beyond a full page don't show"
+
+
+def _weak_jobs(target: Target) -> Iterator[str]:
+    jobs = target.reference.jobs
+    lacking = set(JOB_STATES) - {item["state"].lower() for item in jobs.values()}
+    if lacking:
+        yield f"the account has no jobs that are {' or '.join(sorted(lacking))}: filters by those find none"
     if len(jobs) < 3:
-        yield "the account has less than three jobs: there is no second page of most lists"
-    if len({item["state"].lower() for item in jobs.values()}) < 2:
-        yield "all jobs of the account are in one state: a filter that is dropped finds the same"
+        yield "the account has less than three jobs: most lists of jobs have one page"
     if target.job.swapcase() == target.job:
-        yield "the id of the job has no letters: whether case matters isn't seen"
+        yield "the id of the job has no letters: whether their case matters doesn't show"
 
 
 def _alike(counts: Counts) -> Iterator[str]:
