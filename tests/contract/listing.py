@@ -96,12 +96,20 @@ def jobs(target: Target) -> Judged:
 
 def standing_jobs(target: Target) -> Judged:
     """Jobs that haven't changed since the start were on each list meanwhile that they fit."""
-    listing, reference = follow(target, JOBS), target.reference
-    yield from listing.judged(_unlisted(listing, target) if listing.whole else None)
-    reference.lists.clear()
+    before, listing, after = (
+        follow(target, JOBS, query) for query in ("maxresults=900", "", "maxresults=900")
+    )
+    lost = set(before.by_id) & set(after.by_id) - set(listing.by_id) if listing.whole else None
+    yield from before.judged()
+    yield from listing.judged(
+        f"{min(lost)!r} isn't listed, as it is with maxresults" if lost else _unlisted(listing, target)
+    )
+    yield from after.judged()
+    target.reference.lists.clear()
 
 
 def _unlisted(listing: Listing, target: Target) -> str | None:
+    """Return what is wrong with earlier lists, seen from the last one."""
     still = [
         (name, item)
         for name, item in listing.by_id.items()
