@@ -19,7 +19,7 @@ from contract.target import JOB, JOBS, LISTS, TASKS, Asked, Item, Target
 from taskcounts_rest import contract
 
 # How many pages of a filtered list are looked at: of a job with very many tasks, not all.
-MOST_FILTERED = 5
+MOST_FILTERED = 4
 
 # What a wait selects.
 SELECTED = "id,state,creationTime,executionInfo"

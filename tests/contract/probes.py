@@ -16,6 +16,7 @@ from contract.probing import (
     needs_movement,
     needs_own_job,
     needs_writes,
+    own_headers,
 )
 from contract.target import COUNTS, JOB, JOBS, TASKS, Target
 
@@ -32,23 +33,21 @@ def own_id(target: Target) -> Judged:
     """The caller's id comes back on request, in either case of its letters; otherwise it doesn't."""
     for operation, described in target.operations.items():
         right = target.locate(operation)
-        for wanted in ("true", "false", "True", None):
-            yield expect(target.ask(right, _own_id(new_guid(), wanted)), 200)
-        yield expect(target.ask(right, _own_id(new_guid().upper(), "true")), 200)
+        owns = [new_guid().upper()]
         if in_form(described.parameters["client-request-id"], "our request/1"):
-            yield expect(target.ask(right, _own_id("our request/1", "true")), 200)
-        yield expect(target.ask(right, {"return-client-request-id": "true"}), 200)
+            owns.append("our request/1")
+        for headers in (
+            *(own_headers(wanted) for wanted in ("true", "false", "True", None)),
+            *(own_headers(own=own) for own in owns),
+            {"return-client-request-id": "true"},
+        ):
+            yield expect(target.ask(right, headers), 200)
         # Errors echo it as well.
         for wanted in ("true", None):
-            yield expect(target.ask(target.path(None, operation), _own_id(new_guid(), wanted)), 400)
-        if operation != JOBS:
-            unknown = target.locate(operation, job=f"no-such-job-{new_guid()[:8]}")
-            for wanted in ("true", None):
-                yield expect(target.ask(unknown, _own_id(new_guid(), wanted)), 404)
-
-
-def _own_id(own: str, wanted: str | None) -> dict[str, str]:
-    return {"client-request-id": own} | ({"return-client-request-id": wanted} if wanted else {})
+            yield expect(target.ask(target.path(None, operation), own_headers(wanted)), 400)
+            if operation != JOBS:
+                unknown = target.locate(operation, job=f"no-such-job-{new_guid()[:8]}")
+                yield expect(target.ask(unknown, own_headers(wanted)), 404)
 
 
 def bad_headers(target: Target) -> Judged:
