@@ -1,0 +1,146 @@
+"""What is held against the reference: filters as they are understood, and jobs that prove little."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from contract.checks import in_form
+from contract.emulated import make_emulator, make_target
+from contract.filters import filter_of
+from contract.reference import weaknesses
+from contract.run import Report, run
+from contract.target import Asked, Target
+from taskcounts_rest import contract
+
+ACTIVE = {"id": "a", "state": "active"}
+RUNNING = {"id": "r", "state": "Running", "executionInfo": {"retryCount": 0, "requeueCount": 0}}
+SUCCEEDED = {"id": "s", "state": "completed", "executionInfo": {"result": "Success"}}
+FAILED = {"id": "f", "state": "completed", "executionInfo": {"result": "failure"}}
+UNSELECTED = {"id": "u", "state": "completed"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fitting"),
+    [
+        ("state eq 'running'", (False, True, False, False, False)),
+        ("state eq 'active' or state eq 'running'", (True, True, False, False, False)),
+        ("state eq 'active' or executionInfo/result eq 'failure'", (True, False, False, True, None)),
+        ("executionInfo/result eq 'success'", (False, False, True, False, None)),
+        # Whether a task without a result differs from one that succeeded, nobody says.
+        ("executionInfo/result ne 'success'", (None, None, False, True, None)),
+        ("state eq 'completed' and executionInfo/result ne 'success'", (False, False, False, True, None)),
+    ],
+)
+def test_filters_of_tasks(text: str, fitting: tuple[bool | None, ...]) -> None:
+    """A filter's terms are joined as its words say, and what nobody says isn't judged."""
+    fits = filter_of(Asked("GET", f"/jobs/j/tasks?$filter={quote(text)}", {}, ""))
+    assert fits is not None
+    assert tuple(fits(item) for item in (ACTIVE, RUNNING, SUCCEEDED, FAILED, UNSELECTED)) == fitting
+
+
+@pytest.mark.parametrize(
+    ("text", "fits_job"),
+    [
+        ("state eq 'active'", True),
+        ("state ne 'active'", False),
+        ("startswith(id,'NIGHT')", True),
+        ("startswith(id,'nightly-x')", False),
+        ("state eq 'sleeping'", None),
+        ("nonsense", None),
+        ("", None),
+    ],
+)
+def test_filters_of_jobs(text: str, fits_job: bool | None) -> None:
+    """Ids and states compare without case; a filter that the fragment doesn't have is no filter."""
+    fits = filter_of(Asked("GET", f"/jobs?$filter={quote(text)}", {}, ""))
+    assert (fits and fits({"id": "nightly", "state": "Active"})) is fits_job
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "right"),
+    [
+        ({"type": "string", "format": "date-time-rfc1123"}, "Thu, 01 Aug 2024 12:34:56 GMT", True),
+        ({"type": "string", "format": "date-time-rfc1123"}, "Fri, 01 Aug 2024 12:34:56 GMT", False),
+        ({"type": "string", "format": "date-time-rfc1123"}, "2024-08-01T12:34:56Z", False),
+        ({"type": "string", "format": "uuid"}, "9C4D50EE-2D56-4CD3-8152-34347DC9F2B0", True),
+        ({"type": "string", "format": "uuid"}, "{9C4D50EE-2D56-4CD3-8152-34347DC9F2B0}", False),
+        ({"type": "string", "minLength": 1}, "", False),
+        ({"type": "string", "pattern": "^a$"}, "a", True),
+        ({"type": "string", "pattern": "^a$"}, "a\n", False),
+        ({"type": "boolean"}, "True", True),
+        ({"type": "boolean"}, "1", False),
+        ({"type": "integer", "minimum": 1, "maximum": 1000}, "1000", True),
+        ({"type": "integer", "minimum": 1, "maximum": 1000}, "1001", False),
+        ({"type": "integer", "minimum": 1}, "1.5", False),
+    ],
+)
+def test_forms(schema: dict[str, Any], text: str, right: bool) -> None:
+    """The text of a parameter or header is judged by its schema."""
+    assert in_form(schema, text) is right
+
+
+ODD_JOBS: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "empty": ([], "has no tasks:"),
+    "one": ([{"state": "active"}], "less than three tasks"),
+    "succeeded": (
+        [{"count": 5, "state": "completed", "result": "success"}],
+        "active or preparing or running",
+    ),
+    "alike": ([{"count": 5, "state": "active"}, {"count": 5, "state": "running"}], "active and running are"),
+    "nightly:job-7": ([{"count": 5, "state": "running"}], "every task needs one slot"),
+    "42": ([{"count": 5, "requiredSlots": 2}], "no letters"),
+}
+
+
+def named(job: str, api_version: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Report, Target]:
+    """Return the report of the probes of a job, as at an endpoint of somebody's, and its target."""
+    monkeypatch.setattr("contract.generated.generate", lambda *_: ())
+    with make_emulator() as emulator:
+        for name, (tasks, _) in ODD_JOBS.items():
+            if name != "empty":
+                emulator.add_job(name, tasks)
+        emulator.add_job("three-pages", 2100)
+        target = make_target(emulator, emulator.app, api_version)
+        target.job, target.gets_only, target.known, target.moves = job, True, {}, ()
+        report = run(target)
+        target.engine.close()
+    return report, target
+
+
+@pytest.mark.parametrize("job", ODD_JOBS)
+def test_odd_jobs_are_no_error(job: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a job that has little nothing is found, and the notes say what couldn't be seen."""
+    report, target = named(job, contract.API_VERSION, monkeypatch)
+    assert report.passed, report.text()
+    assert any(ODD_JOBS[job][1] in note for note in weaknesses(target)), weaknesses(target)
+
+
+def test_a_good_job_has_few_weaknesses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator's job shows all that one with less than a thousand tasks can show."""
+    _, target = named("nightly-render", contract.API_VERSION, monkeypatch)
+    notes = weaknesses(target)
+    assert [note.partition(":")[0] for note in notes] == [
+        "the job has at most 1,000 tasks",
+        "the account has no jobs that are deleting or disabled or disabling or enabling or terminating",
+    ]
+
+
+def test_few_requests_and_few_wrong_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint of somebody's gets at most 700 requests, and 8 wrong credentials for each operation."""
+    sent = []
+    ask = Target.ask
+
+    def spy(self: Target, *args: Any, **options: Any) -> Any:
+        answered = ask(self, *args, **options)
+        unknown = "no-such-job" in answered.asked.target
+        sent.append(answered.asked.operation if answered.status in (401, 403) and not unknown else None)
+        return answered
+
+    monkeypatch.setattr(Target, "ask", spy)
+    report, _ = named("three-pages", contract.API_VERSION, monkeypatch)
+    assert report.passed, report.text()
+    assert len(sent) <= 700
+    assert all(0 < sent.count(operation) <= 8 for operation in contract.OPERATIONS)
