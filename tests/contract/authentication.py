@@ -25,7 +25,8 @@ def no_credential(target: Target) -> Judged:
     for request_target in [*asked, target.locate(job=f"no-such-job-{new_guid()[:8]}")]:
         answered = target.ask(request_target, own_headers(), authorization="")
         yield expect(answered, 401, "AuthenticationFailed")
-        if answered.status == 401 and "www-authenticate" not in answered.headers:
+        scheme = answered.headers.get("www-authenticate", "").partition(" ")[0].lower()
+        if answered.status == 401 and scheme not in ("bearer", "sharedkey"):
             yield answered, "a 401 must say in WWW-Authenticate how to authenticate (RFC 9110, 15.5.2)"
 
 

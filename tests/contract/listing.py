@@ -13,7 +13,7 @@ from urllib.parse import quote
 from contract.checks import new_guid
 from contract.filters import filter_of
 from contract.paging import Listing, follow
-from contract.probing import REFUSALS, Judged, Probe, expect, needs_own_job
+from contract.probing import REFUSALS, Judged, Probe, expect, needs_own_job, own_headers
 from contract.reference import JOB_STATES, TASK_STATES
 from contract.target import JOB, JOBS, LISTS, TASKS, Asked, Item, Target
 from taskcounts_rest import contract
@@ -175,11 +175,13 @@ def bad_selections(target: Target) -> Judged:
 
 
 def forged_links(target: Target) -> Judged:
-    """A token that no page gave is refused, and one that a page of another list gave."""
+    """A token that no page gave is refused, and one of another list; and none is a credential."""
     page = target.ask(target.locate(TASKS, "maxresults=1"))
     yield expect(page, 200)
     link = (page.conforming(TASKS) or {}).get("odata.nextLink", "")
     _, _, token = link.partition("$skiptoken=")
+    stranger = target.ask(link[len(target.endpoint) :], own_headers(), authorization="")
+    yield expect(stranger, 401, "AuthenticationFailed")
     other = next(job for job in target.known if job != target.job)
     for job, forged in ((target.job, "bm9uc2Vuc2U"), (other, token)):
         query = f"maxresults=1&$skiptoken={forged}"
