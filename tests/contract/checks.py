@@ -5,6 +5,7 @@ The further checks of answers with tasks or jobs stand in `items`.
 
 from __future__ import annotations
 
+import codecs
 import re
 import uuid
 from email.utils import format_datetime, parsedate_to_datetime
@@ -35,6 +36,8 @@ def media_type(answered: Answered) -> Complaints:
     """Each body is JSON with minimal metadata, and says so."""
     if answered.asked.method == "HEAD":
         return
+    if answered.body.startswith(codecs.BOM_UTF8):
+        yield "the body begins with a byte order mark, which JSON must not have (RFC 8259, 8.1)"
     essence, _, rest = answered.headers.get("content-type", "").partition(";")
     parameters = sorted((part.strip().lower() for part in rest.split(";")), reverse=True)
     if essence.strip().lower() != "application/json":
@@ -50,6 +53,8 @@ def request_id(answered: Answered) -> Complaints:
         yield "the header request-id is missing"
     elif not _GUID.fullmatch(given):
         yield f"the request-id {given!r} is not a GUID"
+    elif given == answered.asked.headers.get("client-request-id"):
+        yield "the request-id is the caller's own id of the request"
 
 
 def echo(answered: Answered) -> Complaints:
