@@ -132,10 +132,12 @@ def selection(target: Target) -> Judged:
         for names in several:
             asked = target.locate(operation, f"$select={','.join(['id', 'state', *names])}")
             yield expect(target.ask(asked), 200)
-    size = max(1, -(-len(_items(target, TASKS)) // 3))
     # What exact counts are made from.
-    counted = f"$select=id,state,executionInfo,requiredSlots&maxresults={min(1000, size)}"
-    yield from follow(target, TASKS, counted).judged()
+    counted = "$select=id,state,executionInfo,requiredSlots"
+    size = max(1, min(1000, -(-len(_items(target, TASKS)) // 3)))
+    yield from follow(target, TASKS, f"{counted}&maxresults={size}").judged()
+    for job in target.known:
+        yield from follow(target, TASKS, counted, job).judged()
 
 
 def page_sizes(target: Target) -> Judged:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 from urllib.parse import quote
 
@@ -126,6 +127,31 @@ def test_a_good_job_has_few_weaknesses(monkeypatch: pytest.MonkeyPatch) -> None:
         "the job has at most 1,000 tasks",
         "the account has no jobs that are deleting or disabled or disabling or enabling or terminating",
     ]
+
+
+def test_other_jobs_may_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At an endpoint of somebody's, jobs that appear, change and vanish during the run are no error."""
+    monkeypatch.setattr("contract.generated.generate", lambda *_: ())
+    ask, others = Target.ask, [f"other-{number}" for number in range(6)]
+    with make_emulator() as emulator:
+        for other in others:
+            emulator.add_job(other, 1)
+
+        def meanwhile(self: Target, *args: Any, **options: Any) -> Any:
+            changed = others.pop(0)
+            emulator.world.delete_job(changed, lambda _: None)
+            emulator.world.disable_job(others[-1], "requeue", lambda _: None)
+            others.append(f"other-{uuid.uuid4()}")
+            emulator.add_job(others[-1], 1)
+            return ask(self, *args, **options)
+
+        monkeypatch.setattr(Target, "ask", meanwhile)
+        target = make_target(emulator, emulator.app)
+        target.gets_only, target.known, target.moves = True, {}, ()
+        report = run(target)
+        target.engine.close()
+    assert report.passed, report.text()
+    assert report.statuses[200] > 200
 
 
 def test_few_requests_and_few_wrong_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
