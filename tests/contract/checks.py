@@ -5,8 +5,10 @@ The further checks of answers with tasks or jobs stand in `items`.
 
 from __future__ import annotations
 
+import codecs
 import re
 import uuid
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
 from contract import items
@@ -19,6 +21,13 @@ from taskcounts_rest import contract
 COUNTERS = ("active", "running", "completed", "succeeded", "failed")
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# A header has one form, wherever it comes.
+_HEADERS = {
+    name: schema
+    for operations in contract.VERSIONS.values()
+    for operation in operations.values()
+    for name, schema in (operation.headers | operation.error_headers).items()
+}
 _check_error = compile_schema(contract.ERROR)
 _INVARIANTS = contract.OPERATIONS["Job_GetTaskCounts"].invariants
 
@@ -27,11 +36,13 @@ def media_type(answered: Answered) -> Complaints:
     """Each body is JSON with minimal metadata, and says so."""
     if answered.asked.method == "HEAD":
         return
+    if answered.body.startswith(codecs.BOM_UTF8):
+        yield "the body begins with a byte order mark, which JSON must not have (RFC 8259, 8.1)"
     essence, _, rest = answered.headers.get("content-type", "").partition(";")
-    parameters = [part.strip().lower() for part in rest.split(";") if not part.strip().startswith("charset")]
+    parameters = sorted((part.strip().lower() for part in rest.split(";")), reverse=True)
     if essence.strip().lower() != "application/json":
         yield f"the content type is {essence!r}, not application/json"
-    elif parameters != ["odata=minimalmetadata"]:
+    elif parameters not in (["odata=minimalmetadata"], ["odata=minimalmetadata", "charset=utf-8"]):
         yield f"the content type's parameters are {rest!r}, not odata=minimalmetadata"
 
 
@@ -42,13 +53,17 @@ def request_id(answered: Answered) -> Complaints:
         yield "the header request-id is missing"
     elif not _GUID.fullmatch(given):
         yield f"the request-id {given!r} is not a GUID"
+    elif given == answered.asked.headers.get("client-request-id"):
+        yield "the request-id is the caller's own id of the request"
 
 
 def echo(answered: Answered) -> Complaints:
     """The caller's id comes back if, and only if, that was asked for."""
-    sent = answered.asked.headers
+    sent, schemas = answered.asked.headers, answered.asked.operations[COUNTS].parameters
     own, wanted = sent.get("client-request-id"), sent.get("return-client-request-id", "false").lower()
-    if wanted not in ("true", "false") or (own is not None and not _GUID.fullmatch(own)):
+    if wanted not in ("true", "false") or (
+        own is not None and not in_form(schemas["client-request-id"], own)
+    ):
         return  # Such a request is refused, and nobody says what its answer carries.
     given = answered.headers.get("client-request-id")
     if own is None or wanted == "false":
@@ -56,7 +71,7 @@ def echo(answered: Answered) -> Complaints:
             yield f"a client-request-id came that was not asked for: {given!r}"
     elif given is None:
         yield "the client-request-id was asked for and didn't come"
-    elif given.lower() != own.lower():
+    elif given != own and not (_GUID.fullmatch(own) and given.lower() == own.lower()):
         yield f"the client-request-id {given!r} is another's; ours is {own!r}"
 
 
@@ -90,23 +105,42 @@ def error_body(answered: Answered) -> Complaints:
 
 
 def error_code(answered: Answered) -> Complaints:
-    """An error's code belongs to its status, and to the operation that was asked for."""
+    """An error's status and code belong together, and to the operation that was asked for."""
+    if answered.status == 200:
+        return
     # What has no operation of its own is refused as any operation would refuse it.
-    operation = contract.OPERATIONS[answered.asked.operation or COUNTS]
-    known = operation.error_codes.get(answered.status)
-    if answered.status == 200 or known is None or list(error_body(answered)):
-        return
-    if answered.asked.method == "HEAD":
-        return
-    code = read_json(answered.headers, answered.body)["code"]
-    if code not in known:
-        yield f"a {answered.status} with the code {code!r}; known are {', '.join(known)}"
+    known = answered.asked.operations[answered.asked.operation or COUNTS].error_codes.get(answered.status)
+    if known is None:
+        yield f"a {answered.status}, which the fragment doesn't have for the operation"
+    elif answered.asked.method != "HEAD" and not list(error_body(answered)):
+        code = read_json(answered.headers, answered.body)["code"]
+        if code not in known:
+            yield f"a {answered.status} with the code {code!r}; known are {', '.join(known)}"
 
 
 def status(answered: Answered) -> Complaints:
     """The service answers 200 or refuses; it doesn't fail, redirect, or succeed in another way."""
     if answered.status != 200 and not 400 <= answered.status < 500:
         yield f"the status is {answered.status}"
+
+
+def headers(answered: Answered) -> Complaints:
+    """Each header that the fragment knows has its form, and those that it requires are there."""
+    operation = answered.asked.operations[answered.asked.operation or COUNTS]
+    described = operation.headers if answered.status == 200 else operation.error_headers
+    for name, schema in (_HEADERS | described).items():
+        given = answered.headers.get(name.lower())
+        if given is None and name in described and schema["required"]:
+            yield f"the header {name} is missing"
+        elif given is not None and not in_form(schema, given):
+            yield f"the header {name} is {given!r}, which isn't of the form that the fragment gives it"
+
+
+def age(answered: Answered) -> Complaints:
+    """No answer comes from a cache (RFC 9111, 5.1): it would be an old one."""
+    given = answered.headers.get("age")
+    if given is not None:
+        yield f"the answer says that it has been in a cache, with Age: {given}"
 
 
 def query(answered: Answered) -> Complaints:
@@ -116,18 +150,35 @@ def query(answered: Answered) -> Complaints:
     """
     if answered.status != 200 or answered.asked.operation is None:
         return
-    for name, schema in contract.OPERATIONS[answered.asked.operation].parameters.items():
+    for name, schema in answered.asked.operations[answered.asked.operation].parameters.items():
         given = answered.asked.query.get(name.lower())
-        if schema["in"] == "query" and given is not None and not _allowed(schema, given):
+        if schema["in"] == "query" and given is not None and not in_form(schema, given):
             yield f"{name} is {given!r}, which should have been refused"
 
 
-def _allowed(schema: dict[str, Any], text: str) -> bool:
-    if schema["type"] != "integer":
-        return bool(re.fullmatch(schema.get("pattern", ".*"), text)) and text == schema.get("const", text)
-    if not re.fullmatch("-?[0-9]{1,10}", text):
+def in_form(schema: dict[str, Any], text: str) -> bool:
+    """Return whether the text of a parameter or header is of the form that the fragment gives it."""
+    if schema["type"] == "boolean":
+        return text.lower() in ("true", "false")
+    if schema["type"] == "integer":
+        known = re.fullmatch("-?[0-9]{1,10}", text)
+        return known is not None and schema["minimum"] <= int(text) <= schema.get("maximum", 2**31 - 1)
+    if text != schema.get("const", text) or len(text) < schema.get("minLength", 0):
         return False
-    return bool(schema["minimum"] <= int(text) <= schema.get("maximum", 2**31 - 1))
+    if schema.get("format") == "uuid":
+        return _GUID.fullmatch(text) is not None
+    if schema.get("format") == "date-time-rfc1123":
+        return _is_date(text)
+    # Its end would also match before a line break.
+    return "\n" not in text and re.search(schema.get("pattern", ""), text) is not None
+
+
+def _is_date(text: str) -> bool:
+    """Return whether a text is a date of RFC 1123, as it is written in HTTP (RFC 9110, 5.6.7)."""
+    try:
+        return format_datetime(parsedate_to_datetime(text), usegmt=True) == text
+    except ValueError:
+        return False
 
 
 def secrecy(answered: Answered) -> Complaints:
@@ -148,6 +199,8 @@ EVERY_ANSWER: dict[str, Check] = {
     "invariants": invariants,
     "error-body": error_body,
     "error-code": error_code,
+    "headers": headers,
+    "age": age,
     "query": query,
     "secrecy": secrecy,
     **items.CHECKS,

@@ -12,6 +12,7 @@ from taskcounts.net.factory import engine_over
 from taskcounts.net.route import RouteOptions, find_route
 from taskcounts.net.transport_engine import over_httpx
 from taskcounts_emulator import Emulator
+from taskcounts_rest import contract
 
 JOB = "nightly-render"
 
@@ -37,6 +38,8 @@ JOBS: dict[str, list[dict[str, Any]]] = {
         {"count": 1400, "state": "completed", "result": "failure", "requiredSlots": 104},
     ],
 }
+# One job is completed, so that not all are in one state.
+OPTIONS = {"Mixed_Case-1": {"onAllTasksComplete": "terminatejob"}}
 KNOWN: dict[str, Counts] = {
     JOB: ((9, 7, 8, 2, 6), (18, 16, 16, 10, 6)),
     "empty": ((0, 0, 0, 0, 0), (0, 0, 0, 0, 0)),
@@ -56,12 +59,13 @@ MOVES: tuple[tuple[dict[str, int], Counts], ...] = (
 def make_emulator(**settings: Any) -> Emulator:
     """Return an emulator that holds the jobs, and refuses what the fragment doesn't allow."""
     emulator = Emulator(strict=True, **settings)
+    emulator.load({"settle": 0})
     for job, tasks in JOBS.items():
-        emulator.add_job(job, tasks)
+        emulator.add_job(job, tasks, **OPTIONS.get(job, {}))
     return emulator
 
 
-def make_target(emulator: Emulator, app: Any = None) -> Target:
+def make_target(emulator: Emulator, app: Any = None, api_version: str = contract.API_VERSION) -> Target:
     """Return the target of an emulator: an application in this process, or its socket where none is given."""
 
     def move(step: dict[str, int], counts: Counts) -> Counts:
@@ -74,6 +78,7 @@ def make_target(emulator: Emulator, app: Any = None) -> Target:
         credential=SharedKey(emulator.account, emulator.key),
         engine=engine_over(InProcess(app), awaits=False) if app else socket_engine(emulator.endpoint),
         gets_only=False,
+        api_version=api_version,
         known=KNOWN,
         moves=tuple(partial(move, step, counts) for step, counts in MOVES),
     )

@@ -8,18 +8,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from contract.target import JOB, LISTS, TASKS, Answered
+from contract.filters import filter_of
+from contract.target import COUNTS, JOB, LISTS, TASKS, Answered, Asked, Item
 from taskcounts_rest import contract
 
 Complaints = Iterator[str]
 Check = Callable[[Answered], Complaints]
-Item = dict[str, Any]
 
 # The longest page, where none is asked for.
 LONGEST = contract.PARAMETERS["maxResults"]["maximum"]
-
-_TERM = re.compile(r"(?P<path>[A-Za-z/]+) (?P<operator>eq|ne) '(?P<value>[^']*)'")
-_BEGINNING = re.compile(r"startswith\(id,'(?P<value>[^']*)'\)")
 
 
 def items_of(answered: Answered) -> list[Item]:
@@ -66,48 +63,37 @@ def next_link(answered: Answered) -> Complaints:
 
 def filtered(answered: Answered) -> Complaints:
     """Every item is one of those that were asked for."""
-    asked = answered.asked.query.get("$filter")
-    fits = None if asked is None else understood(asked)
+    fits = filter_of(answered.asked)
     for item in items_of(answered):
-        if fits is not None and not fits(item):
+        if fits is not None and fits(item) is False:
+            asked = answered.asked.query["$filter"]
             yield f"{item['id']!r} doesn't fit the filter {asked}: its state is {item['state']!r}"
             return
 
 
-def understood(text: str) -> Callable[[Item], bool] | None:
-    """Return what decides whether an item fits a filter; None, if it isn't one of the fragment's."""
-    beginning = _BEGINNING.fullmatch(text)
-    if beginning is not None:
-        return lambda item: item["id"].lower().startswith(beginning["value"].lower())
-    terms = [_TERM.fullmatch(part) for part in text.split(" and ")]
-    if not all(terms):
-        return None
-    return lambda item: all(_holds(term, item) for term in terms if term)
-
-
-def _holds(term: re.Match[str], item: Item) -> bool:
-    value: Any = item
-    for name in term["path"].split("/"):
-        # What wasn't selected can't be judged.
-        if name not in value and name != "result":
-            return True
-        value = value.get(name)
-    same = value is not None and value.lower() == term["value"].lower()
-    # Whether a result that there isn't differs from another one, nobody says.
-    return same if term["operator"] == "eq" else not same
-
-
 def selected(answered: Answered) -> Complaints:
-    """Items have the members that were asked for, and no others."""
-    asked = answered.asked.query.get("$select")
-    if not asked:
-        return
-    names = {name.strip() for name in asked.split(",")}
+    """Items have no members but those that were asked for."""
+    asked = answered.asked
+    names = set(asked.query["$select"].split(",")) if is_selection(asked) else None
     for item in items_of(answered):
-        more = [name for name in item if name not in names and not name.startswith("odata.")]
-        if more:
-            yield f"{item['id']!r} has {', '.join(more)}; {asked} was asked for"
+        for wrong in unselected(item, names):
+            yield wrong
             return
+
+
+def is_selection(asked: Asked) -> bool:
+    """Return whether a request selects members as the fragment allows it."""
+    pattern = asked.operations[asked.operation or COUNTS].parameters.get("$select", {}).get("pattern", "(?!)")
+    return re.fullmatch(pattern, asked.query.get("$select", "")) is not None
+
+
+def unselected(item: Item, names: set[str] | None) -> Complaints:
+    """Complain about the members of an item that aren't selected; None selects all."""
+    more = [
+        name for name in item if names is not None and name not in names and not name.startswith("odata.")
+    ]
+    if more:
+        yield f"{item['id']!r} has {', '.join(more)}; {', '.join(sorted(names or ()))} were asked for"
 
 
 # Where the values stand that are known by name.

@@ -1,180 +1,90 @@
-"""Probes of lists: from page to page, filtered and selected, and against the counts."""
+"""Probes of lists: from page to page, filtered and selected.
+
+What a list has to have is checked on every page of every list (see `reference`); a probe here
+asks for the lists in which an error would show.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import re
 from functools import partial
 from urllib.parse import quote
 
-from contract.items import Item
-from contract.probing import VERSION, Judged, Probe, expect, needs_own_job
-from contract.target import JOB, JOBS, LISTS, TASKS, Answered, Counts, Target
+from contract.checks import new_guid
+from contract.filters import filter_of
+from contract.paging import Listing, follow
+from contract.probing import REFUSALS, Judged, Probe, expect, needs_own_job, own_headers
+from contract.reference import JOB_STATES, TASK_STATES
+from contract.target import JOB, JOBS, LISTS, TASKS, Asked, Item, Target
 from taskcounts_rest import contract
 
-# How many pages of a list are looked at; more of it says nothing new.
-MOST_PAGES = 40
+# How many pages of a filtered list are looked at: of a job with very many tasks, not all.
+MOST_FILTERED = 4
 
-# What exact counts are made from.
-COUNTED = "$select=id,state,executionInfo,requiredSlots"
+# What a wait selects.
+SELECTED = "id,state,creationTime,executionInfo"
 
-REFUSALS = ("InvalidQueryParameterValue", "OutOfRangeQueryParameterValue")
-
-
-@dataclass
-class Listing:
-    """The result of following the links of a list.
-
-    Attributes:
-        answers: The answers, one for each page.
-        items: The items on all pages.
-        whole: Whether the last page was reached.
-        wrong: The promise of the service that the list breaks, None if there is none.
-    """
-
-    answers: list[Answered] = field(default_factory=list)
-    items: list[Item] = field(default_factory=list)
-    whole: bool = False
-    wrong: str | None = None
-
-    @property
-    def ids(self) -> set[str]:
-        """The ids of what is listed, in lower case."""
-        return {item["id"].lower() for item in self.items}
-
-    def judged(self, wrong: str | None = None) -> Judged:
-        """Yield the answers, the last one with what is wrong with the list."""
-        *before, last = self.answers
-        yield from ((answered, None) for answered in before)
-        yield last, self.wrong or wrong
-
-
-def follow(
-    target: Target, operation: str, query: str = "", job: str | None = None, most: int = MOST_PAGES
-) -> Listing:
-    """Ask for a list page by page, by the links that the pages give.
-
-    Args:
-        target: Who is asked.
-        operation: Which list.
-        query: Further parameters, as they are sent.
-        job: Whose tasks; by default those of the target's job.
-        most: How many pages to ask for.
-    """
-    listing = Listing()
-    asked = f"{target.path(job, operation)}?{VERSION}" + (f"&{query}" if query else "")
-    pages: dict[str, int] = {}
-    found: dict[str, int] = {}
-    while True:
-        number = pages[asked] = len(pages) + 1
-        answered = target.ask(asked)
-        listing.answers.append(answered)
-        page = answered.conforming(operation)
-        if page is None:
-            listing.wrong = f"page {number} is no list: {answered.status}"
-            return listing
-        for item in page["value"]:
-            name = item["id"].lower()
-            if found.setdefault(name, number) != number:
-                listing.wrong = f"{item['id']!r} stands on page {found[name]} and on page {number}"
-                return listing
-        listing.items += page["value"]
-        link = page.get("odata.nextLink")
-        if link is None:
-            listing.whole = True
-            return listing
-        if not link.lower().startswith(target.endpoint.lower() + "/"):
-            # The credential would go to wherever that is.
-            listing.wrong = f"the link on page {number} leads elsewhere"
-            return listing
-        asked = link[len(target.endpoint) :]
-        if asked in pages:
-            listing.wrong = f"the link on page {number} leads back to page {pages[asked]}"
-            return listing
-        if number == most:
-            return listing
+TASK_RESULTS = contract.KNOWN_VALUES["TaskExecutionInformation.result"]
 
 
 def pages(operation: str, target: Target) -> Judged:
     """In pages of another size, a list has the same items, each of them once."""
-    whole = follow(target, operation, most=1)
-    yield from whole.judged()
-    if not whole.items:
-        return
-    size = -(-len(whole.items) // 3)
-    parts = follow(target, operation, f"maxresults={size}")
-    # Somebody else's account may get jobs meanwhile; its job stands still.
-    steady = operation == TASKS or target.known
-    lost = whole.ids - parts.ids if steady else {target.job.lower()} & whole.ids - parts.ids
-    more = parts.ids - whole.ids if steady and whole.whole else set()
-    wrong = None
-    if parts.whole and (lost or more):
-        wrong = f"of {len(whole.items)} items, pages of {size} have {len(parts.items)}: {_some(lost, more)}"
-    yield from parts.judged(wrong)
-
-
-def _some(lost: set[str], more: set[str]) -> str:
-    parts = [(f"without {min(lost)!r}" if lost else ""), (f"with {min(more)!r} besides" if more else "")]
-    return ", ".join(filter(None, parts))
+    there = len(_items(target, operation))
+    third, half = -(-there // 3), -(-there // 2)
+    # With one item less than there are, the last page has one; with as many, there is one page.
+    for size in sorted({size for size in (third, half, there - 1, there, there + 1) if 0 < size <= 1000}):
+        yield from follow(target, operation, f"maxresults={size}").judged()
 
 
 def task_filters(target: Target) -> Judged:
-    """By state, and by result, each task is listed where it belongs, and nowhere else."""
-    whole = follow(target, TASKS)
-    yield from whole.judged()
-    if not whole.whole:
-        return
-    filters: dict[str, Callable[[Item], bool]] = {
-        f"state eq '{state}'": partial(_is_in, state=state)
-        for state in contract.KNOWN_VALUES["CloudTask.state"]
-    }
-    for result in contract.KNOWN_VALUES["TaskExecutionInformation.result"]:
-        text = f"state eq 'completed' and executionInfo/result eq '{result}'"
-        filters[text] = partial(_ended, result=result)
-    for text, belongs in filters.items():
-        part = follow(target, TASKS, f"$filter={quote(text)}")
-        wanted = {item["id"].lower() for item in whole.items if belongs(item)}
-        lost, more = wanted - part.ids, part.ids - wanted
-        yield from part.judged(f"{text}: the list comes {_some(lost, more)}" if lost or more else None)
-
-
-def _is_in(item: Item, state: str) -> bool:
-    return bool(item["state"].lower() == state)
-
-
-def _ended(item: Item, result: str) -> bool:
-    return bool(item.get("executionInfo", {}).get("result", "").lower() == result)
+    """By state and by result, each task is listed where it belongs, and nowhere else."""
+    states = [f"state eq '{state}'" for state in TASK_STATES]
+    results = [f"executionInfo/result eq '{result}'" for result in TASK_RESULTS]
+    others = [f"executionInfo/result ne '{result}'" for result in TASK_RESULTS]
+    # Each term of an `or` decides in one of these; a wait asks for the last ones.
+    either = [f"{one} or {other}" for one in states for other in states if one < other]
+    either += [f"{state} or {result}" for state in states[:3] for result in results]
+    unfinished = " or ".join(states[:3])
+    either += [
+        unfinished,
+        f"{unfinished} or {states[3]}",
+        *(f"{unfinished} or {result}" for result in results),
+    ]
+    ended = [f"{states[3]} and {result}" for result in (*results, *others)]
+    for text in (*states, *results, *others, *ended, *either):
+        yield from _filtered(target, TASKS, text)
+    for job in target.known:
+        for text in (unfinished, *ended):
+            yield from follow(target, TASKS, f"$filter={quote(text)}", job).judged()
 
 
 def job_filters(target: Target) -> Judged:
-    """The job is listed by the beginning of its id and by its state, and not by any other state."""
-    answered = target.ask(f"{target.path(None, JOB)}?{VERSION}")
-    yield expect(answered, 200)
-    job = answered.conforming(JOB)
-    if job is None:
-        return
-    if job["id"].lower() != target.job.lower():
-        yield answered, f"it is the job {job['id']!r}; {target.job!r} was asked for"
-    beginning, state = target.job.partition(":")[0], job["state"].lower()
-    for text, wanted in (
-        (f"startswith(id,'{beginning}')", True),
-        (f"startswith(id,'{beginning.swapcase()}')", True),
-        (f"startswith(id,'no-{beginning[:60]}')", False),
-        (f"state eq '{state}'", True),
-        (f"state ne '{state}'", False),
-    ):
-        listing = follow(target, JOBS, f"$filter={quote(text)}")
-        found = [item for item in listing.items if item["id"].lower() == target.job.lower()]
-        wrong = None
-        if bool(found) != wanted and (listing.whole or found):
-            wrong = f"{text}: the job {target.job!r} is {'not ' if wanted else ''}listed"
-        for item in found:
-            for member in ("id", "state", "stateTransitionTime"):
-                if item.get(member) != job.get(member):
-                    wrong = (
-                        f"{text}: {member} is {item.get(member)!r}; the job itself says {job.get(member)!r}"
-                    )
-        yield from listing.judged(wrong)
+    """The job is listed by the beginning of its id and by its state, and not by any other."""
+    beginning = target.job.partition(":")[0][:64]
+    texts = [f"startswith(id,'{begun}')" for begun in (beginning, beginning.swapcase(), beginning[:1])]
+    texts += [f"startswith(id,'{beginning[:50]}-{new_guid()[:8]}')", f"startswith(id,'no-{beginning[:60]}')"]
+    texts += [f"state {operator} '{state}'" for operator in ("eq", "ne") for state in JOB_STATES]
+    for text in texts:
+        yield from _filtered(target, JOBS, text)
+
+
+def _filtered(target: Target, operation: str, text: str) -> Judged:
+    """Ask for all that fits, for one of it, and for some pages: their links keep filter and selection."""
+    query = f"$filter={quote(text)}"
+    yield from follow(target, operation, query, most=MOST_FILTERED).judged()
+    fits = filter_of(Asked("GET", target.locate(operation, query), {}, "", target.api_version))
+    assert fits is not None
+    fitting = sum(fits(item) is True for item in _items(target, operation).values())
+    query += f"&$select={SELECTED}&maxresults="
+    yield from follow(target, operation, f"{query}1", most=1).judged()
+    size = max(1, min(1000, -(-fitting // 3)))
+    yield from follow(target, operation, f"{query}{size}", most=MOST_FILTERED).judged()
+
+
+def _items(target: Target, operation: str) -> dict[str, Item]:
+    """Return what the list had at the start of the run, as far as it is known."""
+    reference = target.reference
+    return reference.jobs if operation == JOBS else reference.tasks.get(target.job.lower(), {})
 
 
 def jobs(target: Target) -> Judged:
@@ -184,64 +94,59 @@ def jobs(target: Target) -> Judged:
     yield from listing.judged(f"{found} are listed; there are {known}" if found != known else None)
 
 
-def selection(target: Target) -> Judged:
-    """A selection has the same items; what each of them may have is checked on every answer."""
-    whole = follow(target, TASKS, most=1)
-    for names in ("id,state", "id,state,executionInfo,requiredSlots"):
-        part = follow(target, TASKS, f"$select={names}", most=1)
-        # Pages needn't end where others do.
-        differ = whole.whole and part.whole and part.ids != whole.ids
-        yield from part.judged(f"selecting {names} changes which tasks are listed" if differ else None)
-    for asked in (f"{target.path(None, JOB)}?{VERSION}", f"{target.path(None, JOBS)}?{VERSION}"):
-        for names in ("id,state", "id,state,executionInfo"):
-            yield expect(target.ask(f"{asked}&$select={names}"), 200)
-
-
-def listed_counts(target: Target) -> Judged:
-    """The tasks of known jobs, listed and counted, come to their true counts."""
-    for job, counts in target.known.items():
-        yield from compared(target, job, counts)
-
-
-def compared(target: Target, job: str, counts: Counts) -> Judged:
-    """Yield the pages of a job's tasks, the last one with how far they are from its true counts."""
-    listing = follow(target, TASKS, COUNTED, job)
-    got = tally(listing.items)
-    yield from listing.judged(
-        f"job {job}: tasks and slots are {counts}, the list comes to {got}" if got != counts else None
+def standing_jobs(target: Target) -> Judged:
+    """Jobs that haven't changed since the start were on each list meanwhile that they fit."""
+    before, listing, after = (
+        follow(target, JOBS, query) for query in ("maxresults=900", "", "maxresults=900")
     )
+    lost = set(before.by_id) & set(after.by_id) - set(listing.by_id) if listing.whole else None
+    yield from before.judged()
+    yield from listing.judged(
+        f"{min(lost)!r} isn't listed, as it is with maxresults" if lost else _unlisted(listing, target)
+    )
+    yield from after.judged()
+    target.reference.lists.clear()
 
 
-def tally(items: list[Item]) -> Counts:
-    """Count listed tasks: how many they are, and how many slots they need."""
-    tasks, slots = [0] * 5, [0] * 5
-    for item in items:
-        info = item.get("executionInfo", {})
-        for place in _places(item["state"].lower(), info.get("result", "").lower()):
-            tasks[place] += 1
-            slots[place] += item.get("requiredSlots", 1)
-    return (tasks[0], tasks[1], tasks[2], tasks[3], tasks[4]), (
-        slots[0], slots[1], slots[2], slots[3], slots[4]
-    )  # fmt: skip
+def _unlisted(listing: Listing, target: Target) -> str | None:
+    """Return what is wrong with earlier lists, seen from the last one."""
+    still = [
+        (name, item)
+        for name, item in listing.by_id.items()
+        if all(item.get(member) == target.reference.jobs.get(name, {}).get(member)
+               for member in ("id", "state", "stateTransitionTime"))
+    ]  # fmt: skip
+    for chain in target.reference.lists:
+        fits = filter_of(chain.first)
+        for name, item in still:
+            if fits is not None and fits(item) and name not in chain.ids:
+                return f"the job {name!r}, which hasn't changed, wasn't listed by {chain.first}"
+    return None
 
 
-def _places(state: str, result: str) -> Iterator[int]:
-    """Yield which of active, running, completed, succeeded and failed a task counts to."""
-    places = {"active": 0, "preparing": 1, "running": 1, "completed": 2}
-    if state in places:
-        yield places[state]
-    if state == "completed" and result in ("success", "failure"):
-        yield 3 if result == "success" else 4
+def selection(target: Target) -> Judged:
+    """Each member can be selected; that it comes then, and no other, is checked on every answer."""
+    for operation in (TASKS, JOB, JOBS):
+        members = re.findall(r",(\w+)\)", target.operations[operation].parameters["$select"]["pattern"])
+        several = [[], *([member] for member in members), members]
+        for names in several:
+            asked = target.locate(operation, f"$select={','.join(['id', 'state', *names])}")
+            yield expect(target.ask(asked), 200)
+    # What exact counts are made from.
+    counted = "$select=id,state,executionInfo,requiredSlots"
+    size = max(1, min(1000, -(-len(_items(target, TASKS)) // 3)))
+    yield from follow(target, TASKS, f"{counted}&maxresults={size}").judged()
+    for job in target.known:
+        yield from follow(target, TASKS, counted, job).judged()
 
 
 def page_sizes(target: Target) -> Judged:
     """A page may have 1 to 1000 items; any other number is refused, and what is none as well."""
     for operation in LISTS:
-        asked = f"{target.path(None, operation)}?{VERSION}&maxresults="
-        for size in ("1", "1000"):
-            yield expect(target.ask(asked + size), 200)
+        for size in ("1", "2", "999", "1000"):
+            yield expect(target.ask(target.locate(operation, f"maxresults={size}")), 200)
         for size in ("0", "-1", "1001", "abc", "1.5", "4294967297"):
-            yield expect(target.ask(asked + size), 400, *REFUSALS)
+            yield expect(target.ask(target.locate(operation, f"maxresults={size}")), 400, *REFUSALS)
 
 
 def bad_filters(target: Target) -> Judged:
@@ -260,7 +165,7 @@ def bad_filters(target: Target) -> Judged:
         (JOBS, ("startswith(id", "executionInfo/result eq 'x'")),
     ):
         for text in (*broken, *unknown, *own):
-            asked = f"{target.path(None, operation)}?{VERSION}&$filter={quote(text)}"
+            asked = target.locate(operation, f"$filter={quote(text)}")
             yield expect(target.ask(asked), 400, REFUSALS[0])
 
 
@@ -268,19 +173,21 @@ def bad_selections(target: Target) -> Judged:
     """A member that there isn't, or one in the wrong case, can't be selected."""
     for operation in (TASKS, JOB, JOBS):
         for names in ("nonsense", "id,State", "id,state,nonsense"):
-            asked = f"{target.path(None, operation)}?{VERSION}&$select={names}"
-            yield expect(target.ask(asked), 400, REFUSALS[0])
+            yield expect(target.ask(target.locate(operation, f"$select={names}")), 400, REFUSALS[0])
 
 
 def forged_links(target: Target) -> Judged:
-    """A token that no page gave is refused, and one that a page of another list gave."""
-    asked = f"{target.path(None, TASKS)}?{VERSION}&maxresults=1"
-    link = (target.ask(asked).conforming(TASKS) or {}).get("odata.nextLink", "")
+    """A token that no page gave is refused, and one of another list; and none is a credential."""
+    page = target.ask(target.locate(TASKS, "maxresults=1"))
+    yield expect(page, 200)
+    link = (page.conforming(TASKS) or {}).get("odata.nextLink", "")
     _, _, token = link.partition("$skiptoken=")
+    stranger = target.ask(link[len(target.endpoint) :], own_headers(), authorization="")
+    yield expect(stranger, 401, "AuthenticationFailed")
     other = next(job for job in target.known if job != target.job)
     for job, forged in ((target.job, "bm9uc2Vuc2U"), (other, token)):
-        path = target.path(job, TASKS)
-        yield expect(target.ask(f"{path}?{VERSION}&maxresults=1&$skiptoken={forged}"), 400, REFUSALS[0])
+        query = f"maxresults=1&$skiptoken={forged}"
+        yield expect(target.ask(target.locate(TASKS, query, job)), 400, REFUSALS[0])
 
 
 PROBES: dict[str, Probe] = {
@@ -290,9 +197,9 @@ PROBES: dict[str, Probe] = {
     "job-filters": Probe(job_filters),
     "jobs": Probe(jobs, needs_own_job),
     "selection": Probe(selection),
-    "listed-counts": Probe(listed_counts, needs_own_job),
     "page-sizes": Probe(page_sizes),
     "bad-filters": Probe(bad_filters),
     "bad-selections": Probe(bad_selections),
     "forged-links": Probe(forged_links, needs_own_job),
+    "standing-jobs": Probe(standing_jobs),
 }

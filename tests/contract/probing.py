@@ -9,10 +9,11 @@ from contract.checks import new_guid
 from contract.target import Answered, Target
 from taskcounts.credentials import SharedKey
 from taskcounts.protocol.answers import read_error
-from taskcounts_rest import contract
 
 Judged = Iterator[tuple[Answered, str | None]]
-VERSION = f"api-version={contract.API_VERSION}"
+
+# The codes that refuse the value of a parameter.
+REFUSALS = ("InvalidQueryParameterValue", "OutOfRangeQueryParameterValue")
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ def expect(answered: Answered, status: int, *codes: str) -> tuple[Answered, str 
     return answered, None
 
 
-def own_headers() -> dict[str, str]:
-    """Return headers that ask for the caller's id back: refusals have to do so, too."""
-    return {"client-request-id": new_guid(), "return-client-request-id": "true"}
+def own_headers(wanted: str | None = "true", own: str = "") -> dict[str, str]:
+    """Return headers with the caller's id, a new one by default; `wanted` says whether it is to come back."""
+    flag = {"return-client-request-id": wanted} if wanted else {}
+    return {"client-request-id": own or new_guid(), **flag}
 
 
 def needs_shared_key(target: Target) -> str | None:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 from contract import generated
 from contract.checks import EVERY_ANSWER
 from contract.probes import PROBES
+from contract.reference import AGREEMENTS
 from contract.target import Answered, Target, Unreachable
 
 # How many requests schemathesis makes by chance, beside its examples and its coverage of the boundaries.
@@ -127,7 +128,7 @@ def _probe(target: Target, report: Report, name: str) -> Iterator[Finding]:
         report.judged[name] += 1
         if wrong is not None:
             yield Finding(name, wrong, str(answered.asked))
-        yield from _every_answer(answered, report)
+        yield from _every_answer(target, answered, report)
 
 
 def _generate(target: Target, report: Report, examples: int) -> Iterator[Finding]:
@@ -139,14 +140,18 @@ def _generate(target: Target, report: Report, examples: int) -> Iterator[Finding
             report.judged[name] += 1
             if wrong is not None:
                 yield Finding(name, wrong, str(answered.asked))
-        yield from _every_answer(answered, report)
+        yield from _every_answer(target, answered, report)
 
 
-def _every_answer(answered: Answered, report: Report) -> Iterator[Finding]:
+def _every_answer(target: Target, answered: Answered, report: Report) -> Iterator[Finding]:
     report.statuses[answered.status] += 1
     for name, check in EVERY_ANSWER.items():
         report.judged[name] += 1
         for wrong in check(answered):
+            yield Finding(name, wrong, str(answered.asked))
+    for name, agreement in AGREEMENTS.items():
+        report.judged[name] += 1
+        for wrong in agreement(target, answered):
             yield Finding(name, wrong, str(answered.asked))
 
 

@@ -34,6 +34,9 @@ Counts = tuple[tuple[int, int, int, int, int], tuple[int, int, int, int, int]]
 
 Move = Callable[[], Counts]
 
+Item = dict[str, Any]
+"""A task or a job, as a list has it."""
+
 COUNTS, TASKS, JOB, JOBS = "Job_GetTaskCounts", "Task_List", "Job_Get", "Job_List"
 LISTS = (TASKS, JOBS)
 
@@ -57,11 +60,23 @@ class Asked:
     target: str
     headers: Mapping[str, str]
     endpoint: str
+    api_version: str = contract.API_VERSION
+
+    @property
+    def operations(self) -> dict[str, contract.Operation]:
+        """The operations at the version that is under test."""
+        return contract.VERSIONS[self.api_version]
 
     @cached_property
     def operation(self) -> str | None:
         """The operation that is asked for, if it is one of the fragment's."""
         return operation_at(self.target.partition("?")[0])
+
+    @property
+    def job(self) -> str:
+        """The id of the job that is asked for, in lower case; empty where there is none."""
+        parts = self.target.partition("?")[0].split("/")
+        return unquote(parts[2]).lower() if len(parts) > 2 else ""
 
     @cached_property
     def query(self) -> dict[str, str]:
@@ -114,6 +129,37 @@ class Answered:
         return response
 
 
+@dataclass(frozen=True)
+class Chain:
+    """The pages of a list up to one of them: the first request, and the ids on them in lower case."""
+
+    first: Asked
+    ids: frozenset[str] = frozenset()
+
+
+@dataclass
+class Reference:
+    """What an endpoint said at the start of a run. All that it says later is held against it.
+
+    Ids are in lower case throughout.
+
+    Attributes:
+        tasks: The tasks of each job that was listed to its end, by job id and task id.
+        counts: The counts of each job.
+        jobs: The account's jobs.
+        pages: The pages before, by what their links lead to.
+        lists: The lists of jobs that were read to their end.
+        request_ids: The request-ids of all answers so far.
+    """
+
+    tasks: dict[str, dict[str, Item]] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=dict)
+    jobs: dict[str, Item] = field(default_factory=dict)
+    pages: dict[str, Chain] = field(default_factory=dict)
+    lists: list[Chain] = field(default_factory=list)
+    request_ids: set[str] = field(default_factory=set)
+
+
 class Unreachable(Exception):
     """The endpoint gives no answers, so that nothing can be said of it."""
 
@@ -129,8 +175,10 @@ class Target:
         engine: What carries the requests, with all the limits that the client has.
         gets_only: Send nothing but GETs, and no more than a few wrong credentials.
         pause: Seconds between two requests.
+        api_version: The version of the contract that is checked.
         known: Jobs whose true counts the run knows, as tasks and as slots.
         moves: Each moves a task of the job, where the run can do that, and returns its true counts then.
+        reference: What the endpoint said at the start of the run.
     """
 
     endpoint: str
@@ -139,13 +187,29 @@ class Target:
     engine: Engine
     gets_only: bool = True
     pause: float = 0.0
+    api_version: str = contract.API_VERSION
     known: dict[str, Counts] = field(default_factory=dict)
     moves: tuple[Move, ...] = ()
+    reference: Reference = field(default_factory=Reference)
     sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def operations(self) -> dict[str, contract.Operation]:
+        """The operations at the version that is under test."""
+        return contract.VERSIONS[self.api_version]
+
+    @property
+    def version_query(self) -> str:
+        """The query that every right request has."""
+        return f"api-version={self.api_version}"
 
     def path(self, job: str | None = None, operation: str = COUNTS) -> str:
         """Return the path of an operation, for a job."""
-        return contract.OPERATIONS[operation].path.replace("{jobId}", (job or self.job).replace(":", "%3A"))
+        return self.operations[operation].path.replace("{jobId}", (job or self.job).replace(":", "%3A"))
+
+    def locate(self, operation: str = COUNTS, query: str = "", job: str | None = None) -> str:
+        """Return the path of an operation with its query: the version, and what is given beside it."""
+        return f"{self.path(job, operation)}?{self.version_query}" + (f"&{query}" if query else "")
 
     def ask(
         self,
@@ -157,6 +221,7 @@ class Target:
         authorization: str | None = None,
         sign_as: str | None = None,
         date: datetime | None = None,
+        dated: bool = True,
     ) -> Answered:
         """Send a request and return its answer, whatever it is.
 
@@ -168,13 +233,15 @@ class Target:
             authorization: An Authorization header of one's own; empty for none.
             sign_as: Path and query to sign, instead of those that are sent.
             date: When to pretend that the request is made.
+            dated: Whether the request says when it is made.
         """
-        target = target or f"{self.path()}?api-version={contract.API_VERSION}"
+        target = target or self.locate()
         credential = credential or self.credential
         throttled = 0
         while True:
-            stamped = {"ocp-date": format_datetime(date or datetime.now(UTC), usegmt=True), **(headers or {})}
-            asked = Asked(method, target, headers or {}, self.endpoint)
+            now = format_datetime(date or datetime.now(UTC), usegmt=True)
+            stamped = ({"ocp-date": now} if dated else {}) | dict(headers or {})
+            asked = Asked(method, target, headers or {}, self.endpoint, self.api_version)
             if authorization is not None:
                 sent = stamped | ({"authorization": authorization} if authorization else {})
             elif isinstance(credential, SharedKey):
