@@ -25,7 +25,7 @@ PEERS   := $(patsubst %,$(BENCH)/%/.ready,azure-batch-15 httpx httpx2 urllib3 ai
 OURS    := $(patsubst %,$(BENCH)/%/.installed,default cli)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint format generate api check-generated drift contract interop histories matrix bench bench-reference bench-emulator lock clean
+.PHONY: help demo test unit lint format generate api check-generated drift contract mutants interop histories matrix bench bench-reference bench-emulator lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -64,8 +64,13 @@ check-generated: $(READY) ## Fail if generated/ is not what spec/ gives
 drift: $(READY) ## Compare spec/ with what Microsoft published: PUBLISHED=file-or-folder
 	@$(BIN)/python spec/drift.py '$(PUBLISHED)'
 
-contract: $(READY) ## Check an endpoint: ENDPOINT=https://… JOB=job-id, or the emulator
-	@PYTHONPATH=tests $(BIN)/python -m contract $(if $(ENDPOINT),--endpoint '$(ENDPOINT)') $(if $(JOB),--job '$(JOB)') $(ARGS)
+contract: $(READY) ## Check the emulator, or ENDPOINT=https://… JOB=job-id; VERSION=2025-06-01 for one, REPLAY=file for findings again
+	@PYTHONPATH=tests $(BIN)/python -m contract $(if $(ENDPOINT),--endpoint '$(ENDPOINT)') $(if $(JOB),--job '$(JOB)') \
+		$(if $(VERSION),--api-version '$(VERSION)') $(if $(REPLAY),--replay '$(REPLAY)') $(ARGS)
+
+mutants: $(READY) ## Check servers that are wrong on purpose, at every api-version, and show what finds each
+	@ALL_MUTANTS=1 $(BIN)/python -m pytest --quiet --numprocesses logical --maxprocesses 4 \
+		--dist worksteal tests/contract/test_contract_mutants.py $(ARGS)
 
 interop: $(READY) $(SDKS) $(OLD) $(AZ) ## Run Microsoft's clients against the emulator: ARGS='15.1 az', or all
 	@PYTHONPATH=tests $(BIN)/python -m interop $(ARGS)

@@ -11,7 +11,10 @@
     probes.py     requests made on purpose, each with what must come of it;
                   listing.py: those of lists, authentication.py: those of credentials
     generated.py  requests that schemathesis makes from the fragment, right and wrong ones
-    run.py        all of it over one target, and the report
+                  by public names but for those in schemathesis_internals.py
+    keywords.py   which keywords of the fragment a run has tested, and requests that break each alone
+    run.py        all of it over one target, in steps; report.py: what it found
+    recorder.py   the requests of a step, without secrets; replay.py: those of findings, sent again
     mutants.py    servers that are wrong on purpose, each in one way, list_mutants.py those whose
                   lists are; the modules with `spoil` in their names have the ways
 """

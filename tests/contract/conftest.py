@@ -1,24 +1,39 @@
-"""Shows which check caught which mutant at the end of a test run."""
+"""Shows at the end of a test run which check caught which mutant."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter, defaultdict
+
 import pytest
 
-MUTANT_TABLE = pytest.StashKey[list[tuple[str, str, str]]]()
 
-
-@pytest.fixture
-def mutant_table(request: pytest.FixtureRequest) -> list[tuple[str, str, str]]:
-    """Rows of mutant, check and what the check said."""
-    return request.config.stash.setdefault(MUTANT_TABLE, [])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table."""
-    rows = config.stash.get(MUTANT_TABLE, [])
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how the mutants were caught: each family in a line, or each mutant for `make mutants`."""
+    rows = sorted(
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+        if name == "mutant"
+    )
     if not rows:
         return
-    terminalreporter.section(f"{len(rows)} mutants: what is wrong, the check that caught it, what it said")
-    wide, middle = (max(len(row[column]) for row in rows) for column in (0, 1))
-    for mutant, check, said in rows:
-        terminalreporter.line(f"{mutant:{wide}}  {check:{middle}}  {' '.join(said.split())[:90]}")
+    caught: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for family, name, mode, _, by in rows:
+        caught[family, name][mode].append(by)
+    modes = sorted({mode for by_mode in caught.values() for mode in by_mode})
+    terminalreporter.section(f"{len(caught)} mutants, and the checks that caught them")
+    if "ALL_MUTANTS" in os.environ:
+        for (family, name), by_mode in caught.items():
+            terminalreporter.line(f"{family} | {name}")
+            for mode in modes:
+                terminalreporter.line(f"    {mode}: {', '.join(dict.fromkeys(by_mode[mode]))}")
+    for family in dict.fromkeys(family for family, _ in caught):
+        for mode in modes:
+            counter = Counter(
+                by for (other, _), by_mode in caught.items() if other == family for by in by_mode[mode]
+            )
+            checks = ", ".join(f"{count} × {by}" for by, count in counter.most_common())
+            terminalreporter.line(f"{family:32} {mode:15}{checks}")

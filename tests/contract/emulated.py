@@ -58,7 +58,7 @@ MOVES: tuple[tuple[dict[str, int], Counts], ...] = (
 
 def make_emulator(**settings: Any) -> Emulator:
     """Return an emulator that holds the jobs, and refuses what the fragment doesn't allow."""
-    emulator = Emulator(strict=True, **settings)
+    emulator = Emulator(**settings)
     emulator.load({"settle": 0})
     for job, tasks in JOBS.items():
         emulator.add_job(job, tasks, **OPTIONS.get(job, {}))

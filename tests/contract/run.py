@@ -1,159 +1,150 @@
-"""A contract run: everything over one target, and what came of it."""
+"""A contract run: everything over one target, step by step, and what came of it."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from xml.etree import ElementTree as ET
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
-from contract import generated
+from contract import generated, keywords
 from contract.checks import EVERY_ANSWER
 from contract.probes import PROBES
-from contract.reference import AGREEMENTS
-from contract.target import Answered, Target, Unreachable
+from contract.probing import expect
+from contract.recorder import Recorder, Sent
+from contract.reference import AGREEMENTS, weaknesses
+from contract.report import EXAMPLES, Finding, Report
+from contract.target import Answered, Reference, Target, Unreachable
 
-# How many requests schemathesis makes by chance, beside its examples and its coverage of the boundaries.
-EXAMPLES = 30
+# What all other steps rest on: a replay has them, too.
+FIRST = ("right-request", "reference")
+
+Judgements = Iterator[tuple[str, Answered, str | None]]
+"""A check by its name, the answer that it judged, and what is wrong with that, or None."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Something wrong with an answer: which check says so, what, and what had been asked."""
+class Step:
+    """A part of a run that can be made again by itself: a probe, or one request that was made up.
 
-    check: str
-    text: str
-    asked: str = ""
+    Attributes:
+        name: The name of the probe, or the maker of the request and its number.
+        ask: Asks a target, and judges the answers.
+        unfit: Why the target can't be asked, None if it can.
+        target: The path and query of a request that was made up.
+    """
 
-    def __str__(self) -> str:
-        return f"{self.check}: {self.text}" + (f"\n    asked: {self.asked}" if self.asked else "")
-
-
-@dataclass
-class Report:
-    """The observations and findings of a run."""
-
-    endpoint: str
-    judged: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[int] = field(default_factory=Counter)
-    findings: list[Finding] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def passed(self) -> bool:
-        """True if the run found no breach of the contract."""
-        return not self.findings
-
-    def text(self) -> str:
-        """Return the report for people; its last line is the verdict."""
-        by_check: dict[str, list[Finding]] = {}
-        for finding in self.findings:
-            by_check.setdefault(finding.check, []).append(finding)
-        width = max(map(len, [*self.judged, *by_check, *self.skipped]), default=0)
-        lines = [f"{'check':{width}}  judged  wrong"]
-        lines += [
-            f"{check:{width}}  {self.judged[check]:6}  {len(by_check.get(check, ())) or '-':>5}"
-            for check in dict.fromkeys([*self.judged, *by_check])
-        ]
-        lines += [f"{check:{width}}  skipped: {reason}" for check, reason in self.skipped.items()]
-        for findings in by_check.values():
-            lines += ["", *(str(finding) for finding in findings[:3])]
-            if len(findings) > 3:
-                lines.append(f"    and {len(findings) - 3} more of {findings[0].check}")
-        seen = ", ".join(f"{count} × {status}" for status, count in sorted(self.statuses.items()))
-        verdict = "keeps the contract"
-        if not self.statuses[200]:
-            verdict = "WAS NOT CHECKED"
-        elif not self.passed:
-            verdict = f"BREAKS THE CONTRACT ({len(self.findings)} findings)"
-        lines += ["", f"{self.endpoint} {verdict}; {self.statuses.total()} answers: {seen or 'none'}"]
-        return "\n".join(lines)
-
-    def write_junit(self, path: Path) -> None:
-        """Write the report as JUnit XML, a test case for each check."""
-        wrong = Counter(finding.check for finding in self.findings)
-        checks = dict.fromkeys([*self.judged, *wrong, *self.skipped])
-        suite = ET.Element(
-            "testsuite",
-            name="contract",
-            tests=str(len(checks)),
-            failures=str(len(wrong)),
-            skipped=str(len(self.skipped)),
-        )
-        for check in checks:
-            case = ET.SubElement(suite, "testcase", classname="contract", name=check)
-            if check in self.skipped:
-                ET.SubElement(case, "skipped", message=self.skipped[check])
-            for finding in self.findings:
-                if finding.check == check:
-                    ET.SubElement(case, "failure", message=_xml(finding.text)).text = _xml(finding.asked)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ET.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
+    name: str
+    ask: Callable[[Target], Judgements]
+    unfit: str | None = None
+    target: str | None = None
 
 
-def run(target: Target, examples: int = EXAMPLES) -> Report:
-    """Ask a target everything, and return what came of it."""
-    report = Report(target.endpoint)
-    for finding in findings(target, report, examples):
+def run(target: Target, examples: int = EXAMPLES, seed: int = 0) -> Report:
+    """Ask a target everything, and return what came of it.
+
+    Args:
+        target: Who is asked.
+        examples: How many random requests to each operation schemathesis makes.
+        seed: What they are drawn by.
+    """
+    report = Report(target.endpoint, target.api_version, seed, examples, target.job)
+    for finding in findings(target, report):
         report.findings.append(finding)
+
+    if report.keywords.missing() and report.passed and target.known:
+        report.findings.append(Finding("keywords", report.keywords.requests_text()))
     return report
 
 
-def findings(target: Target, report: Report, examples: int = EXAMPLES) -> Iterator[Finding]:
-    """Yield what is wrong with a target as it is found; what was seen is noted in the report."""
-    try:
-        yield from _probe(target, report, "right-request")
+def findings(
+    target: Target, report: Report, script: Mapping[str, Sequence[Sent]] | None = None
+) -> Iterator[Finding]:
+    """Yield what is wrong with a target as it is found; what was seen is noted in the report.
+
+    Args:
+        target: Who is asked.
+        report: The report of the run.
+        script: The requests of an earlier run by their steps; no other steps are made. None makes all.
+    """
+    target.reference = Reference()  # Each run takes its own.
+    recorder = Recorder.over(target)
+    for step in steps(target, report.seed, report.examples):
+        if script is not None and step.name not in (*FIRST, *script):
+            continue
+        if step.unfit is not None:
+            report.skipped[step.name] = step.unfit
+            continue
+        recorder.begin((script or {}).get(step.name, ()))
+        for finding in _judged(step, recorder, report):
+            report.requests[step.name] = recorder.sent
+            yield finding
+            if finding.check == "reachable":
+                return
+        report.steps.add(step.name)
         if not report.statuses[200]:
             # Right answers can't be had: whatever else was checked, it wouldn't be counts.
-            yield Finding(
-                "saw-counts",
-                f"no counts came; are credential, endpoint and the job {target.job!r} right?",
-            )
+            text = f"no counts came; are credential, endpoint and the job {target.job!r} right?"
+            yield _found("saw-counts", text, step, recorder, 0)
             return
-        for name in PROBES:
-            if name != "right-request":
-                yield from _probe(target, report, name)
-        yield from _generate(target, report, examples)
-    except Unreachable as error:
-        yield Finding("reachable", str(error))
+    report.notes += weaknesses(recorder)
 
 
-def _probe(target: Target, report: Report, name: str) -> Iterator[Finding]:
-    reason = PROBES[name].unfit(target)
-    if reason is not None:
-        report.skipped[name] = reason
-        return
-    for answered, wrong in PROBES[name].ask(target):
-        report.judged[name] += 1
-        if wrong is not None:
-            yield Finding(name, wrong, str(answered.asked))
-        yield from _every_answer(target, answered, report)
+def steps(target: Target, seed: int, examples: int) -> Iterator[Step]:
+    """Yield the steps of a run."""
+    for name, probe in PROBES.items():
+        yield Step(name, partial(_probe, name), probe.unfit(target))
+    requests = keywords.requests(target.api_version, target.job)
+    for number, request in enumerate(requests):
+        yield Step(f"keywords {number}", partial(_keyword, request), target=request.target)
+    for number, made in enumerate(generated.generate(target.api_version, target.job, seed, examples)):
+        if made.method == "GET" or not target.gets_only:
+            yield Step(f"schemathesis {number}", partial(_generated, made), target=made.target)
 
 
-def _generate(target: Target, report: Report, examples: int) -> Iterator[Finding]:
-    for request in generated.generate(target.job, examples):
-        if target.gets_only and request.method != "GET":
-            continue
-        answered = target.ask(request.target, generated.sendable_headers(request), method=request.method)
-        for name, wrong in generated.judge(request, answered):
-            report.judged[name] += 1
+def _judged(step: Step, recorder: Recorder, report: Report) -> Iterator[Finding]:
+    """Make a step, and yield what is wrong with the answers."""
+    try:
+        for check, answered, wrong in step.ask(recorder):
+            report.judged[check] += 1
             if wrong is not None:
-                yield Finding(name, wrong, str(answered.asked))
-        yield from _every_answer(target, answered, report)
+                yield _found(check, wrong, step, recorder, recorder.number(answered))
+            yield from _every_answer(step, recorder, report)
+    except Unreachable as error:
+        yield from _every_answer(step, recorder, report)
+        yield _found("reachable", str(error), step, recorder, len(recorder.sent) - 1)
 
 
-def _every_answer(target: Target, answered: Answered, report: Report) -> Iterator[Finding]:
-    report.statuses[answered.status] += 1
-    for name, check in EVERY_ANSWER.items():
-        report.judged[name] += 1
-        for wrong in check(answered):
-            yield Finding(name, wrong, str(answered.asked))
-    for name, agreement in AGREEMENTS.items():
-        report.judged[name] += 1
-        for wrong in agreement(target, answered):
-            yield Finding(name, wrong, str(answered.asked))
+def _every_answer(step: Step, recorder: Recorder, report: Report) -> Iterator[Finding]:
+    """Judge the answers that weren't judged yet, also those that the step itself says nothing of."""
+    for number, answered in recorder.unjudged():
+        report.statuses[answered.status] += 1
+        report.keywords.see(answered)
+        agreements = {name: partial(agrees, recorder) for name, agrees in AGREEMENTS.items()}
+        for name, check in (EVERY_ANSWER | agreements).items():
+            report.judged[name] += 1
+            for wrong in check(answered):
+                yield _found(name, wrong, step, recorder, number)
 
 
-def _xml(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)
+def _found(check: str, text: str, step: Step, recorder: Recorder, number: int) -> Finding:
+    return Finding(check, text, step.name, number, recorder.sent[number])
+
+
+def _probe(name: str, target: Target) -> Judgements:
+    for answered, wrong in PROBES[name].ask(target):
+        yield name, answered, wrong
+
+
+def _keyword(request: keywords.Request, target: Target) -> Judgements:
+    answered = target.ask(request.target, request.headers)
+    wrong = expect(answered, 200)[1]
+    if request.breaks is not None:
+        refused = 400 <= answered.status < 500
+        wrong = None if refused else f"{request.breaks} is broken, and it is answered by {answered.status}"
+    yield "keywords", answered, wrong
+
+
+def _generated(request: generated.Generated, target: Target) -> Judgements:
+    answered = target.ask(request.target, generated.sendable_headers(request), method=request.method)
+    for name, wrong in generated.judge(request, answered):
+        yield name, answered, wrong
