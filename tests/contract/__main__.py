@@ -124,10 +124,14 @@ def _maker(endpoint: str | None, job: str | None, rate: float) -> MakeTarget:
         if isinstance(credential, BearerToken):
             check_token_channel(url, True, RouteOptions(None, None, trust_env=True))
 
+    key = os.environ.get("AZURE_BATCH_ACCESS_KEY", "")
+
     @contextmanager
     def named(api_version: str) -> Iterator[Target]:
         with closing(socket_engine(url)) as engine:
-            yield Target(url, job_id, credential, engine, pause=1 / rate, api_version=api_version)
+            yield Target(
+                url, job_id, credential, engine, pause=1 / rate, api_version=api_version, secrets=(key,)
+            )
 
     return named
 

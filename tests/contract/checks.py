@@ -10,6 +10,7 @@ import re
 import uuid
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
+from urllib.parse import unquote
 
 from contract import items
 from contract.items import Check, Complaints
@@ -102,8 +103,13 @@ def error_body(answered: Answered) -> Complaints:
         return
     if not error.get("code"):
         yield "the error has no code"
-    if not error.get("message", {}).get("value"):
+    message = error.get("message", {}).get("value")
+    if not message:
         yield "the error has no message"
+    elif said := re.search(r"RequestId:(\S+)", message):
+        given = answered.headers.get("request-id")
+        if given is not None and said[1].lower() != given.lower():
+            yield f"the message says that the request was {said[1]}, the header request-id says {given}"
 
 
 def error_code(answered: Answered) -> Complaints:
@@ -184,12 +190,16 @@ def _is_date(text: str) -> bool:
 
 
 def secrecy(answered: Answered) -> Complaints:
-    """No answer repeats the signature or token that it was asked with."""
-    secret = answered.secret
-    where = answered.body.decode("utf-8", "replace").replace("\\/", "/") + str(dict(answered.headers))
-    # What is shorter than this guards nothing, and may stand in any text.
-    if len(secret) >= 16 and secret in where:
-        yield "the answer repeats the signature or token of the request"
+    """No answer has the signature or token that it was asked with, or the account's key, or half of one."""
+    text = answered.body.decode("utf-8", "replace").replace("\\/", "/") + str(dict(answered.headers))
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda escape: chr(int(escape[1], 16)), text)
+    shown = text + unquote(text)
+    for secret in answered.secrets:
+        half = len(secret) // 2
+        # What is shorter than this guards nothing, and may stand in any text.
+        if half >= 8 and (secret[:half] in shown or secret[half:] in shown):
+            yield "the answer has a secret: the signature or token of the request, or the account's key"
+            return
 
 
 EVERY_ANSWER: dict[str, Check] = {

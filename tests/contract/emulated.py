@@ -81,6 +81,7 @@ def make_target(emulator: Emulator, app: Any = None, api_version: str = contract
         api_version=api_version,
         known=KNOWN,
         moves=tuple(partial(move, step, counts) for step, counts in MOVES),
+        secrets=(emulator.key,),
     )
 
 

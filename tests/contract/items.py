@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,9 @@ from taskcounts_rest import contract
 
 Complaints = Iterator[str]
 Check = Callable[[Answered], Complaints]
+
+# States of tasks and jobs in which they haven't ended.
+UNENDED = {"active", "preparing", "running", "disabling", "disabled", "enabling", "terminating"}
 
 # The longest page, where none is asked for.
 LONGEST = contract.PARAMETERS["maxResults"]["maximum"]
@@ -39,9 +43,12 @@ def page_size(answered: Answered) -> Complaints:
 
 
 def page_ids(answered: Answered) -> Complaints:
-    """No task or job stands twice on a page; case makes no difference."""
+    """Each task or job has a name, and none stands twice on a page; case makes no difference."""
     seen = Counter(item["id"].lower() for item in items_of(answered))
     for name, times in seen.items():
+        if not name or not name.isprintable():
+            yield f"{name!r} is no id"
+            return
         if times > 1:
             yield f"{name!r} stands on the page {times} times"
             return
@@ -135,6 +142,27 @@ def endings(answered: Answered) -> Complaints:
             return
 
 
+def times(answered: Answered) -> Complaints:
+    """Nothing comes to its state before it was made, or ends before it began; only what is completed ends."""
+    for item in items_of(answered):
+        info = item.get("executionInfo", {})
+        made, moved = _moment(item, "creationTime"), _moment(item, "stateTransitionTime")
+        begun, ended = _moment(info, "startTime"), _moment(info, "endTime")
+        if made and moved and made > moved:
+            yield f"{item['id']!r} came to its state before it was made"
+        elif begun and ended and begun > ended:
+            yield f"{item['id']!r} ended before it began"
+        elif ended and item["state"].lower() in UNENDED:
+            yield f"{item['id']!r} is {item['state']}, and has an endTime"
+        else:
+            continue
+        return
+
+
+def _moment(members: Item, name: str) -> datetime | None:
+    return datetime.fromisoformat(members[name]) if name in members else None
+
+
 CHECKS: dict[str, Check] = {
     "page-size": page_size,
     "page-ids": page_ids,
@@ -143,4 +171,5 @@ CHECKS: dict[str, Check] = {
     "select": selected,
     "known-values": known_values,
     "endings": endings,
+    "times": times,
 }

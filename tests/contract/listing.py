@@ -45,6 +45,8 @@ def task_filters(target: Target) -> Judged:
     either = [f"{one} or {other}" for one in states for other in states if one < other]
     either += [f"{state} or {result}" for state in states[:3] for result in results]
     unfinished = " or ".join(states[:3])
+    # The longest one that there is; and one that a task fits twice.
+    either += [f"{unfinished} or {' or '.join(results)}", f"{states[3]} or {results[0]}"]
     either += [
         unfinished,
         f"{unfinished} or {states[3]}",
@@ -53,7 +55,7 @@ def task_filters(target: Target) -> Judged:
     ended = [f"{states[3]} and {result}" for result in (*results, *others)]
     for text in (*states, *results, *others, *ended, *either):
         yield from _filtered(target, TASKS, text)
-    for job in target.known:
+    for job in (target.other_case, *target.known):
         for text in (unfinished, *ended):
             yield from follow(target, TASKS, f"$filter={quote(text)}", job).judged()
 
@@ -63,6 +65,7 @@ def job_filters(target: Target) -> Judged:
     beginning = target.job.partition(":")[0][:64]
     texts = [f"startswith(id,'{begun}')" for begun in (beginning, beginning.swapcase(), beginning[:1])]
     texts += [f"startswith(id,'{beginning[:50]}-{new_guid()[:8]}')", f"startswith(id,'no-{beginning[:60]}')"]
+    texts += [f"startswith(id,'{other}')" for other in (beginning[1:], "no_such", "x" * 64) if other]
     texts += [f"state {operator} '{state}'" for operator in ("eq", "ne") for state in JOB_STATES]
     for text in texts:
         yield from _filtered(target, JOBS, text)

@@ -136,16 +136,22 @@ def job_case(target: Target) -> Judged:
 
 def stillness(target: Target) -> Judged:
     """A job that stands still is counted and listed the same again and again."""
-    # That the answers agree is checked on each of them.
+    # That the answers agree is checked on each of them, also behind a question about another job.
+    other = next((job for job in target.reference.jobs if job != target.job.lower()), None)
+    if other is not None and other not in target.reference.counts:
+        yield target.ask(target.locate(job=other)), None
     for _ in range(5):
         for operation in (*target.operations, COUNTS, COUNTS, COUNTS):
-            yield expect(target.ask(target.locate(operation)), 200)
+            # The next one comes on another connection.
+            headers = {"connection": "close"} if operation == JOB else {}
+            yield expect(target.ask(target.locate(operation), headers), 200)
 
 
 def true_counts(target: Target) -> Judged:
     """Jobs whose tasks are known are counted right, tasks and slots."""
     for job in target.known:
-        yield expect(target.ask(target.locate(job=job)), 200)
+        for operation in (COUNTS, JOB):
+            yield expect(target.ask(target.locate(operation, job=job)), 200)
 
 
 def movement(target: Target) -> Judged:

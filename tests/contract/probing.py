@@ -61,8 +61,3 @@ def needs_own_job(target: Target) -> str | None:
 
 def needs_movement(target: Target) -> str | None:
     return None if target.moves else "needs a job whose tasks can be moved"
-
-
-def needs_shared_key_and_own(target: Target) -> str | None:
-    # An endpoint that somebody relies on isn't shown more wrong credentials than needed.
-    return needs_shared_key(target) or ("few wrong credentials are sent here" if target.gets_only else None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -139,16 +140,18 @@ def _describe(
         "date": None if date is None else f"{(date - now).total_seconds():+.0f} s",
         "signed": sign_as,
     } | ({} if dated else {"date": "none"})
+    if headers.get("ocp-date", "")[:1].isdigit() and _is_now(headers["ocp-date"], now):
+        how["date"] = "in the form of ISO 8601"
     # A date of now is made anew when the request is sent again.
     kept = {name: value for name, value in headers.items() if name != "ocp-date" or not _is_now(value, now)}
     return Sent(method, target, kept, {name: value for name, value in how.items() if value is not None})
 
 
 def _is_now(date: str, now: datetime) -> bool:
-    try:
-        return abs((parsedate_to_datetime(date) - now).total_seconds()) < 60
-    except (ValueError, TypeError, OverflowError):
-        return False
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        with suppress(ValueError, TypeError, OverflowError):
+            return abs((read(date) - now).total_seconds()) < 60
+    return False
 
 
 def _again(text: str, noted: str | None) -> str:

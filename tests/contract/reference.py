@@ -70,6 +70,8 @@ def weaknesses(target: Target) -> list[str]:
         found = ["the job has no tasks: every count is 0, and no filter finds any"]
     else:
         found = list(_weak_tasks(list(tasks.values())))
+    if throttled := target.reference.throttled:
+        found.append(f"{throttled} answers were 429 or 503, and were asked for again")
     return [*found, *_weak_jobs(target)]
 
 
@@ -97,7 +99,7 @@ def _weak_jobs(target: Target) -> Iterator[str]:
         yield f"the account has no jobs that are {' or '.join(sorted(lacking))}: filters by those find none"
     if len(jobs) < 3:
         yield "the account has less than three jobs: most lists of jobs have one page"
-    if target.job.swapcase() == target.job:
+    if target.other_case == target.job:
         yield "the id of the job has no letters: whether their case matters doesn't show"
 
 
@@ -109,6 +111,17 @@ def _alike(counts: Counts) -> Iterator[str]:
             # All that are completed may well have succeeded, or failed.
             if values[one] == values[other] != (0, 0) and (one, other) not in ((2, 3), (2, 4)):
                 yield f"{first} and {COUNTERS[other]}"
+
+
+def job_version(target: Target, answered: Answered) -> Complaints:
+    """A job that stands still keeps its ETag and its Last-Modified."""
+    asked = answered.asked
+    if answered.conforming(JOB) is None or asked.job != target.job.lower():
+        return
+    now = (answered.headers.get("etag"), answered.headers.get("last-modified"))
+    before = target.reference.versions.setdefault(asked.job, now)
+    if now != before:
+        yield f"the job's ETag and Last-Modified were {before}, and are {now}"
 
 
 def counts_agree(target: Target, answered: Answered) -> Complaints:
@@ -232,5 +245,6 @@ AGREEMENTS: dict[str, Agreement] = {
     "tasks-agree": tasks_agree,
     "jobs-agree": jobs_agree,
     "job-agrees": job_agrees,
+    "job-version": job_version,
     "fresh-ids": fresh_ids,
 }

@@ -100,7 +100,7 @@ class Answered:
     status: int
     headers: Mapping[str, str]
     body: bytes
-    secret: str = field(repr=False, compare=False)
+    secrets: tuple[str, ...] = field(repr=False, compare=False)
 
     @cached_property
     def result(self) -> tuple[Any, str | None]:
@@ -150,6 +150,8 @@ class Reference:
         pages: The pages before, by what their links lead to.
         lists: The lists of jobs that were read to their end.
         request_ids: The request-ids of all answers so far.
+        versions: The ETag and Last-Modified of each job.
+        throttled: How many answers asked for patience.
     """
 
     tasks: dict[str, dict[str, Item]] = field(default_factory=dict)
@@ -158,6 +160,8 @@ class Reference:
     pages: dict[str, Chain] = field(default_factory=dict)
     lists: list[Chain] = field(default_factory=list)
     request_ids: set[str] = field(default_factory=set)
+    versions: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    throttled: int = 0
 
 
 class Unreachable(Exception):
@@ -179,6 +183,7 @@ class Target:
         known: Jobs whose true counts the run knows, as tasks and as slots.
         moves: Each moves a task of the job, where the run can do that, and returns its true counts then.
         reference: What the endpoint said at the start of the run.
+        secrets: What no answer may show, beside the signature or token of its request.
     """
 
     endpoint: str
@@ -191,6 +196,7 @@ class Target:
     known: dict[str, Counts] = field(default_factory=dict)
     moves: tuple[Move, ...] = ()
     reference: Reference = field(default_factory=Reference)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     sleep: Callable[[float], None] = time.sleep
 
     @property
@@ -202,6 +208,12 @@ class Target:
     def version_query(self) -> str:
         """The query that every right request has."""
         return f"api-version={self.api_version}"
+
+    @property
+    def other_case(self) -> str:
+        """The job's id in other case; what a schedule adds to it, the fragment has in lower case alone."""
+        begun, colon, number = self.job.partition(":")
+        return begun.swapcase() + colon + number
 
     def path(self, job: str | None = None, operation: str = COUNTS) -> str:
         """Return the path of an operation, for a job."""
@@ -251,10 +263,13 @@ class Target:
             else:
                 sent = stamped | {"authorization": credential.authorization()}
             answered = self._send(asked, sent)
-            if answered.status not in (429, 503) or throttled == PATIENCE:
+            wish = retry_after_seconds(answered.headers, datetime.now(UTC))
+            # What is said to be no time to wait is an answer to be judged.
+            said = wish is None and "retry-after" in answered.headers
+            if answered.status not in (429, 503) or throttled == PATIENCE or said:
                 return answered
             throttled += 1
-            wish = retry_after_seconds(answered.headers, datetime.now(UTC))
+            self.reference.throttled += 1
             pause = 2.0**throttled if wish is None else wish
             if pause > LONGEST_PAUSE:
                 raise Unreachable(f"{asked}: {answered.status}, and to be asked again after {pause:g} s")
@@ -275,7 +290,7 @@ class Target:
         if answer.oversize:
             raise Unreachable(f"{asked}: the answer has no end")
         secret = headers.get("authorization", "").rpartition(" ")[2].rpartition(":")[2]
-        return Answered(asked, answer.status, answer.headers, answer.body, secret)
+        return Answered(asked, answer.status, answer.headers, answer.body, (secret, *self.secrets))
 
 
 class InProcess(httpx.BaseTransport):

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -258,7 +257,7 @@ def test_a_run_over_nothing_fails() -> None:
 
 @pytest.mark.parametrize("api_version", VERSIONS)
 def test_a_named_endpoint_gets_gets_only(api_version: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Towards an endpoint of somebody's, a run sends GETs alone, slowly, and few wrong credentials."""
+    """Towards an endpoint of somebody's, a run sends GETs alone, and slowly."""
     slept: list[float] = []
     asked: list[Answered] = []
     ask = Target.ask
@@ -274,22 +273,10 @@ def test_a_named_endpoint_gets_gets_only(api_version: str, monkeypatch: pytest.M
     assert report.passed, report.text()
     assert {answered.asked.method for answered in asked} == {"GET"}
     assert slept == [0.2] * len(asked)
-    # A date that was made up is refused, too, and is no guess at a credential.
-    refused = Counter(
-        answered.asked.operation
-        for answered in asked
-        if answered.status in (401, 403)
-        and answered.asked.headers.get("ocp-date", "yesterday") == "yesterday"
-    )
-    assert set(refused) == set(contract.OPERATIONS)
-    assert max(refused.values()) <= 10
     assert set(report.skipped) == {
         "true-counts",
         "movement",
-        "other-account",
         "repeated-query",
-        "signed-query",
-        "signed-path",
         "other-verbs",
         "jobs",
         "forged-links",

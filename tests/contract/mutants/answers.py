@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import cycle
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from contract.mutants.server import Answer, Mutant, Request, Serve, Server
 from contract.target import COUNTS, JOB, JOBS, TASKS
@@ -547,6 +550,47 @@ _TYPES = {
 }
 
 
+def _told_id(answer: Answer) -> None:
+    """Tell another id of the request in the message."""
+    error = answer.json
+    error["message"]["value"] = re.sub("RequestId:.*", f"RequestId:{uuid.uuid4()}", error["message"]["value"])
+    answer.json = error
+
+
+def _impatient(wish: str) -> Serve:
+    """Return a server that asks for patience at every tenth request, in no form that there is."""
+
+    def serve(server: Server, request: Request) -> Answer:
+        number = server.memory["number"] = server.memory.get("number", 0) + 1
+        answer = server.ask(request)
+        if number % 10 == 0 and answer.status == 200:
+            answer.status, answer.headers["retry-after"] = 429, wish
+            message = {"lang": "en-US", "value": "Too many requests."}
+            answer.json = {"code": "TooManyRequests", "message": message}
+        return answer
+
+    return serve
+
+
+def _renewed(name: str, new: Callable[[], str]) -> Serve:
+    """Return a server that gives a job another value of a header each time."""
+    return results(lambda answer: answer.headers.update({name: new()}), JOB)
+
+
+def _versions() -> Iterator[Mutant]:
+    dates = (f"Thu, 01 Aug 2024 12:34:{second:02} GMT" for second in cycle(range(60)))
+    for what, serve in (
+        ("ETag", _renewed("etag", lambda: str(uuid.uuid4()))),
+        ("Last-Modified", _renewed("last-modified", lambda: next(dates))),
+    ):
+        yield Mutant("headers: new each time", f"Job_Get: {what}", frozenset({"job-version"}), serve)
+    for wish in ("soon", "-5", "2024-08-01T12:34:56Z"):
+        yield Mutant("throttled", f"for {wish}", frozenset({"headers"}), _impatient(wish))
+    for operation, name in NAMES.items():
+        serve = errors(_told_id, operation=operation)
+        yield Mutant("errors", f"{name}: another request in the message", frozenset({"error-body"}), serve)
+
+
 def _media_types() -> Iterator[Mutant]:
     for what, media_type in _TYPES.items():
         change = header("content-type", media_type)
@@ -594,9 +638,30 @@ def _secrets() -> Iterator[Mutant]:
                 return answer
 
             yield Mutant("secrecy", f"{name}: the credential {how}", frozenset({"secrecy"}), serve)
+    for what, tell in _KEYS.items():
+        for operation, name in NAMES.items():
+            yield Mutant("secrecy", f"{name}: {what}", frozenset({"secrecy"}), _for(operation, tell))
+
+
+def _shown(part: Callable[[str], str]) -> Serve:
+    """Return a server that shows a part of the account's key in its answers."""
+
+    def serve(server: Server, request: Request) -> Answer:
+        answer = server.ask(request)
+        answer.headers["x-ms-debug"] = part(server.emulator.key)
+        return answer
+
+    return serve
+
+
+_KEYS = {
+    "the key": _shown(lambda key: key),
+    "half of the key": _shown(lambda key: key[len(key) // 2 :]),
+    "the key in a URL": _shown(lambda key: quote(key, safe="")),
+}
 
 
 def mutants() -> Iterable[Mutant]:
     """Yield the mutants of any answer."""
-    for family in (_schemas, _bodies, _statuses, _headers, _echoes, _media_types, _secrets):
+    for family in (_schemas, _bodies, _statuses, _headers, _echoes, _versions, _media_types, _secrets):
         yield from family()

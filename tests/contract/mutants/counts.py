@@ -223,7 +223,7 @@ _ANSWERS: Mapping[str, tuple[Serve, str]] = {
     ),
     "another job's": (_other_job("nightly:job-12"), ""),
     "an empty job's": (_other_job("empty"), ""),
-    "those of the job before": (_job_before, ONE_JOB),
+    "those of the job before": (_job_before, ""),
     "as at first": (_first_answer, STANDS_STILL),
     "zero at every seventh answer": (_sometimes(lambda number: number % 7 == 0, _zeros), ""),
     "zero at the first answer": (_sometimes(lambda number: number == 1, _zeros), ""),

@@ -98,6 +98,12 @@ def _lose(name: str) -> Callable[[Items], None]:
     return change
 
 
+def _ended(found: Items) -> None:
+    for item in found:
+        if item.get("state") == "running" and "executionInfo" in item:
+            item["executionInfo"]["endTime"] = _TIME
+
+
 def _one_more(found: Items) -> None:
     if found and len(found) < 1000:
         found.append({**found[-1], "id": found[-1]["id"] + "x"})
@@ -116,9 +122,11 @@ _TASKS: Mapping[str, tuple[Callable[[Items], object], bool]] = {
     "a task lost": (_lose("task-5"), True),
     "the first item lost": (lambda found: found.__delitem__(slice(1)), True),
     "a task more": (_one_more, True),
+    "a blank id": (_put("id", to=lambda _: "", of="task-5"), True),
+    "an end of what runs": (_ended, True),
     "an id changed": (_put("id", to=lambda _: "task-0", of="task-5"), False),
     "stateTransitionTime changed": (_put("stateTransitionTime", to=_next_day), False),
-    "creationTime changed": (_put("creationTime", to=_next_day), False),
+    "creationTime changed": (_put("creationTime", to=_next_day), True),
     "startTime changed": (_put("executionInfo", "startTime", to=_next_day), False),
     "endTime changed": (_put("executionInfo", "endTime", to=_next_day), False),
     "exitCode changed": (_put("executionInfo", "exitCode", to=lambda code: code + 1), False),
@@ -147,7 +155,7 @@ def _items() -> Iterator[Mutant]:
                     "tasks: items",
                     f"{what}, {context}",
                     TASKS_AGREE
-                    | {"filter", "task-filters", "task-pages", "selection", "endings", "page-ids"},
+                    | {"filter", "task-filters", "task-pages", "selection", "endings", "page-ids", "times"},
                     items(TASKS, change, fits),
                 )
         for what, (change, contradicts) in _JOBS.items():

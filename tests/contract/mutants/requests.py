@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -60,6 +60,9 @@ def _with_no_date(server: Server, request: Request) -> bool:
     return text is not None and parse_http_date(text) is None and "authorization" in request.headers
 
 
+_ALTERED = {"altered-signature"}
+
+
 def _in_another_name(server: Server, request: Request) -> bool:
     """Fit requests that are signed right, but in the name of another account."""
     account, _, signature = request.headers.get("authorization", "").rpartition(" ")[2].partition(":")
@@ -78,51 +81,99 @@ def _bare(request: Request) -> Request:
 
 
 def _paths(request: Request) -> Iterator[Request]:
-    for job in ("another-job", "nightly-render", "empty", "nightly:job-1"):
+    for job in ("another-job", "nightly-render", "NIGHTLY-RENDER", "empty", "nightly:job-1"):
         yield request.of_job(job)
 
 
-_CREDENTIALS: Mapping[str, tuple[Fits, set[str], str]] = {
-    "no credential": (lambda _, request: "authorization" not in request.headers, {"no-credential"}, ""),
+def _form(accepts: Callable[[str, str, str], bool]) -> Fits:
+    """Fit requests by the Authorization that is given, the account, and the signature that would be right."""
+
+    def fits(server: Server, request: Request) -> bool:
+        account = server.key.account
+        text = string_to_sign(request.method, request.target, request.headers, account)
+        right = server.key.sign(text).rpartition(":")[2]
+        given = request.headers.get("authorization", "")
+        # A right one that isn't trusted has a wrong date.
+        return given != f"SharedKey {account}:{right}" and accepts(given, account, right)
+
+    return fits
+
+
+def _signed_as_counts(request: Request) -> Request:
+    return replace(_bare(request), path="/jobs/nightly-render/taskcounts")
+
+
+# What is taken for a right credential, the checks that find it out, and the operations at which a named
+# endpoint is asked with it.
+_CREDENTIALS: Mapping[str, tuple[Fits, set[str], Collection[str]]] = {
+    "no credential": (lambda _, request: "authorization" not in request.headers, {"no-credential"}, NAMES),
     "any credential": (
         lambda *_: True,
         {"no-credential", "wrong-signature", "stale-date", "wrong-token"},
-        "",
+        NAMES,
     ),
-    "any shared key": (_scheme("SharedKey "), {"wrong-signature", "stale-date"}, ""),
-    "any token": (_scheme("Bearer "), {"wrong-token"}, ""),
-    "another scheme": (_scheme("Basic "), {"malformed-credential"}, FEW_CREDENTIALS),
+    "any shared key": (_scheme("SharedKey "), {"wrong-signature", "stale-date"}, NAMES),
+    "any token": (_scheme("Bearer "), {"wrong-token"}, NAMES),
+    "another scheme": (_scheme("Basic "), {"malformed-credential"}, {JOB}),
     "any word": (
         lambda _, request: request.headers.get("authorization", " ").isalpha(),
         {"malformed-credential"},
-        "",
+        {COUNTS, TASKS},
     ),
-    "any account": (_in_another_name, {"other-account"}, FEW_CREDENTIALS),
-    "any date": (_dated(lambda _: True), {"stale-date"}, ""),
-    "any early date": (_dated(lambda early: early > timedelta()), {"early-date"}, ""),
-    "a date 45 minutes ago": (_dated(lambda early: early > -timedelta(minutes=45)), {"stale-date"}, ""),
-    "no date": (_without_a_date, {"no-date"}, ""),
-    "a date that is none": (_with_no_date, {"no-date"}, ""),
-    "another query": (_signed_for(_bare), {"signed-query"}, FEW_CREDENTIALS),
+    "no signature": (_form(lambda given, account, _: given == f"SharedKey {account}:"), _ALTERED, {COUNTS}),
+    "a short signature": (
+        _form(lambda given, account, _: given == f"SharedKey {account}:QUFB"),
+        _ALTERED,
+        {TASKS},
+    ),
+    "a signature in any case": (
+        _form(lambda given, _, right: given.lower().endswith(f":{right.lower()}")),
+        _ALTERED | {"other-account"},
+        NAMES,
+    ),
+    "a signature by its beginning": (
+        _form(lambda given, account, right: given.startswith(f"SharedKey {account}:{right[:8]}")),
+        _ALTERED,
+        {JOBS},
+    ),
+    "a right signature in any scheme": (
+        _form(lambda given, account, right: given.endswith(f" {account}:{right}")),
+        _ALTERED,
+        {COUNTS, TASKS},
+    ),
+    "a right signature without a scheme": (
+        _form(lambda given, account, right: given == f"{account}:{right}"),
+        _ALTERED,
+        {JOB},
+    ),
+    "any account": (_in_another_name, {"other-account"}, NAMES),
+    "any date": (_dated(lambda _: True), {"stale-date"}, NAMES),
+    "any early date": (_dated(lambda early: early > timedelta()), {"early-date"}, NAMES),
+    "a date 45 minutes ago": (_dated(lambda early: early > -timedelta(minutes=45)), {"stale-date"}, NAMES),
+    "no date": (_without_a_date, {"no-date"}, NAMES),
+    "a date that is none": (_with_no_date, {"no-date"}, NAMES),
+    "another query": (_signed_for(_bare), {"signed-query"}, NAMES),
     "another path": (
         lambda server, request: any(map(server.is_trusted, _paths(request))),
         {"signed-path"},
-        FEW_CREDENTIALS,
+        NAMES,
     ),
+    "a signature of the counts": (_signed_for(_signed_as_counts), {"signed-once"}, {TASKS}),
 }
 
 
 def _credentials() -> Iterator[Mutant]:
     for operation, name in NAMES.items():
-        for what, (fits, caught_by, unseen) in _CREDENTIALS.items():
-            if operation == JOBS and what == "another path":
-                continue  # The list of jobs is always at the same path.
+        for what, (fits, caught_by, seen) in _CREDENTIALS.items():
+            # The list of jobs is always at the same path, and the counts have a right to their signature.
+            if (operation, what) in ((JOBS, "another path"), (COUNTS, "a signature of the counts")):
+                continue
             yield Mutant(
                 "credentials: taken",
                 f"{name}: {what}",
                 frozenset(caught_by),
                 _trusting(operation, fits),
-                unseen,
+                "" if operation in seen else FEW_CREDENTIALS,
             )
         for minutes in (-1, 1):
 
@@ -190,14 +241,13 @@ def _strangers() -> Iterator[Mutant]:
                 frozenset(caught_by),
                 _told(status, operation, _NOTHING[operation]),
             )
-        if operation == COUNTS:
+        if operation != JOBS:
             yield Mutant(
                 "strangers",
                 f"{name}: which jobs there are",
                 frozenset({"no-credential"}),
                 _told(401, operation, _NOT_FOUND, 404, unknown=True),
             )
-        if operation != JOBS:
             yield Mutant(
                 "jobs: unknown",
                 f"{name}: nothing in place of not found",
