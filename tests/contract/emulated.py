@@ -38,8 +38,8 @@ JOBS: dict[str, list[dict[str, Any]]] = {
         {"count": 1400, "state": "completed", "result": "failure", "requiredSlots": 104},
     ],
 }
-# One job is completed, so that not all are in one state.
-OPTIONS = {"Mixed_Case-1": {"onAllTasksComplete": "terminatejob"}}
+# One job is completed, so that not all are in one state; and its tasks had a pool.
+OPTIONS = {"Mixed_Case-1": {"onAllTasksComplete": "terminatejob", "pool": "any"}}
 KNOWN: dict[str, Counts] = {
     JOB: ((9, 7, 8, 2, 6), (18, 16, 16, 10, 6)),
     "empty": ((0, 0, 0, 0, 0), (0, 0, 0, 0, 0)),

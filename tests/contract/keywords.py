@@ -37,6 +37,10 @@ UNBREAKABLE = {
 # What can't be broken alone: a longer id isn't of the pattern, and no other number is above the maximum.
 TOGETHER = {("jobId", "maxLength"): {"pattern"}, ("maxresults", "format"): {"maximum"}}
 
+# The parts of answers that the emulator never sends: each of its jobs can be started, and it is never busy
+# unless a fault says so. The mutants send them.
+NEVER_COMES = ("schedulingError", "retry-after")
+
 _FORMATS = {
     "uuid": r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
     "date-time-rfc1123": r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT",
@@ -227,15 +231,27 @@ class Coverage:
 
     def answers_text(self) -> str:
         """Return how many keywords of answers were checked, and the parts that came in no answer."""
-        every = {
+        every = self._of_answers()
+        never = {place for place in every - self.seen if any(part in place for part in NEVER_COMES)}
+        missing = sorted({place.rpartition(" ")[0].partition(".")[2] for place in self.missing_answers()})
+        text = f"answers: {len(every & self.seen)} of {len(every - never)} keywords checked"
+        if never:
+            parts = [part for part in NEVER_COMES if any(part in place for place in never)]
+            text += f"; {len(never)} of {' and '.join(parts)} didn't come, and are left to the mutants"
+        return text + (f"; nothing came of {', '.join(missing)}" if missing else "")
+
+    def missing_answers(self) -> set[str]:
+        """Return the keywords of answers that no answer had, but for those that never come."""
+        every = self._of_answers()
+        return {place for place in every - self.seen if not any(part in place for part in NEVER_COMES)}
+
+    def _of_answers(self) -> set[str]:
+        return {
             keyword
             for name, operation in contract.VERSIONS[self.api_version].items()
             for kind in ("200", "error")
             for keyword in _walk(_answer_schema(operation, kind), f"{name} {kind}")
         }
-        missing = sorted({place.rpartition(" ")[0].partition(".")[2] for place in every - self.seen})
-        text = f"answers: {len(every & self.seen)} of {len(every)} keywords checked"
-        return text + (f"; nothing came of {', '.join(missing)}" if missing else "")
 
     def missing(self) -> set[Keyword]:
         """Return the keywords of requests that were not tested both ways, or in the one way that there is."""

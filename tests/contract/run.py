@@ -50,9 +50,11 @@ def run(target: Target, examples: int = EXAMPLES, seed: int = 0) -> Report:
     report = Report(target.endpoint, target.api_version, seed, examples, target.job)
     for finding in findings(target, report):
         report.findings.append(finding)
-
-    if report.keywords.missing() and report.passed and target.known:
-        report.findings.append(Finding("keywords", report.keywords.requests_text()))
+    if report.passed and target.known:
+        if report.keywords.missing():
+            report.findings.append(Finding("keywords", report.keywords.requests_text()))
+        if report.keywords.missing_answers():
+            report.findings.append(Finding("keywords", report.keywords.answers_text()))
     return report
 
 
