@@ -15,6 +15,5 @@
     keywords.py   which keywords of the fragment a run has tested, and requests that break each alone
     run.py        all of it over one target, in steps; report.py: what it found
     recorder.py   the requests of a step, without secrets; replay.py: those of findings, sent again
-    mutants.py    servers that are wrong on purpose, each in one way, list_mutants.py those whose
-                  lists are; the modules with `spoil` in their names have the ways
+    mutants/      servers that are wrong on purpose, each in one way, and runs over them
 """
