@@ -116,12 +116,14 @@ def deviations(versions: set[str]) -> list[Deviation]:
         try:
             cells = {name: row[name] for name in ("where", "published", "here", "why")}
             of = frozenset(row.get("versions", versions))
-            at = row.get("at", [])
-            if set(row) - {*cells, "at", "versions"} or not of <= versions or not isinstance(at, list):
+            under, at = row.get("under", [""]), row.get("at", [])
+            lists = isinstance(under, list) and isinstance(at, list)
+            if set(row) - {*cells, "under", "at", "versions"} or not of <= versions or not lists:
                 raise ValueError("a misspelt name, or a version that we don't describe")
+            patterns = tuple(beginning + rest for beginning in under for rest in at)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise Refusal(f"{DEVIATIONS.name} has a row that says nothing: {error!r} in {row!r}") from None
-        found.append(Deviation(cells["where"], of, tuple(at)))
+        found.append(Deviation(cells["where"], of, patterns))
     return found
 
 
@@ -149,7 +151,7 @@ class Description:
         Args:
             operations: Method and path of each.
             known: Where given, a parameter, member or body whose path is not among these has one fact,
-                that it is described.
+                that it is described; a parameter also whether it is required.
         """
         found = {}
         try:
@@ -235,10 +237,10 @@ class Description:
     ) -> Iterator[tuple[str, Any]]:
         """Yield the facts of a parameter, header or body."""
         yield path, DESCRIBED
-        if known is not None and path not in known:
-            return
         if not path.endswith("> body"):
             yield f"{path} > required", node.get("required", False)
+        if known is not None and path not in known:
+            return
         holder = next(iter(node["content"].values())) if "content" in node else node
         schema = holder["schema"] if "schema" in holder else {k: v for k, v in node.items() if k not in PLACE}
         if self._whole(schema).get("type") == "array":
@@ -355,7 +357,10 @@ def compare(theirs: Description, ours: Description, listed: list[Deviation]) -> 
 
 
 def differences(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
-    """Return a line for each fact that differs, but for those below something that one side lacks."""
+    """Return a line for each fact that differs, but for those below something that one side lacks.
+
+    That a parameter is required is told even if it isn't described here: requests without it are refused.
+    """
     found = {
         path: (there.get(path, "none"), here.get(path, "none"))
         for path in sorted(there.keys() | here)
@@ -371,7 +376,7 @@ def differences(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
     return [
         f"{path}: {words.get(values, f'published {values[0][:300]}, here {values[1][:300]}')}"
         for path, values in found.items()
-        if not path.startswith(lacking)
+        if not path.startswith(lacking) or (path.endswith(" > required") and values == ("true", "none"))
     ]
 
 

@@ -124,7 +124,7 @@ def build(target: Path) -> None:
     try:
         described = descriptions()
         derived = contract_module(described)
-    except (YAMLError, LookupError, TypeError, AttributeError) as error:
+    except (YAMLError, LookupError, TypeError, ValueError, AttributeError, OSError) as error:
         raise GenerationError(f"{FRAGMENT.name} or {VERSIONS.name}/ can't be read: {error!r}") from None
     (target / "openapi").mkdir(parents=True)
     for version, description in described.items():
@@ -196,11 +196,19 @@ def descriptions() -> dict[str, dict[str, Any]]:
     """Return the whole description of each version, the default first; examples stand in their places."""
     fragment = with_examples(YAML(typ="safe").load(FRAGMENT))
     found = {fragment["info"]["version"]: fragment}
-    for path in sorted(VERSIONS.glob("*.yaml")):
+    for path in sorted(VERSIONS.iterdir()):
+        if path.suffix != ".yaml" or not path.is_file():
+            raise GenerationError(
+                f"{VERSIONS.name}/ may have files called <version>.yaml alone, not {path.name}"
+            )
+        if path.stem in found:
+            raise GenerationError(f"{path.name} describes the version of {FRAGMENT.name}: change that file")
         patched = merge_patch(fragment, YAML(typ="safe").load(path))
-        constant = patched["components"]["parameters"]["apiVersion"]["schema"]["const"]
-        if not path.stem == patched["info"]["version"] == constant:
-            raise GenerationError(f"{path.name} has to set its version in info and in apiVersion")
+        schema = patched["components"]["parameters"]["apiVersion"]["schema"]
+        if not path.stem == patched["info"]["version"] == schema.get("const") == schema.get("default"):
+            raise GenerationError(
+                f"{path.name} has to set its version in info, and as const and default of apiVersion"
+            )
         if patched["components"]["schemas"] != fragment["components"]["schemas"]:
             # The models, and the checks of answers, are the same for all versions.
             raise GenerationError(f"{path.name} may not change schemas: the versions share their models")
@@ -255,6 +263,9 @@ def contract_module(described: dict[str, dict[str, Any]]) -> str:
     written = {name: f"Operation({_arguments(fields)})" for name, fields in first.items()}
     versions = {default: "OPERATIONS"}
     for version in others:
+        if operation_keys(described[version]) != operation_keys(fragment):
+            # One client speaks all versions; it takes methods and paths from the fragment.
+            raise GenerationError(f"{version}.yaml may not change operationIds, methods or paths")
         changed = {
             name: {field: source for field, source in fields.items() if source != first[name][field]}
             for name, fields in operation_sources(described[version], fragment).items()
@@ -278,6 +289,15 @@ def contract_module(described: dict[str, dict[str, Any]]) -> str:
 def _arguments(fields: dict[str, str]) -> str:
     """Return the source of named arguments, given the sources of their values."""
     return ", ".join(f"{name}={source}" for name, source in fields.items())
+
+
+def operation_keys(description: dict[str, Any]) -> set[tuple[str, str, str | None]]:
+    """Return path, method and operationId of each operation."""
+    return {
+        (path, method, operation.get("operationId"))
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+    }
 
 
 def operation_sources(fragment: dict[str, Any], default: dict[str, Any]) -> dict[str, dict[str, str]]:

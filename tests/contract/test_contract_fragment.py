@@ -430,6 +430,31 @@ def test_a_version_that_its_file_is_not_called_after_is_refused(copy: Path) -> N
     assert "2025-06-02.yaml has to set its version" in refusal(copy, generates=False)
 
 
+def test_the_version_of_the_fragment_has_no_file(copy: Path) -> None:
+    """A second description of it would replace the first."""
+    text = (copy / PATCH).read_text(encoding="utf-8").replace(NEWER, DEFAULT)
+    (copy / "spec" / "versions" / f"{DEFAULT}.yaml").write_text(text, encoding="utf-8")
+    assert f"{DEFAULT}.yaml describes the version of taskcounts" in refusal(copy, generates=False)
+
+
+@pytest.mark.parametrize("name", ["2026-10-01.yml", "2026-10-01.YAML", "notes.md", ".2025-06-01.yaml.swp"])
+def test_another_file_among_the_versions_is_refused(copy: Path, name: str) -> None:
+    """A version whose file is called otherwise would be left out."""
+    shutil.copy(copy / PATCH, copy / "spec" / "versions" / name)
+    assert refusal(copy, generates=False).endswith(f"<version>.yaml alone, not {name}")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\xff"], ids=["folder", "empty", "binary"])
+def test_a_version_that_is_no_description_is_refused_in_a_line(copy: Path, content: bytes | None) -> None:
+    """A folder, an empty file and bytes that are no text give no traceback."""
+    path = copy / "spec" / "versions" / "2026-10-01.yaml"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    assert re.fullmatch("generate: .*versions/ .*", refusal(copy, generates=False))
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "complaint"),
     [
@@ -442,6 +467,27 @@ def test_a_version_that_its_file_is_not_called_after_is_refused(copy: Path) -> N
             "has to set its version",
         ),
         (PATCH, 'info:\n  version: "2025-06-01"', "info:\n  version: 2025-06-01", "has to set its version"),
+        (PATCH, ', default: "2025-06-01" }', " }", "const and default of apiVersion"),
+        (PATCH, 'default: "2025-06-01"', "default: null", "const and default of apiVersion"),
+        (PATCH, "  /jobs:\n    get:\n", "  /jobs: null\n  /more:\n    get:\n", "may not change operationIds"),
+        (
+            PATCH,
+            "  /jobs:\n    get:\n",
+            "  /jobs:\n    get:\n      operationId: List\n",
+            "may not change operationIds",
+        ),
+        (
+            PATCH,
+            "  /jobs:\n",
+            "  /jobs/more: { get: { operationId: Job_More } }\n  /jobs:\n",
+            "may not change operationIds",
+        ),
+        (
+            PATCH,
+            "\n  /jobs:\n    get:\n",
+            "\n  /jobs:\n    get: null\n    head:\n",
+            "may not change operationIds",
+        ),
         (
             PATCH,
             "components:\n",
