@@ -46,7 +46,8 @@ def no_credential(target: Target) -> Judged:
 
 def malformed_credential(target: Target) -> Judged:
     """An Authorization header that is none is refused."""
-    for operation, nonsense in _spread(target, ("nonsense", "SharedKey", "Basic dXNlcjpwYXNz")):
+    malformed = ("nonsense", "SharedKey", "Basic dXNlcjpwYXNz", 'Digest username="user"')
+    for operation, nonsense in _spread(target, malformed):
         answered = target.ask(target.locate(operation), own_headers(), authorization=nonsense)
         yield expect(answered, 400, "InvalidAuthenticationInfo")
 
