@@ -119,7 +119,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", ENDPOINT)
     monkeypatch.setenv("AZURE_BATCH_ACCOUNT", "myaccount")
     monkeypatch.setenv("AZURE_BATCH_ACCESS_KEY", ACCESS_KEY)
-    monkeypatch.delenv("AZURE_BATCH_API_VERSION", raising=False)
     return monkeypatch
 
 
