@@ -107,7 +107,8 @@ def outdated(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> S
 
 ADVICE = (
     f"the service refuses api-version {DEFAULT_API_VERSION}; this client speaks {', '.join(API_VERSIONS)}: "
-    "choose by api_version=, --api-version or AZURE_BATCH_API_VERSION"
+    "choose by api_version= or --api-version, or by AZURE_BATCH_API_VERSION, "
+    "which from_environment() and the command line read"
 )
 
 

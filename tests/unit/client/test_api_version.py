@@ -76,8 +76,9 @@ REFUSALS = [
 ]
 
 
-def test_the_default(call: Call) -> None:
-    """Unless another one is chosen, it is that of the contract."""
+def test_the_default(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless an argument chooses another one, it is that of the contract, whatever the environment says."""
+    monkeypatch.setenv("AZURE_BATCH_API_VERSION", OTHER)
     assert call.client_type(ENDPOINT, KEY).api_version == contract.API_VERSION
 
 
@@ -300,7 +301,8 @@ def test_a_refused_version(call: Call, version: str, reply: Reply) -> None:
     text = str(caught.value)
     assert (
         f": The request is refused; the service refuses api-version {version}; this client speaks {SPOKEN}: "
-        "choose by api_version=, --api-version or AZURE_BATCH_API_VERSION (1 attempt, request id "
+        "choose by api_version= or --api-version, or by AZURE_BATCH_API_VERSION, "
+        "which from_environment() and the command line read (1 attempt, request id "
     ) in text
     assert text.isprintable()
     assert (len(script.requests), caught.value.status, caught.value.message) == (
