@@ -23,6 +23,9 @@ from taskcounts.clock import SystemClock
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
+# Tests choose the api-version themselves, whatever the environment of those who run them says.
+os.environ.pop("AZURE_BATCH_API_VERSION", None)
+
 settings.register_profile(
     "default",
     max_examples=60,

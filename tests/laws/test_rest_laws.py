@@ -152,7 +152,8 @@ def test_answers_are_models_or_refused(rest: RestCall, name: str, data: st.DataO
     if name == "Job_Get":
         right["id"] = "job-1"
     if "odata.nextLink" in right:
-        right["odata.nextLink"] = f"{ENDPOINT}/jobs{'/job-1/tasks' if name in OF_A_JOB else ''}?$skiptoken=x"
+        path = "/jobs/job-1/tasks" if name in OF_A_JOB else "/jobs"
+        right["odata.nextLink"] = f"{ENDPOINT}{path}?$skiptoken=x&api-version={contract.API_VERSION}"
     value = data.draw(st.just(right) | strategies.near_misses(st.just(right)))
     try:
         CHECKS[name](value)

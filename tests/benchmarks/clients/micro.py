@@ -15,6 +15,7 @@ from taskcounts import SharedKey
 from taskcounts.protocol import answers, requests
 from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
 from taskcounts.protocol.messages import Call, CheckedAnswer
+from taskcounts_rest.contract import API_VERSION
 
 SIZE = 1024
 REPEATS = 15
@@ -50,10 +51,10 @@ def answer() -> bytes:
 def parts(given: Setting) -> dict[str, Callable[[], object]]:
     """Return what can be measured, by name."""
     body, identity = answer(), HEADERS["client-request-id"]
-    call = Call("nightly", None, 35.0, 120.0, identity)
+    call = Call("nightly", None, 35.0, 120.0, identity, API_VERSION)
     observed = datetime.datetime.now(datetime.UTC)
     key = SharedKey(given.account, given.key)
-    template = requests.request_template(TASK_COUNTS_OPERATION.parts, None)
+    template = requests.request_template(TASK_COUNTS_OPERATION.parts, None, API_VERSION)
     path, date = template.path("nightly"), requests.format_http_date(observed)
     secret = base64.b64decode(given.key)
 

@@ -44,7 +44,6 @@ def test_each_command_sends_it(emulator: Emulator, command: RunCommand, line: st
 
 def test_the_variable(emulator: Emulator, command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable chooses it, the option comes before it, and an empty variable counts as unset."""
-    monkeypatch.delenv("AZURE_BATCH_API_VERSION", raising=False)
     seen = []
     for variable, options in [(None, ()), ("", ()), (OTHER, ()), (OTHER, ("--api-version", API_VERSIONS[0]))]:
         if variable is not None:
@@ -108,7 +107,8 @@ def outdated(serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> S
 
 ADVICE = (
     f"the service refuses api-version {DEFAULT_API_VERSION}; this client speaks {', '.join(API_VERSIONS)}: "
-    "choose by api_version=, --api-version or AZURE_BATCH_API_VERSION"
+    "choose by api_version= or --api-version, or by AZURE_BATCH_API_VERSION, "
+    "which from_environment() and the command line read"
 )
 
 

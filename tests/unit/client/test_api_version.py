@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,9 @@ REFUSALS = [
 ]
 
 
-def test_the_default(call: Call) -> None:
-    """Unless another one is chosen, it is that of the contract."""
+def test_the_default(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless an argument chooses another one, it is that of the contract, whatever the environment says."""
+    monkeypatch.setenv("AZURE_BATCH_API_VERSION", OTHER)
     assert call.client_type(ENDPOINT, KEY).api_version == contract.API_VERSION
 
 
@@ -118,7 +120,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setenv("AZURE_BATCH_ENDPOINT", ENDPOINT)
     monkeypatch.setenv("AZURE_BATCH_ACCOUNT", "myaccount")
     monkeypatch.setenv("AZURE_BATCH_ACCESS_KEY", ACCESS_KEY)
-    monkeypatch.delenv("AZURE_BATCH_API_VERSION", raising=False)
     return monkeypatch
 
 
@@ -185,6 +186,30 @@ def test_every_request_of_a_wait_names_it(call: Call, version: str) -> None:
     assert wait(call, service, exact_at_end=True, client=client)
     assert set(service.kinds) >= {"counts", "unfinished", "job", "exact"}
     assert {request.url.params["api-version"] for request in service.requests} == {version}
+
+
+@each_version
+def test_links_at_another_version(call: Call, version: str) -> None:
+    """A page at another version isn't asked for: older ones lack the slots, which would count as one each."""
+    others = [None, "2019-08-01.10.0", *(set(contract.VERSIONS) - {version})]
+    client = {"api_version": version, "clock": FakeClock()}
+    lister, many = Lister(awaits=call.awaits), Many(awaits=call.awaits)
+    for query in ["$skiptoken=x" + (f"&api-version={other}" if other else "") for other in others]:
+        jobs = {"value": [{"id": "a", "state": "active"}], "odata.nextLink": f"{ENDPOINT}/jobs?{query}"}
+        tasks = page(task("a", requiredSlots=4), link=f"{ENDPOINT}/jobs/job-1/tasks?{query}")
+        asks: list[tuple[Script, Callable[[Script], object]]] = [
+            (Script(tasks), lambda to: lister(to, client=client)),
+            (Script(answer(), tasks), lambda to: call(to, client=client, verify=True)),
+            (Script(answer(jobs)), lambda to: many.jobs(to, client=client)),
+        ]
+        for script, ask in asks:
+            with pytest.raises(
+                ContractViolation, match=rf"odata\.nextLink: it is not of api-version {version} alone"
+            ) as caught:
+                ask(script)
+            assert (caught.value.path, caught.value.api_version) == ("odata.nextLink", version)
+            assert {request.url.params["api-version"] for request in script.requests} == {version}
+            assert len(script.requests) == len(script.replies)
 
 
 @each_version
@@ -276,7 +301,8 @@ def test_a_refused_version(call: Call, version: str, reply: Reply) -> None:
     text = str(caught.value)
     assert (
         f": The request is refused; the service refuses api-version {version}; this client speaks {SPOKEN}: "
-        "choose by api_version=, --api-version or AZURE_BATCH_API_VERSION (1 attempt, request id "
+        "choose by api_version= or --api-version, or by AZURE_BATCH_API_VERSION, "
+        "which from_environment() and the command line read (1 attempt, request id "
     ) in text
     assert text.isprintable()
     assert (len(script.requests), caught.value.status, caught.value.message) == (

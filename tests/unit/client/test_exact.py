@@ -386,7 +386,7 @@ def test_threads_count_side_by_side() -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         job = request.url.path.split("/")[2]
         number = int(request.url.params.get("$skiptoken", "0"))
-        more = f"{ENDPOINT}{request.url.path}?$skiptoken={number + 1}" if number < 9 else None
+        more = link_to(str(number + 1), job) if number < 9 else None
         reply = page(*(task(f"{job}-{number}-{n}") for n in range(int(job))), link=more).response()
         reply.headers["client-request-id"] = request.headers["client-request-id"]
         return reply

@@ -266,11 +266,12 @@ def test_another_jobs_answer(rest: RestCall) -> None:
 @pytest.mark.parametrize(("name", "path"), [("Task_List", "/jobs/job-1/tasks"), ("Job_List", "/jobs")])
 def test_links_to_next_pages(rest: RestCall, name: str, path: str) -> None:
     """A link stays as it came; one that leads elsewhere is refused."""
-    link = f"{ENDPOINT}{path}?$skiptoken=a%2fB!c"
+    link = f"{ENDPOINT}{path}?$skiptoken=a%2fB!c&api-version={API_VERSION}"
     body = {**BODIES[name], "odata.nextLink": link}
     assert rest(name, Script(answer(body))).parsed.odata_next_link == link
-    for other in (f"https://elsewhere.example{path}", f"{ENDPOINT}/jobs/job-2/tasks", "x"):
-        with pytest.raises(ContractViolation, match=r"server|another list"):
+    outdated = link.replace(API_VERSION, "2019-08-01.10.0")
+    for other in (f"https://elsewhere.example{path}", f"{ENDPOINT}/jobs/job-2/tasks", "x", outdated):
+        with pytest.raises(ContractViolation, match=r"server|another list|alone"):
             rest(name, Script(answer({**body, "odata.nextLink": other})))
 
 

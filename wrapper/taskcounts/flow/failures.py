@@ -133,7 +133,8 @@ def _refusal_reasons(
         yield (
             f"the service refuses api-version {call.api_version}; "
             f"this client speaks {', '.join(contract.VERSIONS)}: "
-            "choose by api_version=, --api-version or AZURE_BATCH_API_VERSION"
+            "choose by api_version= or --api-version, or by AZURE_BATCH_API_VERSION, "
+            "which from_environment() and the command line read"
         )
     if answer.status not in (401, 403):
         return

@@ -1,14 +1,15 @@
 """The operations *Task - List*, *Job - Get* and *Job - List*, and the links between their pages.
 
-The link to the next page is used word for word, and only if it leads to the same origin and path: elsewhere
-it would take our signature or token along, or count the tasks of another job.
+The link to the next page is used word for word, and only if it leads to the same origin, path and version:
+elsewhere it would take our signature or token along, or count the tasks of another job, or tasks without
+their slots, which older versions don't know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote_to_bytes, urlsplit
 
 from taskcounts.protocol import answers
 from taskcounts.protocol.messages import Call, CheckedAnswer, Operation, RequestParts
@@ -123,7 +124,7 @@ def _page(
         inconsistencies = _inconsistencies(answer)
         link = answer.body.get("odata.nextLink")
         if link is not None:
-            link = _checked_link(link, endpoint, path(answer.call))
+            link = _checked_link(link, endpoint, path(answer.call), answer.call.api_version)
             if loop_detector is not None:
                 loop_detector.follow(link)
         return Page(answer.body["value"], link, inconsistencies, answer.headers, answer.attempt)
@@ -139,7 +140,7 @@ def _inconsistencies(answer: CheckedAnswer) -> tuple[Inconsistency, ...]:
     return found
 
 
-def _checked_link(link: str, endpoint: str, path: str) -> str:
+def _checked_link(link: str, endpoint: str, path: str, api_version: str) -> str:
     """Return the path and query of a link, word for word; raise Violation if it leads elsewhere."""
     ours = urlsplit(endpoint)
     # The link that is sent must be the one that was checked, so it may hold nothing that some parsers of URLs
@@ -164,7 +165,12 @@ def _checked_link(link: str, endpoint: str, path: str) -> str:
         raise Violation("odata.nextLink", f"it is longer than {MAX_LINK:,} characters")
     if _segments(theirs.path) != _segments(path):
         raise Violation("odata.nextLink", "it leads to another list")
-    return f"{theirs.path}?{theirs.query}" if theirs.query else theirs.path
+    # The service's own links pass: it requires an api-version, and azure-batch 14.2 sends links as they come,
+    # with no parameter of its own. azure-batch 15.1 replaces the link's version by that of the client.
+    named = parse_qsl(theirs.query, keep_blank_values=True)
+    if [value for name, value in named if name.lower() == "api-version"] != [api_version]:
+        raise Violation("odata.nextLink", f"it is not of api-version {api_version} alone")
+    return f"{theirs.path}?{theirs.query}"
 
 
 def _port(url: SplitResult) -> int:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from taskcounts_rest import contract
-
 T = TypeVar("T")
 
 # The bytes of a body that are read at most. An answer has some 400 bytes, an error some 1,000.
@@ -31,7 +29,7 @@ class Call(NamedTuple):
     timeout: float
     deadline: float
     client_request_id: str
-    api_version: str = contract.API_VERSION
+    api_version: str
 
 
 class CheckedAnswer(NamedTuple):

@@ -48,9 +48,7 @@ class RequestTemplate(NamedTuple):
         return f"{self.head}{date}\n/{account}{path}{self.tail}"
 
 
-def request_template(
-    parts: RequestParts, service_timeout: int | None, api_version: str = contract.API_VERSION
-) -> RequestTemplate:
+def request_template(parts: RequestParts, service_timeout: int | None, api_version: str) -> RequestTemplate:
     """Return the template for the requests of an operation at an api-version.
 
     Raises:

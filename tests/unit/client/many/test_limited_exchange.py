@@ -26,6 +26,7 @@ from taskcounts.flow.steps import NoPermit, Settings
 from taskcounts.protocol.counts import TASK_COUNTS_OPERATION
 from taskcounts.protocol.messages import Answer, Call, Failure
 from taskcounts.tokens import TokenCache
+from taskcounts_rest.contract import API_VERSION
 
 GOOD = Answer(200, {**answer().headers, "client-request-id": GUID}, answer().body)
 NONE = Failure("refused", ConnectionRefusedError("refused"))
@@ -78,7 +79,7 @@ def ask(
 ) -> Any:
     """Run an exchange with a limiter."""
     settings = Settings(ENDPOINT, credential, "scope", retry or RetryPolicy(), False, clock, limiter)
-    call = Call("job-1", None, 35.0, limits.get("deadline", 120.0), GUID)
+    call = Call("job-1", None, 35.0, limits.get("deadline", 120.0), GUID, API_VERSION)
     return run(exchange(settings, TASK_COUNTS_OPERATION, call), Engine(*outcomes), clock)
 
 
@@ -94,7 +95,7 @@ def test_permit_of_the_caller(clock: FakeClock) -> None:
     limiter = Limiter()
     mine = limiter.acquire(0, False)
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, limiter)
-    call = Call("job-1", None, 35.0, 120.0, GUID)
+    call = Call("job-1", None, 35.0, 120.0, GUID, API_VERSION)
     run(exchange(settings, TASK_COUNTS_OPERATION, call, mine), Engine(NONE, GOOD), clock)
     assert (limiter.asked[1:], limiter.back) == ([(1120, True)], [(None, 0.5), (200, 0)])
 
@@ -228,7 +229,7 @@ def test_cancelled_exchange(clock: FakeClock) -> None:
 
     limiter = AsyncLimiter()
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, limiter)
-    call = Call("job-1", None, 35.0, 120.0, GUID)
+    call = Call("job-1", None, 35.0, 120.0, GUID, API_VERSION)
     flow = exchange(settings, TASK_COUNTS_OPERATION, call)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(run_async(flow, Cancelled(), clock))
@@ -240,7 +241,7 @@ def test_interrupted_exchange(clock: FakeClock) -> None:
     """So does a thread that is interrupted."""
     limiter = Limiter()
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, clock, limiter)
-    call = Call("job-1", None, 35.0, 120.0, GUID)
+    call = Call("job-1", None, 35.0, 120.0, GUID, API_VERSION)
     flow = exchange(settings, TASK_COUNTS_OPERATION, call)
     with pytest.raises(KeyboardInterrupt):
         run(flow, Engine(KeyboardInterrupt()), clock)

@@ -25,10 +25,12 @@ from taskcounts.protocol.lists import (
 from taskcounts.protocol.messages import Call, CheckedAnswer
 from taskcounts.protocol.requests import request_template
 from taskcounts.protocol.schema import Violation
+from taskcounts_rest import contract
 
 HOST = ENDPOINT.removeprefix("https://")
 PATH = "/jobs/job-1/tasks"
-TOKEN = "?$skiptoken=WATV2%3A1!96%21a%2Bb%3D%3D&api-version=2024-07-01.20.0"
+VERSION = "api-version=2024-07-01.20.0"
+TOKEN = f"?$skiptoken=WATV2%3A1!96%21a%2Bb%3D%3D&{VERSION}"
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -36,13 +38,23 @@ def exact(request: pytest.FixtureRequest) -> Lister:
     return Lister(awaits=request.param == "async")
 
 
-def followed(link: str, endpoint: str = ENDPOINT, job_id: str = "job-1", **members: Any) -> str | None:
+def call_about(job_id: str, version: str = contract.API_VERSION) -> Call:
+    """Return a call about a job."""
+    return Call(job_id, None, 10, 10, GUID, version)
+
+
+def followed(
+    link: str,
+    endpoint: str = ENDPOINT,
+    job_id: str = "job-1",
+    version: str = contract.API_VERSION,
+) -> str | None:
     """Return the link as it is followed; raise Violation if it isn't."""
-    call = Call(job_id, None, 10, 10, GUID)
+    call = call_about(job_id, version)
     body = {"value": [], "odata.nextLink": link}
     headers = {"client-request-id": GUID, "request-id": REQUEST_ID}
     reply = CheckedAnswer(call, 1, body, headers, FakeClock().now(), strict=False)
-    return task_list_operation(endpoint, **members).build(reply).link
+    return task_list_operation(endpoint).build(reply).link
 
 
 @given(st.integers(0, 60), st.integers(1, 60))
@@ -76,9 +88,9 @@ def test_no_loop() -> None:
         (f"https://{HOST}:{PATH}{TOKEN}", f"{PATH}{TOKEN}"),
         (f"{ENDPOINT}/Jobs/JOB-1/Tasks{TOKEN}", f"/Jobs/JOB-1/Tasks{TOKEN}"),
         (f"{ENDPOINT}/jobs/%6Aob%2d1/tasks{TOKEN}", f"/jobs/%6Aob%2d1/tasks{TOKEN}"),
-        (f"{ENDPOINT}{PATH}?a='b'+c&d=[1,2]|e;f@g:h/i?j", f"{PATH}?a='b'+c&d=[1,2]|e;f@g:h/i?j"),
-        (f"{ENDPOINT}{PATH}", PATH),
-        (f"{ENDPOINT}{PATH}?", PATH),
+        (f"{ENDPOINT}{PATH}?{VERSION}&a='b'+c&d=[1,2]|e;f?j", f"{PATH}?{VERSION}&a='b'+c&d=[1,2]|e;f?j"),
+        (f"{ENDPOINT}{PATH}?{VERSION}", f"{PATH}?{VERSION}"),
+        (f"{ENDPOINT}{PATH}?API%2dVersion=2024%2D07-01.20.0", f"{PATH}?API%2dVersion=2024%2D07-01.20.0"),
     ],
 )
 def test_links_that_are_followed(link: str, target: str) -> None:
@@ -161,6 +173,43 @@ def test_links_to_other_lists(path: str) -> None:
         followed(f"{ENDPOINT}{path}{TOKEN}")
 
 
+@pytest.mark.parametrize("version", contract.VERSIONS)
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?",
+        "?$skiptoken=a",
+        "?api-version",
+        "?api-version=",
+        "?api-version=2019-08-01.10.0",
+        "?API-Version=2019-08-01.10.0",
+        "?%61pi%2Dversion=2019-08-01.10.0",
+        "?api-version={version}&api-version={version}",
+        "?api-version={version}&api-version=2019-08-01.10.0",
+        "?api-version=2019-08-01.10.0&api-version={version}",
+        "?api-version={version}&$skiptoken=a&aPI-vERSION",
+        "?api-version={version}%20",
+        "?api-version={version}+",
+        "?api-version={version};a",
+        "?a;api-version={version}",
+        "?a=?api-version={version}",
+        "?api%252Dversion={version}",
+        "?version={version}",
+    ],
+)
+def test_links_to_other_versions(query: str, version: str) -> None:
+    """A link names the version of the call and no other: tasks of older versions would be counted wrong."""
+    with pytest.raises(Violation, match=f"^it is not of api-version {version} alone$") as caught:
+        followed(f"{ENDPOINT}{PATH}{query.format(version=version)}", version=version)
+    assert caught.value.path == "odata.nextLink"
+    other = next(each for each in contract.VERSIONS if each != version)
+    query = f"?api-version={other}"
+    assert followed(f"{ENDPOINT}{PATH}{query}", version=other) == f"{PATH}{query}"
+    with pytest.raises(Violation, match="alone"):
+        followed(f"{ENDPOINT}{PATH}{query}", version=version)
+
+
 @pytest.mark.parametrize("written", ["nightly%3Ajob-1", "nightly%3ajob-1", "nightly:job-1", "Nightly:JOB-1"])
 def test_links_of_jobs_of_schedules(written: str) -> None:
     """Their colon may be written in any way, and is sent as it came."""
@@ -186,7 +235,7 @@ def test_links_of_other_endpoints(endpoint: str, origin: str) -> None:
 
 def test_links_have_a_length() -> None:
     """A link that is too long for the server isn't sent; one of the greatest length is."""
-    start = f"{ENDPOINT}{PATH}?"
+    start = f"{ENDPOINT}{PATH}?{VERSION}&"
     longest = start + "a" * (MAX_LINK - len(start))
     assert followed(longest) == longest.removeprefix(ENDPOINT)
     with pytest.raises(Violation, match="longer than 16,384 characters"):
@@ -195,7 +244,7 @@ def test_links_have_a_length() -> None:
 
 def test_a_link_of_the_longest_kind_is_sent(exact: Lister) -> None:
     """httpx accepts the links that are accepted here."""
-    start = f"{ENDPOINT}{PATH}?"
+    start = f"{ENDPOINT}{PATH}?{VERSION}&"
     longest = start + "a" * (MAX_LINK - len(start))
     script = Script(page(link=longest), page())
     exact(script)
@@ -205,6 +254,7 @@ def test_a_link_of_the_longest_kind_is_sent(exact: Lister) -> None:
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='\\#"<>'), min_size=1))
 def test_a_query_is_sent_as_it_came(query: str) -> None:
     """Nothing on the way to the wire spells it otherwise, whatever it holds."""
+    query = f"{VERSION}&{query}"
     link = followed(f"{ENDPOINT}{PATH}?{query}")
     assert httpx.Request("GET", f"{ENDPOINT}{link}").url.raw_path.decode() == f"{PATH}?{query}"
 
@@ -214,16 +264,17 @@ def test_a_link_is_followed_as_it_came(exact: Lister, serve: Callable[..., Serve
 
     def behave(peer: Peer) -> None:
         first = b"skiptoken" not in peer.head
-        link = f"{server.url}/jobs/nightly%3ajob-1/tasks?$skiptoken=a!b%2B+c&x='y'" if first else None
+        link = f"{server.url}{following}" if first else None
         reply = page(task("a" if first else "b"), link=link, connection="keep-alive")
         mine = {"client-request-id": header(peer.head, "client-request-id") or ""}
         peer.send(replace(reply, headers={**reply.headers, **mine}).raw())
 
+    following = f"/jobs/nightly%3ajob-1/tasks?$skiptoken=a!b%2B+c&x='y'&{VERSION}"
     server = serve(behave)
     assert exact(server.url, "nightly:job-1").total == 2
     lines = [head.split(b"\r\n")[0] for head in server.requests]
     assert lines[0].startswith(b"GET /jobs/nightly%3Ajob-1/tasks?api-version=2024-07-01.20.0&%24select=")
-    assert lines[1] == b"GET /jobs/nightly%3ajob-1/tasks?$skiptoken=a!b%2B+c&x='y' HTTP/1.1"
+    assert lines[1].decode() == f"GET {following} HTTP/1.1"
 
 
 @pytest.mark.parametrize("link", [f"https://attacker.example{PATH}{TOKEN}", f"http://{HOST}{PATH}{TOKEN}"])
@@ -241,7 +292,7 @@ def test_nothing_goes_elsewhere(exact: Lister, link: str) -> None:
 
 def test_jobs_have_pages_too() -> None:
     """The list of jobs follows its own links and no others, and finds loops."""
-    call = Call("", None, 10, 10, GUID)
+    call = call_about("")
     loop_detector = LoopDetector()
 
     def build(link: str, loop_detector: LoopDetector | None = loop_detector) -> str | None:
@@ -256,13 +307,15 @@ def test_jobs_have_pages_too() -> None:
         build(f"{ENDPOINT}/jobs{TOKEN}")
     with pytest.raises(Violation, match="another list"):
         build(f"{ENDPOINT}/jobs/job-1/tasks{TOKEN}")
-    form = request_template(job_list_operation(ENDPOINT, link=f"/jobs{TOKEN}").parts, None)
+    form = request_template(
+        job_list_operation(ENDPOINT, link=f"/jobs{TOKEN}").parts, None, contract.API_VERSION
+    )
     assert form.path("") + form.query == f"/jobs{TOKEN}"
 
 
 def test_a_job_is_the_one_that_was_asked_for() -> None:
     """Its id may differ in case; that of another job is no answer."""
-    call = Call("Job-1", None, 10, 10, GUID)
+    call = call_about("Job-1")
 
     def build(job_id: str) -> dict[str, Any]:
         body = {"id": job_id, "state": "active"}
@@ -276,7 +329,7 @@ def test_a_job_is_the_one_that_was_asked_for() -> None:
 
 def test_a_doubtful_job_is_refused_where_that_is_wanted() -> None:
     """With ``strict`` a job's own state is neither from a cache nor an answer to somebody else."""
-    call = Call("job-1", None, 10, 10, GUID)
+    call = call_about("job-1")
     ids = {"client-request-id": GUID, "request-id": REQUEST_ID}
     body = {"id": "job-1", "state": "active"}
 

@@ -165,7 +165,7 @@ def test_nested_as_deep_as_may_be(  # noqa: PLR0917 - pytest gives them by name.
 def test_a_checked_answer_is_left_as_it_is(clock: FakeClock) -> None:
     """Building a snapshot doesn't change the answer that it is built from."""
     headers = {"client-request-id": GUID, "request-id": REQUEST_ID}
-    about = messages.Call("job-1", None, 10, 10, GUID)
+    about = messages.Call("job-1", None, 10, 10, GUID, contract.API_VERSION)
     checked = messages.CheckedAnswer(about, 1, {**COUNTS, "x": 1}, headers, clock.now(), strict=True)
     assert TASK_COUNTS_OPERATION.build(checked) == TASK_COUNTS_OPERATION.build(checked)
     assert checked.body == {**COUNTS, "x": 1}

@@ -29,6 +29,7 @@ from taskcounts.protocol.redact import (
     secrets_of,
     unescaped_run,
 )
+from taskcounts_rest.contract import API_VERSION
 
 PACKAGE = Path(taskcounts.__file__).parent
 
@@ -209,7 +210,7 @@ def test_an_answer_without_secrets_is_not_copied() -> None:
 
 def test_a_reply_on_its_way() -> None:
     """The repr of a checked answer shows its job alone: a body may repeat a secret."""
-    about = messages.Call("job-1", None, 35.0, 120.0, GUID)
+    about = messages.Call("job-1", None, 35.0, 120.0, GUID, API_VERSION)
     checked = messages.CheckedAnswer(
         about, 1, {"repeated": "secretword"}, {}, datetime.now(UTC), strict=False
     )

@@ -173,17 +173,26 @@ def test_links_are_sent_as_they_came(ask: Callable[..., Operation[Any]]) -> None
 def test_options_that_are_none(name: str) -> None:
     """An option that the operation doesn't have, or that is constant, is refused and not left out."""
     with pytest.raises(TypeError, match=re.escape(f"Task_List has no parameter {name}")):
-        request_template(RequestParts("Task_List", ((name, "x"),)), 20)
+        request_template(RequestParts("Task_List", ((name, "x"),)), 20, contract.API_VERSION)
 
 
 def test_prepared_once() -> None:
     """A template is made for the first request alone, and again for another timeout or version."""
-    first = request_template(TASK_COUNTS_OPERATION.parts, None)
-    assert request_template(TASK_COUNTS_OPERATION.parts, None) is first
-    assert request_template(TASK_COUNTS_OPERATION.parts, 20).query == f"{first.query}&timeout=20"
-    other = request_template(TASK_COUNTS_OPERATION.parts, 20, "2025-06-01")
+    parts, version = TASK_COUNTS_OPERATION.parts, contract.API_VERSION
+    first = request_template(parts, None, version)
+    assert request_template(parts, None, version) is first
+    assert request_template(parts, 20, version).query == f"{first.query}&timeout=20"
+    other = request_template(parts, 20, "2025-06-01")
     assert other.query == "?api-version=2025-06-01&timeOut=20"
     assert other.tail == "\napi-version:2025-06-01\ntimeout:20"
+
+
+def test_a_version_is_never_left_out() -> None:
+    """Whoever forgets the version gets an error, and no request at the default one."""
+    with pytest.raises(TypeError, match="api_version"):
+        Call("job-1", None, 10, 10, GUID)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="api_version"):
+        request_template(TASK_COUNTS_OPERATION.parts, None)  # type: ignore[call-arg]
 
 
 @given(st.datetimes(), st.integers(-1439, 1439))
@@ -217,6 +226,7 @@ def test_ids_are_random_guids() -> None:
 def test_how_long_an_attempt_may_take(timeout: float, deadline: float, until: float) -> None:
     """An attempt is over when its timeout is, or the deadline, whichever comes first."""
     settings = Settings(ENDPOINT, KEY, "scope", RetryPolicy(), False, FakeClock())
-    step = next(exchange(settings, TASK_COUNTS_OPERATION, Call("job-1", None, timeout, deadline, GUID)))
+    call = Call("job-1", None, timeout, deadline, GUID, contract.API_VERSION)
+    step = next(exchange(settings, TASK_COUNTS_OPERATION, call))
     assert isinstance(step, Send)
     assert step.until == until

@@ -10,6 +10,7 @@ import pytest
 from support.answers import Reply, answer, error
 from support.client import ENDPOINT
 from support.clocks import FakeClock
+from support.lists import link_to
 from support.waits import Job, Service
 from taskcounts import ContractViolation, JobNotFound, Kind, Observation, Outcome, RetryPolicy, Verdict
 from taskcounts.protocol.schema import Violation
@@ -165,7 +166,7 @@ def test_the_state_of_the_job_is_told(wait: Waits, clock: FakeClock) -> None:
 
 def test_an_empty_page_with_a_link_is_followed(wait: Waits, clock: FakeClock) -> None:
     """Only the last page of a query shows that there is no task."""
-    link = f"{ENDPOINT}/jobs/job-1/tasks?$skiptoken=1&api-version=2024-07-01.20.0"
+    link = link_to("1")
     job = Job([(0, "add", "a"), (0, "succeed", "a"), (0, "add", "b")])
     counts = {"active": 0, "running": 0, "completed": 2, "succeeded": 2, "failed": 0}
     over = answer({"taskCounts": counts, "taskSlotCounts": counts})
@@ -197,9 +198,10 @@ def test_an_empty_page_with_a_link_is_followed(wait: Waits, clock: FakeClock) ->
 @pytest.mark.parametrize(
     "link",
     [
-        f"{ENDPOINT}/jobs/job-1/tasks?$skiptoken=1",
-        "https://elsewhere.example/jobs/job-1/tasks?$skiptoken=1",
-        f"{ENDPOINT}/jobs/job-2/tasks?$skiptoken=1",
+        link_to("1"),
+        link_to("1").replace(ENDPOINT, "https://elsewhere.example"),
+        link_to("1", "job-2"),
+        link_to("1").replace("2024-07-01.20.0", "2019-08-01.10.0"),
     ],
 )
 def test_a_link_that_leads_astray_or_round_confirms_nothing(wait: Waits, clock: FakeClock, link: str) -> None:
@@ -230,7 +232,7 @@ def test_the_pages_of_a_look_share_its_deadline(wait: Waits, clock: FakeClock) -
             return handler(request)
         pages[0] += 1
         clock.pass_by(10)
-        link = f"{ENDPOINT}/jobs/job-1/tasks?$skiptoken={pages[0]}"
+        link = link_to(str(pages[0]))
         response = answer({"value": [], "odata.nextLink": link}).response()
         response.headers["client-request-id"] = request.headers["client-request-id"]
         return response
