@@ -195,8 +195,9 @@ def check_config() -> None:
 def descriptions() -> dict[str, dict[str, Any]]:
     """Return the whole description of each version, the default first; examples stand in their places."""
     fragment = with_examples(YAML(typ="safe").load(FRAGMENT))
-    found = {fragment["info"]["version"]: fragment}
-    for path in sorted(VERSIONS.iterdir()):
+    default = fragment["info"]["version"]
+    found = {default: fragment}
+    for path in sorted(path for path in VERSIONS.iterdir() if not path.name.startswith(".")):
         if path.suffix != ".yaml" or not path.is_file():
             raise GenerationError(
                 f"{VERSIONS.name}/ may have files called <version>.yaml alone, not {path.name}"
@@ -212,7 +213,9 @@ def descriptions() -> dict[str, dict[str, Any]]:
         if patched["components"]["schemas"] != fragment["components"]["schemas"]:
             # The models, and the checks of answers, are the same for all versions.
             raise GenerationError(f"{path.name} may not change schemas: the versions share their models")
-        found[path.stem] = patched
+        # A link is of the version of its list, in examples too.
+        linked = f"api-version={default}", f"api-version={path.stem}"
+        found[path.stem] = json.loads(json.dumps(patched).replace(*linked))
     return found
 
 
