@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +69,15 @@ def test_mutants_are_distinct_and_caught_by_checks_that_there_are() -> None:
     assert len({(mutant.family, mutant.name) for mutant in MUTANTS}) == len(MUTANTS) >= 350
     checks = {*EVERY_ANSWER, *AGREEMENTS, *PROBES, *CHECKS, "keywords"}
     assert {name for mutant in MUTANTS for name in mutant.caught_by} <= checks
+
+
+def test_the_readme_counts_the_mutants() -> None:
+    """The page says how many there are, and how many a named endpoint doesn't show."""
+    text = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
+    unseen = sum(bool(mutant.unseen) for mutant in MUTANTS)
+    assert f"proven on {len(MUTANTS):,} mutants" in text
+    assert f"all but {unseen} are, which say why not" in text
+    assert sum(int(number) for number in re.findall(r"\| (\d+) \|$", text, re.MULTILINE)) == unseen
 
 
 def keywords(schema: Mapping[str, Any], pointer: str = "$") -> Iterator[tuple[str, str]]:
