@@ -277,10 +277,20 @@ def contract_module(described: dict[str, dict[str, Any]]) -> str:
             {name: f"OPERATIONS[{name!r}]._replace({_arguments(fields)})" for name, fields in changed.items()}
         )
     error = plain_schema(fragment, schemas["BatchError"])
+    shared = parameter_schemas(fragment)
+    changed_parameters = {
+        version: {
+            key: schema
+            for key, schema in parameter_schemas(described[version]).items()
+            if schema != shared.get(key)
+        }
+        for version in others
+    }
     values: list[tuple[str, str, str]] = [
         ("API_VERSION", "str", repr(default)),
         ("MEDIA_TYPE", "str", repr(media_type(fragment))),
-        ("PARAMETERS", "dict[str, dict[str, Any]]", repr(parameter_schemas(fragment))),
+        ("PARAMETERS", "dict[str, dict[str, Any]]", repr(shared)),
+        ("CHANGED_PARAMETERS", "dict[str, dict[str, dict[str, Any]]]", repr(changed_parameters)),
         ("ERROR", "dict[str, Any]", repr(error)),
         ("KNOWN_VALUES", "dict[str, tuple[str, ...]]", repr(known_values(schemas))),
         ("OPERATIONS", "dict[str, Operation]", written_dict(written)),
@@ -354,8 +364,9 @@ def operation_source(
         if "$ref" not in reference:
             raise GenerationError(f"{FRAGMENT.name}: parameters have to stand among the components")
         # PARAMETERS has the default version's, by their names there.
-        key = reference["$ref"].rpartition("/")[2]
-        source = f"PARAMETERS[{key!r}]" if schemas[key] == shared.get(key) else repr(schemas[key])
+        key, version = reference["$ref"].rpartition("/")[2], fragment["info"]["version"]
+        changed = schemas[key] != shared.get(key)
+        source = f"CHANGED_PARAMETERS[{version!r}][{key!r}]" if changed else f"PARAMETERS[{key!r}]"
         parameters[resolve(fragment, reference)["name"]] = source
     success = operation["responses"]["200"]
     (content,) = success["content"].values()
