@@ -66,6 +66,12 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "returnClientRequestId": {"in": "header", "type": "boolean"},
     "ocpDate": {"in": "header", "type": "string", "format": "date-time-rfc1123"},
 }
+CHANGED_PARAMETERS: Final[dict[str, dict[str, dict[str, Any]]]] = {
+    "2025-06-01": {
+        "apiVersion": {"in": "query", "type": "string", "const": "2025-06-01", "default": "2025-06-01"},
+        "clientRequestId": {"in": "header", "type": "string", "pattern": "^[!-~]([ -~]{0,126}[!-~])?$"},
+    }
+}
 ERROR: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {
@@ -443,18 +449,9 @@ VERSIONS: Final[dict[str, dict[str, Operation]]] = {
         "Job_GetTaskCounts": OPERATIONS["Job_GetTaskCounts"]._replace(
             parameters={
                 "jobId": PARAMETERS["jobId"],
-                "api-version": {
-                    "in": "query",
-                    "type": "string",
-                    "const": "2025-06-01",
-                    "default": "2025-06-01",
-                },
+                "api-version": CHANGED_PARAMETERS["2025-06-01"]["apiVersion"],
                 "timeOut": PARAMETERS["timeout"],
-                "client-request-id": {
-                    "in": "header",
-                    "type": "string",
-                    "pattern": "^[!-~]([ -~]{0,126}[!-~])?$",
-                },
+                "client-request-id": CHANGED_PARAMETERS["2025-06-01"]["clientRequestId"],
                 "return-client-request-id": PARAMETERS["returnClientRequestId"],
                 "ocp-date": PARAMETERS["ocpDate"],
             },
@@ -477,21 +474,12 @@ VERSIONS: Final[dict[str, dict[str, Operation]]] = {
         "Task_List": OPERATIONS["Task_List"]._replace(
             parameters={
                 "jobId": PARAMETERS["jobId"],
-                "api-version": {
-                    "in": "query",
-                    "type": "string",
-                    "const": "2025-06-01",
-                    "default": "2025-06-01",
-                },
+                "api-version": CHANGED_PARAMETERS["2025-06-01"]["apiVersion"],
                 "$filter": PARAMETERS["taskFilter"],
                 "$select": PARAMETERS["taskSelect"],
                 "maxresults": PARAMETERS["maxResults"],
                 "timeOut": PARAMETERS["timeout"],
-                "client-request-id": {
-                    "in": "header",
-                    "type": "string",
-                    "pattern": "^[!-~]([ -~]{0,126}[!-~])?$",
-                },
+                "client-request-id": CHANGED_PARAMETERS["2025-06-01"]["clientRequestId"],
                 "return-client-request-id": PARAMETERS["returnClientRequestId"],
                 "ocp-date": PARAMETERS["ocpDate"],
             },
@@ -514,19 +502,10 @@ VERSIONS: Final[dict[str, dict[str, Operation]]] = {
         "Job_Get": OPERATIONS["Job_Get"]._replace(
             parameters={
                 "jobId": PARAMETERS["jobId"],
-                "api-version": {
-                    "in": "query",
-                    "type": "string",
-                    "const": "2025-06-01",
-                    "default": "2025-06-01",
-                },
+                "api-version": CHANGED_PARAMETERS["2025-06-01"]["apiVersion"],
                 "$select": PARAMETERS["jobSelect"],
                 "timeOut": PARAMETERS["timeout"],
-                "client-request-id": {
-                    "in": "header",
-                    "type": "string",
-                    "pattern": "^[!-~]([ -~]{0,126}[!-~])?$",
-                },
+                "client-request-id": CHANGED_PARAMETERS["2025-06-01"]["clientRequestId"],
                 "return-client-request-id": PARAMETERS["returnClientRequestId"],
                 "ocp-date": PARAMETERS["ocpDate"],
             },
@@ -548,21 +527,12 @@ VERSIONS: Final[dict[str, dict[str, Operation]]] = {
         ),
         "Job_List": OPERATIONS["Job_List"]._replace(
             parameters={
-                "api-version": {
-                    "in": "query",
-                    "type": "string",
-                    "const": "2025-06-01",
-                    "default": "2025-06-01",
-                },
+                "api-version": CHANGED_PARAMETERS["2025-06-01"]["apiVersion"],
                 "$filter": PARAMETERS["jobFilter"],
                 "$select": PARAMETERS["jobSelect"],
                 "maxresults": PARAMETERS["maxResults"],
                 "timeOut": PARAMETERS["timeout"],
-                "client-request-id": {
-                    "in": "header",
-                    "type": "string",
-                    "pattern": "^[!-~]([ -~]{0,126}[!-~])?$",
-                },
+                "client-request-id": CHANGED_PARAMETERS["2025-06-01"]["clientRequestId"],
                 "return-client-request-id": PARAMETERS["returnClientRequestId"],
                 "ocp-date": PARAMETERS["ocpDate"],
             },
